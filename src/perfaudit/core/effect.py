@@ -1,0 +1,31 @@
+"""The closed list of what running a call can cost."""
+
+EFFECTS = frozenset(
+    {
+        "db.query",
+        "db.write",
+        "db.connect",
+        "db.transaction",
+        "pool.create",
+        "pool.acquire",
+        "cache.read",
+        "cache.write",
+        "http.request",
+        "http.client",
+        "file.read",
+        "file.write",
+        "file.stat",
+        "process.spawn",
+        "sleep",
+        "cpu",
+        "lock",
+        "queue.send",
+        "queue.wait",
+        "offload",
+        "spawn",
+        "log",
+    }
+)
+
+DATABASE_ROUND_TRIPS = frozenset({"db.query", "db.write"})
+"""Effects that wait for one answer of a database server."""

@@ -1,0 +1,41 @@
+"""What a rule file says, once loaded."""
+
+from dataclasses import dataclass, field
+
+from perfaudit.core.levels import Confidence, Effort, Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Code that proves a rule: each line that ends in ``# finding`` must be reported, and no other."""
+
+    name: str
+    files: dict[str, str]
+    shown: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What we report and why. ``detector`` names a module of ``perfaudit.detectors``.
+
+    ``inspects`` names what the rule judges (a key of ``Program.opportunities``), for the score.
+    """
+
+    id: str
+    name: str
+    category: str
+    summary: str
+    message: str
+    severity: Severity
+    confidence: Confidence
+    effort: Effort
+    since: str
+    detector: str
+    inspects: str
+    why: str
+    fix: str
+    impact: dict[str, str] = field(default_factory=dict)
+    cases: tuple[Case, ...] = ()
+    path: str = ""
+    line: int = 1
+    options: dict[str, object] = field(default_factory=dict)

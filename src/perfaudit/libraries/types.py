@@ -1,0 +1,233 @@
+"""What a library file says, once loaded. See docs/library-format.md for the YAML."""
+
+from msgspec import Struct
+
+
+class TypeExpr(Struct, frozen=True, gc=False):
+    """A parsed type expression of a library file.
+
+    ``kind``:
+    - ``named``: a dotted type in ``name`` with ``arguments`` (``asyncpg.Pool``, ``list[T]``, ``str``)
+    - ``self``: the receiver's own type; on a class attribute, an instance of the class it is read from
+    - ``parameter``: the type parameter ``name`` of the receiver's type
+    - ``argument``: the type of the argument ``name`` ("0" positional, else a keyword)
+    - ``instance``, ``result``, ``element``, ``awaited``, ``parameter_of``: made from ``arguments[0]``: an instance
+      of that class, what that callable returns, what iterating gives, what awaiting gives, its first type parameter
+    - ``union``: one of ``arguments``
+    - ``any``: not known
+    """
+
+    kind: str
+    name: str = ""
+    arguments: "tuple[TypeExpr, ...]" = ()
+
+
+class Callback(Struct, frozen=True, gc=False):
+    """An argument that the call runs. ``where``: inline, thread, process, loop (a coroutine or a callback that runs
+    on the event loop), task (a coroutine that runs concurrently), worker (another process, by a queue), later
+    (on this thread, at another time), never. ``each``: once per item of an iterable argument."""
+
+    argument: str
+    where: str
+    each: bool = False
+
+
+class Timeout(Struct, frozen=True, gc=False):
+    """The argument that bounds a call's waiting. ``default`` is "none" or seconds as text."""
+
+    keyword: str
+    position: int | None
+    default: str
+
+
+class Behaviour(Struct, frozen=True, gc=False):
+    """What one call of a library does.
+
+    ``effects`` are of ``core.effect.EFFECTS``; ``blocking``: the calling thread waits until the effect is done;
+    ``awaitable``: the call gives an awaitable, and effects happen when it is awaited.
+    ``sql``: which argument is SQL (its text then decides between db.query, db.write and none).
+    ``memoises``: as a decorator, keeps results. ``batch``: the plural twin. ``path`` and ``line``: where it was written.
+    ``flag``: further named meanings that detectors know, such as "loads-all" or "expires".
+    """
+
+    path: str
+    effects: tuple[str, ...] = ()
+    blocking: bool = False
+    awaitable: bool = False
+    returns: TypeExpr | None = None
+    enters: TypeExpr | None = None
+    sql: str | None = None
+    timeout: Timeout | None = None
+    runs: tuple[Callback, ...] = ()
+    memoises: bool = False
+    batch: str | None = None
+    flags: tuple[str, ...] = ()
+    file: str = ""
+    line: int = 0
+
+
+class LibraryType(Struct, frozen=True, gc=False):
+    """A class of a library. ``on`` gives the effects of evaluating a value: iterate, len, bool, index, contains, enter, exit."""
+
+    path: str
+    bases: tuple[str, ...] = ()
+    parameters: tuple[str, ...] = ()
+    methods: dict[str, Behaviour] = {}
+    attributes: dict[str, TypeExpr] = {}
+    class_attributes: dict[str, TypeExpr] = {}
+    iterates: TypeExpr | None = None
+    enters: TypeExpr | None = None
+    items: TypeExpr | None = None
+    on: dict[str, Behaviour] = {}
+    constructor: Behaviour | None = None
+    file: str = ""
+    line: int = 0
+
+
+class PoolSetting(Struct, frozen=True, gc=False):
+    """One setting of a pool: its keyword, its position if any, its default and what it should be, as text."""
+
+    keyword: str
+    position: int | None
+    default: str
+    wanted: str
+    purpose: str
+
+
+class Pool(Struct, frozen=True, gc=False):
+    """A constructor of a pool, engine or client that should be bounded.
+
+    ``url`` is the argument with the address; an address that starts with one of ``quiet_urls`` needs no pool.
+    ``quiet_with``: keywords that show the pool was thought about. ``advice``: the settings as one line of code.
+    """
+
+    path: str
+    kind: str
+    settings: tuple[PoolSetting, ...]
+    url: str | None
+    quiet_urls: tuple[str, ...]
+    quiet_with: tuple[str, ...]
+    advice: str
+    file: str = ""
+    line: int = 0
+
+
+class Route(Struct, frozen=True, gc=False):
+    """A decorator or call that registers an endpoint.
+
+    ``form``: decorator or call. ``methods``: fixed methods, or empty where ``methods_argument`` gives them.
+    ``path_argument`` and ``handler_argument``: "0" for a position, else a keyword; alternatives joined by "|".
+    ``kind``: route, websocket, task, command, consumer, lifespan, middleware, error-handler.
+    """
+
+    path: str
+    form: str
+    kind: str
+    methods: tuple[str, ...]
+    methods_argument: str | None
+    path_argument: str | None
+    handler_argument: str | None
+    file: str = ""
+    line: int = 0
+
+
+class Mount(Struct, frozen=True, gc=False):
+    """A call that mounts a router below a prefix, such as include_router or register_blueprint."""
+
+    path: str
+    router_argument: str
+    prefix_argument: str | None
+
+
+class Router(Struct, frozen=True, gc=False):
+    """A constructor of an application or a router. ``is_application``: it serves by itself."""
+
+    path: str
+    prefix_argument: str | None
+    is_application: bool
+
+
+class ViewClass(Struct, frozen=True, gc=False):
+    """A base class whose methods are endpoints: method name -> HTTP method."""
+
+    path: str
+    methods: dict[str, str]
+    is_viewset: bool
+
+
+class Framework(Struct, frozen=True, gc=False):
+    """How a web or task framework finds and runs endpoints.
+
+    ``dispatch``: how it runs a plain ``def`` and an ``async def``: event-loop, thread, process.
+    ``dependencies``: functions such as fastapi.Depends whose argument is called before the handler.
+    ``request_user``: dotted names or attributes that show per-user data.
+    """
+
+    library: str
+    routes: tuple[Route, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    routers: tuple[Router, ...] = ()
+    view_classes: tuple[ViewClass, ...] = ()
+    dispatch: dict[str, str] = {}
+    dependencies: tuple[str, ...] = ()
+
+
+class ColumnKind(Struct, frozen=True, gc=False):
+    """A constructor of a column or relation in a table class.
+
+    ``type``: text, json, binary, integer, number, boolean, time, uuid, array, other; "argument" where an argument says.
+    ``relation``: none, many_to_one, one_to_one, one_to_many, many_to_many, or "annotation" where the annotation says.
+    ``to``: the argument that names the other table. ``lazy_argument``: the one that sets loading.
+    ``reverse_argument``: the one that names the relation seen from the other side.
+    """
+
+    path: str
+    type: str
+    relation: str
+    to: str | None
+    lazy_argument: str | None
+    reverse_argument: str | None
+    indexed: bool
+
+
+class Schema(Struct, frozen=True, gc=False):
+    """How a library declares tables. ``reverse_default``: pattern of reverse names, such as ``{name}_set``."""
+
+    library: str
+    table_bases: tuple[str, ...] = ()
+    base_makers: tuple[str, ...] = ()
+    name_attributes: tuple[str, ...] = ()
+    columns: dict[str, ColumnKind] = {}
+    column_types: dict[str, str] = {}
+    reverse_default: str = ""
+
+
+class Service(Struct, frozen=True, gc=False):
+    """A server that a library talks to: its name, container images that provide it, and URL schemes."""
+
+    name: str
+    images: tuple[str, ...]
+    schemes: tuple[str, ...]
+
+
+class Library(Struct, frozen=True, gc=False):
+    """One library file.
+
+    ``provides``: capability (rate-limit, query-monitoring, tracing, response-cache, response-compression, cache,
+    push-channel, retry) -> dotted names whose use shows that the project has it.
+    """
+
+    name: str
+    docs: str
+    packages: tuple[str, ...]
+    functions: dict[str, Behaviour]
+    types: dict[str, LibraryType]
+    aliases: dict[str, str]
+    values: dict[str, TypeExpr]
+    pools: dict[str, Pool]
+    framework: Framework | None
+    schema: Schema | None
+    service: Service | None
+    provides: dict[str, tuple[str, ...]]
+    examples: tuple[dict[str, str], ...]
+    file: str
