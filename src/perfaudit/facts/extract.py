@@ -1,0 +1,783 @@
+"""Turn one parsed file into its facts: one walk, no library knowledge."""
+
+import ast
+import re
+from typing import Any
+
+from perfaudit.facts import types as t
+from perfaudit.facts.scope import Scope
+
+MAX_TEXT = 20_000
+MAX_DEPTH = 150
+_SQL_START = re.compile(
+    r"\s*(?:--[^\n]*\n\s*)*(?:select|insert\s+into|update|delete\s+from|create|alter|with|merge|replace\s+into|drop|truncate)\b",
+    re.IGNORECASE,
+)
+_LINE_BREAK = re.compile(r"\r\n|\r|\n")
+_NONE = t.Const(None, "NoneType")
+
+
+def extract_facts(path: str, text: str, tree: ast.Module) -> t.FileFacts:
+    """Return what the file says. Raises RecursionError where its statements nest too deep to follow."""
+    walk = _Walk(text)
+    walk.enter_scope("", "<module>", "module", tree, context=-1)
+    walk.statements(tree.body)
+    walk.leave_scope()
+    return t.FileFacts(
+        path=path,
+        lines=walk.line_count,
+        functions=tuple(scope.freeze() for scope in walk.scopes),
+        classes=tuple(walk.classes),
+        sql=tuple(walk.sql),
+        exported=walk.exported,
+    )
+
+
+class _Walk:
+    """The state of one walk over one tree."""
+
+    def __init__(self, text: str) -> None:
+        self.scopes: list[Scope] = []
+        self.classes: list[t.Class] = []
+        self.sql: list[t.SqlText] = []
+        self.exported: tuple[str, ...] = ()
+        self.scope = Scope.outermost()
+        self.depth = 0
+        self.line_count = text.count("\n") + (not text.endswith("\n") and bool(text))
+        self.ascii = text.isascii()
+        self.wide_lines: dict[int, bytes] = {}
+        if not self.ascii:
+            self.wide_lines = {
+                number: line.encode("utf-8", "surrogatepass")
+                for number, line in enumerate(_LINE_BREAK.split(text), start=1)
+                if not line.isascii()
+            }
+        self.expressions = {
+            ast.Name: self.name,
+            ast.Attribute: self.attribute_value,
+            ast.Call: self.call,
+            ast.Constant: self.constant,
+            ast.Subscript: self.subscript_value,
+            ast.JoinedStr: self.joined_text,
+            ast.List: self.sequence,
+            ast.Tuple: self.sequence,
+            ast.Set: self.sequence,
+            ast.Dict: self.mapping,
+            ast.Await: self.await_,
+            ast.BoolOp: self.bool_operation,
+            ast.IfExp: self.conditional,
+            ast.BinOp: self.binary,
+            ast.Compare: self.compare,
+            ast.UnaryOp: self.unary,
+            ast.Lambda: self.lambda_,
+            ast.ListComp: self.comprehension,
+            ast.SetComp: self.comprehension,
+            ast.GeneratorExp: self.comprehension,
+            ast.DictComp: self.comprehension,
+            ast.Starred: self.starred,
+            ast.NamedExpr: self.walrus,
+            ast.Yield: self.yield_,
+            ast.YieldFrom: self.yield_from,
+            ast.Slice: self.slice,
+        }
+        self.handlers = {
+            ast.Expr: self.expression_statement,
+            ast.Assign: self.assign,
+            ast.AnnAssign: self.annotated_assign,
+            ast.AugAssign: self.augmented_assign,
+            ast.Return: self.return_,
+            ast.If: self.if_,
+            ast.For: self.for_,
+            ast.AsyncFor: self.for_,
+            ast.While: self.while_,
+            ast.With: self.with_,
+            ast.AsyncWith: self.with_,
+            ast.Try: self.try_,
+            ast.FunctionDef: self.function,
+            ast.AsyncFunctionDef: self.function,
+            ast.ClassDef: self.class_,
+            ast.Import: self.import_,
+            ast.ImportFrom: self.import_from,
+            ast.Raise: self.raise_,
+            ast.Assert: self.assert_,
+            ast.Delete: self.delete,
+            ast.Global: self.outer,
+            ast.Nonlocal: self.outer,
+            ast.Break: self.jump,
+            ast.Continue: self.jump,
+            ast.Match: self.match,
+        }
+        if hasattr(ast, "TryStar"):
+            self.handlers[ast.TryStar] = self.try_
+
+    # Places
+
+    def column(self, line: int, offset: int) -> int:
+        wide = self.wide_lines.get(line)
+        if wide is None:
+            return offset + 1
+        return len(wide[:offset].decode("utf-8", "ignore")) + 1
+
+    # Scopes
+
+    def enter_scope(
+        self, name: str, qualname: str, kind: str, node: Any, *, context: int, is_async: bool = False
+    ) -> Scope:
+        line = getattr(node, "lineno", 1)
+        body = getattr(node, "body", None)
+        first = body[0] if isinstance(body, list) and body else node
+        scope = Scope(
+            index=len(self.scopes),
+            name=name,
+            qualname=qualname,
+            kind=kind,
+            parent=self.scope,
+            outer_context=context,
+            is_async=is_async,
+            line=line,
+            column=self.column(line, getattr(node, "col_offset", 0)),
+            end_line=getattr(node, "end_lineno", None) or self.line_count,
+            body_line=getattr(first, "lineno", line),
+        )
+        self.scopes.append(scope)
+        self.scope = scope
+        return scope
+
+    def leave_scope(self) -> None:
+        self.scope = self.scope.parent or self.scope
+
+    # Expressions
+
+    def value(self, node: ast.expr) -> t.Expr:
+        """Return the expression, recording the calls and the reads in it."""
+        handler = self.expressions.get(type(node))
+        if handler is None:
+            return t.Opaque(type(node).__name__)
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            self.depth -= 1
+            return t.Opaque("too deep")
+        try:
+            return handler(node)
+        finally:
+            self.depth -= 1
+
+    def path(self, node: ast.expr) -> t.Expr:
+        """Return the expression without recording its outermost attribute or item as a read."""
+        kind = type(node)
+        if kind is ast.Attribute:
+            return self.attribute(node)  # type: ignore[arg-type]
+        if kind is ast.Subscript:
+            return self.subscript(node)  # type: ignore[arg-type]
+        return self.value(node)
+
+    def name(self, node: ast.Name) -> t.Expr:
+        return t.Name(node.id)
+
+    def attribute(self, node: ast.Attribute) -> t.Expr:
+        names = [node.attr]
+        base = node.value
+        while type(base) is ast.Attribute:
+            names.append(base.attr)
+            base = base.value
+        result = t.Name(base.id) if type(base) is ast.Name else self.path(base)
+        for attr in reversed(names):
+            result = t.Attr(result, attr)
+        return result
+
+    def attribute_value(self, node: ast.Attribute) -> t.Expr:
+        result = self.attribute(node)
+        self.read(result, node)
+        return result
+
+    def subscript(self, node: ast.Subscript) -> t.Expr:
+        base = self.path(node.value)
+        return t.Item(base, self.value(node.slice))
+
+    def subscript_value(self, node: ast.Subscript) -> t.Expr:
+        result = self.subscript(node)
+        self.read(result, node)
+        return result
+
+    def read(self, value: t.Expr, node: ast.expr) -> None:
+        scope = self.scope
+        end_line = node.end_lineno or node.lineno
+        scope.sequence += 1
+        scope.reads.append(
+            t.Read(
+                value,
+                scope.context,
+                scope.sequence,
+                node.lineno,
+                self.column(node.lineno, node.col_offset),
+                end_line,
+                self.column(end_line, node.end_col_offset or 0),
+            )
+        )
+
+    def constant(self, node: ast.Constant) -> t.Expr:
+        value = node.value
+        kind = type(value).__name__
+        if kind == "str":
+            value = storable(value)
+            if len(value) > 7 and _SQL_START.match(value):
+                self.sql.append(
+                    t.SqlText(value, self.scope.index, node.lineno, self.column(node.lineno, node.col_offset))
+                )
+            return t.Const(value, kind)
+        if kind == "int":
+            return t.Const(value if -(2**63) <= value < 2**63 else None, kind)
+        if kind in ("float", "bool", "NoneType"):
+            return t.Const(value, kind)
+        return t.Const(None, kind)
+
+    def joined_text(self, node: ast.JoinedStr) -> t.Expr:
+        parts: list[str | t.Expr] = []
+        for part in node.values:
+            if isinstance(part, ast.Constant):
+                parts.append(storable(str(part.value)))
+            elif isinstance(part, ast.FormattedValue):
+                parts.append(self.value(part.value))
+                if isinstance(part.format_spec, ast.JoinedStr):
+                    for spec in part.format_spec.values:
+                        if isinstance(spec, ast.FormattedValue):
+                            self.value(spec.value)
+            else:
+                parts.append(t.Opaque(type(part).__name__))
+        self.note_sql(parts, node)
+        return t.Text(tuple(parts))
+
+    def note_sql(self, parts: list[str | t.Expr], node: ast.expr) -> None:
+        if parts and isinstance(parts[0], str) and _SQL_START.match(parts[0]):
+            text = "".join(part if isinstance(part, str) else "{}" for part in parts)
+            self.sql.append(
+                t.SqlText(text, self.scope.index, node.lineno, self.column(node.lineno, node.col_offset))
+            )
+
+    def sequence(self, node: Any) -> t.Expr:
+        kind = {ast.List: "list", ast.Tuple: "tuple", ast.Set: "set"}[type(node)]
+        return t.Seq(kind, tuple(self.value(item) for item in node.elts))
+
+    def mapping(self, node: ast.Dict) -> t.Expr:
+        keys = tuple(None if key is None else self.value(key) for key in node.keys)
+        return t.Mapping(keys, tuple(self.value(value) for value in node.values))
+
+    def await_(self, node: ast.Await) -> t.Expr:
+        if isinstance(node.value, ast.Call):
+            return t.Await(self.call(node.value, awaited=True))
+        return t.Await(self.value(node.value))
+
+    def bool_operation(self, node: ast.BoolOp) -> t.Expr:
+        kind = "or" if isinstance(node.op, ast.Or) else "and"
+        return t.Either(kind, tuple(self.value(option) for option in node.values), None)
+
+    def conditional(self, node: ast.IfExp) -> t.Expr:
+        test = self.value(node.test)
+        self.push("if", test, None, node.body)
+        body = self.value(node.body)
+        self.pop()
+        self.push("else", test, None, node.orelse)
+        orelse = self.value(node.orelse)
+        self.pop()
+        return t.Either("if", (body, orelse), test)
+
+    def binary(self, node: ast.BinOp) -> t.Expr:
+        operands: list[tuple[str, ast.BinOp]] = []
+        left: ast.expr = node
+        while isinstance(left, ast.BinOp):
+            operands.append((type(left.op).__name__, left))
+            left = left.left
+        result = self.value(left)
+        length = 1
+        for operator, operation in reversed(operands):
+            right = self.value(operation.right)
+            joined = self.concatenate(result, right, operation) if operator == "Add" else None
+            length += 1
+            if joined is not None:
+                result = joined
+            elif length > MAX_DEPTH:
+                result = t.Opaque("too deep")
+            else:
+                result = t.Binary(operator, result, right)
+        if isinstance(result, t.Text):
+            self.note_sql(list(result.parts), node)
+        return result
+
+    def concatenate(self, left: t.Expr, right: t.Expr, node: ast.BinOp) -> t.Expr | None:
+        """Return a Text where one side is a literal text, else None."""
+        left_parts = text_parts(left)
+        right_parts = text_parts(right)
+        if left_parts is None and right_parts is None:
+            return None
+        parts = (left_parts or (left,)) + (right_parts or (right,))
+        return t.Text(parts) if len(parts) < 200 else t.Opaque("long text")
+
+    def compare(self, node: ast.Compare) -> t.Expr:
+        left = self.value(node.left)
+        rights = [self.value(right) for right in node.comparators]
+        return t.Compare(type(node.ops[0]).__name__, left, rights[0])
+
+    def unary(self, node: ast.UnaryOp) -> t.Expr:
+        value = self.value(node.operand)
+        if isinstance(node.op, ast.Not):
+            return t.Not(value)
+        if isinstance(node.op, ast.USub) and isinstance(value, t.Const) and value.kind in ("int", "float"):
+            return t.Const(-value.value, value.kind) if value.value is not None else value  # type: ignore[operator]
+        return value
+
+    def starred(self, node: ast.Starred) -> t.Expr:
+        return t.Star(self.value(node.value))
+
+    def slice(self, node: ast.Slice) -> t.Expr:
+        return t.Slice(*(None if part is None else self.value(part) for part in (node.lower, node.upper, node.step)))
+
+    def walrus(self, node: ast.NamedExpr) -> t.Expr:
+        value = self.value(node.value)
+        self.bind(node.target, value, "walrus")
+        return value
+
+    def yield_(self, node: ast.Yield) -> t.Expr:
+        self.result("yield", node)
+        return t.Opaque("sent value")
+
+    def yield_from(self, node: ast.YieldFrom) -> t.Expr:
+        self.result("yield from", node)
+        return t.Opaque("generator result")
+
+    def call(self, node: ast.Call, *, awaited: bool = False, discarded: bool = False) -> t.Expr:
+        callee = self.path(node.func)
+        arguments = tuple([self.value(argument) for argument in node.args])
+        keywords = tuple([(keyword.arg or "**", self.value(keyword.value)) for keyword in node.keywords])
+        scope = self.scope
+        scope.sequence += 1
+        line = node.lineno
+        end_line = node.end_lineno or line
+        column = node.col_offset + 1
+        end_column = (node.end_col_offset or 0) + 1
+        if not self.ascii:
+            column = self.column(line, node.col_offset)
+            end_column = self.column(end_line, node.end_col_offset or 0)
+        scope.calls.append(
+            t.Call(
+                callee,
+                arguments,
+                keywords,
+                scope.context,
+                scope.sequence,
+                line,
+                column,
+                end_line,
+                end_column,
+                awaited,
+                discarded,
+            )
+        )
+        return t.CallRef(len(scope.calls) - 1)
+
+    def lambda_(self, node: ast.Lambda) -> t.Expr:
+        params = self.params(node.args)
+        scope = self.enter_scope(
+            "<lambda>",
+            self.inner_qualname("<lambda>"),
+            "lambda",
+            node,
+            context=self.scope.context,
+        )
+        scope.params = params
+        value = self.value(node.body)
+        scope.sequence += 1
+        scope.results.append(t.Return("return", value, -1, scope.sequence, node.lineno))
+        self.leave_scope()
+        return t.Lambda(scope.index)
+
+    def comprehension(self, node: Any) -> t.Expr:
+        pushed = 0
+        for generator in node.generators:
+            iterable = self.value(generator.iter)
+            kind = "async comprehension" if generator.is_async else "comprehension"
+            self.push(kind, iterable, target_expr(generator.target), node)
+            pushed += 1
+            self.bind(generator.target, t.Element(iterable, bool(generator.is_async)), "for")
+            for test in generator.ifs:
+                self.value(test)
+        context = self.scope.context
+        key = None
+        if isinstance(node, ast.DictComp):
+            key = self.value(node.key)
+            element = self.value(node.value)
+        else:
+            element = self.value(node.elt)
+        for _ in range(pushed):
+            self.pop()
+        kind = {
+            ast.ListComp: "list",
+            ast.SetComp: "set",
+            ast.DictComp: "dict",
+            ast.GeneratorExp: "generator",
+        }[type(node)]
+        return t.Comp(kind, element, key, context)
+
+    # Contexts
+
+    def push(self, kind: str, subject: t.Expr | None, target: t.Expr | None, node: Any) -> None:
+        scope = self.scope
+        scope.sequence += 1
+        line = node.lineno
+        end_line = node.end_lineno or line
+        scope.contexts.append(t.Context(kind, scope.context, subject, target, line, end_line, scope.sequence))
+        scope.context = len(scope.contexts) - 1
+
+    def pop(self) -> None:
+        self.scope.context = self.scope.contexts[self.scope.context].parent
+
+    def block(
+        self, kind: str, subject: t.Expr | None, target: t.Expr | None, body: list[ast.stmt], node: Any
+    ) -> None:
+        self.push(kind, subject, target, node)
+        self.statements(body)
+        self.pop()
+
+    # Statements
+
+    def statements(self, body: list[ast.stmt]) -> None:
+        handlers = self.handlers
+        for statement in body:
+            handler = handlers.get(type(statement))
+            if handler is not None:
+                handler(statement)
+
+    def expression_statement(self, node: ast.Expr) -> None:
+        value = node.value
+        if isinstance(value, ast.Constant):
+            return
+        if isinstance(value, ast.Call):
+            self.call(value, discarded=True)
+        elif isinstance(value, ast.Await) and isinstance(value.value, ast.Call):
+            self.call(value.value, awaited=True, discarded=True)
+        else:
+            self.value(value)
+
+    def assign(self, node: ast.Assign) -> None:
+        value = self.value(node.value)
+        for target in node.targets:
+            self.bind(target, value, "assign")
+            if isinstance(target, ast.Name) and target.id == "__all__" and self.scope.kind == "module":
+                self.exported = literal_names(node.value)
+
+    def annotated_assign(self, node: ast.AnnAssign) -> None:
+        value = None if node.value is None else self.value(node.value)
+        self.bind(node.target, value, "annotated", self.annotation(node.annotation))
+
+    def augmented_assign(self, node: ast.AugAssign) -> None:
+        right = self.value(node.value)
+        left = self.path(node.target)
+        self.bind(node.target, t.Binary(type(node.op).__name__, left, right), "augmented")
+
+    def bind(
+        self, target: ast.expr, value: t.Expr | None, kind: str, annotation: t.Expr | None = None
+    ) -> None:
+        if isinstance(target, ast.Tuple | ast.List):
+            for index, part in enumerate(target.elts):
+                if isinstance(part, ast.Starred):
+                    self.bind(part.value, t.Opaque("starred target"), kind)
+                    continue
+                self.bind(part, None if value is None else t.Item(value, t.Const(index, "int")), kind)
+            return
+        if isinstance(target, ast.Starred):
+            target = target.value
+        scope = self.scope
+        expression = t.Name(target.id) if isinstance(target, ast.Name) else self.path(target)
+        scope.sequence += 1
+        scope.binds.append(
+            t.Bind(
+                expression,
+                value,
+                annotation,
+                kind,
+                scope.context,
+                scope.sequence,
+                target.lineno,
+                self.column(target.lineno, target.col_offset),
+            )
+        )
+
+    def return_(self, node: ast.Return) -> None:
+        self.result("return", node)
+        self.exit("return", node)
+
+    def result(self, kind: str, node: Any) -> None:
+        value = None if node.value is None else self.value(node.value)
+        scope = self.scope
+        if kind != "return":
+            scope.is_generator = True
+        scope.sequence += 1
+        scope.results.append(t.Return(kind, value, scope.context, scope.sequence, node.lineno))
+
+    def exit(self, kind: str, node: ast.stmt) -> None:
+        scope = self.scope
+        scope.sequence += 1
+        scope.exits.append(t.Exit(kind, scope.context, scope.sequence, node.lineno))
+
+    def jump(self, node: ast.stmt) -> None:
+        self.exit("break" if isinstance(node, ast.Break) else "continue", node)
+
+    def raise_(self, node: ast.Raise) -> None:
+        if node.exc is not None:
+            self.value(node.exc)
+        if node.cause is not None:
+            self.value(node.cause)
+        self.exit("raise", node)
+
+    def assert_(self, node: ast.Assert) -> None:
+        self.value(node.test)
+        if node.msg is not None:
+            self.value(node.msg)
+
+    def delete(self, node: ast.Delete) -> None:
+        for target in node.targets:
+            self.path(target)
+
+    def outer(self, node: Any) -> None:
+        self.scope.outer_names.extend(node.names)
+
+    def if_(self, node: ast.If) -> None:
+        opened = 0
+        arm: ast.If | None = node
+        while arm is not None:
+            test = self.value(arm.test)
+            self.block("if", test, None, arm.body, arm)
+            rest = arm.orelse
+            if not rest:
+                break
+            self.push("else", test, None, rest[0])
+            opened += 1
+            if len(rest) == 1 and isinstance(rest[0], ast.If):
+                arm = rest[0]
+            else:
+                self.statements(rest)
+                arm = None
+        for _ in range(opened):
+            self.pop()
+
+    def for_(self, node: Any) -> None:
+        iterable = self.value(node.iter)
+        is_async = isinstance(node, ast.AsyncFor)
+        self.push("async for" if is_async else "for", iterable, target_expr(node.target), node)
+        self.bind(node.target, t.Element(iterable, is_async), "for")
+        self.statements(node.body)
+        self.pop()
+        if node.orelse:
+            self.block("loop-else", None, None, node.orelse, node)
+
+    def while_(self, node: ast.While) -> None:
+        self.push("while", None, None, node)
+        opened = self.scope.context
+        test = self.value(node.test)
+        held = self.scope.contexts[opened]
+        self.scope.contexts[opened] = t.Context(
+            held.kind, held.parent, test, None, held.line, held.end_line, held.sequence
+        )
+        self.statements(node.body)
+        self.pop()
+        if node.orelse:
+            self.block("loop-else", None, None, node.orelse, node)
+
+    def with_(self, node: Any) -> None:
+        is_async = isinstance(node, ast.AsyncWith)
+        for item in node.items:
+            subject = self.value(item.context_expr)
+            target = None if item.optional_vars is None else target_expr(item.optional_vars)
+            self.push("async with" if is_async else "with", subject, target, node)
+            if item.optional_vars is not None:
+                self.bind(item.optional_vars, t.Entered(subject, is_async), "with")
+        self.statements(node.body)
+        for _ in node.items:
+            self.pop()
+
+    def try_(self, node: Any) -> None:
+        self.block("try", None, None, node.body, node)
+        for handler in node.handlers:
+            caught = None if handler.type is None else self.value(handler.type)
+            self.push("except", caught, None, handler)
+            if handler.name:
+                self.bind_name(handler.name, t.Opaque("exception"), "except", handler)
+            self.statements(handler.body)
+            self.pop()
+        if node.orelse:
+            self.statements(node.orelse)
+        if node.finalbody:
+            self.block("finally", None, None, node.finalbody, node)
+
+    def bind_name(self, name: str, value: t.Expr, kind: str, node: Any) -> None:
+        scope = self.scope
+        scope.sequence += 1
+        scope.binds.append(
+            t.Bind(
+                t.Name(name), value, None, kind, scope.context, scope.sequence, node.lineno, node.col_offset + 1
+            )
+        )
+
+    def match(self, node: ast.Match) -> None:
+        subject = self.value(node.subject)
+        for case in node.cases:
+            self.push("match", subject, None, case.pattern)
+            for part in ast.walk(case.pattern):
+                name = getattr(part, "name", None) or getattr(part, "rest", None)
+                if isinstance(name, str):
+                    whole = part is case.pattern
+                    self.bind_name(name, subject if whole else t.Opaque("pattern"), "match", part)
+            if case.guard is not None:
+                self.value(case.guard)
+            self.statements(case.body)
+            self.pop()
+
+    def import_(self, node: ast.Import) -> None:
+        for alias in node.names:
+            bound = alias.asname or alias.name.partition(".")[0]
+            module = alias.name
+            name = "" if alias.asname else None
+            self.scope.imports.append(t.Import(module, name, bound, 0, node.lineno))
+
+    def import_from(self, node: ast.ImportFrom) -> None:
+        for alias in node.names:
+            self.scope.imports.append(
+                t.Import(node.module or "", alias.name, alias.asname or alias.name, node.level, node.lineno)
+            )
+
+    def inner_qualname(self, name: str) -> str:
+        outer = self.scope
+        if outer.kind == "module":
+            return name
+        if outer.kind == "class":
+            return f"{outer.qualname}.{name}"
+        return f"{outer.qualname}.<locals>.{name}"
+
+    def function(self, node: Any) -> None:
+        decorators = tuple(self.path(decorator) for decorator in node.decorator_list)
+        params = self.params(node.args)
+        returns = None if node.returns is None else self.annotation(node.returns)
+        scope = self.enter_scope(
+            node.name,
+            self.inner_qualname(node.name),
+            "function",
+            node,
+            context=self.scope.context,
+            is_async=isinstance(node, ast.AsyncFunctionDef),
+        )
+        scope.decorators = decorators
+        scope.params = params
+        scope.returns = returns
+        self.statements(node.body)
+        self.leave_scope()
+
+    def params(self, arguments: ast.arguments) -> tuple[t.Param, ...]:
+        params: list[t.Param] = []
+        positional = arguments.posonlyargs + arguments.args
+        first_default = len(positional) - len(arguments.defaults)
+        for index, argument in enumerate(positional):
+            default = None
+            if index >= first_default:
+                default = self.value(arguments.defaults[index - first_default])
+            params.append(self.param(argument, "positional", default))
+        if arguments.vararg is not None:
+            params.append(self.param(arguments.vararg, "*args", None))
+        for argument, default_node in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
+            default = None if default_node is None else self.value(default_node)
+            params.append(self.param(argument, "keyword", default))
+        if arguments.kwarg is not None:
+            params.append(self.param(arguments.kwarg, "**kwargs", None))
+        return tuple(params)
+
+    def param(self, argument: ast.arg, kind: str, default: t.Expr | None) -> t.Param:
+        annotation = None if argument.annotation is None else self.annotation(argument.annotation)
+        return t.Param(argument.arg, kind, annotation, default)
+
+    def class_(self, node: ast.ClassDef) -> None:
+        decorators = tuple(self.path(decorator) for decorator in node.decorator_list)
+        bases = tuple(self.path(base) for base in node.bases)
+        keywords = tuple((keyword.arg or "**", self.value(keyword.value)) for keyword in node.keywords)
+        qualname = self.inner_qualname(node.name)
+        parent = self.scope.index
+        scope = self.enter_scope(node.name, qualname, "class", node, context=self.scope.context)
+        self.classes.append(
+            t.Class(
+                node.name,
+                qualname,
+                parent,
+                scope.index,
+                bases,
+                keywords,
+                decorators,
+                node.lineno,
+                node.end_lineno or node.lineno,
+            )
+        )
+        self.statements(node.body)
+        self.leave_scope()
+
+    def annotation(self, node: ast.expr) -> t.Expr:
+        """Return an annotation as an expression; text annotations are parsed."""
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            try:
+                parsed = ast.parse(node.value.strip(), mode="eval").body
+            except (SyntaxError, ValueError, RecursionError, MemoryError):
+                return t.Opaque("annotation")
+            if isinstance(parsed, ast.Constant | ast.Call):
+                return t.Opaque("annotation")
+            return self.annotation(parsed)
+        if isinstance(node, ast.Subscript):
+            base = self.annotation(node.value)
+            if isinstance(base, t.Name | t.Attr) and last_name(base) == "Literal":
+                return t.Item(base, t.Opaque("literal"))
+            return t.Item(base, self.annotation(node.slice))
+        if isinstance(node, ast.Tuple | ast.List):
+            kind = "tuple" if isinstance(node, ast.Tuple) else "list"
+            return t.Seq(kind, tuple(self.annotation(item) for item in node.elts))
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+            return t.Binary("BitOr", self.annotation(node.left), self.annotation(node.right))
+        return self.path(node)
+
+
+def storable(text: str) -> str:
+    """Return text that msgpack can hold, shortened where it is very long."""
+    if len(text) > MAX_TEXT:
+        text = text[:MAX_TEXT]
+    if text.isascii():
+        return text
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def text_parts(value: t.Expr) -> tuple[str | t.Expr, ...] | None:
+    """Return the parts of a literal text, or None for anything else."""
+    if isinstance(value, t.Text):
+        return value.parts
+    if isinstance(value, t.Const) and isinstance(value.value, str):
+        return (value.value,)
+    return None
+
+
+def target_expr(node: ast.expr) -> t.Expr:
+    """Return a loop's or ``as`` target; parts that are not names are opaque."""
+    if isinstance(node, ast.Name):
+        return t.Name(node.id)
+    if isinstance(node, ast.Tuple | ast.List):
+        return t.Seq("tuple", tuple(target_expr(item) for item in node.elts))
+    if isinstance(node, ast.Starred):
+        return target_expr(node.value)
+    return t.Opaque("target")
+
+
+def literal_names(node: ast.expr) -> tuple[str, ...]:
+    """Return the texts of a list or tuple display."""
+    if not isinstance(node, ast.List | ast.Tuple):
+        return ()
+    return tuple(
+        item.value for item in node.elts if isinstance(item, ast.Constant) and isinstance(item.value, str)
+    )
+
+
+def last_name(value: t.Expr) -> str:
+    """Return the last name of a dotted expression, or an empty text."""
+    if isinstance(value, t.Attr):
+        return value.name
+    return value.id if isinstance(value, t.Name) else ""
