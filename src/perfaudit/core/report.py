@@ -21,7 +21,8 @@ class ProjectSummary:
 class Coverage:
     """How much was understood.
 
-    ``unresolved`` counts unresolved calls by reason. ``chains_truncated`` counts call chains cut by a bound.
+    ``unresolved`` counts unresolved calls by reason. ``chains_truncated`` counts call chains cut
+    by a bound.
     """
 
     calls: int
@@ -34,6 +35,17 @@ class Coverage:
     def share(self) -> float | None:
         """Return the resolved share of calls between 0 and 1, or None where there was no call."""
         return self.resolved / self.calls if self.calls else None
+
+
+@dataclass(frozen=True, slots=True)
+class Opportunity:
+    """One thing that a rule judged, sound or not: a query site, an endpoint, a pool, the project.
+
+    ``exposure`` says from where it is reached, as in ``Match``.
+    """
+
+    location: Location
+    exposure: str = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +83,8 @@ class Inventory:
 class CategoryScore:
     """The score of one category, or None where there was nothing to inspect.
 
-    ``lost`` names the fingerprints of the findings that cost points, dearest first; ``cap`` says which cap bit, if any.
+    ``lost`` names the fingerprints of the findings that cost points, dearest first; ``cap`` says
+    which cap bit, if any.
     """
 
     id: str
@@ -87,7 +100,10 @@ class CategoryScore:
 
 @dataclass(frozen=True, slots=True)
 class Improvement:
-    """What mending some findings would do to the grade."""
+    """What mending some findings would do to the grade.
+
+    ``category`` is empty where they are of several; ``before`` and ``after`` are then overall.
+    """
 
     fingerprints: tuple[str, ...]
     category: str
@@ -101,13 +117,17 @@ class Improvement:
 
 @dataclass(frozen=True, slots=True)
 class Scorecard:
-    """The grade of the whole. ``overall`` is None where it is withheld; ``withheld`` then says why."""
+    """The grade of the whole. ``overall`` is None where it is withheld; ``withheld`` then says why.
+
+    ``improvements`` are the best single groups of findings to mend, ``together`` is all of them.
+    """
 
     overall: float | None
     grade: str | None
     categories: tuple[CategoryScore, ...]
     withheld: str = ""
     improvements: tuple[Improvement, ...] = ()
+    together: Improvement | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,13 @@ class TypeExpr(Struct, frozen=True, gc=False):
     """A parsed type expression of a library file.
 
     ``kind``:
-    - ``named``: a dotted type in ``name`` with ``arguments`` (``asyncpg.Pool``, ``list[T]``, ``str``)
-    - ``self``: the receiver's own type; on a class attribute, an instance of the class it is read from
+    - ``named``: a dotted type in ``name`` with ``arguments`` (``asyncpg.Pool``, ``list[T]``)
+    - ``self``: the receiver's own type; on a class attribute, an instance of the class
     - ``parameter``: the type parameter ``name`` of the receiver's type
     - ``argument``: the type of the argument ``name`` ("0" positional, else a keyword)
-    - ``instance``, ``result``, ``element``, ``awaited``, ``parameter_of``: made from ``arguments[0]``: an instance
-      of that class, what that callable returns, what iterating gives, what awaiting gives, its first type parameter
+    - ``instance``, ``result``, ``element``, ``awaited``, ``parameter_of``: made from
+      ``arguments[0]``: an instance of that class, what that callable returns, what iterating
+      gives, what awaiting gives, its first type parameter
     - ``union``: one of ``arguments``
     - ``any``: not known
     """
@@ -23,9 +24,12 @@ class TypeExpr(Struct, frozen=True, gc=False):
 
 
 class Callback(Struct, frozen=True, gc=False):
-    """An argument that the call runs. ``where``: inline, thread, process, loop (a coroutine or a callback that runs
-    on the event loop), task (a coroutine that runs concurrently), worker (another process, by a queue), later
-    (on this thread, at another time), never. ``each``: once per item of an iterable argument."""
+    """An argument that the call runs.
+
+    ``where``: inline, thread, process, loop (a coroutine or a callback that runs on the event
+    loop), task (a coroutine that runs concurrently), worker (another process, by a queue), later
+    (on this thread, at another time), never. ``each``: once per item of an iterable argument.
+    """
 
     argument: str
     where: str
@@ -43,11 +47,12 @@ class Timeout(Struct, frozen=True, gc=False):
 class Behaviour(Struct, frozen=True, gc=False):
     """What one call of a library does.
 
-    ``effects`` are of ``core.effect.EFFECTS``; ``blocking``: the calling thread waits until the effect is done;
-    ``awaitable``: the call gives an awaitable, and effects happen when it is awaited.
+    ``effects`` are of ``core.effect.EFFECTS``; ``blocking``: the calling thread waits until the
+    effect is done; ``awaitable``: the call gives an awaitable, and its effects happen under await.
     ``sql``: which argument is SQL (its text then decides between db.query, db.write and none).
-    ``memoises``: as a decorator, keeps results. ``batch``: the plural twin. ``path`` and ``line``: where it was written.
-    ``flag``: further named meanings that detectors know, such as "loads-all" or "expires".
+    ``memoises``: as a decorator, keeps results. ``batch``: the plural twin. ``file`` and ``line``:
+    where it was written. ``flags``: further named meanings that detectors know, such as "loads-all"
+    or "expires".
     """
 
     path: str
@@ -67,7 +72,10 @@ class Behaviour(Struct, frozen=True, gc=False):
 
 
 class LibraryType(Struct, frozen=True, gc=False):
-    """A class of a library. ``on`` gives the effects of evaluating a value: iterate, len, bool, index, contains, enter, exit."""
+    """A class of a library.
+
+    ``on`` gives the cost of evaluating a value: iterate, len, bool, index, contains, enter, exit.
+    """
 
     path: str
     bases: tuple[str, ...] = ()
@@ -85,7 +93,7 @@ class LibraryType(Struct, frozen=True, gc=False):
 
 
 class PoolSetting(Struct, frozen=True, gc=False):
-    """One setting of a pool: its keyword, its position if any, its default and what it should be, as text."""
+    """One setting of a pool: its keyword, its position, its default and what it should be."""
 
     keyword: str
     position: int | None
@@ -97,8 +105,9 @@ class PoolSetting(Struct, frozen=True, gc=False):
 class Pool(Struct, frozen=True, gc=False):
     """A constructor of a pool, engine or client that should be bounded.
 
-    ``url`` is the argument with the address; an address that starts with one of ``quiet_urls`` needs no pool.
-    ``quiet_with``: keywords that show the pool was thought about. ``advice``: the settings as one line of code.
+    ``url`` is the argument with the address; an address that starts with one of ``quiet_urls``
+    needs no pool. ``quiet_with``: keywords that show the pool was thought about. ``advice``: the
+    settings as one line of code.
     """
 
     path: str
@@ -115,9 +124,10 @@ class Pool(Struct, frozen=True, gc=False):
 class Route(Struct, frozen=True, gc=False):
     """A decorator or call that registers an endpoint.
 
-    ``form``: decorator or call. ``methods``: fixed methods, or empty where ``methods_argument`` gives them.
-    ``path_argument`` and ``handler_argument``: "0" for a position, else a keyword; alternatives joined by "|".
-    ``kind``: route, websocket, task, command, consumer, lifespan, middleware, error-handler.
+    ``form``: decorator or call. ``methods``: the methods; where ``methods_argument`` says which
+    argument gives them, those without that argument. ``path_argument`` and ``handler_argument``:
+    "0" for a position, else a keyword; alternatives joined by "|". ``kind``: route, websocket,
+    task, command, consumer, lifespan, middleware, error-handler.
     """
 
     path: str
@@ -132,19 +142,27 @@ class Route(Struct, frozen=True, gc=False):
 
 
 class Mount(Struct, frozen=True, gc=False):
-    """A call that mounts a router below a prefix, such as include_router or register_blueprint."""
+    """A call that mounts a router below a prefix, such as include_router or register_blueprint.
+
+    ``routes_argument``: the argument that holds a list of routes instead of a router.
+    """
 
     path: str
     router_argument: str
     prefix_argument: str | None
+    routes_argument: str | None = None
 
 
 class Router(Struct, frozen=True, gc=False):
-    """A constructor of an application or a router. ``is_application``: it serves by itself."""
+    """A constructor of an application or a router. ``is_application``: it serves by itself.
+
+    ``routes_argument``: the argument that holds a list of routes, mounts or handlers.
+    """
 
     path: str
     prefix_argument: str | None
     is_application: bool
+    routes_argument: str | None = None
 
 
 class ViewClass(Struct, frozen=True, gc=False):
@@ -175,8 +193,9 @@ class Framework(Struct, frozen=True, gc=False):
 class ColumnKind(Struct, frozen=True, gc=False):
     """A constructor of a column or relation in a table class.
 
-    ``type``: text, json, binary, integer, number, boolean, time, uuid, array, other; "argument" where an argument says.
-    ``relation``: none, many_to_one, one_to_one, one_to_many, many_to_many, or "annotation" where the annotation says.
+    ``type``: text, json, binary, integer, number, boolean, time, uuid, array, other; "argument"
+    where an argument says. ``relation``: none, many_to_one, one_to_one, one_to_many, many_to_many,
+    "annotation" where the annotation says, "argument" where an argument says.
     ``to``: the argument that names the other table. ``lazy_argument``: the one that sets loading.
     ``reverse_argument``: the one that names the relation seen from the other side.
     """
@@ -191,7 +210,10 @@ class ColumnKind(Struct, frozen=True, gc=False):
 
 
 class Schema(Struct, frozen=True, gc=False):
-    """How a library declares tables. ``reverse_default``: pattern of reverse names, such as ``{name}_set``."""
+    """How a library declares tables.
+
+    ``reverse_default``: pattern of reverse names, such as ``{name}_set``.
+    """
 
     library: str
     table_bases: tuple[str, ...] = ()
@@ -203,7 +225,7 @@ class Schema(Struct, frozen=True, gc=False):
 
 
 class Service(Struct, frozen=True, gc=False):
-    """A server that a library talks to: its name, container images that provide it, and URL schemes."""
+    """A server that a library talks to: its name, container images and URL schemes."""
 
     name: str
     images: tuple[str, ...]
@@ -213,8 +235,10 @@ class Service(Struct, frozen=True, gc=False):
 class Library(Struct, frozen=True, gc=False):
     """One library file.
 
-    ``provides``: capability (rate-limit, query-monitoring, tracing, response-cache, response-compression, cache,
-    push-channel, retry) -> dotted names whose use shows that the project has it.
+    ``aliases``: another dotted path -> the path that this file uses; also for all names below it.
+    ``provides``: capability (rate-limit, query-monitoring, tracing, response-cache,
+    response-compression, cache, push-channel, retry) -> dotted names whose use shows that the
+    project has it.
     """
 
     name: str

@@ -1,0 +1,46 @@
+"""``perfaudit show``: what the analysis believes, and why."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from perfaudit.audit import audit
+from perfaudit.cli.options import (
+    located,
+    reading_options,
+    remember_verbosity,
+    with_reading_options,
+)
+from perfaudit.cli.output import write
+from perfaudit.program.explain import describe
+
+TOPICS = ("callgraph", "types", "effects", "schema", "queries")
+
+
+@click.command()
+@click.argument("topic", type=click.Choice(TOPICS))
+@click.argument("name", required=False)
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@reading_options
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    topic: str,
+    name: str | None,
+    paths: tuple[Path, ...],
+    **given: Any,
+) -> None:
+    """Show what the analysis believes about NAME, and why.
+
+    NAME is a function, class or table, or the end of its dotted name. A NAME that is a file or
+    folder is the first of the PATHS; without one, all is shown.
+    """
+    remember_verbosity(ctx, given["verbose"])
+    if name is not None and Path(name).exists():
+        paths = (Path(name), *paths)
+        name = None
+    settings, root, present = located(paths, given["config"])
+    result = audit(root, present, with_reading_options(settings, given))
+    write(describe(result.program, topic, name or ""))

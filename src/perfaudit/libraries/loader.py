@@ -1,0 +1,593 @@
+"""Library files, read and checked. See docs/library-format.md for what they may say."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from itertools import product
+from pathlib import Path
+from typing import TypeVar
+
+from perfaudit.core.effect import EFFECTS
+from perfaudit.core.errors import UsageError
+from perfaudit.data import YamlNode, nearest, read_yaml
+from perfaudit.libraries.expressions import parse_type
+from perfaudit.libraries.lookup import Libraries
+from perfaudit.libraries.types import (
+    Behaviour,
+    Callback,
+    ColumnKind,
+    Framework,
+    Library,
+    LibraryType,
+    Mount,
+    Pool,
+    PoolSetting,
+    Route,
+    Router,
+    Schema,
+    Service,
+    Timeout,
+    TypeExpr,
+    ViewClass,
+)
+
+CAPABILITIES = frozenset(
+    {
+        "rate-limit",
+        "query-monitoring",
+        "tracing",
+        "response-cache",
+        "response-compression",
+        "cache",
+        "push-channel",
+        "retry",
+    }
+)
+CALLBACK_PLACES = frozenset(
+    {"inline", "thread", "process", "loop", "task", "worker", "later", "never"}
+)
+EVENTS = frozenset({"iterate", "len", "bool", "index", "contains", "enter", "exit"})
+ROUTE_KINDS = frozenset(
+    {
+        "route",
+        "websocket",
+        "task",
+        "command",
+        "consumer",
+        "lifespan",
+        "middleware",
+        "error-handler",
+    }
+)
+COLUMN_TYPES = frozenset(
+    [
+        "text",
+        "json",
+        "binary",
+        "integer",
+        "number",
+        "boolean",
+        "time",
+        "uuid",
+        "array",
+        "other",
+        "argument",
+    ]
+)
+RELATIONS = frozenset(
+    ["none", "many_to_one", "one_to_one", "one_to_many", "many_to_many", "annotation", "argument"]
+)
+
+_LIBRARY_KEYS = frozenset(
+    [
+        "library",
+        "docs",
+        "packages",
+        "aliases",
+        "functions",
+        "types",
+        "values",
+        "pools",
+        "framework",
+        "schema",
+        "service",
+        "provides",
+        "examples",
+    ]
+)
+_BEHAVIOUR_KEYS = frozenset(
+    [
+        "effects",
+        "blocking",
+        "awaitable",
+        "returns",
+        "enters",
+        "sql",
+        "timeout",
+        "runs",
+        "memoises",
+        "batch",
+        "flags",
+    ]
+)
+_TYPE_KEYS = frozenset(
+    [
+        "aliases",
+        "bases",
+        "parameters",
+        "methods",
+        "attributes",
+        "class_attributes",
+        "iterates",
+        "enters",
+        "items",
+        "on",
+        "constructor",
+    ]
+)
+_POOL_KEYS = frozenset(["kind", "url", "settings", "quiet_urls", "quiet_with", "advice"])
+_SETTING_KEYS = frozenset(["position", "default", "wanted", "purpose"])
+_FRAMEWORK_KEYS = frozenset(
+    ["routes", "routers", "mounts", "view_classes", "dispatch", "dependencies"]
+)
+_ROUTE_KEYS = frozenset(["form", "kind", "methods", "default", "path", "handler"])
+_SCHEMA_KEYS = frozenset(
+    ["table_bases", "base_makers", "name_attributes", "reverse_default", "columns", "column_types"]
+)
+_COLUMN_KEYS = frozenset(["type", "relation", "to", "lazy", "reverse", "indexed"])
+
+_DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*\Z")
+_BRACES = re.compile(r"\{([^{}]*)\}")
+_ARGUMENT = re.compile(r"(\d+|[^\W\d]\w*)(\|(\d+|[^\W\d]\w*))*\Z")
+_FLAG = re.compile(r"[a-z]+(-[a-z]+)*\Z")
+
+_Value = TypeVar("_Value")
+
+
+def load_libraries(directories: Sequence[Path]) -> Libraries:
+    """Return what all library files of the folders say, or raise DataError for the first fault.
+
+    A name that a later folder defines again replaces the earlier one; within one folder that is
+    an error.
+    """
+    return Libraries([load_folder(directory) for directory in directories])
+
+
+def load_folder(directory: Path) -> tuple[Library, ...]:
+    """Return the library files of one folder, in the order of their names."""
+    if not directory.is_dir():
+        raise UsageError(f"{directory} is not a folder of library files.")
+    return tuple(load_library(path) for path in sorted(directory.glob("*.yaml")))
+
+
+def load_library(path: Path) -> Library:
+    """Return one library file, checked, or raise DataError with the line and the cure."""
+    root = read_yaml(path)
+    sections = root.mapping(_LIBRARY_KEYS)
+    for required in ("library", "docs", "packages"):
+        if required not in sections:
+            raise root.error(f'the key "{required}" is missing.')
+    name = sections["library"].text()
+    if name != path.stem:
+        raise sections["library"].error(f'write "{path.stem}", the name of the file, not "{name}".')
+    types = _named(sections.get("types"), _library_type)
+    aliases = _named(sections.get("aliases"), lambda _, node: _dotted(node))
+    for alias, target, node in _aliases_of_types(sections.get("types")):
+        if alias in aliases:
+            raise node.error(f'the alias "{alias}" is given twice: keep one of them.')
+        aliases[alias] = target
+    return Library(
+        name=name,
+        docs=sections["docs"].text(),
+        packages=_dotted_names(sections["packages"]),
+        functions=_named(sections.get("functions"), _behaviour),
+        types=types,
+        aliases=aliases,
+        values=_named(sections.get("values"), lambda _, node: _type(node, ())),
+        pools=_named(sections.get("pools"), _pool),
+        framework=_framework(name, sections.get("framework")),
+        schema=_schema(name, sections.get("schema")),
+        service=_service(sections.get("service")),
+        provides=_provides(sections.get("provides")),
+        examples=_examples(sections.get("examples")),
+        file=path.name,
+    )
+
+
+def expand_braces(key: str) -> list[str]:
+    """Return the names that a key with braces stands for, or raise ValueError.
+
+    >>> expand_braces("requests.{get,post}")
+    ['requests.get', 'requests.post']
+    """
+    parts = _BRACES.split(key)
+    if any(brace in part for part in parts[::2] for brace in "{}"):
+        raise ValueError(f'the braces of "{key}" do not match: write "a.{{b,c}}"')
+    choices = [
+        [option.strip() for option in part.split(",")] if index % 2 else [part]
+        for index, part in enumerate(parts)
+    ]
+    names = ["".join(choice) for choice in product(*choices)]
+    for name in names:
+        if not _DOTTED.match(name):
+            raise ValueError(f'"{name}" is not a dotted name')
+    return names
+
+
+def _named(section: YamlNode | None, build: Callable[[str, YamlNode], _Value]) -> dict[str, _Value]:
+    """Return the entries of a section by their expanded names, each built from its own name."""
+    entries: dict[str, _Value] = {}
+    if section is None:
+        return entries
+    for name, node in _expanded(section):
+        if name in entries:
+            raise node.error(f'"{name}" is given twice: keep one of them.')
+        entries[name] = build(name, node)
+    return entries
+
+
+def _members(
+    section: YamlNode | None, build: Callable[[str, YamlNode], _Value]
+) -> dict[str, _Value]:
+    """Return the entries of a section where "*" stands for every name that is not listed."""
+    if section is None or "*" not in section.mapping():
+        return _named(section, build)
+    entries = dict(section.mapping())
+    others = entries.pop("*")
+    named = _named(YamlNode(section.path, section.line, entries), build)
+    return {**named, "*": build("*", others)}
+
+
+def _expanded(section: YamlNode) -> Iterator[tuple[str, YamlNode]]:
+    for key, node in section.mapping().items():
+        if "{" not in key and _DOTTED.match(key):
+            yield key, node
+            continue
+        try:
+            names = expand_braces(key)
+        except ValueError as error:
+            raise node.error(f"{error}.") from None
+        for name in names:
+            yield name, node
+
+
+def _behaviour(path: str, node: YamlNode, parameters: tuple[str, ...] = ()) -> Behaviour:
+    keys = node.mapping(_BEHAVIOUR_KEYS)
+    if not keys:
+        return Behaviour(path=path, file=_file(node), line=node.line)
+    flags = keys["flags"].texts() if "flags" in keys else ()
+    for flag in flags:
+        if not _FLAG.match(flag):
+            raise keys["flags"].error(f'the flag "{flag}" is not in kebab-case.')
+    return Behaviour(
+        path=path,
+        effects=_effects(keys["effects"]) if "effects" in keys else (),
+        blocking="blocking" in keys and keys["blocking"].flag(),
+        awaitable="awaitable" in keys and keys["awaitable"].flag(),
+        returns=_optional_type(keys.get("returns"), parameters),
+        enters=_optional_type(keys.get("enters"), parameters),
+        sql=_optional_argument(keys.get("sql")),
+        timeout=_timeout(keys["timeout"]) if "timeout" in keys else None,
+        runs=_callbacks(keys["runs"]) if "runs" in keys else (),
+        memoises="memoises" in keys and keys["memoises"].flag(),
+        batch=keys["batch"].text() if "batch" in keys else None,
+        flags=flags,
+        file=_file(node),
+        line=node.line,
+    )
+
+
+def _effects(node: YamlNode) -> tuple[str, ...]:
+    effects = node.texts()
+    for effect in effects:
+        if effect not in EFFECTS:
+            raise node.error(f'unknown effect "{effect}": {nearest(effect, EFFECTS)}')
+    return effects
+
+
+def _timeout(node: YamlNode) -> Timeout:
+    keys = node.mapping(("keyword", "position", "default"))
+    if "keyword" not in keys or "default" not in keys:
+        raise node.error(
+            "a timeout needs `keyword` and `default`: the keyword, and none or seconds."
+        )
+    default = keys["default"].text()
+    if default != "none" and not default.replace(".", "", 1).isdigit():
+        raise keys["default"].error(f'the default "{default}" is neither none nor seconds.')
+    return Timeout(keys["keyword"].text(), _optional_position(keys.get("position")), default)
+
+
+def _callbacks(node: YamlNode) -> tuple[Callback, ...]:
+    callbacks = []
+    for item in node.sequence():
+        keys = item.mapping(("argument", "where", "each"))
+        if "argument" not in keys or "where" not in keys:
+            raise item.error("a callback needs `argument` and `where`.")
+        callbacks.append(
+            Callback(
+                argument=_argument(keys["argument"]),
+                where=keys["where"].one_of(CALLBACK_PLACES),
+                each="each" in keys and keys["each"].flag(),
+            )
+        )
+    return tuple(callbacks)
+
+
+def _library_type(path: str, node: YamlNode) -> LibraryType:
+    keys = node.mapping(_TYPE_KEYS)
+    parameters = keys["parameters"].texts() if "parameters" in keys else ()
+
+    def behaviour(name: str, entry: YamlNode) -> Behaviour:
+        return _behaviour(f"{path}.{name}", entry, parameters)
+
+    def expression(_: str, entry: YamlNode) -> TypeExpr:
+        return _type(entry, parameters)
+
+    for event, entry in keys["on"].mapping().items() if "on" in keys else ():
+        if event not in EVENTS:
+            raise entry.error(f'unknown event "{event}": {nearest(event, EVENTS)}')
+    return LibraryType(
+        path=path,
+        bases=_dotted_names(keys["bases"]) if "bases" in keys else (),
+        parameters=parameters,
+        methods=_members(keys.get("methods"), behaviour),
+        attributes=_members(keys.get("attributes"), expression),
+        class_attributes=_named(keys.get("class_attributes"), expression),
+        iterates=_optional_type(keys.get("iterates"), parameters),
+        enters=_optional_type(keys.get("enters"), parameters),
+        items=_optional_type(keys.get("items"), parameters),
+        on=_named(keys.get("on"), behaviour),
+        constructor=(
+            _behaviour(path, keys["constructor"], parameters) if "constructor" in keys else None
+        ),
+        file=_file(node),
+        line=node.line,
+    )
+
+
+def _aliases_of_types(section: YamlNode | None) -> Iterator[tuple[str, str, YamlNode]]:
+    if section is None:
+        return
+    for target, node in _expanded(section):
+        aliases = node.mapping().get("aliases")
+        if aliases is not None:
+            for alias in _dotted_names(aliases):
+                yield alias, target, aliases
+
+
+def _pool(path: str, node: YamlNode) -> Pool:
+    keys = node.mapping(_POOL_KEYS)
+    settings = _named(keys.get("settings"), _pool_setting)
+    return Pool(
+        path=path,
+        kind=keys["kind"].text() if "kind" in keys else "pool",
+        settings=tuple(settings.values()),
+        url=_optional_argument(keys.get("url")),
+        quiet_urls=keys["quiet_urls"].texts() if "quiet_urls" in keys else (),
+        quiet_with=keys["quiet_with"].texts() if "quiet_with" in keys else (),
+        advice=keys["advice"].text() if "advice" in keys else "",
+        file=_file(node),
+        line=node.line,
+    )
+
+
+def _pool_setting(keyword: str, node: YamlNode) -> PoolSetting:
+    keys = node.mapping(_SETTING_KEYS)
+    for required in ("default", "wanted", "purpose"):
+        if required not in keys:
+            raise node.error(f'the setting "{keyword}" needs `{required}`.')
+    return PoolSetting(
+        keyword=keyword,
+        position=_optional_position(keys.get("position")),
+        default=keys["default"].text(),
+        wanted=keys["wanted"].text(),
+        purpose=keys["purpose"].text(),
+    )
+
+
+def _framework(library: str, node: YamlNode | None) -> Framework | None:
+    if node is None:
+        return None
+    keys = node.mapping(_FRAMEWORK_KEYS)
+    dispatch = {
+        form: place.one_of(("event-loop", "thread", "process"))
+        for form, place in (
+            keys["dispatch"].mapping(("sync", "async")).items() if "dispatch" in keys else ()
+        )
+    }
+    return Framework(
+        library=library,
+        routes=tuple(_named(keys.get("routes"), _route).values()),
+        mounts=tuple(_named(keys.get("mounts"), _mount).values()),
+        routers=tuple(_named(keys.get("routers"), _router).values()),
+        view_classes=tuple(_named(keys.get("view_classes"), _view_class).values()),
+        dispatch=dispatch,
+        dependencies=_dotted_names(keys["dependencies"]) if "dependencies" in keys else (),
+    )
+
+
+def _route(path: str, node: YamlNode) -> Route:
+    keys = node.mapping(_ROUTE_KEYS)
+    if "form" not in keys:
+        raise node.error("a route needs `form`: decorator or call.")
+    form = keys["form"].one_of(("decorator", "call"))
+    if form == "call" and "handler" not in keys:
+        raise node.error("a route of the form call needs `handler`: the argument that is run.")
+    methods, methods_argument = _methods(path, keys.get("methods"))
+    if "default" in keys:
+        methods = _one_or_more(keys["default"])
+    return Route(
+        path=path,
+        form=form,
+        kind=keys["kind"].one_of(ROUTE_KINDS) if "kind" in keys else "route",
+        methods=methods,
+        methods_argument=methods_argument,
+        path_argument=_optional_argument(keys.get("path")),
+        handler_argument=_optional_argument(keys.get("handler")),
+        file=_file(node),
+        line=node.line,
+    )
+
+
+def _methods(path: str, node: YamlNode | None) -> tuple[tuple[str, ...], str | None]:
+    if node is None:
+        return (), None
+    if node.content == "name":
+        return (path.rpartition(".")[2].upper(),), None
+    if isinstance(node.content, str) and node.content.startswith("arg:"):
+        return (), _checked_argument(node, node.content[4:])
+    return _one_or_more(node), None
+
+
+def _one_or_more(node: YamlNode) -> tuple[str, ...]:
+    return (node.content,) if isinstance(node.content, str) else node.texts()
+
+
+def _mount(path: str, node: YamlNode) -> Mount:
+    keys = node.mapping(("router", "prefix", "routes"))
+    if "router" not in keys:
+        raise node.error("a mount needs `router`: the argument that holds the router.")
+    return Mount(
+        path=path,
+        router_argument=_argument(keys["router"]),
+        prefix_argument=_optional_argument(keys.get("prefix")),
+        routes_argument=_optional_argument(keys.get("routes")),
+    )
+
+
+def _router(path: str, node: YamlNode) -> Router:
+    keys = node.mapping(("prefix", "application", "routes"))
+    return Router(
+        path=path,
+        prefix_argument=_optional_argument(keys.get("prefix")),
+        is_application="application" in keys and keys["application"].flag(),
+        routes_argument=_optional_argument(keys.get("routes")),
+    )
+
+
+def _view_class(path: str, node: YamlNode) -> ViewClass:
+    keys = node.mapping(("methods", "viewset"))
+    methods = keys["methods"].mapping() if "methods" in keys else {}
+    return ViewClass(
+        path=path,
+        methods={name: method.text() for name, method in methods.items()},
+        is_viewset="viewset" in keys and keys["viewset"].flag(),
+    )
+
+
+def _schema(library: str, node: YamlNode | None) -> Schema | None:
+    if node is None:
+        return None
+    keys = node.mapping(_SCHEMA_KEYS)
+    return Schema(
+        library=library,
+        table_bases=_dotted_names(keys["table_bases"]) if "table_bases" in keys else (),
+        base_makers=_dotted_names(keys["base_makers"]) if "base_makers" in keys else (),
+        name_attributes=keys["name_attributes"].texts() if "name_attributes" in keys else (),
+        columns=_named(keys.get("columns"), _column),
+        column_types=_named(keys.get("column_types"), lambda _, entry: entry.one_of(COLUMN_TYPES)),
+        reverse_default=keys["reverse_default"].text() if "reverse_default" in keys else "",
+    )
+
+
+def _column(path: str, node: YamlNode) -> ColumnKind:
+    keys = node.mapping(_COLUMN_KEYS)
+    return ColumnKind(
+        path=path,
+        type=keys["type"].one_of(COLUMN_TYPES) if "type" in keys else "other",
+        relation=keys["relation"].one_of(RELATIONS) if "relation" in keys else "none",
+        to=_optional_argument(keys.get("to")),
+        lazy_argument=_optional_argument(keys.get("lazy")),
+        reverse_argument=_optional_argument(keys.get("reverse")),
+        indexed="indexed" in keys and keys["indexed"].flag(),
+    )
+
+
+def _service(node: YamlNode | None) -> Service | None:
+    if node is None:
+        return None
+    keys = node.mapping(("name", "images", "schemes"))
+    if "name" not in keys:
+        raise node.error("a service needs `name`.")
+    return Service(
+        name=keys["name"].text(),
+        images=keys["images"].texts() if "images" in keys else (),
+        schemes=keys["schemes"].texts() if "schemes" in keys else (),
+    )
+
+
+def _provides(node: YamlNode | None) -> dict[str, tuple[str, ...]]:
+    if node is None:
+        return {}
+    return {
+        capability: _dotted_names(names) for capability, names in node.mapping(CAPABILITIES).items()
+    }
+
+
+def _examples(node: YamlNode | None) -> tuple[dict[str, str], ...]:
+    if node is None:
+        return ()
+    examples = []
+    for item in node.sequence():
+        keys = item.mapping(("name", "code"))
+        if "code" not in keys:
+            raise item.error("an example needs `code`.")
+        name = keys["name"].text() if "name" in keys else ""
+        examples.append({"name": name, "code": keys["code"].text()})
+    return tuple(examples)
+
+
+def _type(node: YamlNode, parameters: tuple[str, ...]) -> TypeExpr:
+    try:
+        return parse_type(node.text(), parameters)
+    except ValueError as error:
+        raise node.error(f"{error}.") from None
+
+
+def _optional_type(node: YamlNode | None, parameters: tuple[str, ...]) -> TypeExpr | None:
+    return None if node is None else _type(node, parameters)
+
+
+def _argument(node: YamlNode) -> str:
+    return _checked_argument(node, node.text())
+
+
+def _checked_argument(node: YamlNode, argument: str) -> str:
+    if not _ARGUMENT.match(argument):
+        raise node.error(
+            f'"{argument}" names no argument: write a position, a keyword, or 0|keyword.'
+        )
+    return argument
+
+
+def _optional_argument(node: YamlNode | None) -> str | None:
+    return None if node is None else _argument(node)
+
+
+def _optional_position(node: YamlNode | None) -> int | None:
+    if node is None:
+        return None
+    position = node.text()
+    if not position.isdigit():
+        raise node.error(f'"{position}" is not a position: write 0 for the first argument.')
+    return int(position)
+
+
+def _dotted(node: YamlNode) -> str:
+    name = node.text()
+    if not _DOTTED.match(name):
+        raise node.error(f'"{name}" is not a dotted name.')
+    return name
+
+
+def _dotted_names(node: YamlNode) -> tuple[str, ...]:
+    names: list[str] = []
+    for item in node.sequence():
+        try:
+            names += expand_braces(item.text())
+        except ValueError as error:
+            raise item.error(f"{error}.") from None
+    return tuple(names)
+
+
+def _file(node: YamlNode) -> str:
+    return node.path.replace("\\", "/").rpartition("/")[2]

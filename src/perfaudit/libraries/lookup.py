@@ -1,0 +1,277 @@
+"""All library files as one dictionary: what a name does, by whatever path it was imported."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
+
+from perfaudit.core.errors import DataError
+from perfaudit.libraries.types import (
+    Behaviour,
+    Framework,
+    Library,
+    LibraryType,
+    Mount,
+    Pool,
+    Route,
+    Router,
+    Schema,
+    Service,
+    TypeExpr,
+    ViewClass,
+)
+
+_Value = TypeVar("_Value")
+
+
+class Libraries:
+    """What the loaded library files say. Read-only; a question costs about one dictionary look-up.
+
+    Dotted names may be given by any path that a file names as an alias.
+    """
+
+    def __init__(self, folders: Sequence[Sequence[Library]]) -> None:
+        self.libraries: tuple[Library, ...] = tuple(_current(folders))
+        self.frameworks: tuple[Framework, ...] = tuple(
+            library.framework for library in self.libraries if library.framework
+        )
+        self.schemas: tuple[Schema, ...] = tuple(
+            library.schema for library in self.libraries if library.schema
+        )
+        self.services: Mapping[str, Service] = {
+            library.name: library.service for library in self.libraries if library.service
+        }
+        self.packages: Mapping[str, str] = {
+            package: library.name
+            for library in reversed(self.libraries)
+            for package in library.packages
+        }
+        self._functions = _merged(folders, "function", lambda library: library.functions)
+        self._types = _merged(folders, "type", lambda library: library.types)
+        self._values = _merged(folders, "value", lambda library: library.values)
+        self._pools = _merged(folders, "pool", lambda library: library.pools)
+        self._aliases = _merged(folders, "alias", lambda library: library.aliases)
+        self._routes = {route.path: route for found in self.frameworks for route in found.routes}
+        self._mounts = {mount.path: mount for found in self.frameworks for mount in found.mounts}
+        self._routers = {
+            router.path: router for found in self.frameworks for router in found.routers
+        }
+        self._views = {view.path: view for found in self.frameworks for view in found.view_classes}
+        self._alias_roots = frozenset(alias.partition(".")[0] for alias in self._aliases)
+        self._provides: dict[str, frozenset[str]] = {}
+        for library in self.libraries:
+            for capability, names in library.provides.items():
+                self._provides[capability] = self.provides(capability) | frozenset(names)
+        self._canonical: dict[str, str] = {}
+        self._known: dict[str, bool] = {}
+        self._linear: dict[str, tuple[LibraryType, ...]] = {}
+        self._methods: dict[tuple[str, str], Behaviour | None] = {}
+        self._attributes: dict[tuple[str, str], TypeExpr | None] = {}
+        self._class_attributes: dict[tuple[str, str], TypeExpr | None] = {}
+        self._on: dict[tuple[str, str], Behaviour | None] = {}
+
+    def canonical(self, dotted: str) -> str:
+        """Return the path that the library file uses for this name, or the name itself."""
+        if dotted.partition(".")[0] not in self._alias_roots:
+            return dotted
+        known = self._canonical.get(dotted)
+        if known is None:
+            known = self._canonical[dotted] = self._resolve(dotted)
+        return known
+
+    def function(self, dotted: str) -> Behaviour | None:
+        """Return what calling the function does; also that of a method read from its class."""
+        path = self.canonical(dotted)
+        found = self._functions.get(path)
+        if found is not None:
+            return found
+        owner, _, name = path.rpartition(".")
+        return self.method(owner, name) if owner in self._types else None
+
+    def type(self, dotted: str) -> LibraryType | None:
+        """Return the class of this name."""
+        return self._types.get(self.canonical(dotted))
+
+    def value(self, dotted: str) -> TypeExpr | None:
+        """Return the type of the module-level object of this name."""
+        return self._values.get(self.canonical(dotted))
+
+    def pool(self, dotted: str) -> Pool | None:
+        """Return how the pool that this constructor makes should be bounded."""
+        return self._pools.get(self.canonical(dotted))
+
+    def route(self, dotted: str) -> Route | None:
+        """Return how this decorator or call registers an endpoint, also as a method of a base."""
+        return self._inherited(dotted, self._routes)
+
+    def mount(self, dotted: str) -> Mount | None:
+        """Return how this call mounts a router, also as a method of a base."""
+        return self._inherited(dotted, self._mounts)
+
+    def router(self, dotted: str) -> Router | None:
+        """Return what this constructor of an application or router says, or that of a base."""
+        return _first(self._routers.get(path) for path in self._lineage(self.canonical(dotted)))
+
+    def view_class(self, dotted: str) -> ViewClass | None:
+        """Return which methods of this class are endpoints, as it or a base of it says."""
+        return _first(self._views.get(path) for path in self._lineage(self.canonical(dotted)))
+
+    def method(self, type_path: str, name: str) -> Behaviour | None:
+        """Return what calling the method does, as the class or the nearest of its bases says.
+
+        A method "*" of a library file stands for those that nothing else describes.
+        """
+        key = (type_path, name)
+        if key not in self._methods:
+            found = self._nearest(type_path, name, lambda found: found.methods)
+            if found is None and name != "*":
+                found = self.method(type_path, "*")
+            self._methods[key] = found
+        return self._methods[key]
+
+    def attribute(self, type_path: str, name: str) -> TypeExpr | None:
+        """Return the type of an attribute of an instance."""
+        key = (type_path, name)
+        if key not in self._attributes:
+            self._attributes[key] = self._nearest(type_path, name, lambda found: found.attributes)
+        return self._attributes[key]
+
+    def class_attribute(self, type_path: str, name: str) -> TypeExpr | None:
+        """Return the type of an attribute that is read on the class itself."""
+        key = (type_path, name)
+        if key not in self._class_attributes:
+            self._class_attributes[key] = self._nearest(
+                type_path, name, lambda found: found.class_attributes
+            )
+        return self._class_attributes[key]
+
+    def on(self, type_path: str, event: str) -> Behaviour | None:
+        """Return what iterate, len, bool, index, contains, enter or exit of an instance costs."""
+        key = (type_path, event)
+        if key not in self._on:
+            self._on[key] = self._nearest(type_path, event, lambda found: found.on)
+        return self._on[key]
+
+    def constructor(self, type_path: str) -> Behaviour | None:
+        """Return what calling the class costs, as it or the nearest of its bases says."""
+        return _first(found.constructor for found in self.linear(type_path))
+
+    def iterates(self, type_path: str) -> TypeExpr | None:
+        """Return what iterating an instance gives."""
+        return _first(found.iterates for found in self.linear(type_path))
+
+    def enters(self, type_path: str) -> TypeExpr | None:
+        """Return what ``with instance as x`` gives, where that is not the instance."""
+        return _first(found.enters for found in self.linear(type_path))
+
+    def items(self, type_path: str) -> TypeExpr | None:
+        """Return what ``instance[key]`` gives."""
+        return _first(found.items for found in self.linear(type_path))
+
+    def linear(self, type_path: str) -> tuple[LibraryType, ...]:
+        """Return the class and its bases in library files, nearest first; empty if not known."""
+        known = self._linear.get(type_path)
+        if known is None:
+            known = self._linear[type_path] = tuple(self._walk(type_path))
+        return known
+
+    def is_subtype(self, type_path: str, base: str) -> bool:
+        """Return whether the class is the other one or inherits from it."""
+        wanted = self.canonical(base)
+        return any(found.path == wanted for found in self.linear(type_path))
+
+    def provides(self, capability: str) -> frozenset[str]:
+        """Return the dotted names whose use shows that a project has the capability."""
+        return self._provides.get(capability, frozenset())
+
+    def known_prefix(self, dotted: str) -> bool:
+        """Return whether some library file speaks for the package that this name comes from."""
+        known = self._known.get(dotted)
+        if known is None:
+            known = any(prefix in self.packages for prefix, _ in _prefixes(dotted))
+            self._known[dotted] = known
+        return known
+
+    def _inherited(self, dotted: str, entries: Mapping[str, _Value]) -> _Value | None:
+        path = self.canonical(dotted)
+        found = entries.get(path)
+        if found is not None:
+            return found
+        owner, _, name = path.rpartition(".")
+        return _first(entries.get(f"{base.path}.{name}") for base in self.linear(owner))
+
+    def _lineage(self, path: str) -> Iterator[str]:
+        yield path
+        for base in self.linear(path):
+            yield base.path
+
+    def _resolve(self, dotted: str) -> str:
+        # An alias may lead to another one; the bound ends rings, which no file should have.
+        for _ in range(5):
+            for prefix, rest in _prefixes(dotted):
+                target = self._aliases.get(prefix)
+                if target is not None:
+                    dotted = target + rest
+                    break
+            else:
+                return dotted
+        return dotted
+
+    def _nearest(
+        self, type_path: str, name: str, members: Callable[[LibraryType], Mapping[str, _Value]]
+    ) -> _Value | None:
+        for found in self.linear(type_path):
+            member = members(found).get(name)
+            if member is not None:
+                return member
+        return None
+
+    def _walk(self, type_path: str) -> Iterator[LibraryType]:
+        waiting = [type_path]
+        seen: set[str] = set()
+        while waiting:
+            found = self.type(waiting.pop(0))
+            if found is None or found.path in seen:
+                continue
+            seen.add(found.path)
+            yield found
+            # Depth first, left to right: close enough to Python's order for what libraries have.
+            waiting[:0] = found.bases
+
+
+def _current(folders: Sequence[Sequence[Library]]) -> Iterator[Library]:
+    """Give the libraries; one of a later folder replaces its namesake."""
+    by_name = {library.name: library for folder in folders for library in folder}
+    yield from by_name.values()
+
+
+def _merged(
+    folders: Sequence[Sequence[Library]],
+    kind: str,
+    section: Callable[[Library], Mapping[str, _Value]],
+) -> dict[str, _Value]:
+    merged: dict[str, _Value] = {}
+    for folder in folders:
+        owners: dict[str, str] = {}
+        for library in folder:
+            for name, value in section(library).items():
+                if name in owners:
+                    line = getattr(value, "line", 1)
+                    raise DataError(
+                        library.file,
+                        line,
+                        f'the {kind} "{name}" is also in {owners[name]}: keep one of them.',
+                    )
+                owners[name] = library.file
+                merged[name] = value
+    return merged
+
+
+def _prefixes(dotted: str) -> Iterator[tuple[str, str]]:
+    """Give the name and each shorter one above it, longest first, with what was cut off."""
+    end = len(dotted)
+    while end > 0:
+        yield dotted[:end], dotted[end:]
+        end = dotted.rfind(".", 0, end)
+
+
+def _first(values: Iterable[_Value | None]) -> _Value | None:
+    return next((value for value in values if value is not None), None)

@@ -1,0 +1,287 @@
+"""Annotations and the type expressions of library files, turned into types."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from perfaudit.facts import types as t
+from perfaudit.libraries.types import TypeExpr
+from perfaudit.program import calls, members
+from perfaudit.program.classes import instance_of
+from perfaudit.program.names import AT_END
+from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.values import (
+    NONE,
+    Awaitable,
+    ClassType,
+    External,
+    Factory,
+    Instance,
+    LibraryInstance,
+    LibrarySymbol,
+    TupleType,
+    Type,
+    TypeVariable,
+    Unknown,
+    options_of,
+    union,
+)
+
+if TYPE_CHECKING:
+    from perfaudit.program.infer import Types
+
+TYPING_ROOTS = ("typing.", "typing_extensions.", "collections.abc.")
+TYPE_VARIABLES = frozenset({"typing.TypeVar()", "typing_extensions.TypeVar()"})
+TRANSPARENT = frozenset(
+    {"Optional", "Annotated", "Final", "ClassVar", "Required", "NotRequired", "ReadOnly", "InitVar"}
+)
+AWAITABLES = frozenset({"Awaitable", "Coroutine", "Future", "Task"})
+CONTAINERS = {
+    "List": "list",
+    "Sequence": "list",
+    "MutableSequence": "list",
+    "Collection": "list",
+    "Deque": "list",
+    "Set": "set",
+    "FrozenSet": "set",
+    "AbstractSet": "set",
+    "MutableSet": "set",
+    "Dict": "dict",
+    "Mapping": "dict",
+    "MutableMapping": "dict",
+    "DefaultDict": "dict",
+    "OrderedDict": "dict",
+    "Iterable": "iterator",
+    "Iterator": "iterator",
+    "Generator": "iterator",
+    "AsyncIterable": "iterator",
+    "AsyncIterator": "iterator",
+    "AsyncGenerator": "iterator",
+    "Tuple": "tuple",
+    "Type": "type",
+}
+"""Names of typing and collections.abc, and the builtin class that stands for them here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """The arguments of one call, evaluated when asked."""
+
+    find: Callable[[str], Type | None]
+
+
+def annotated(types: "Types", scope: FunctionNode, annotation: t.Expr) -> Type:
+    """Return the type of a value with this annotation; ``scope`` is where the annotation stands."""
+    match annotation:
+        case t.Const(kind="NoneType"):
+            return NONE
+        case t.Binary(operator="BitOr", left=left, right=right):
+            return union([annotated(types, scope, left), annotated(types, scope, right)])
+        case t.Item(base=base, key=key):
+            return _generic(types, scope, base, key)
+        case t.Name() | t.Attr():
+            found = types.evaluate(scope, annotation, AT_END)
+            return _type_variable(found, annotation) or _plain(types, found)
+        case t.Opaque(reason=reason):
+            return Unknown(reason)
+    return Unknown("annotation")
+
+
+def _type_variable(found: Type, annotation: t.Name | t.Attr) -> Type | None:
+    """Return the type variable that an annotation names, or None."""
+    name = annotation.id if isinstance(annotation, t.Name) else annotation.name
+    if isinstance(found, LibrarySymbol) and typing_name(found.path) == "Self":
+        return TypeVariable("Self")
+    if isinstance(found, External) and found.origin in TYPE_VARIABLES:
+        return TypeVariable(name)
+    return None
+
+
+def _plain(types: "Types", found: Type) -> Type:
+    """Return an object of the class that an annotation without parameters names."""
+    options = [_plain_option(types, option) for option in options_of(found)]
+    return union(options)
+
+
+def _plain_option(types: "Types", found: Type) -> Type:
+    if isinstance(found, LibrarySymbol):
+        name = typing_name(found.path)
+        if name is not None:
+            builtin = CONTAINERS.get(name)
+            return LibraryInstance(f"builtins.{builtin}") if builtin else Unknown(f"annotated {name}")
+        if found.path in ("builtins.object", "builtins.any", "builtins.callable"):
+            return Unknown("annotated object")
+        if found.path == "builtins.None":
+            return NONE
+        return LibraryInstance(found.path)
+    if isinstance(found, ClassType | External):
+        return instance_of(found)
+    if isinstance(found, TupleType | LibraryInstance | Instance):
+        # An alias such as ``Items = list[Item]`` evaluates to the value of its subscript.
+        return found
+    return found if isinstance(found, Unknown) else Unknown("annotation is not a class")
+
+
+def typing_name(path: str) -> str | None:
+    """Return the bare name of something of typing or collections.abc, else None."""
+    for root in TYPING_ROOTS:
+        if path.startswith(root):
+            return path[len(root) :]
+    return None
+
+
+def alias(types: "Types", scope: FunctionNode, found: Type, key: t.Expr) -> Type | None:
+    """Return what ``Class[key]`` is as a value, such as a type alias; None where it is not a class."""
+    if isinstance(found, ClassType):
+        items = key.items if isinstance(key, t.Seq) else (key,)
+        return ClassType(found.node, tuple(annotated(types, scope, item) for item in items))
+    if not isinstance(found, LibrarySymbol):
+        return None
+    if typing_name(found.path) is not None or found.path.startswith("builtins."):
+        return _generic_of(types, scope, found, key)
+    return found
+
+
+def _generic(types: "Types", scope: FunctionNode, base: t.Expr, key: t.Expr) -> Type:
+    return _generic_of(types, scope, types.evaluate(scope, base, AT_END), key)
+
+
+def _generic_of(types: "Types", scope: FunctionNode, found: Type, key: t.Expr) -> Type:
+    arguments = key.items if isinstance(key, t.Seq) and key.kind == "tuple" else (key,)
+    if isinstance(found, ClassType):
+        return Instance(found.node, tuple(annotated(types, scope, item) for item in arguments))
+    if isinstance(found, LibrarySymbol):
+        name = typing_name(found.path) or found.path.removeprefix("builtins.")
+        return _typing_generic(types, scope, found.path, name, arguments)
+    if isinstance(found, External):
+        return instance_of(found)
+    return found if isinstance(found, Unknown) else Unknown("annotation")
+
+
+def _typing_generic(
+    types: "Types", scope: FunctionNode, path: str, name: str, arguments: tuple[t.Expr, ...]
+) -> Type:
+    if name == "Annotated":
+        for marker in arguments[1:]:
+            if isinstance(marker, t.CallRef):
+                injected = calls.injected(types, scope, marker.index)
+                if injected is not None:
+                    declared = annotated(types, scope, arguments[0])
+                    return injected if isinstance(declared, Unknown) else declared
+    if name in TRANSPARENT:
+        return annotated(types, scope, arguments[0])
+    if name == "Union":
+        return union([annotated(types, scope, item) for item in arguments])
+    if name in ("Type", "type"):
+        inner = [_class_of(option) for option in options_of(annotated(types, scope, arguments[0]))]
+        return union(inner)
+    if name in AWAITABLES or path.rpartition(".")[2] in ("Future", "Task"):
+        return Awaitable(annotated(types, scope, arguments[-1]))
+    if name == "Callable":
+        return Factory(annotated(types, scope, arguments[-1])) if len(arguments) == 2 else Unknown("callable")
+    if name in ("Tuple", "tuple"):
+        items = [item for item in arguments if not (isinstance(item, t.Const) and item.kind == "ellipsis")]
+        parts = tuple(annotated(types, scope, item) for item in items)
+        if len(items) < len(arguments):
+            return LibraryInstance("builtins.tuple", parts)
+        return TupleType(parts)
+    if name == "Literal":
+        return Unknown("literal")
+    if name in ("Generic", "Protocol"):
+        return LibraryInstance(path, tuple(annotated(types, scope, item) for item in arguments))
+    builtin = CONTAINERS.get(name)
+    if typing_name(path) is not None and builtin is None:
+        return Unknown(f"annotated {name}")
+    target = f"builtins.{builtin}" if builtin and typing_name(path) is not None else path
+    parts = tuple(annotated(types, scope, item) for item in arguments)
+    if builtin == "iterator":
+        parts = parts[:1]
+    return LibraryInstance(target, parts)
+
+
+def _class_of(value: Type) -> Type:
+    """Return the class of an object: the reverse of ``instance_of``."""
+    match value:
+        case Instance(node=node, arguments=arguments):
+            return ClassType(node, arguments)
+        case TypeVariable():
+            return LibraryInstance("builtins.type", (value,))
+        case LibraryInstance(path=path):
+            return LibrarySymbol(path)
+        case External(origin=origin) if origin.endswith("()"):
+            return External(origin[:-2])
+    return value if isinstance(value, Unknown) else Unknown("not a class")
+
+
+def instantiate(
+    types: "Types", expression: TypeExpr, receiver: Type | None, arguments: Arguments | None
+) -> Type:
+    """Return the type that a library file's expression means here."""
+    kind = expression.kind
+    if kind == "named":
+        return _named(types, expression, receiver, arguments)
+    if kind == "self":
+        return receiver if receiver is not None else Unknown("no receiver")
+    if kind == "parameter":
+        return _type_parameter(types, receiver, expression.name)
+    if kind == "argument":
+        found = arguments.find(expression.name) if arguments is not None else None
+        return found if found is not None else Unknown("argument not given")
+    if kind == "union":
+        return union([instantiate(types, part, receiver, arguments) for part in expression.arguments])
+    if kind == "any":
+        return Unknown("library does not say")
+    inner = instantiate(types, expression.arguments[0], receiver, arguments)
+    options: list[Type] = []
+    for option in options_of(inner):
+        options.append(_made_from(types, kind, option))
+    return union(options)
+
+
+def _made_from(types: "Types", kind: str, inner: Type) -> Type:
+    if kind == "instance":
+        if isinstance(inner, LibraryInstance) and inner.arguments:
+            return inner.arguments[0]
+        return instance_of(inner)
+    if kind == "result":
+        return members.awaited(types, calls.result_of(types, inner), lenient=True)
+    if kind == "element":
+        return members.element(types, inner)
+    if kind == "awaited":
+        return members.awaited(types, inner, lenient=True)
+    if kind == "parameter_of":
+        if isinstance(inner, LibraryInstance | Instance) and inner.arguments:
+            return inner.arguments[0]
+        return Unknown("type parameter not known")
+    return Unknown("library does not say")
+
+
+def _named(types: "Types", expression: TypeExpr, receiver: Type | None, arguments: Arguments | None) -> Type:
+    name = expression.name
+    parts = tuple(instantiate(types, part, receiver, arguments) for part in expression.arguments)
+    short = name.removeprefix("builtins.")
+    if short in ("none", "NoneType"):
+        return NONE
+    if short == "tuple" and parts:
+        return TupleType(parts)
+    if short == "coroutine":
+        return Awaitable(parts[0] if parts else Unknown("library does not say"))
+    if short == "callable":
+        return Factory(parts[0] if parts else Unknown("library does not say"))
+    if short == "type" and parts:
+        return _class_of(parts[0])
+    return LibraryInstance(types.libraries.canonical(name if "." in name else f"builtins.{name}"), parts)
+
+
+def _type_parameter(types: "Types", receiver: Type | None, name: str) -> Type:
+    if isinstance(receiver, LibraryInstance):
+        for described in types.libraries.linear(receiver.path):
+            if name in described.parameters:
+                index = described.parameters.index(name)
+                if index < len(receiver.arguments):
+                    return receiver.arguments[index]
+        # A parameter of a base: the position is the same in the files we ship.
+        return receiver.arguments[0] if len(receiver.arguments) == 1 else Unknown("type parameter not known")
+    if isinstance(receiver, Instance) and len(receiver.arguments) >= 1:
+        return receiver.arguments[0]
+    return Unknown("type parameter not known")

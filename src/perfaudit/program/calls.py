@@ -1,0 +1,477 @@
+"""What a call runs, and what it gives."""
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from perfaudit.core.levels import Confidence
+from perfaudit.facts import types as t
+from perfaudit.libraries.types import Behaviour
+from perfaudit.program import annotations, members
+from perfaudit.program.classes import instance_of
+from perfaudit.program.expressions import argument
+from perfaudit.program.names import AT_END
+from perfaudit.program.nodes import ClassNode, FunctionNode
+from perfaudit.program.values import (
+    NONE,
+    Awaitable,
+    ClassType,
+    External,
+    Factory,
+    FunctionType,
+    Instance,
+    LibraryInstance,
+    LibraryMethod,
+    LibrarySymbol,
+    Partial,
+    Type,
+    TypeVariable,
+    Unknown,
+    options_of,
+    substitute,
+    union,
+)
+
+if TYPE_CHECKING:
+    from perfaudit.program.infer import Types
+
+PROPERTY_MAKERS = frozenset({"builtins.property", "functools.cached_property", "abc.abstractproperty"})
+CONTEXT_MANAGERS = frozenset({"contextlib.contextmanager", "contextlib.asynccontextmanager"})
+MANAGED = "contextlib.AbstractContextManager"
+MAX_IMPLEMENTERS = 8
+
+
+class Target(Struct, frozen=True):
+    """One thing that a call may run.
+
+    ``kind``: function (of the project), library (a behaviour is known), external (the library is known, the
+    behaviour is not), builtin. ``name`` is the dotted name. ``receiver`` is what the method is bound to.
+    """
+
+    kind: str
+    name: str
+    function: FunctionNode | None = None
+    behaviour: Behaviour | None = None
+    receiver: Type | None = None
+    confidence: Confidence = Confidence.HIGH
+
+
+class Resolved(Struct, frozen=True):
+    """The answer for one call: what it may run, what it gives, and what was called."""
+
+    targets: tuple[Target, ...]
+    result: Type
+    callee: Type
+
+
+def resolve(types: "Types", function: FunctionNode, call: t.Call) -> Resolved:
+    """Return what the call may run and what it gives."""
+    at = (call.sequence, call.context)
+    callee = types.evaluate(function, call.callee, at)
+    targets: list[Target] = []
+    results: list[Type] = []
+    for option in options_of(callee):
+        found, result = _apply(types, function, call, option)
+        targets.extend(found)
+        results.append(result)
+    if sum(target.function is not None for target in targets) > 1:
+        targets = [_doubted(target) for target in targets]
+    return Resolved(tuple(targets), union(results), callee)
+
+
+def _doubted(target: Target) -> Target:
+    return Target(target.kind, target.name, target.function, target.behaviour, target.receiver, Confidence.MEDIUM)
+
+
+def _apply(types: "Types", function: FunctionNode, call: t.Call, callee: Type) -> tuple[list[Target], Type]:
+    match callee:
+        case FunctionType(node=node, receiver=receiver):
+            return _project_call(types, function, call, node, receiver)
+        case ClassType():
+            return _construct(types, function, call, callee)
+        case Instance(node=node):
+            method = types.classes.method(node, "__call__")
+            if method is not None:
+                return _project_call(types, function, call, method, callee)
+            for path in types.classes.library_bases(node):
+                behaviour = types.libraries.method(path, "__call__")
+                if behaviour is not None:
+                    return _library_call(types, function, call, behaviour, callee)
+            return [], Unknown("object is not callable")
+        case LibraryMethod(receiver=receiver, behaviour=behaviour):
+            return _library_call(types, function, call, behaviour, receiver)
+        case LibrarySymbol(path=path):
+            return _symbol_call(types, function, call, path)
+        case LibraryInstance(path=path):
+            behaviour = types.libraries.method(path, "__call__")
+            if behaviour is not None:
+                return _library_call(types, function, call, behaviour, callee)
+            return [Target("external", path)], External(f"{path}()")
+        case Partial(target=target):
+            return _apply(types, function, call, target)
+        case Factory(result=result):
+            return [Target("external", "callable")], result
+        case External(origin=origin):
+            return [Target("external", origin)], External(f"{origin}()")
+    return [], callee if isinstance(callee, Unknown) else Unknown("not callable")
+
+
+def _project_call(
+    types: "Types", function: FunctionNode, call: t.Call, node: FunctionNode, receiver: Type | None
+) -> tuple[list[Target], Type]:
+    implementers = _implementers(types, node, receiver)
+    confidence = Confidence.MEDIUM if implementers else Confidence.HIGH
+    targets = [
+        Target("function", item.qualname, item, None, receiver, confidence) for item in implementers or (node,)
+    ]
+    result = types.returned(node)
+    if implementers and isinstance(result, Unknown):
+        result = union([types.returned(item) for item in implementers])
+    mapping = _bindings(types, function, call, node, receiver)
+    return targets, substitute(result, mapping) if mapping else result
+
+
+def _implementers(types: "Types", node: FunctionNode, receiver: Type | None) -> list[FunctionNode]:
+    """Return the methods that stand for an abstract one, if the call's receiver may be any of them."""
+    if node.owner is None or not isinstance(receiver, Instance | ClassType):
+        return []
+    if not types.classes.is_abstract(node.owner, node):
+        return []
+    found: list[FunctionNode] = []
+    for subclass in types.classes.subclasses(receiver.node):
+        method = subclass.methods.get(node.name)
+        if method is not None and not types.classes.is_abstract(subclass, method) and method not in found:
+            if subclass.file.role.value == "test" and function_role(receiver.node) != "test":
+                continue
+            found.append(method)
+    return found if len(found) <= MAX_IMPLEMENTERS else []
+
+
+def function_role(node: ClassNode) -> str:
+    """Return the role of a class's file."""
+    return node.file.role.value
+
+
+def _bindings(
+    types: "Types", function: FunctionNode, call: t.Call, node: FunctionNode, receiver: Type | None
+) -> dict[str, Type]:
+    """Return what the type variables of a call's result stand for."""
+    mapping: dict[str, Type] = {}
+    if isinstance(receiver, Instance | ClassType):
+        mapping["Self"] = Instance(receiver.node, receiver.arguments)
+        if node.owner is not None:
+            arguments = receiver.arguments
+            for item in types.classes.order(receiver.node):
+                if isinstance(item, ClassType) and item.node is node.owner and item.arguments:
+                    arguments = item.arguments
+            mapping.update(zip(types.classes.parameters(node.owner), arguments, strict=False))
+    if not _mentions_variable(types.returned(node)):
+        return mapping
+    shift = 1 if node.owner is not None and receiver is not None else 0
+    outer = node.parent or node
+    positional = [param for param in node.facts.params if param.kind == "positional"][shift:]
+    at = (call.sequence, call.context)
+    for index, param in enumerate(positional):
+        given = argument(call, f"{index}|{param.name}")
+        if given is None or param.annotation is None:
+            continue
+        declared = annotations.annotated(types, outer, param.annotation)
+        actual = types.evaluate(function, given, at)
+        if isinstance(declared, TypeVariable):
+            mapping.setdefault(declared.name, actual)
+        elif isinstance(declared, LibraryInstance) and declared.arguments:
+            inner = declared.arguments[0]
+            if isinstance(inner, TypeVariable):
+                made = instance_of(actual) if declared.path == "builtins.type" else members.element(types, actual)
+                mapping.setdefault(inner.name, made)
+    return mapping
+
+
+def _mentions_variable(value: Type) -> bool:
+    match value:
+        case TypeVariable():
+            return True
+        case Instance(arguments=parts) | LibraryInstance(arguments=parts) | ClassType(arguments=parts):
+            return any(_mentions_variable(part) for part in parts)
+        case Awaitable(result=inner) | Factory(result=inner):
+            return _mentions_variable(inner)
+    parts = options_of(value)
+    return len(parts) > 1 and any(_mentions_variable(part) for part in parts)
+
+
+def _construct(
+    types: "Types", function: FunctionNode, call: t.Call, callee: ClassType
+) -> tuple[list[Target], Type]:
+    node = callee.node
+    made = Instance(node, callee.arguments)
+    targets = []
+    for name in ("__init__", "__post_init__", "__new__"):
+        method = types.classes.method(node, name)
+        if method is not None:
+            targets.append(Target("function", method.qualname, method, None, made))
+    if not targets:
+        for path in types.classes.library_bases(node):
+            behaviour = types.libraries.constructor(path)
+            if behaviour is not None:
+                targets.append(Target("library", behaviour.path, None, behaviour, made))
+                break
+    return targets or [Target("class", node.qualname)], made
+
+
+def _symbol_call(
+    types: "Types", function: FunctionNode, call: t.Call, path: str
+) -> tuple[list[Target], Type]:
+    if path.startswith("builtins."):
+        special = _language_call(types, function, call, path)
+        if special is not None:
+            return [Target("builtin", path)], special
+    libraries = types.libraries
+    behaviour = libraries.function(path)
+    if behaviour is not None:
+        if "partial" in behaviour.flags and call.arguments:
+            given = types.evaluate(function, call.arguments[0], (call.sequence, call.context))
+            return [Target("library", path, None, behaviour)], Partial(given, len(call.arguments) - 1)
+        return _library_call(types, function, call, behaviour, None)
+    if libraries.type(path) is not None:
+        behaviour = libraries.constructor(path)
+        made: Type = LibraryInstance(path)
+        if behaviour is None:
+            return [Target("library", path)], made
+        targets, result = _library_call(types, function, call, behaviour, made)
+        return targets, made if behaviour.returns is None else result
+    if path.startswith("builtins."):
+        return [Target("builtin", path)], LibraryInstance(path)
+    return [Target("external", path)], External(f"{path}()")
+
+
+def _language_call(types: "Types", function: FunctionNode, call: t.Call, path: str) -> Type | None:
+    """Return what a builtin with a meaning of its own gives, or None for the others."""
+    at = (call.sequence, call.context)
+    if path == "builtins.super":
+        owner = enclosing_class(function)
+        if owner is None:
+            return Unknown("super outside a class")
+        bases = [instance_of(base) for base in types.classes.bases(owner)]
+        return union(bases) if bases else LibraryInstance("builtins.object")
+    if path == "builtins.getattr" and len(call.arguments) >= 2:
+        name = call.arguments[1]
+        if isinstance(name, t.Const) and isinstance(name.value, str):
+            return members.member(types, types.evaluate(function, call.arguments[0], at), name.value)
+        return Unknown("getattr")
+    if path == "builtins.type" and len(call.arguments) == 1:
+        given = types.evaluate(function, call.arguments[0], at)
+        return ClassType(given.node, given.arguments) if isinstance(given, Instance) else Unknown("type()")
+    return None
+
+
+def enclosing_class(function: FunctionNode) -> ClassNode | None:
+    """Return the class whose method this is, or stands in."""
+    scope: FunctionNode | None = function
+    while scope is not None:
+        if scope.owner is not None:
+            return scope.owner
+        scope = scope.parent
+    return None
+
+
+def _library_call(
+    types: "Types", function: FunctionNode, call: t.Call, behaviour: Behaviour, receiver: Type | None
+) -> tuple[list[Target], Type]:
+    def find(name: str) -> Type | None:
+        given = argument(call, name)
+        if given is None:
+            return None
+        return types.evaluate(function, given, (call.sequence, call.context))
+
+    target = Target("library", behaviour.path, None, behaviour, receiver)
+    result: Type = External(f"{behaviour.path}()")
+    if behaviour.returns is not None:
+        result = types.instantiate(behaviour.returns, receiver=receiver, arguments=annotations.Arguments(find))
+    if behaviour.enters is not None and not behaviour.awaitable:
+        entered = types.instantiate(behaviour.enters, receiver=receiver, arguments=annotations.Arguments(find))
+        result = LibraryInstance(MANAGED, (entered,)) if behaviour.returns is None else result
+    return [target], Awaitable(result) if behaviour.awaitable else result
+
+
+def result_of(types: "Types", callee: Type) -> Type:
+    """Return what calling a callable gives, without looking at arguments."""
+    match callee:
+        case FunctionType(node=node):
+            return types.returned(node)
+        case ClassType() | LibrarySymbol():
+            if isinstance(callee, LibrarySymbol):
+                behaviour = types.libraries.function(callee.path)
+                if behaviour is not None:
+                    given = types.instantiate(behaviour.returns) if behaviour.returns else External(callee.path)
+                    return Awaitable(given) if behaviour.awaitable else given
+            return instance_of(callee)
+        case LibraryMethod(receiver=receiver, behaviour=behaviour):
+            if behaviour.returns is None:
+                return External(f"{behaviour.path}()")
+            given = types.instantiate(behaviour.returns, receiver=receiver)
+            return Awaitable(given) if behaviour.awaitable else given
+        case Partial(target=target):
+            return result_of(types, target)
+        case Factory(result=result):
+            return result
+    return callee if isinstance(callee, Unknown | External) else Unknown("not callable")
+
+
+def decorators(types: "Types", function: FunctionNode) -> list[tuple[Type, t.Call | None]]:
+    """Return the decorators of a function as types, with the call where they are called, outermost first."""
+    outer = function.parent
+    if outer is None:
+        return []
+    found: list[tuple[Type, t.Call | None]] = []
+    for decorator in function.facts.decorators:
+        if isinstance(decorator, t.CallRef):
+            call = outer.facts.calls[decorator.index]
+            found.append((types.call(outer, decorator.index).callee, call))
+        else:
+            found.append((types.evaluate(outer, decorator, (AT_END[0], function.facts.context)), None))
+    return found
+
+
+def decorator_paths(types: "Types", function: FunctionNode) -> list[str]:
+    """Return the dotted paths of the library decorators of a function, outermost first."""
+    if not function.facts.decorators:
+        return []
+    paths = []
+    for found, _ in decorators(types, function):
+        for option in options_of(found):
+            if isinstance(option, LibrarySymbol):
+                paths.append(option.path)
+            elif isinstance(option, LibraryMethod):
+                paths.append(option.behaviour.path)
+            elif isinstance(option, External):
+                paths.append(option.origin)
+    return paths
+
+
+def decorator_behaviours(types: "Types", function: FunctionNode) -> list[Behaviour]:
+    """Return what the library files say of the decorators of a function."""
+    found = []
+    for path in decorator_paths(types, function):
+        behaviour = types.libraries.function(path) or types.libraries.constructor(path)
+        if behaviour is not None:
+            found.append(behaviour)
+    return found
+
+
+def decorator_type(types: "Types", function: FunctionNode) -> Type | None:
+    """Return the library object that a decorator makes of a function, such as a task, or None."""
+    for behaviour in decorator_behaviours(types, function):
+        if behaviour.returns is not None:
+            made = types.instantiate(behaviour.returns)
+            if isinstance(made, LibraryInstance) and not made.path.startswith("builtins."):
+                return made
+    return None
+
+
+def decorated(types: "Types", function: FunctionNode) -> Type:
+    """Return what the name of a function stands for. Decorators that wrap keep its meaning: its body still runs."""
+    return FunctionType(function)
+
+
+def method_kind(types: "Types", function: FunctionNode) -> str:
+    """Return property, static, class or method."""
+    if function.name in ("__new__", "__init_subclass__", "__class_getitem__"):
+        return "class"
+    if not function.facts.decorators:
+        return "method"
+    paths = decorator_paths(types, function)
+    if any(path in PROPERTY_MAKERS for path in paths) or any(
+        "property-maker" in behaviour.flags for behaviour in decorator_behaviours(types, function)
+    ):
+        return "property"
+    if "builtins.staticmethod" in paths:
+        return "static"
+    return "class" if "builtins.classmethod" in paths else "method"
+
+
+def is_memoised(types: "Types", function: FunctionNode) -> bool:
+    """Return whether a decorator keeps the function's results."""
+    if not function.facts.decorators:
+        return False
+    return any(behaviour.memoises for behaviour in decorator_behaviours(types, function))
+
+
+def receiver_of(types: "Types", scope: FunctionNode, param: t.Param) -> Type | None:
+    """Return the type of ``self`` or ``cls``, or None for other parameters."""
+    owner = scope.owner
+    if owner is None or scope.kind != "function" or not scope.facts.params or scope.facts.params[0] is not param:
+        return None
+    kind = method_kind(types, scope)
+    if kind == "static":
+        return None
+    own = tuple(TypeVariable(name) for name in types.classes.parameters(owner))
+    return ClassType(owner, own) if kind == "class" else Instance(owner, own)
+
+
+def injected(types: "Types", outer: FunctionNode, index: int) -> Type | None:
+    """Return what a dependency marker such as ``Depends(get_session)`` injects, or None for another call."""
+    callee = types.call(outer, index).callee
+    if not isinstance(callee, LibrarySymbol):
+        return None
+    if not any(callee.path in framework.dependencies for framework in types.libraries.frameworks):
+        return None
+    call = outer.facts.calls[index]
+    given = argument(call, "0|dependency|use")
+    if given is None:
+        return Unknown("dependency by annotation")
+    provider = types.evaluate(outer, given, (call.sequence, call.context))
+    result = members.awaited(types, result_of(types, provider), lenient=True)
+    if isinstance(provider, FunctionType) and provider.node.facts.is_generator:
+        return members.element(types, result)
+    return result
+
+
+def returned(types: "Types", function: FunctionNode) -> Type:
+    """Return what calling a project function gives: awaitable, iterator or context manager where it is one."""
+    facts = function.facts
+    declared: Type = Unknown("no annotation")
+    if facts.returns is not None and function.parent is not None:
+        declared = annotations.annotated(types, function.parent, facts.returns)
+    manager = bool(facts.is_generator) and any(
+        path in CONTEXT_MANAGERS for path in decorator_paths(types, function)
+    )
+    if facts.is_generator:
+        given = members.element(types, declared) if not isinstance(declared, Unknown) else declared
+        if isinstance(given, Unknown):
+            given = _yielded(types, function)
+        return LibraryInstance(MANAGED if manager else "builtins.iterator", (given,))
+    result = declared
+    if isinstance(result, Unknown) or is_weak(result):
+        inferred = _inferred(types, function)
+        result = inferred if not isinstance(inferred, Unknown) else result
+    return Awaitable(result) if facts.is_async else result
+
+
+def is_weak(value: Type) -> bool:
+    """Return whether an annotation says less than the body may."""
+    return isinstance(value, LibraryInstance) and value.path in ("builtins.list", "builtins.dict") and (
+        not value.arguments
+    )
+
+
+def _inferred(types: "Types", function: FunctionNode) -> Type:
+    results = [item for item in function.facts.results if item.kind == "return"]
+    if not results:
+        return NONE
+    found = []
+    for item in results[:12]:
+        if item.value is None:
+            found.append(NONE)
+        else:
+            found.append(types.evaluate(function, item.value, (item.sequence, item.context)))
+    return union(found)
+
+
+def _yielded(types: "Types", function: FunctionNode) -> Type:
+    found = []
+    for item in function.facts.results:
+        if item.value is None or item.kind == "return":
+            continue
+        value = types.evaluate(function, item.value, (item.sequence, item.context))
+        found.append(members.element(types, value) if item.kind == "yield from" else value)
+    return union(found) if found else Unknown("yields nothing known")

@@ -1,0 +1,160 @@
+"""The class hierarchy: bases, method resolution order, members by name."""
+
+from collections.abc import Callable
+
+from perfaudit.facts import types as t
+from perfaudit.libraries import Libraries
+from perfaudit.program.names import AT_END
+from perfaudit.program.nodes import ClassNode, FunctionNode
+from perfaudit.program.values import (
+    ClassType,
+    External,
+    Instance,
+    LibraryInstance,
+    LibrarySymbol,
+    Type,
+    TypeVariable,
+    Unknown,
+    options_of,
+    substitute,
+)
+
+MAX_BASES = 60
+
+
+class Hierarchy:
+    """The bases of project classes, linked on demand. ``evaluate`` gives the type of a base expression."""
+
+    def __init__(
+        self,
+        classes: list[ClassNode],
+        libraries: Libraries,
+        evaluate: Callable[[FunctionNode, t.Expr, tuple[int, int]], Type],
+    ) -> None:
+        self._classes = classes
+        self._libraries = libraries
+        self._evaluate = evaluate
+        self._bases: dict[ClassNode, tuple[Type, ...]] = {}
+        self._orders: dict[ClassNode, tuple[Type, ...]] = {}
+        self._subclasses: dict[ClassNode, list[ClassNode]] | None = None
+        self._ancestors: dict[ClassNode, frozenset[str]] = {}
+
+    def bases(self, node: ClassNode) -> tuple[Type, ...]:
+        """Return the types of the bases, in the order they are written."""
+        if node not in self._bases:
+            # A class that is its own base through a ring has no bases while the ring is followed.
+            self._bases[node] = ()
+            found: list[Type] = []
+            for base in node.facts.bases:
+                found.extend(options_of(self._evaluate(node.parent, base, AT_END))[:1])
+            self._bases[node] = tuple(found)
+        return self._bases[node]
+
+    def order(self, node: ClassNode) -> tuple[Type, ...]:
+        """Return the class and its bases, nearest first: ClassType, LibrarySymbol, External or Unknown."""
+        known = self._orders.get(node)
+        if known is not None:
+            return known
+        found: list[Type] = [ClassType(node)]
+        seen: set[object] = {node}
+        for base in self.bases(node):
+            for item in self._inherited(node, base):
+                key: object = item.node if isinstance(item, ClassType) else item
+                if key not in seen and len(found) < MAX_BASES:
+                    seen.add(key)
+                    found.append(item)
+        self._orders[node] = tuple(found)
+        return self._orders[node]
+
+    def _inherited(self, node: ClassNode, base: Type) -> tuple[Type, ...]:
+        if not isinstance(base, ClassType) or base.node is node:
+            return (base,)
+        above = self.order(base.node)
+        if not base.arguments:
+            return above
+        mapping = dict(zip(self.parameters(base.node), base.arguments, strict=False))
+        return (base, *(substitute(item, mapping) for item in above[1:]))
+
+    def parameters(self, node: ClassNode) -> tuple[str, ...]:
+        """Return the names of the class's type parameters, in order."""
+        found: list[str] = []
+        for base in self.bases(node):
+            arguments = base.arguments if isinstance(base, ClassType | LibraryInstance) else ()
+            for argument in arguments:
+                if isinstance(argument, TypeVariable) and argument.name not in found:
+                    found.append(argument.name)
+        return tuple(found)
+
+    def project_order(self, node: ClassNode) -> list[ClassNode]:
+        """Return the project classes of the order."""
+        return [item.node for item in self.order(node) if isinstance(item, ClassType)]
+
+    def library_bases(self, node: ClassNode) -> list[str]:
+        """Return the dotted paths of the library classes it inherits from, nearest first."""
+        found = []
+        for item in self.order(node):
+            if isinstance(item, LibrarySymbol | LibraryInstance):
+                found.append(item.path)
+        return found
+
+    def ancestors(self, node: ClassNode) -> frozenset[str]:
+        """Return the canonical paths of all library classes above it, theirs included."""
+        if node not in self._ancestors:
+            paths: set[str] = set()
+            for path in self.library_bases(node):
+                paths.add(self._libraries.canonical(path))
+                paths.update(found.path for found in self._libraries.linear(path))
+            self._ancestors[node] = frozenset(paths)
+        return self._ancestors[node]
+
+    def is_open(self, node: ClassNode) -> bool:
+        """Return whether some base is not known, so that members may be missing."""
+        return any(isinstance(item, Unknown | External) for item in self.order(node)) or any(
+            self._libraries.type(path) is None for path in self.library_bases(node)
+        )
+
+    def method(self, node: ClassNode, name: str) -> FunctionNode | None:
+        """Return the method of the nearest project class that has it."""
+        for owner in self.project_order(node):
+            found = owner.methods.get(name)
+            if found is not None:
+                return found
+        return None
+
+    def subclasses(self, node: ClassNode) -> list[ClassNode]:
+        """Return all project classes below it, in file order."""
+        if self._subclasses is None:
+            self._subclasses = {}
+            for candidate in self._classes:
+                for owner in self.project_order(candidate)[1:]:
+                    self._subclasses.setdefault(owner, []).append(candidate)
+        return self._subclasses.get(node, [])
+
+    def is_abstract(self, node: ClassNode, method: FunctionNode) -> bool:
+        """Return whether a method has no body of its own: abstract, a protocol's, or only ``raise``/``...``/``pass``."""
+        facts = method.facts
+        if facts.calls and not all(exit_.kind == "raise" for exit_ in facts.exits):
+            return False
+        names = {
+            decorator.name if isinstance(decorator, t.Attr) else getattr(decorator, "id", "")
+            for decorator in facts.decorators
+        }
+        if names & {"abstractmethod", "abstractproperty"}:
+            return True
+        raises = any(exit_.kind == "raise" for exit_ in facts.exits)
+        silent = not facts.calls and not facts.binds and not facts.reads and not facts.results
+        return raises and not facts.results or silent
+
+
+def instance_of(value: Type) -> Type:
+    """Return an object of a class; Unknown for what is not a class."""
+    match value:
+        case ClassType(node=node, arguments=arguments):
+            return Instance(node, arguments)
+        case LibrarySymbol(path=path):
+            return LibraryInstance(path)
+        case LibraryInstance(path="builtins.type", arguments=(inner,)):
+            return inner
+        case External(origin=origin):
+            return External(origin + "()")
+    return value if isinstance(value, Unknown) else Unknown("not a class")

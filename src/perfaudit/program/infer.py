@@ -1,0 +1,376 @@
+"""The type of any expression, on demand and remembered: annotations, constructors, returns, attributes, iteration."""
+
+import builtins
+
+from perfaudit.facts import types as t
+from perfaudit.libraries import Libraries
+from perfaudit.libraries.types import TypeExpr
+from perfaudit.program import annotations, calls, members
+from perfaudit.program.classes import Hierarchy
+from perfaudit.program.modules import Modules
+from perfaudit.program.names import AT_END, Meaning, meanings
+from perfaudit.program.nodes import ClassNode, FileNode, FunctionNode
+from perfaudit.program.values import (
+    BOOL,
+    NONE,
+    STRING,
+    ClassType,
+    External,
+    FunctionType,
+    LibraryInstance,
+    LibrarySymbol,
+    ModuleType,
+    Namespace,
+    TupleType,
+    Type,
+    Unknown,
+    list_of,
+    union,
+)
+
+MAX_DEPTH = 60
+BUILTIN_NAMES = frozenset(dir(builtins)) | {"reveal_type"}
+RECURSION = Unknown("recursive definition")
+TOO_DEEP = Unknown("chain too long")
+
+
+class Types:
+    """What each expression of the program can be. Questions never raise; what is not known is Unknown with a reason."""
+
+    def __init__(self, modules: Modules, libraries: Libraries) -> None:
+        self.modules = modules
+        self.libraries = libraries
+        self.classes = Hierarchy(
+            [node for file in modules.files for node in file.classes], libraries, self.evaluate
+        )
+        self.relations: dict[tuple[ClassNode, str], Type] = {}
+        """Types of the attributes that an ORM makes, by class and name: filled in by ``program.schema``."""
+        self._calls: dict[tuple[FunctionNode, int], calls.Resolved] = {}
+        self._names: dict[tuple[FunctionNode, str, int], Type] = {}
+        self._returns: dict[FunctionNode, Type] = {}
+        self._attributes: dict[tuple[ClassNode, str], Type] = {}
+        self._exports: dict[tuple[FileNode, str], Type | None] = {}
+        self._params: dict[tuple[FunctionNode, str], Type] = {}
+        self._busy: set[object] = set()
+        self._depth = 0
+
+    def evaluate(self, function: FunctionNode, value: t.Expr, at: tuple[int, int]) -> Type:
+        """Return the type of an expression at a point (sequence, context) of the function."""
+        self._depth += 1
+        try:
+            if self._depth > MAX_DEPTH:
+                return TOO_DEEP
+            return self._evaluate(function, value, at)
+        finally:
+            self._depth -= 1
+
+    def _evaluate(self, function: FunctionNode, value: t.Expr, at: tuple[int, int]) -> Type:
+        match value:
+            case t.Name(id=name):
+                return self.name(function, name, at)
+            case t.Attr(base=base, name=name):
+                return members.member(self, self.evaluate(function, base, at), name)
+            case t.CallRef(index=index):
+                return self.call(function, index).result
+            case t.Await(value=inner):
+                return members.awaited(self, self.evaluate(function, inner, at))
+            case t.Const(kind=kind):
+                return NONE if kind == "NoneType" else LibraryInstance(f"builtins.{kind}")
+            case t.Text():
+                return STRING
+            case t.Item(base=base, key=key):
+                found = self.evaluate(function, base, at)
+                aliased = annotations.alias(self, function, found, key)
+                return members.item(self, found, key) if aliased is None else aliased
+            case t.Element(iterable=iterable):
+                return members.element(self, self.evaluate(function, iterable, at))
+            case t.Entered(value=inner):
+                return members.entered(self, self.evaluate(function, inner, at))
+            case t.Seq(kind="tuple", items=items) if len(items) <= 8:
+                return TupleType(tuple(self.evaluate(function, item, at) for item in items))
+            case t.Seq(kind=kind, items=items):
+                element = union([self.evaluate(function, item, at) for item in items[:8]])
+                return LibraryInstance(f"builtins.{kind}", (element,))
+            case t.Mapping(keys=keys, values=values):
+                key_types = [self.evaluate(function, key, at) for key in keys[:8] if key is not None]
+                value_types = [self.evaluate(function, item, at) for item in values[:8]]
+                return LibraryInstance("builtins.dict", (union(key_types), union(value_types)))
+            case t.Lambda(function=index):
+                return FunctionType(function.file.functions[index])
+            case t.Either(kind=kind, options=options):
+                chosen = options[-1:] if kind == "and" else options
+                return union([self.evaluate(function, option, at) for option in chosen])
+            case t.Compare() | t.Not():
+                return BOOL
+            case t.Binary(operator=operator, left=left, right=right):
+                return members.operation(
+                    self, operator, self.evaluate(function, left, at), self.evaluate(function, right, at)
+                )
+            case t.Comp(kind=kind, element=element, key=key_part, context=context):
+                inside = (AT_END[0], context)
+                element_type = self.evaluate(function, element, inside)
+                if key_part is not None:
+                    key_type = self.evaluate(function, key_part, inside)
+                    return LibraryInstance("builtins.dict", (key_type, element_type))
+                if kind == "list":
+                    return list_of(element_type)
+                path = "builtins.set" if kind == "set" else "builtins.iterator"
+                return LibraryInstance(path, (element_type,))
+            case t.Star(value=inner):
+                return self.evaluate(function, inner, at)
+            case t.Opaque(reason=reason):
+                return Unknown(reason)
+        return Unknown("not described")
+
+    def name(self, function: FunctionNode, name: str, at: tuple[int, int]) -> Type:
+        """Return what a bare name is at a point of the function."""
+        found = meanings(function, name, at)
+        if not found:
+            return self._builtin_or_star(function, name)
+        annotated = [item for item in found if _is_annotated(item)]
+        return union([self._meaning(item) for item in annotated or found])
+
+    def _builtin_or_star(self, function: FunctionNode, name: str) -> Type:
+        for item in function.file.body.imports.get("*", ()):
+            starred = self._star(function.file, item, name)
+            if starred is not None:
+                return starred
+        if name in BUILTIN_NAMES:
+            return LibrarySymbol(f"builtins.{name}")
+        if name in ("__class__",):
+            return Unknown("dynamic name")
+        return Unknown("undefined name")
+
+    def _star(self, file: FileNode, item: t.Import, name: str) -> Type | None:
+        target = self._import_target(file, item)
+        if not isinstance(target, FileNode):
+            return None
+        exported = target.facts.exported
+        if (exported and name not in exported) or (not exported and name.startswith("_")):
+            return None
+        return self.export(target, name)
+
+    def _meaning(self, meaning: Meaning) -> Type:
+        scope, definition = meaning
+        match definition:
+            case FunctionNode():
+                return calls.decorated(self, definition)
+            case ClassNode():
+                return ClassType(definition)
+            case t.Import():
+                return self._imported(scope.file, definition)
+            case t.Param():
+                return self.param(scope, definition)
+        return self.bound(scope, definition)
+
+    def bound(self, scope: FunctionNode, bind: t.Bind) -> Type:
+        """Return the type that a bind gives to its target."""
+        key = (scope, "bind", bind.sequence)
+        memo = (scope, "", bind.sequence)
+        known = self._names.get(memo)
+        if known is not None:
+            return known
+        if key in self._busy:
+            return RECURSION
+        self._busy.add(key)
+        try:
+            result: Type = Unknown("no value")
+            if bind.annotation is not None:
+                result = annotations.annotated(self, scope, bind.annotation)
+            if bind.value is not None and isinstance(result, Unknown | External):
+                at = (bind.sequence, bind.context)
+                if bind.kind == "for":
+                    at = (bind.sequence, scope.facts.contexts[bind.context].parent)
+                found = self.evaluate(scope, bind.value, at)
+                result = found if not isinstance(found, Unknown) or isinstance(result, Unknown) else result
+        finally:
+            self._busy.discard(key)
+        if result != TOO_DEEP and not self._busy_recursion(result):
+            self._names[memo] = result
+        return result
+
+    def _busy_recursion(self, result: Type) -> bool:
+        """Return whether an answer was cut by a cycle that is still open: it may be better known later."""
+        return result == RECURSION and bool(self._busy)
+
+    def param(self, scope: FunctionNode, param: t.Param) -> Type:
+        """Return the type of a parameter: its annotation, the receiver, or its default."""
+        key = (scope, param.name)
+        known = self._params.get(key)
+        if known is None:
+            if ("param", *key) in self._busy:
+                return RECURSION
+            self._busy.add(("param", *key))
+            try:
+                known = self._param(scope, param)
+            finally:
+                self._busy.discard(("param", *key))
+            self._params[key] = known
+        return known
+
+    def _param(self, scope: FunctionNode, param: t.Param) -> Type:
+        outer = scope.parent or scope
+        if param.kind == "*args":
+            inner = annotations.annotated(self, outer, param.annotation) if param.annotation else Unknown("*args")
+            return LibraryInstance("builtins.tuple", (inner,))
+        if param.kind == "**kwargs":
+            inner = annotations.annotated(self, outer, param.annotation) if param.annotation else Unknown("**kwargs")
+            return LibraryInstance("builtins.dict", (STRING, inner))
+        if param.annotation is not None:
+            found = annotations.annotated(self, outer, param.annotation)
+            if not isinstance(found, Unknown):
+                return found
+        receiver = calls.receiver_of(self, scope, param)
+        if receiver is not None:
+            return receiver
+        if param.default is not None:
+            found = self._default(outer, scope, param.default)
+            if not isinstance(found, Unknown) and found != NONE:
+                return found
+        return Unknown("untyped parameter")
+
+    def _default(self, outer: FunctionNode, scope: FunctionNode, default: t.Expr) -> Type:
+        if isinstance(default, t.CallRef):
+            injected = calls.injected(self, outer, default.index)
+            if injected is not None:
+                return injected
+        return self.evaluate(outer, default, (AT_END[0], scope.facts.context))
+
+    def call(self, function: FunctionNode, index: int) -> calls.Resolved:
+        """Return what a call runs and what it gives."""
+        key = (function, index)
+        known = self._calls.get(key)
+        if known is not None:
+            return known
+        if key in self._busy:
+            return calls.Resolved((), RECURSION, RECURSION)
+        self._busy.add(key)
+        try:
+            known = calls.resolve(self, function, function.facts.calls[index])
+        finally:
+            self._busy.discard(key)
+        if not (known.result in (RECURSION, TOO_DEEP) and self._busy):
+            self._calls[key] = known
+        return known
+
+    def returned(self, function: FunctionNode) -> Type:
+        """Return what calling the function gives, before awaiting: see ``calls.wrapped``."""
+        known = self._returns.get(function)
+        if known is not None:
+            return known
+        key = (function, "returns")
+        if key in self._busy:
+            return RECURSION
+        self._busy.add(key)
+        try:
+            known = calls.returned(self, function)
+        finally:
+            self._busy.discard(key)
+        if not (known in (RECURSION, TOO_DEEP) and self._busy):
+            self._returns[function] = known
+        return known
+
+    def attribute(self, node: ClassNode, name: str) -> Type:
+        """Return the type of an attribute of the class's objects (methods are bound by ``members``)."""
+        key = (node, name)
+        known = self._attributes.get(key)
+        if known is not None:
+            return known
+        if ("attribute", *key) in self._busy:
+            return RECURSION
+        self._busy.add(("attribute", *key))
+        try:
+            known = members.class_member(self, node, name)
+        finally:
+            self._busy.discard(("attribute", *key))
+        if not (known in (RECURSION, TOO_DEEP) and self._busy):
+            self._attributes[key] = known
+        return known
+
+    def export(self, file: FileNode, name: str) -> Type | None:
+        """Return what a module's attribute is, or None where the module does not define it."""
+        key = (file, name)
+        if key in self._exports:
+            return self._exports[key]
+        if ("export", *key) in self._busy:
+            return None
+        self._busy.add(("export", *key))
+        try:
+            found = self._export(file, name)
+        finally:
+            self._busy.discard(("export", *key))
+        if not (found in (RECURSION, TOO_DEEP) and self._busy):
+            self._exports[key] = found
+        return found
+
+    def _export(self, file: FileNode, name: str) -> Type | None:
+        found = meanings(file.body, name, AT_END)
+        if found:
+            annotated = [item for item in found if _is_annotated(item)]
+            lasting = [item for item in found if not (isinstance(item.definition, t.Bind) and not item.definition.value)]
+            return union([self._meaning(item) for item in annotated or lasting or found])
+        submodule = self.modules.submodule(file, name)
+        if isinstance(submodule, FileNode):
+            return ModuleType(submodule)
+        for item in file.body.imports.get("*", ()):
+            starred = self._star(file, item, name)
+            if starred is not None:
+                return starred
+        if "__getattr__" in file.body.inner:
+            return Unknown("module __getattr__")
+        return None
+
+    def _import_target(self, file: FileNode, item: t.Import) -> FileNode | str | None:
+        if item.level:
+            return self.modules.find_relative(item.module, item.level, file)
+        return self.modules.find(item.module, file)
+
+    def _imported(self, file: FileNode, item: t.Import) -> Type:
+        if item.name is None:
+            top = item.module.partition(".")[0]
+            found = self.modules.find(top, file)
+            if isinstance(found, FileNode):
+                return ModuleType(found)
+            return Namespace(found) if isinstance(found, str) else self.symbol(top)
+        target = self._import_target(file, item)
+        if target is None:
+            if item.level:
+                return Unknown("import not found")
+            dotted = f"{item.module}.{item.name}" if item.name else item.module
+            return self.symbol(dotted)
+        if item.name == "":
+            return ModuleType(target) if isinstance(target, FileNode) else Namespace(target)
+        if isinstance(target, FileNode):
+            found = self.export(target, item.name)
+            if found is not None:
+                return found
+        submodule = self.modules.submodule(target, item.name)
+        if isinstance(submodule, FileNode):
+            return ModuleType(submodule)
+        if isinstance(submodule, str):
+            return Namespace(submodule)
+        return Unknown("import not found")
+
+    def symbol(self, dotted: str) -> Type:
+        """Return what a dotted library name is: a known object, or the symbol."""
+        path = self.libraries.canonical(dotted)
+        value = self.libraries.value(path)
+        if value is not None:
+            return self.instantiate(value)
+        return LibrarySymbol(path)
+
+    def instantiate(
+        self,
+        expression: TypeExpr,
+        *,
+        receiver: Type | None = None,
+        arguments: "annotations.Arguments | None" = None,
+    ) -> Type:
+        """Return the type that a library file's type expression means for a receiver and a call's arguments."""
+        return annotations.instantiate(self, expression, receiver, arguments)
+
+
+def _is_annotated(meaning: Meaning) -> bool:
+    definition = meaning.definition
+    return isinstance(definition, t.Bind) and definition.annotation is not None
+

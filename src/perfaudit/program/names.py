@@ -1,0 +1,104 @@
+"""What a name can mean where it is used: reaching binds, closures, imports, star imports."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from perfaudit.facts import types as t
+from perfaudit.program.nodes import ClassNode, FunctionNode
+
+COMPREHENSIONS = frozenset({"comprehension", "async comprehension"})
+AT_END = (1 << 60, -1)
+"""The point after everything a function does."""
+
+Definition = t.Bind | t.Import | t.Param | FunctionNode | ClassNode
+
+
+class Meaning(NamedTuple):
+    """One definition of a name, and the function whose scope holds it."""
+
+    scope: FunctionNode
+    definition: Definition
+
+
+def meanings(function: FunctionNode, name: str, at: tuple[int, int]) -> list[Meaning]:
+    """Return what the name can mean at a point (sequence, context) of the function; empty where it is not defined."""
+    scope: FunctionNode | None = function
+    local = True
+    while scope is not None:
+        if local or scope.kind != "class":
+            if name in scope.facts.outer_names:
+                scope = scope.parent
+                local = False
+                continue
+            found = list(_in_scope(scope, name, at if local else AT_END, local=local))
+            if found:
+                return found
+        at = AT_END
+        scope = scope.parent
+        local = False
+    return []
+
+
+def _in_scope(scope: FunctionNode, name: str, at: tuple[int, int], *, local: bool) -> Iterator[Meaning]:
+    for function in scope.inner.get(name, ()):
+        yield Meaning(scope, function)
+    for node in scope.inner_classes.get(name, ()):
+        yield Meaning(scope, node)
+    for item in scope.imports.get(name, ()):
+        yield Meaning(scope, item)
+    binds = scope.binds.get(name)
+    param = scope.params.get(name)
+    if binds:
+        reaching, dominated = _reaching(scope, binds, at) if local else (_lasting(scope, binds), False)
+        for bind in reaching:
+            yield Meaning(scope, bind)
+        if dominated:
+            return
+    if param is not None:
+        yield Meaning(scope, param)
+
+
+def _lasting(scope: FunctionNode, binds: list[t.Bind]) -> list[t.Bind]:
+    """Return the binds that outlive a comprehension."""
+    contexts = scope.facts.contexts
+    return [bind for bind in binds if bind.context < 0 or contexts[bind.context].kind not in COMPREHENSIONS]
+
+
+def _reaching(
+    scope: FunctionNode, binds: list[t.Bind], at: tuple[int, int]
+) -> tuple[list[t.Bind], bool]:
+    """Return the binds that can hold at a point, and whether one of them surely runs before it."""
+    sequence, context = at
+    contexts = scope.facts.contexts
+    chain = set(scope.context_chain(context))
+    visible = [
+        bind
+        for bind in binds
+        if bind.context < 0 or contexts[bind.context].kind not in COMPREHENSIONS or bind.context in chain
+    ]
+    found: list[t.Bind] = []
+    for bind in reversed(visible):
+        if bind.sequence >= sequence:
+            continue
+        if _excluded(scope, bind.context, chain):
+            continue
+        found.append(bind)
+        if bind.context < 0 or bind.context in chain:
+            return found, True
+    if not found:
+        found = visible
+    return found, False
+
+
+def _excluded(scope: FunctionNode, context: int, chain: set[int]) -> bool:
+    """Return whether a bind stands in the other arm of an ``if`` than the point."""
+    contexts = scope.facts.contexts
+    while context >= 0 and context not in chain:
+        here = contexts[context]
+        if here.kind == "if":
+            for other in chain:
+                arm = contexts[other]
+                if arm.kind == "else" and arm.parent == here.parent and arm.subject is here.subject:
+                    return True
+        context = here.parent
+    return False

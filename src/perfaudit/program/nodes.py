@@ -1,0 +1,195 @@
+"""Files, functions and classes of the audited code, as linked: each exists once and is compared by identity."""
+
+from collections.abc import Iterator
+from functools import cached_property
+
+from perfaudit.core.levels import Role
+from perfaudit.core.location import Location
+from perfaudit.facts import types as t
+
+LOOP_KINDS = frozenset({"for", "async for", "while", "comprehension", "async comprehension"})
+
+
+class FileNode:
+    """One Python file. ``module`` is its dotted name from the nearest source root."""
+
+    def __init__(self, facts: t.FileFacts, module: str, role: Role, *, is_package: bool) -> None:
+        self.facts = facts
+        self.path = facts.path
+        self.module = module
+        self.role = role
+        self.is_package = is_package
+        self.functions = [FunctionNode(self, index, facts) for index, facts in enumerate(facts.functions)]
+        for function in self.functions:
+            if function.facts.parent >= 0:
+                function.parent = self.functions[function.facts.parent]
+                if function.kind == "function":
+                    function.parent.inner.setdefault(function.facts.name, []).append(function)
+        self.classes = [ClassNode(self, facts) for facts in facts.classes]
+        for node in self.classes:
+            node.parent.inner_classes.setdefault(node.name, []).append(node)
+
+    def __repr__(self) -> str:
+        return f"<file {self.path}>"
+
+    @property
+    def body(self) -> "FunctionNode":
+        """Return the module's own code."""
+        return self.functions[0]
+
+
+class FunctionNode:
+    """One body of code: a module, a class body, a function or a lambda."""
+
+    __slots__ = (
+        "file", "index", "facts", "parent", "inner", "inner_classes", "owner", "_binds", "_imports", "_params",
+    )  # fmt: skip
+
+    def __init__(self, file: FileNode, index: int, facts: t.Function) -> None:
+        self.file = file
+        self.index = index
+        self.facts = facts
+        self.parent: FunctionNode | None = None
+        self.inner: dict[str, list[FunctionNode]] = {}
+        self.inner_classes: dict[str, list[ClassNode]] = {}
+        self.owner: ClassNode | None = None
+        self._binds: dict[str, list[t.Bind]] | None = None
+        self._imports: dict[str, list[t.Import]] | None = None
+        self._params: dict[str, t.Param] | None = None
+
+    def __repr__(self) -> str:
+        return f"<function {self.qualname}>"
+
+    @property
+    def name(self) -> str:
+        """Return the bare name."""
+        return self.facts.name
+
+    @property
+    def kind(self) -> str:
+        """Return module, class, function or lambda."""
+        return self.facts.kind
+
+    @property
+    def is_async(self) -> bool:
+        """Return whether it is an ``async def``."""
+        return self.facts.is_async
+
+    @property
+    def qualname(self) -> str:
+        """Return the dotted name with the module."""
+        return f"{self.file.module}.{self.facts.qualname}"
+
+    @property
+    def role(self) -> Role:
+        """Return the role of its file."""
+        return self.file.role
+
+    @property
+    def location(self) -> Location:
+        """Return the line of its ``def``."""
+        return Location(self.file.path, self.facts.line, self.facts.column)
+
+    @property
+    def binds(self) -> dict[str, list[t.Bind]]:
+        """Return the binds of plain names, by name, in order."""
+        if self._binds is None:
+            self._binds = {}
+            for bind in self.facts.binds:
+                if isinstance(bind.target, t.Name):
+                    self._binds.setdefault(bind.target.id, []).append(bind)
+        return self._binds
+
+    @property
+    def imports(self) -> dict[str, list[t.Import]]:
+        """Return the imports by the name they bind; star imports under ``*``."""
+        if self._imports is None:
+            self._imports = {}
+            for item in self.facts.imports:
+                self._imports.setdefault(item.bound, []).append(item)
+        return self._imports
+
+    @property
+    def params(self) -> dict[str, t.Param]:
+        """Return the parameters by name."""
+        if self._params is None:
+            self._params = {param.name: param for param in self.facts.params}
+        return self._params
+
+    def context_chain(self, context: int) -> Iterator[int]:
+        """Yield the context and those around it, innermost first."""
+        contexts = self.facts.contexts
+        while context >= 0:
+            yield context
+            context = contexts[context].parent
+
+    def is_within(self, context: int, ancestor: int) -> bool:
+        """Return whether one context is the other or lies in it; everything lies in -1."""
+        return ancestor < 0 or any(step == ancestor for step in self.context_chain(context))
+
+    def loops(self, context: int) -> list[int]:
+        """Return the loops around a context, innermost first."""
+        contexts = self.facts.contexts
+        return [step for step in self.context_chain(context) if contexts[step].kind in LOOP_KINDS]
+
+    def place(self, item: t.Call | t.Read) -> Location:
+        """Return where a call or a read of this function stands."""
+        return Location(self.file.path, item.line, item.column, item.end_line, item.end_column)
+
+    def line(self, line: int, column: int = 1) -> Location:
+        """Return a place of this function's file."""
+        return Location(self.file.path, line, column)
+
+
+class ClassNode:
+    """One class. Bases are linked by ``program.classes``."""
+
+    def __init__(self, file: FileNode, facts: t.Class) -> None:
+        self.file = file
+        self.facts = facts
+        self.name = facts.name
+        self.parent = file.functions[facts.parent]
+        self.body = file.functions[facts.body]
+        self.body.owner = self
+        for functions in self.body.inner.values():
+            for function in functions:
+                function.owner = self
+
+    def __repr__(self) -> str:
+        return f"<class {self.qualname}>"
+
+    @property
+    def qualname(self) -> str:
+        """Return the dotted name with the module."""
+        return f"{self.file.module}.{self.facts.qualname}"
+
+    @property
+    def location(self) -> Location:
+        """Return the line of its ``class``."""
+        return Location(self.file.path, self.facts.line)
+
+    @cached_property
+    def methods(self) -> dict[str, "FunctionNode"]:
+        """Return the methods written in the class; the last definition of a name wins."""
+        return {
+            name: functions[-1] for name, functions in self.body.inner.items()
+        }
+
+    @cached_property
+    def stores(self) -> dict[str, list[tuple["FunctionNode", t.Bind]]]:
+        """Return the ``self.x = value`` of its own methods, by attribute."""
+        found: dict[str, list[tuple[FunctionNode, t.Bind]]] = {}
+        for functions in self.body.inner.values():
+            for function in functions:
+                if not function.facts.params:
+                    continue
+                receiver = function.facts.params[0].name
+                for bind in function.facts.binds:
+                    target = bind.target
+                    if (
+                        isinstance(target, t.Attr)
+                        and isinstance(target.base, t.Name)
+                        and target.base.id == receiver
+                    ):
+                        found.setdefault(target.name, []).append((function, bind))
+        return found

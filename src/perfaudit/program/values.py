@@ -1,0 +1,192 @@
+"""What an expression can be, once linked. Types are values: two equal ones are the same type."""
+
+from typing import TYPE_CHECKING, Union
+
+from msgspec import Struct
+
+from perfaudit.libraries.types import Behaviour
+
+if TYPE_CHECKING:
+    from perfaudit.program.nodes import ClassNode, FileNode, FunctionNode
+
+
+class Unknown(Struct, frozen=True, gc=False):
+    """Not known, and why."""
+
+    reason: str
+
+
+class Instance(Struct, frozen=True):
+    """An object of a project class; ``arguments`` are the types given for its parameters."""
+
+    node: "ClassNode"
+    arguments: "tuple[Type, ...]" = ()
+
+
+class ClassType(Struct, frozen=True):
+    """A project class itself."""
+
+    node: "ClassNode"
+    arguments: "tuple[Type, ...]" = ()
+
+
+class LibraryInstance(Struct, frozen=True):
+    """An object of a library's or a builtin class, such as ``builtins.list`` of something."""
+
+    path: str
+    arguments: "tuple[Type, ...]" = ()
+
+
+class LibrarySymbol(Struct, frozen=True, gc=False):
+    """A name of a library: a module, function or class, by its dotted path."""
+
+    path: str
+
+
+class External(Struct, frozen=True, gc=False):
+    """A value that came out of a library no file describes: the library is known, the value is not."""
+
+    origin: str
+
+
+class FunctionType(Struct, frozen=True):
+    """A project function, bound to a receiver or not."""
+
+    node: "FunctionNode"
+    receiver: "Type | None" = None
+
+
+class LibraryMethod(Struct, frozen=True):
+    """A method of a library type, bound to its receiver."""
+
+    receiver: "Type"
+    owner: str
+    behaviour: Behaviour
+
+
+class ModuleType(Struct, frozen=True):
+    """A project module."""
+
+    node: "FileNode"
+
+
+class Namespace(Struct, frozen=True, gc=False):
+    """A package of the project without an ``__init__.py``."""
+
+    folder: str
+
+
+class TypeVariable(Struct, frozen=True, gc=False):
+    """A type parameter that the place of use decides; ``Self`` is one."""
+
+    name: str
+
+
+class Awaitable(Struct, frozen=True):
+    """Something that gives ``result`` when awaited."""
+
+    result: "Type"
+
+
+class TupleType(Struct, frozen=True):
+    """A tuple of known length."""
+
+    items: "tuple[Type, ...]"
+
+
+class Partial(Struct, frozen=True):
+    """A callable with some arguments already given."""
+
+    target: "Type"
+    given: int
+
+
+class Factory(Struct, frozen=True):
+    """A callable of a library that returns ``result``."""
+
+    result: "Type"
+
+
+class UnionType(Struct, frozen=True):
+    """One of several types."""
+
+    options: "tuple[Type, ...]"
+
+
+Type = Union[  # noqa: UP007
+    Unknown,
+    Instance,
+    ClassType,
+    LibraryInstance,
+    LibrarySymbol,
+    External,
+    FunctionType,
+    LibraryMethod,
+    ModuleType,
+    Namespace,
+    TypeVariable,
+    Awaitable,
+    TupleType,
+    Partial,
+    Factory,
+    UnionType,
+]
+
+NONE = LibraryInstance("builtins.NoneType")
+STRING = LibraryInstance("builtins.str")
+BOOL = LibraryInstance("builtins.bool")
+NOT_INFERRED = Unknown("not inferred")
+
+
+def union(options: "list[Type]") -> Type:
+    """Return the union of the options; None and unknown options yield to known ones."""
+    flat: list[Type] = []
+    unknown: Type | None = None
+    for option in options:
+        parts = option.options if isinstance(option, UnionType) else (option,)
+        for part in parts:
+            if isinstance(part, Unknown):
+                unknown = unknown or part
+            elif part not in flat:
+                flat.append(part)
+    if len(flat) > 1:
+        flat = [part for part in flat if part != NONE]
+    if not flat:
+        return unknown or NOT_INFERRED
+    if flat == [NONE] and unknown is not None:
+        return unknown
+    if len(flat) == 1:
+        return flat[0]
+    return UnionType(tuple(flat[:8]))
+
+
+def options_of(value: Type) -> "tuple[Type, ...]":
+    """Return the alternatives of a type: itself, or the parts of a union."""
+    return value.options if isinstance(value, UnionType) else (value,)
+
+
+def list_of(element: Type) -> Type:
+    """Return the type of a list."""
+    return LibraryInstance("builtins.list", (element,))
+
+
+def substitute(value: Type, mapping: "dict[str, Type]") -> Type:
+    """Return the type with its type variables replaced where the mapping knows them."""
+    match value:
+        case TypeVariable(name=name):
+            return mapping.get(name, value)
+        case Instance(node=node, arguments=arguments) if arguments:
+            return Instance(node, tuple(substitute(item, mapping) for item in arguments))
+        case ClassType(node=node, arguments=arguments) if arguments:
+            return ClassType(node, tuple(substitute(item, mapping) for item in arguments))
+        case LibraryInstance(path=path, arguments=arguments) if arguments:
+            return LibraryInstance(path, tuple(substitute(item, mapping) for item in arguments))
+        case TupleType(items=items):
+            return TupleType(tuple(substitute(item, mapping) for item in items))
+        case Awaitable(result=result):
+            return Awaitable(substitute(result, mapping))
+        case Factory(result=result):
+            return Factory(substitute(result, mapping))
+        case UnionType(options=options):
+            return union([substitute(item, mapping) for item in options])
+    return value

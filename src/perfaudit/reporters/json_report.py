@@ -1,0 +1,176 @@
+"""The report as JSON, in the shape that ``report.schema.json`` promises."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from perfaudit.core.finding import Finding
+from perfaudit.core.location import Location
+from perfaudit.core.problem import Problem
+from perfaudit.core.report import (
+    CategoryScore,
+    EndpointCard,
+    Improvement,
+    Report,
+    Scorecard,
+)
+from perfaudit.core.rule import Rule
+from perfaudit.reporters.options import DEFAULTS, RenderOptions
+
+SCHEMA_VERSION = 1
+
+
+def render(report: Report, rules: Mapping[str, Rule], options: RenderOptions = DEFAULTS) -> str:
+    """Return the report as indented JSON in ASCII, keys in a fixed order."""
+    return json.dumps(as_data(report), indent=2, ensure_ascii=True) + "\n"
+
+
+def as_data(report: Report) -> dict[str, Any]:
+    """Return the report as plain dictionaries and lists."""
+    project, coverage, inventory = report.project, report.coverage, report.inventory
+
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "tool": {"name": "perfaudit", "version": report.version},
+        "project": {
+            "root": project.root,
+            "files": project.files,
+            "lines": project.lines,
+            "entry_points": project.entry_points,
+        },
+        "coverage": {
+            "calls": coverage.calls,
+            "resolved": coverage.resolved,
+            "share": None if coverage.share is None else round(coverage.share, 4),
+            "files_skipped": [_problem(problem) for problem in coverage.files_skipped],
+            "chains_truncated": coverage.chains_truncated,
+            "unresolved": dict(sorted(coverage.unresolved.items())),
+        },
+        "findings": [_finding(each) for each in sorted(report.findings, key=Finding.sort_key)],
+        "suppressed": [
+            _finding(each) | {"reason": each.suppressed or ""}
+            for each in sorted(report.suppressed, key=Finding.sort_key)
+        ],
+        "endpoints": [_endpoint(endpoint) for endpoint in report.endpoints],
+        "score": _score(report.scorecard),
+        "inventory": {
+            "async_functions": inventory.async_functions,
+            "gather_sites": inventory.gather_sites,
+            "indexes": inventory.indexes,
+            "tables": inventory.tables,
+            "select_statements": inventory.select_statements,
+            "cache_sites": inventory.cache_sites,
+            "pools": inventory.pools,
+            "endpoints": inventory.endpoints,
+        },
+        "strengths": [
+            {"category": each.category, "text": each.text, "count": each.count}
+            for each in report.strengths
+        ],
+        "problems": [_problem(problem) for problem in report.problems],
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "rule": finding.rule,
+        "name": finding.name,
+        "category": finding.category,
+        "severity": str(finding.severity),
+        "confidence": str(finding.confidence),
+        **_place(finding.location),
+        "message": finding.message,
+        "function": finding.function,
+        "endpoint": finding.endpoint,
+        "trace": [
+            {
+                "path": step.location.path,
+                "line": step.location.line,
+                "column": step.location.column,
+                "message": step.message,
+            }
+            for step in finding.trace
+        ],
+        "cost": finding.cost,
+        "effort": str(finding.effort),
+        "fix": finding.fix,
+        "fingerprint": finding.fingerprint,
+        "role": str(finding.role),
+        "exposure": finding.exposure,
+        "words": dict(sorted(finding.words.items())),
+        "snippet": finding.snippet,
+    }
+
+
+def _place(location: Location) -> dict[str, Any]:
+    return {
+        "path": location.path,
+        "line": location.line,
+        "column": location.column,
+        "end_line": location.end_line,
+        "end_column": location.end_column,
+    }
+
+
+def _endpoint(card: EndpointCard) -> dict[str, Any]:
+    return {
+        "method": card.method,
+        "path": card.path,
+        "handler": card.handler,
+        "file": card.location.path,
+        "line": card.location.line,
+        "queries": card.queries,
+        "degree": card.degree,
+        "http_calls": card.http_calls,
+        "blocking": list(card.blocking),
+        "cached": card.cached,
+        "dispatch": card.dispatch,
+        "resolved": card.resolved,
+    }
+
+
+def _score(card: Scorecard) -> dict[str, Any]:
+    return {
+        "overall": card.overall,
+        "grade": card.grade,
+        "withheld": card.withheld,
+        "categories": [_category(category) for category in card.categories],
+        "improvements": [_improvement(improvement) for improvement in card.improvements],
+        "together": None if card.together is None else _improvement(card.together),
+    }
+
+
+def _category(category: CategoryScore) -> dict[str, Any]:
+    return {
+        "id": category.id,
+        "title": category.title,
+        "weight": category.weight,
+        "score": category.score,
+        "weighted": category.weighted,
+        "inspected": category.inspected,
+        "failing": category.failing,
+        "cap": category.cap,
+        "lost": list(category.lost),
+    }
+
+
+def _improvement(improvement: Improvement) -> dict[str, Any]:
+    return {
+        "fingerprints": list(improvement.fingerprints),
+        "category": improvement.category,
+        "before": improvement.before,
+        "after": improvement.after,
+        "overall_before": improvement.overall_before,
+        "overall_after": improvement.overall_after,
+        "grade_before": improvement.grade_before,
+        "grade_after": improvement.grade_after,
+    }
+
+
+def _problem(problem: Problem) -> dict[str, Any]:
+    return {
+        "path": problem.path,
+        "line": problem.line,
+        "kind": problem.kind,
+        "message": problem.message,
+    }

@@ -1,0 +1,45 @@
+"""What a file is for, from its path alone."""
+
+import re
+
+from perfaudit.core.levels import Role
+
+TEST_FOLDERS = frozenset({"test", "tests", "testing", "testsuite", "e2e", "__tests__"})
+MIGRATION_FOLDERS = frozenset({"migrations"})
+SCRIPT_FOLDERS = frozenset(
+    {"scripts", "script", "bin", "tools", "benchmarks", "benchmark", "bench"}
+)
+EXAMPLE_FOLDERS = frozenset(
+    {"example", "examples", "doc", "docs", "sample", "samples", "demo", "demos", "tutorials"}
+)
+SCRIPT_FILES = frozenset({"setup.py", "manage.py", "noxfile.py", "fabfile.py"})
+TEST_FILE = re.compile(r"test_.*|.*_test|.*_tests|tests?|conftest")
+
+
+def role_of(path: str) -> Role:
+    """Return what the file at this path, relative to the root, is for."""
+    *folders, name = [part for part in path.split("/") if part not in ("", ".")] or [""]
+    known = {folder.lower() for folder in folders}
+    if known & TEST_FOLDERS or _is_test_file(name):
+        return Role.TEST
+    if known & MIGRATION_FOLDERS or _has_pair(folders, "alembic", "versions"):
+        return Role.MIGRATION
+    if _has_pair(folders, "management", "commands"):
+        return Role.COMMAND
+    if known & EXAMPLE_FOLDERS:
+        return Role.EXAMPLE
+    if known & SCRIPT_FOLDERS or name in SCRIPT_FILES:
+        return Role.SCRIPT
+    return Role.PRODUCTION
+
+
+def _is_test_file(name: str) -> bool:
+    stem, dot, suffix = name.rpartition(".")
+    return bool(dot) and suffix == "py" and TEST_FILE.fullmatch(stem) is not None
+
+
+def _has_pair(folders: list[str], outer: str, inner: str) -> bool:
+    return any(
+        first == outer and second == inner
+        for first, second in zip(folders, folders[1:], strict=False)
+    )

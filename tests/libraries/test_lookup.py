@@ -1,0 +1,185 @@
+"""Look-ups find what the files say, through aliases and bases."""
+
+from pathlib import Path
+
+import pytest
+
+from perfaudit.libraries import Libraries, load_libraries
+from perfaudit.libraries.types import Behaviour, Callback, Timeout, TypeExpr
+
+SHOP = """\
+library: shop
+docs: https://example.org
+packages: [shop, shop_extras.web]
+aliases: {shop.api: shop, old_shop: shop}
+functions:
+  "shop.{buy,sell}": {effects: [http.request], blocking: true, returns: shop.Cart}
+  shop.later:
+    runs: [{argument: 0, where: thread}]
+    timeout: {keyword: timeout, position: 1, default: none}
+types:
+  shop.Base:
+    parameters: [T]
+    methods:
+      load: {effects: [db.query]}
+      save: {effects: [db.write]}
+    attributes: {owner: T}
+    class_attributes: {objects: "shop.Base[self]"}
+    on: {iterate: {effects: [db.query]}}
+    iterates: T
+    constructor: {effects: [http.client]}
+  shop.Cart:
+    aliases: [shop._cart.Cart]
+    bases: [shop.Base]
+    parameters: [T]
+    methods:
+      load: {effects: [cache.read]}
+  shop.App: {}
+  shop.Proxy:
+    bases: [shop.Base]
+    methods: {known: {}, "*": {effects: [http.request]}}
+  shop.BigApp: {bases: [shop.App]}
+  shop.Ring:
+    bases: [shop.Ring, shop.Missing]
+values: {shop.cart: "shop.Cart[str]"}
+pools:
+  shop.connect:
+    url: dsn|0
+    settings: {size: {default: 10, wanted: 50, purpose: upper bound}}
+framework:
+  routes:
+    "shop.App.{get,post}": {form: decorator, methods: name, path: 0|path}
+    shop.App.add: {form: call, methods: "arg:methods", default: GET, path: 0, handler: 1|view}
+    shop.App.ws: {form: decorator, kind: websocket}
+  routers: {shop.App: {application: true}}
+  mounts: {shop.App.mount: {router: 1, prefix: 0}}
+  dispatch: {sync: thread, async: event-loop}
+provides:
+  cache: [shop.Cache]
+"""
+
+
+@pytest.fixture
+def libraries(tmp_path: Path) -> Libraries:
+    (tmp_path / "shop.yaml").write_text(SHOP, "utf-8")
+    return load_libraries([tmp_path])
+
+
+def effects(behaviour: Behaviour | None) -> tuple[str, ...] | None:
+    return None if behaviour is None else behaviour.effects
+
+
+def test_function_by_its_name_and_by_its_aliases(libraries: Libraries) -> None:
+    for name in ("shop.buy", "shop.sell", "shop.api.buy", "old_shop.api.sell"):
+        assert effects(libraries.function(name)) == ("http.request",)
+    assert libraries.function("shop.buys") is None
+    assert libraries.function("shopping.buy") is None
+
+
+def test_behaviour_keeps_what_the_file_says(libraries: Libraries) -> None:
+    later = libraries.function("shop.later")
+    assert later is not None
+    assert later.runs == (Callback("0", "thread"),)
+    assert later.timeout == Timeout("timeout", 1, "none")
+    assert (later.file, later.line) == ("shop.yaml", 7)
+
+
+def test_method_of_the_class_comes_before_that_of_its_base(libraries: Libraries) -> None:
+    assert effects(libraries.method("shop.Cart", "load")) == ("cache.read",)
+    assert effects(libraries.method("shop.Cart", "save")) == ("db.write",)
+    assert effects(libraries.method("shop._cart.Cart", "save")) == ("db.write",)
+    assert libraries.method("shop.Cart", "missing") is None
+    assert libraries.method("shop.Missing", "load") is None
+
+
+def test_star_stands_for_methods_that_nothing_else_describes(libraries: Libraries) -> None:
+    assert effects(libraries.method("shop.Proxy", "anything")) == ("http.request",)
+    assert effects(libraries.method("shop.Proxy", "known")) == ()
+    assert effects(libraries.method("shop.Proxy", "save")) == ("db.write",)
+
+
+def test_method_read_from_its_class(libraries: Libraries) -> None:
+    assert effects(libraries.function("shop.Cart.save")) == ("db.write",)
+
+
+def test_members_come_through_bases(libraries: Libraries) -> None:
+    parameter = TypeExpr("parameter", "T")
+    assert libraries.attribute("shop.Cart", "owner") == parameter
+    assert libraries.attribute("shop.Cart", "objects") is None
+    assert libraries.class_attribute("shop.Cart", "objects") is not None
+    assert effects(libraries.on("shop.Cart", "iterate")) == ("db.query",)
+    assert libraries.on("shop.Cart", "len") is None
+    assert libraries.iterates("shop.Cart") == parameter
+    assert effects(libraries.constructor("shop.Cart")) == ("http.client",)
+    assert libraries.is_subtype("shop._cart.Cart", "shop.Base")
+    assert not libraries.is_subtype("shop.Base", "shop.Cart")
+
+
+def test_type_that_is_its_own_base_ends(libraries: Libraries) -> None:
+    assert [found.path for found in libraries.linear("shop.Ring")] == ["shop.Ring"]
+
+
+def test_canonical(libraries: Libraries) -> None:
+    assert libraries.canonical("shop._cart.Cart.load") == "shop.Cart.load"
+    assert libraries.canonical("old_shop.api.Cart") == "shop.Cart"
+    assert libraries.canonical("shop.apiary") == "shop.apiary"
+    assert libraries.canonical("other.Cart") == "other.Cart"
+
+
+def test_known_prefix(libraries: Libraries) -> None:
+    assert libraries.known_prefix("shop.anything.at.all")
+    assert libraries.known_prefix("shop_extras.web.View")
+    assert not libraries.known_prefix("shop_extras.other")
+    assert not libraries.known_prefix("shopping")
+    assert libraries.packages["shop"] == "shop"
+
+
+def test_values_pools_and_capabilities(libraries: Libraries) -> None:
+    assert libraries.value("shop.cart") == TypeExpr(
+        "named", "shop.Cart", (TypeExpr("named", "str"),)
+    )
+    pool = libraries.pool("shop.connect")
+    assert pool is not None
+    assert (pool.url, pool.settings[0].keyword, pool.settings[0].default) == ("dsn|0", "size", "10")
+    assert libraries.provides("cache") == {"shop.Cache"}
+    assert libraries.provides("tracing") == frozenset()
+
+
+def test_framework(libraries: Libraries) -> None:
+    (framework,) = libraries.frameworks
+    routes = {route.path: route for route in framework.routes}
+    assert routes["shop.App.post"].methods == ("POST",)
+    assert (routes["shop.App.add"].methods, routes["shop.App.add"].methods_argument) == (
+        ("GET",),
+        "methods",
+    )
+    assert routes["shop.App.ws"].kind == "websocket"
+    assert framework.routers[0].is_application
+    assert framework.mounts[0].prefix_argument == "0"
+    assert framework.dispatch == {"sync": "thread", "async": "event-loop"}
+
+
+def test_routes_are_inherited(libraries: Libraries) -> None:
+    inherited = libraries.route("shop.BigApp.get")
+    assert inherited is not None
+    assert inherited.path == "shop.App.get"
+    assert libraries.mount("old_shop.BigApp.mount") == libraries.mount("shop.App.mount")
+    assert libraries.router("shop.BigApp") == libraries.router("shop.App")
+    assert libraries.route("shop.BigApp.delete") is None
+    assert libraries.view_class("shop.BigApp") is None
+
+
+def test_later_folder_replaces_names_of_an_earlier_one(tmp_path: Path) -> None:
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    head = "library: {}\ndocs: https://example.org\npackages: [shop]\n"
+    for folder, name, body in (
+        (ours, "shop", "functions: {shop.buy: {effects: [sleep]}, shop.sell: {effects: [log]}}\n"),
+        (theirs, "ourshop", "functions: {shop.buy: {effects: [cpu]}}\n"),
+    ):
+        folder.mkdir()
+        (folder / f"{name}.yaml").write_text(head.format(name) + body, "utf-8")
+
+    libraries = load_libraries([ours, theirs])
+
+    assert effects(libraries.function("shop.buy")) == ("cpu",)
+    assert effects(libraries.function("shop.sell")) == ("log",)
