@@ -126,6 +126,7 @@ def test_the_load_test_reads_the_projects_own_endpoints(monkeypatch: pytest.Monk
             ("GET", "/files/{path:path}"),
             ("GET", "/books/<int:pk>/"),
             ("GET", "/odd/{'}\n{x}"),
+            ("GET", '/"odd"\\\udce9🧨'),
             ("POST", "/agents/{other}"),
         )
     ]
@@ -142,6 +143,7 @@ def test_the_load_test_reads_the_projects_own_endpoints(monkeypatch: pytest.Monk
         "/files/{path:path}": "/files/1",
         "/books/<int:pk>/": "/books/1/",
         "/odd/{'}\n{x}": "/odd/{'}\n1",
+        '/"odd"\\\udce9🧨': '/"odd"\\\udce9🧨',
     }
 
 

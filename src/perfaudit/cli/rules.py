@@ -18,7 +18,7 @@ from perfaudit.core.errors import UsageError
 from perfaudit.core.rule import Rule
 from perfaudit.data import rules_root
 from perfaudit.libraries.loader import load_folder
-from perfaudit.rules import load_rules
+from perfaudit.rules import harness, load_rules
 
 NAMES = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*")
 
@@ -53,10 +53,20 @@ def list_command(
 @click.pass_context
 def test_command(ctx: click.Context, /, name: str | None, rules_dirs: tuple[Path, ...]) -> None:
     """Run the cases of every rule, or of those that NAME means."""
-    from perfaudit.rules import harness
-
     rules = _loaded(rules_dirs)
-    names = matching_rules(rules, name) if name else list(rules)
+    names = matching_rules(rules, name) if name else sorted(rules)
+    failing = 0
+    for chosen in names:
+        for failure in harness.check(rules[chosen]):
+            failing += 1
+            write(f"{failure}\n")
+    cases = sum(len(rules[chosen].cases) for chosen in names)
+    write(
+        f"{cases} cases of {len(names)} rules: {failing} failed."
+        if failing
+        else f"{cases} cases of {len(names)} rules hold."
+    )
+    ctx.exit(1 if failing else 0)
 
 
 @command.command("docs")
@@ -99,7 +109,8 @@ def new_command(name: str, into: Path | None) -> None:
     if target.exists():
         raise UsageError(f"{target} exists already.")
     write_file(target, _draft(folder, stem))
-    note(f"{target} is yours: fill it in, then run `perfaudit rules test {stem}`.")
+    proof = "pytest tests/libraries" if folder == "libraries" else f"perfaudit rules test {stem}"
+    note(f"{target} is yours: fill it in, then run `{proof}`.")
 
 
 def _draft(folder: str, stem: str) -> str:

@@ -24,20 +24,9 @@ from perfaudit.cli.output import check_writable, note, uses_color, width, write,
 from perfaudit.config import NEVER, Settings, with_overrides
 from perfaudit.core.errors import UsageError
 from perfaudit.core.levels import Confidence, Severity
-from perfaudit.reporters import FORMATS
-from perfaudit.reporters.options import RenderOptions
+from perfaudit.reporters import FORMATS, SUFFIXES, RenderOptions
 from perfaudit.sources.discovery import MAX_BYTES
 from perfaudit.sources.reading import read_bytes
-
-SUFFIXES = {
-    ".sarif": "sarif",
-    ".json": "json",
-    ".md": "markdown",
-    ".html": "html",
-    ".xml": "junit",
-    ".txt": "terminal",
-}
-"""The format of an output file, by the end of its name."""
 
 _SEVERITIES = tuple(str(severity) for severity in Severity)
 _CONFIDENCES = tuple(str(confidence) for confidence in Confidence)
@@ -165,9 +154,8 @@ def _words(given: Iterable[str]) -> tuple[str, ...]:
 
 def _form_of(path: Path) -> str:
     form = SUFFIXES.get(path.suffix)
-    if form is None or form not in FORMATS:
-        known = ", ".join(suffix for suffix, name in SUFFIXES.items() if name in FORMATS)
-        raise UsageError(f"--output {path}: the suffix must be one of {known}")
+    if form is None:
+        raise UsageError(f"--output {path}: the suffix must be one of {', '.join(SUFFIXES)}.")
     check_writable(path)
     return form
 

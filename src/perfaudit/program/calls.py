@@ -332,10 +332,15 @@ def decorators(types: "Types", function: FunctionNode) -> list[tuple[Type, t.Cal
     return found
 
 
-def decorator_paths(types: "Types", function: FunctionNode) -> list[str]:
+def decorator_paths(types: "Types", function: FunctionNode) -> tuple[str, ...]:
     """Return the dotted paths of the library decorators of a function, outermost first."""
     if not function.facts.decorators:
-        return []
+        return ()
+    return types.decorator_paths(function)
+
+
+def find_decorator_paths(types: "Types", function: FunctionNode) -> tuple[str, ...]:
+    """Work out ``decorator_paths``, which remembers the answer."""
     paths = []
     for found, _ in decorators(types, function):
         for option in options_of(found):
@@ -345,7 +350,7 @@ def decorator_paths(types: "Types", function: FunctionNode) -> list[str]:
                 paths.append(option.behaviour.path)
             elif isinstance(option, External):
                 paths.append(option.origin)
-    return paths
+    return tuple(paths)
 
 
 def decorator_behaviours(types: "Types", function: FunctionNode) -> list[Behaviour]:

@@ -1,6 +1,8 @@
 """The type of any expression, on demand and remembered: annotations, constructors, returns, attributes, iteration."""
 
 import builtins
+from collections.abc import Callable
+from typing import TypeVar
 
 from perfaudit.facts import types as t
 from perfaudit.libraries import Libraries
@@ -32,6 +34,9 @@ MAX_DEPTH = 60
 BUILTIN_NAMES = frozenset(dir(builtins)) | {"reveal_type"}
 RECURSION = Unknown("recursive definition")
 TOO_DEEP = Unknown("chain too long")
+CUT = (RECURSION, TOO_DEEP)
+NOT_DEFINED = Unknown("not defined in module")
+K = TypeVar("K")
 
 
 class Types:
@@ -46,12 +51,16 @@ class Types:
         self.relations: dict[tuple[ClassNode, str], Type] = {}
         """Types of the attributes that an ORM makes, by class and name: filled in by ``program.schema``."""
         self._calls: dict[tuple[FunctionNode, int], calls.Resolved] = {}
-        self._names: dict[tuple[FunctionNode, str, int], Type] = {}
+        self._binds: dict[tuple[FunctionNode, int], Type] = {}
         self._returns: dict[FunctionNode, Type] = {}
         self._attributes: dict[tuple[ClassNode, str], Type] = {}
-        self._exports: dict[tuple[FileNode, str], Type | None] = {}
+        self._exports: dict[tuple[FileNode, str], Type] = {}
+        self._decorators: dict[FunctionNode, tuple[str, ...]] = {}
+        self._absent: set[tuple[FileNode, str]] = set()
         self._params: dict[tuple[FunctionNode, str], Type] = {}
         self._busy: set[object] = set()
+        self._provisional: dict[object, Type] = {}
+        self._provisional_calls: dict[tuple[FunctionNode, int], calls.Resolved] = {}
         self._depth = 0
 
     def evaluate(self, function: FunctionNode, value: t.Expr, at: tuple[int, int]) -> Type:
@@ -165,48 +174,23 @@ class Types:
 
     def bound(self, scope: FunctionNode, bind: t.Bind) -> Type:
         """Return the type that a bind gives to its target."""
-        key = (scope, "bind", bind.sequence)
-        memo = (scope, "", bind.sequence)
-        known = self._names.get(memo)
-        if known is not None:
-            return known
-        if key in self._busy:
-            return RECURSION
-        self._busy.add(key)
-        try:
-            result: Type = Unknown("no value")
-            if bind.annotation is not None:
-                result = annotations.annotated(self, scope, bind.annotation)
-            if bind.value is not None and isinstance(result, Unknown | External):
-                at = (bind.sequence, bind.context)
-                if bind.kind == "for":
-                    at = (bind.sequence, scope.facts.contexts[bind.context].parent)
-                found = self.evaluate(scope, bind.value, at)
-                result = found if not isinstance(found, Unknown) or isinstance(result, Unknown) else result
-        finally:
-            self._busy.discard(key)
-        if result != TOO_DEEP and not self._busy_recursion(result):
-            self._names[memo] = result
-        return result
+        return self._once(self._binds, (scope, bind.sequence), lambda: self._bound(scope, bind))
 
-    def _busy_recursion(self, result: Type) -> bool:
-        """Return whether an answer was cut by a cycle that is still open: it may be better known later."""
-        return result == RECURSION and bool(self._busy)
+    def _bound(self, scope: FunctionNode, bind: t.Bind) -> Type:
+        result: Type = Unknown("no value")
+        if bind.annotation is not None:
+            result = annotations.annotated(self, scope, bind.annotation)
+        if bind.value is not None and isinstance(result, Unknown | External):
+            at = (bind.sequence, bind.context)
+            if bind.kind == "for":
+                at = (bind.sequence, scope.facts.contexts[bind.context].parent)
+            found = self.evaluate(scope, bind.value, at)
+            result = found if not isinstance(found, Unknown) or isinstance(result, Unknown) else result
+        return result
 
     def param(self, scope: FunctionNode, param: t.Param) -> Type:
         """Return the type of a parameter: its annotation, the receiver, or its default."""
-        key = (scope, param.name)
-        known = self._params.get(key)
-        if known is None:
-            if ("param", *key) in self._busy:
-                return RECURSION
-            self._busy.add(("param", *key))
-            try:
-                known = self._param(scope, param)
-            finally:
-                self._busy.discard(("param", *key))
-            self._params[key] = known
-        return known
+        return self._once(self._params, (scope, param.name), lambda: self._param(scope, param))
 
     def _param(self, scope: FunctionNode, param: t.Param) -> Type:
         outer = scope.parent or scope
@@ -239,69 +223,82 @@ class Types:
     def call(self, function: FunctionNode, index: int) -> calls.Resolved:
         """Return what a call runs and what it gives."""
         key = (function, index)
-        known = self._calls.get(key)
+        known = self._calls.get(key) or self._provisional_calls.get(key)
         if known is not None:
             return known
-        if key in self._busy:
+        busy = ("call", key)
+        if busy in self._busy:
             return calls.Resolved((), RECURSION, RECURSION)
-        self._busy.add(key)
+        self._busy.add(busy)
         try:
             known = calls.resolve(self, function, function.facts.calls[index])
         finally:
-            self._busy.discard(key)
-        if not (known.result in (RECURSION, TOO_DEEP) and self._busy):
+            self._busy.discard(busy)
+        if known.result in CUT and self._busy:
+            self._provisional_calls[key] = known
+        else:
             self._calls[key] = known
+        self._forget_provisional()
         return known
 
     def returned(self, function: FunctionNode) -> Type:
-        """Return what calling the function gives, before awaiting: see ``calls.wrapped``."""
-        known = self._returns.get(function)
-        if known is not None:
-            return known
-        key = (function, "returns")
-        if key in self._busy:
-            return RECURSION
-        self._busy.add(key)
-        try:
-            known = calls.returned(self, function)
-        finally:
-            self._busy.discard(key)
-        if not (known in (RECURSION, TOO_DEEP) and self._busy):
-            self._returns[function] = known
+        """Return what calling the function gives, before awaiting."""
+        return self._once(self._returns, function, lambda: calls.returned(self, function))
+
+    def decorator_paths(self, function: FunctionNode) -> tuple[str, ...]:
+        """Return the dotted paths of the library decorators of a function, outermost first."""
+        known = self._decorators.get(function)
+        if known is None:
+            # A decorator that leads back to its own function (``@size.setter``) adds nothing.
+            self._decorators[function] = ()
+            known = self._decorators[function] = calls.find_decorator_paths(self, function)
         return known
 
     def attribute(self, node: ClassNode, name: str) -> Type:
         """Return the type of an attribute of the class's objects (methods are bound by ``members``)."""
-        key = (node, name)
-        known = self._attributes.get(key)
-        if known is not None:
-            return known
-        if ("attribute", *key) in self._busy:
-            return RECURSION
-        self._busy.add(("attribute", *key))
-        try:
-            known = members.class_member(self, node, name)
-        finally:
-            self._busy.discard(("attribute", *key))
-        if not (known in (RECURSION, TOO_DEEP) and self._busy):
-            self._attributes[key] = known
-        return known
+        return self._once(self._attributes, (node, name), lambda: members.class_member(self, node, name))
 
     def export(self, file: FileNode, name: str) -> Type | None:
         """Return what a module's attribute is, or None where the module does not define it."""
         key = (file, name)
-        if key in self._exports:
-            return self._exports[key]
-        if ("export", *key) in self._busy:
+        if key in self._absent:
             return None
-        self._busy.add(("export", *key))
-        try:
-            found = self._export(file, name)
-        finally:
-            self._busy.discard(("export", *key))
-        if not (found in (RECURSION, TOO_DEEP) and self._busy):
-            self._exports[key] = found
+        found = self._once(self._exports, key, lambda: self._export(file, name) or NOT_DEFINED)
+        if found == NOT_DEFINED:
+            self._absent.add(key)
+            return None
         return found
+
+    def _once(self, memo: "dict[K, Type]", key: K, compute: Callable[[], Type]) -> Type:
+        """Return the remembered answer, or compute it; a question that asks itself is a recursive definition.
+
+        An answer that such a ring cut short is kept only until the outermost question is answered.
+        """
+        known = memo.get(key)
+        if known is not None:
+            return known
+        busy = (id(memo), key)
+        if busy in self._busy:
+            return RECURSION
+        known = self._provisional.get(busy)
+        if known is not None:
+            return known
+        self._busy.add(busy)
+        try:
+            known = compute()
+        finally:
+            self._busy.discard(busy)
+        if known in CUT and self._busy:
+            self._provisional[busy] = known
+        else:
+            memo[key] = known
+        self._forget_provisional()
+        return known
+
+    def _forget_provisional(self) -> None:
+        if not self._busy and (self._provisional or self._provisional_calls):
+            self._provisional.clear()
+            self._provisional_calls.clear()
 
     def _export(self, file: FileNode, name: str) -> Type | None:
         found = meanings(file.body, name, AT_END)

@@ -66,7 +66,7 @@ def member(types: "Types", owner: Type, name: str) -> Type:
 
 
 def _function_member(types: "Types", owner: Type, name: str) -> Type:
-    if isinstance(owner, FunctionType):
+    if isinstance(owner, FunctionType) and name not in ("setter", "getter", "deleter"):
         decorated = calls.decorator_type(types, owner.node)
         if decorated is not None:
             return member(types, decorated, name)
@@ -82,13 +82,15 @@ def _missing(types: "Types", owner: LibraryInstance, name: str) -> Type:
 
 def library_member(types: "Types", receiver: Type, path: str, name: str) -> Type | None:
     """Return a member of a library type as its file says, or None."""
-    behaviour = types.libraries.method(path, name) or types.libraries.method(path, "*")
-    attribute = types.libraries.attribute(path, name)
+    libraries = types.libraries
+    attribute = libraries.attribute(path, name)
     if attribute is not None:
         return types.instantiate(attribute, receiver=receiver)
+    behaviour = libraries.method(path, name) or libraries.method(path, "*")
     if behaviour is not None:
         return LibraryMethod(receiver, path, behaviour)
-    return None
+    attribute = libraries.attribute(path, "*")
+    return None if attribute is None else types.instantiate(attribute, receiver=receiver)
 
 
 def _symbol_member(types: "Types", path: str, name: str) -> Type:
@@ -357,9 +359,11 @@ def awaited(types: "Types", value: Type, *, lenient: bool = False) -> Type:
             method = types.classes.method(node, "__await__")
             if method is not None and not lenient:
                 return Unknown("custom awaitable")
-    if lenient or isinstance(value, Unknown):
-        return value
-    # A library object that is awaited gives itself unless its file says otherwise (pool = await create_pool()).
+        case LibraryInstance(path=path):
+            behaviour = types.libraries.method(path, "__await__")
+            if behaviour is not None and behaviour.returns is not None:
+                return types.instantiate(behaviour.returns, receiver=value)
+    # What is awaited and is not known to be awaitable gives itself (pool = await create_pool()).
     return value
 
 

@@ -41,8 +41,8 @@ def locust_file(endpoints: Iterable[EndpointCard]) -> str:
     names = sorted({name for path in paths for name in parameters(path)})
 
     return TEMPLATE.format(
-        values=", ".join(f'{ascii(name)}: "1"' for name in names),
-        endpoints="".join(f"    ({ascii(path)}, {ascii(_pattern(path))}),\n" for path in paths),
+        values=", ".join(f'{_quoted(name)}: "1"' for name in names),
+        endpoints="".join(f"    ({_quoted(path)}, {_quoted(_pattern(path))}),\n" for path in paths),
     )
 
 
@@ -62,3 +62,9 @@ def _pattern(path: str) -> str:
 
 def _literal(text: str) -> str:
     return text.replace("{", "{{").replace("}", "}}")
+
+
+def _quoted(text: str) -> str:
+    """Return the text as a Python string literal in ASCII."""
+    escaped = text.encode("unicode_escape").decode("ascii").replace('"', '\\"')
+    return f'"{escaped}"'

@@ -50,14 +50,14 @@ def kind_of(path: str) -> str | None:
     A YAML file in a folder of manifests is "manifest?": only its content can tell.
     """
     folders, _, name = path.rpartition(FOLDER_MARK)
-    suffix = name.rpartition(".")[2]
+    suffix = name.rpartition(".")[2] if "." in name else ""
     if suffix == "py":
         return "python"
     lowered = name.lower()
     for pattern, kind in NAME_KINDS:
         if pattern.fullmatch(lowered):
             return kind
-    if suffix.lower() in SUFFIX_KINDS and "." in name:
+    if suffix.lower() in SUFFIX_KINDS:
         return SUFFIX_KINDS[suffix.lower()]
     return _kind_by_folder(frozenset(folders.lower().split(FOLDER_MARK)), lowered)
 

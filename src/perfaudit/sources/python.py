@@ -3,6 +3,8 @@
 import ast
 import codecs
 import io
+import re
+import sys
 import tokenize
 import warnings
 
@@ -13,6 +15,7 @@ from perfaudit.sources.types import PythonSource
 
 # Decoding these takes time that grows with the square of the text.
 REFUSED_ENCODINGS = frozenset({"idna", "punycode"})
+TEMPLATE_STRING = re.compile(r"""\b(?:[rR]?[tT]|[tT][rR])["']""")
 DEPTH_MESSAGES = ("too many nested", "too many levels of indentation", "too many statically nested")
 
 
@@ -70,7 +73,7 @@ def _parse(path: str, text: str) -> tuple[ast.Module, str] | Problem:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return ast.parse(text), text
+            return _template_free(ast.parse(text), text)
         except (RecursionError, MemoryError):
             return _too_deep(path, 1)
         except ValueError as error:
@@ -83,6 +86,15 @@ def _parse(path: str, text: str) -> tuple[ast.Module, str] | Problem:
             if isinstance(newer, SyntaxError):
                 return Problem(path, newer.lineno or line, "syntax", _sentence(newer))
             return newer
+
+
+def _template_free(tree: ast.Module, text: str) -> tuple[ast.Module, str]:
+    """Return the tree in which t-strings are f-strings, as they are where they are newer syntax."""
+    if sys.version_info >= (3, 14) and TEMPLATE_STRING.search(text):
+        newer = parse_newer(text, SyntaxError())
+        if not isinstance(newer, SyntaxError):
+            return newer
+    return tree, text
 
 
 def _too_deep(path: str, line: int) -> Problem:

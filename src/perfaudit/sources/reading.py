@@ -6,7 +6,7 @@ from pathlib import Path
 
 from perfaudit.core.problem import Problem
 
-# A FIFO blocks whoever opens it, and a terminal could become ours: neither must happen to an audit.
+# Should a file become a FIFO or a terminal after we looked at it, opening it must not block.
 OPEN_FLAGS = (
     os.O_RDONLY
     | getattr(os, "O_NONBLOCK", 0)
@@ -49,6 +49,8 @@ def read_start(real: str, count: int) -> bytes:
 
 
 def _read_regular(real: str, count: int) -> bytes | None:
+    if not stat.S_ISREG(os.stat(real).st_mode):
+        return None
     descriptor = os.open(real, OPEN_FLAGS)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
