@@ -327,9 +327,7 @@ def test_a_named_fifo_is_never_opened(tmp_path: Path) -> None:
     assert len(discover(tmp_path, [Path("pipe")]).problems) == 1
 
 
-def test_an_unreadable_folder_is_a_problem(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unreadable_folder_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _write(tmp_path, "closed/a.py", "open/b.py")
     scandir = os.scandir
 

@@ -130,7 +130,7 @@ def test_compose_services(tmp_path: Path) -> None:
         healthcheck=True,
         restart="unless-stopped",
         replicas=3,
-        line=7,
+        line=6,
     )
     assert services["db"] == Service(
         name="db",
@@ -143,7 +143,7 @@ def test_compose_services(tmp_path: Path) -> None:
         healthcheck=False,
         restart="no",
         replicas=None,
-        line=27,
+        line=25,
     )
     assert services["worker"].build == "."
     assert services["worker"].depends_on == ("db", "web")
@@ -213,7 +213,9 @@ def test_a_billion_laughs_are_not_laughed(tmp_path: Path) -> None:
 
 
 def test_a_node_that_holds_itself_is_read(tmp_path: Path) -> None:
-    text = "services: &s\n  <<: *s\n  web: &w\n    <<: [*w, *w]\n    image: nginx\n    command: *w\n"
+    text = (
+        "services: &s\n  <<: *s\n  web: &w\n    <<: [*w, *w]\n    image: nginx\n    command: *w\n"
+    )
     assert [service.image for service in _document(tmp_path, "compose.yaml", text).services] == [
         "nginx"
     ]
@@ -254,7 +256,8 @@ def test_helm_templates_are_read_as_far_as_they_go(tmp_path: Path) -> None:
     text = (
         "{{- if .Values.enabled }}\nkind: Deployment\nmetadata:\n  name: {{ .Release.Name }}-web\n"
         "spec:\n  replicas: {{ .Values.replicas }}\n  template:\n    spec:\n      containers:\n"
-        '        - name: app\n          image: "{{ .Values.image }}"\n          command: [gunicorn]\n'
+        '        - name: app\n          image: "{{ .Values.image }}"\n'
+        "          command: [gunicorn]\n"
         "{{- end }}\n"
     )
     document = _document(tmp_path, "charts/app/templates/web.yaml", text)
@@ -262,7 +265,7 @@ def test_helm_templates_are_read_as_far_as_they_go(tmp_path: Path) -> None:
     assert document.text == text
     (service,) = document.services
     assert (service.image, service.command, service.replicas) == (
-        "{{ .Values.image }}",
+        "$helm",
         ("gunicorn",),
         None,
     )

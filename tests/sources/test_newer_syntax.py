@@ -1,11 +1,15 @@
 """Each of these files is newer than some Python that perfaudit runs on, and is read by all."""
 
 import ast
+from pathlib import Path
 
 import pytest
 
+import perfaudit
 from perfaudit.core.problem import Problem
 from perfaudit.sources import PythonSource, parse_python
+
+OWN_FILES = sorted(Path(perfaudit.__file__).parent.rglob("*.py"))
 
 
 def _source(text: str) -> PythonSource:
@@ -153,3 +157,13 @@ def test_strings_nested_without_end_are_a_problem() -> None:
 def test_a_large_file_of_newer_syntax_takes_no_more_than_its_share() -> None:
     source = _source('x = f"{a["k"]}"; ' * 20_000)
     assert len(source.tree.body) == 20_000
+
+
+@pytest.mark.parametrize("path", OWN_FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_older_code_beside_newer_syntax_is_read_as_ever(path: Path) -> None:
+    text = path.read_text(encoding="utf-8") + "\ntry: f()\nexcept First, Second: pass\n"
+    before = ast.parse(path.read_bytes())
+    after = _source(text).tree.body[: len(before.body)]
+    assert [ast.dump(node, include_attributes=True) for node in after] == [
+        ast.dump(node, include_attributes=True) for node in before.body
+    ]

@@ -21,6 +21,7 @@ class Match:
 
     ``confidence`` and ``severity`` lower those of the rule; they never raise them.
     ``exposure`` is "endpoint", "task", "command", "script" or "unknown": from where the place is reached.
+    ``rule`` is the name of the rule that it belongs to, where several rules share the detector.
     """
 
     location: Location
@@ -34,6 +35,7 @@ class Match:
     cost: str = ""
     role: Role = Role.PRODUCTION
     fix: str = ""
+    rule: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,6 +109,8 @@ class _Walk:
         }
         if hasattr(ast, "TryStar"):
             self.handlers[ast.TryStar] = self.try_
+        if hasattr(ast, "TypeAlias"):
+            self.handlers[ast.TypeAlias] = self.type_alias
 
     # Places
 
@@ -467,6 +469,9 @@ class _Walk:
     def annotated_assign(self, node: ast.AnnAssign) -> None:
         value = None if node.value is None else self.value(node.value)
         self.bind(node.target, value, "annotated", self.annotation(node.annotation))
+
+    def type_alias(self, node: Any) -> None:
+        self.bind(node.name, self.annotation(node.value), "assign")
 
     def augmented_assign(self, node: ast.AugAssign) -> None:
         right = self.value(node.value)

@@ -228,7 +228,7 @@ def instantiate(
         found = arguments.find(expression.name) if arguments is not None else None
         return found if found is not None else Unknown("argument not given")
     if kind == "union":
-        return union([instantiate(types, part, receiver, arguments) for part in expression.arguments])
+        return _first_given(types, expression, receiver, arguments)
     if kind == "any":
         return Unknown("library does not say")
     inner = instantiate(types, expression.arguments[0], receiver, arguments)
@@ -236,6 +236,31 @@ def instantiate(
     for option in options_of(inner):
         options.append(_made_from(types, kind, option))
     return union(options)
+
+
+def _first_given(
+    types: "Types", expression: TypeExpr, receiver: Type | None, arguments: Arguments | None
+) -> Type:
+    """Return a union of a library file. An option made from an argument that is given decides alone."""
+    found = []
+    for part in expression.arguments:
+        option = instantiate(types, part, receiver, arguments)
+        if mentions_argument(part) and is_known(option):
+            return option
+        found.append(option)
+    return union(found)
+
+
+def mentions_argument(expression: TypeExpr) -> bool:
+    """Return whether a type expression is made from an argument."""
+    return expression.kind == "argument" or any(mentions_argument(part) for part in expression.arguments)
+
+
+def is_known(value: Type) -> bool:
+    """Return whether a type and its parameters are known."""
+    if isinstance(value, Unknown):
+        return False
+    return not isinstance(value, LibraryInstance) or all(is_known(part) for part in value.arguments)
 
 
 def _made_from(types: "Types", kind: str, inner: Type) -> Type:

@@ -127,6 +127,10 @@ def _project_call(
     result = types.returned(node)
     if implementers and isinstance(result, Unknown):
         result = union([types.returned(item) for item in implementers])
+    if isinstance(receiver, Instance) and isinstance(result, Instance) and not result.arguments:
+        # A method that returns its own class keeps what is known of the receiver.
+        if result.node in types.classes.project_order(receiver.node):
+            result = receiver
     mapping = _bindings(types, function, call, node, receiver)
     return targets, substitute(result, mapping) if mapping else result
 

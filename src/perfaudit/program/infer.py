@@ -152,6 +152,8 @@ class Types:
 
     def _star(self, file: FileNode, item: t.Import, name: str) -> Type | None:
         target = self._import_target(file, item)
+        if target is None and not item.level:
+            return self._described(f"{item.module}.{name}")
         if not isinstance(target, FileNode):
             return None
         exported = target.facts.exported
@@ -355,6 +357,14 @@ class Types:
         if value is not None:
             return self.instantiate(value)
         return LibrarySymbol(path)
+
+    def _described(self, dotted: str) -> Type | None:
+        """Return a library name that some file describes, or None."""
+        path = self.libraries.canonical(dotted)
+        libraries = self.libraries
+        if libraries.function(path) or libraries.type(path) or libraries.value(path):
+            return self.symbol(path)
+        return None
 
     def instantiate(
         self,

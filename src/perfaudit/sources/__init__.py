@@ -1,7 +1,8 @@
 """Bytes to parsed text, or a problem. Nothing here raises on what a user's project holds."""
 
 from perfaudit.sources.discovery import discover
-from perfaudit.sources.documents import read_document
+from perfaudit.sources.documents import parse_document, read_document
+from perfaudit.sources.kinds import kind_of
 from perfaudit.sources.masking import mask_secrets
 from perfaudit.sources.python import parse_python
 from perfaudit.sources.reading import read_bytes
@@ -25,7 +26,9 @@ __all__ = [
     "SourceFile",
     "Suppression",
     "discover",
+    "kind_of",
     "mask_secrets",
+    "parse_document",
     "parse_python",
     "read_bytes",
     "read_document",

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 from perfaudit.core.problem import Problem
 from perfaudit.sources.commands import shell_commands, split_words
@@ -10,12 +11,12 @@ from perfaudit.sources.types import ServerCommand, Service
 from perfaudit.sources.yaml_nodes import Node, parse_yaml
 
 PROCESS = re.compile(r"([A-Za-z0-9_.-]+)\s*:\s*(\S.*)")
-INSTRUCTION = re.compile(r"\s*([A-Za-z]+)\s+(.*)", re.DOTALL)
-INSTRUCTION_FLAGS = re.compile(r"(--\S+\s+)+")
+INSTRUCTION = re.compile(r"([A-Za-z]+)\s+(?:--\S+\s+)*(.*)", re.DOTALL)
 WORKLOADS = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Pod", "Job"})
 PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 ACTION_LINE = re.compile(r"^[ \t]*(?:- )?\{\{.*\}\}[ \t]*$", re.MULTILINE)
 ACTION = re.compile(r"\{\{[^\n]*?\}\}")
+ACTION_STAND_IN = "$helm"
 
 Declared = tuple[tuple[Service, ...], tuple[ServerCommand, ...]]
 
@@ -44,8 +45,11 @@ def read_manifests(path: str, text: str) -> Declared | Problem:
 
 
 def read_helm(path: str, text: str) -> Declared:
-    """Return what a Helm file declares, as far as it can be read without rendering it."""
-    plain = ACTION.sub("0", ACTION_LINE.sub("", text))
+    """Return what a Helm file declares, as far as it can be read without rendering it.
+
+    What the template would put in is written ``$helm``.
+    """
+    plain = ACTION.sub(ACTION_STAND_IN, ACTION_LINE.sub("", text))
     documents = parse_yaml(path, plain)
     if isinstance(documents, Problem):
         return (), ()
@@ -66,21 +70,34 @@ def read_procfile(path: str, text: str) -> Declared:
 
 def read_dockerfile(path: str, text: str) -> Declared:
     """Return what the stages of a Dockerfile start: the entry point followed by the command."""
-    commands: list[ServerCommand] = []
-    stage, environment = "", dict[str, str]()
-    starts: dict[str, tuple[int, str | list[str]]] = {}
+    stages = [_Stage("")]
     for line, word, rest in _instructions(text):
         if word == "FROM":
-            commands += _stage_commands(path, stage, environment, starts)
-            names = rest.split()
-            stage = names[2] if len(names) > 2 and names[1].lower() == "as" else ""
-            environment, starts = {}, {}
+            stages.append(_next_stage(stages, rest))
         elif word == "ENV":
-            environment |= _variables(rest)
+            stages[-1].environment.update(_variables(rest))
         elif word in ("CMD", "ENTRYPOINT"):
-            starts[word] = line, _exec_words(rest) or rest
-    commands += _stage_commands(path, stage, environment, starts)
-    return (), tuple(commands)
+            stages[-1].starts[word] = line, _exec_words(rest) or rest
+    return (), tuple(command for stage in stages for command in _stage_commands(path, stage))
+
+
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """A stage of a Dockerfile; ``starts`` has the line and the words of CMD and ENTRYPOINT."""
+
+    name: str
+    environment: dict[str, str] = field(default_factory=dict)
+    starts: dict[str, tuple[int, str | list[str]]] = field(default_factory=dict)
+
+
+def _next_stage(stages: Sequence[_Stage], source: str) -> _Stage:
+    """Return the stage that ``FROM source`` begins, with what it inherits from an earlier one."""
+    words = source.split()
+    name = words[2] if len(words) > 2 and words[1].lower() == "as" else ""
+    for stage in stages:
+        if stage.name and words[:1] == [stage.name]:
+            return _Stage(name, dict(stage.environment), dict(stage.starts))
+    return _Stage(name)
 
 
 def _compose_service(name: str, node: Node) -> Service:
@@ -184,24 +201,26 @@ def _joined(words: Sequence[str]) -> str | Sequence[str]:
     return words[0] if len(words) == 1 else words
 
 
-def _stage_commands(
-    path: str,
-    stage: str,
-    environment: dict[str, str],
-    starts: dict[str, tuple[int, str | list[str]]],
-) -> tuple[ServerCommand, ...]:
-    entry, command = starts.get("ENTRYPOINT"), starts.get("CMD")
+def _stage_commands(path: str, stage: _Stage) -> tuple[ServerCommand, ...]:
+    entry, command = stage.starts.get("ENTRYPOINT"), stage.starts.get("CMD")
     chosen = entry or command
     if chosen is None:
         return ()
     line, start = chosen
     if entry and command and isinstance(start, list) and isinstance(command[1], list):
         start = start + command[1]
-    return shell_commands(path, line, start, service=stage, environment=environment)
+    return shell_commands(path, line, start, service=stage.name, environment=stage.environment)
 
 
 def _instructions(text: str) -> Iterator[tuple[int, str, str]]:
     """Yield the line, the word and the rest of each Dockerfile instruction."""
+    for line, whole in _joined_lines(text):
+        found = INSTRUCTION.fullmatch(whole)
+        if found:
+            yield line, found[1].upper(), found[2].strip()
+
+
+def _joined_lines(text: str) -> Iterator[tuple[int, str]]:
     parts: list[str] = []
     begin = 1
     for number, line in enumerate(text.split("\n"), start=1):
@@ -211,15 +230,11 @@ def _instructions(text: str) -> Iterator[tuple[int, str, str]]:
         if not parts:
             begin = number
         parts.append(stripped.removesuffix("\\"))
-        if stripped.endswith("\\"):
-            continue
-        found = INSTRUCTION.fullmatch(" ".join(parts))
-        parts = []
-        if found:
-            rest = (
-                INSTRUCTION_FLAGS.sub("", found[2], count=1) if "--" in found[2][:2] else found[2]
-            )
-            yield begin, found[1].upper(), rest.strip()
+        if not stripped.endswith("\\"):
+            yield begin, " ".join(parts)
+            parts = []
+    if parts:
+        yield begin, " ".join(parts)
 
 
 def _exec_words(text: str) -> list[str]:

@@ -38,12 +38,17 @@ def read_document(root: Path, file: SourceFile) -> Document | Problem:
     text = _decode(file.path, data)
     if isinstance(text, Problem):
         return text
-    reader = READERS.get(file.kind)
-    declared = reader(file.path, text) if reader else ((), ())
+    return parse_document(file.path, file.kind, text)
+
+
+def parse_document(path: str, kind: str, text: str) -> Document | Problem:
+    """Return a text of a kind of file, with what a deployment file declares, or the problem."""
+    reader = READERS.get(kind)
+    declared = reader(path, text) if reader else ((), ())
     if isinstance(declared, Problem):
         return declared
     services, commands = declared
-    return Document(file.path, file.kind, text, services, commands)
+    return Document(path, kind, text, services, commands)
 
 
 def _decode(path: str, data: bytes) -> str | Problem:

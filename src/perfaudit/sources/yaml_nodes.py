@@ -18,8 +18,8 @@ LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 class Node:
     """A scalar (``text``), a sequence (``items``) or a mapping (``entries``).
 
-    An alias is the very node that it names, so a node can be met again, and even hold itself:
-    walk down a known number of steps only.
+    ``line`` is that of the key where the node is the value of one. An alias is the very node that
+    it names, so a node can be met again, and even hold itself: walk down a known number of steps.
     """
 
     line: int
@@ -55,6 +55,8 @@ def parse_yaml(path: str, text: str) -> tuple[Node, ...] | Problem:
         return _compose(text)
     except _TooMuch as error:
         return Problem(path, error.line, "too-deep", "The YAML has too many or too deep nodes.")
+    except _NoAnchor as error:
+        return Problem(path, error.line, "syntax", "The YAML has an alias that names nothing.")
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         return Problem(path, line, "syntax", f"The YAML is not valid: {error.problem}.")
@@ -62,59 +64,77 @@ def parse_yaml(path: str, text: str) -> tuple[Node, ...] | Problem:
         return Problem(path, 1, "syntax", f"The YAML is not valid: {str(error).splitlines()[0]}.")
 
 
-class _TooMuch(Exception):
+class _Refused(Exception):
     def __init__(self, line: int) -> None:
         super().__init__(line)
         self.line = line
 
 
+class _TooMuch(_Refused):
+    """The YAML has more or deeper nodes than are read."""
+
+
+class _NoAnchor(_Refused):
+    """An alias has no anchor."""
+
+
+@dataclass(slots=True)
+class _Open:
+    """A collection whose end is still to come; in a mapping, with the key that lacks a value."""
+
+    node: Node
+    is_sequence: bool
+    key: Node | None = None
+
+
 def _compose(text: str) -> tuple[Node, ...]:
     """Return the documents, from the parser's events: those need no stack and expand no alias."""
     documents: list[Node] = []
-    open_nodes: list[Node] = []
-    keys: list[str | None] = []
+    stack: list[_Open] = []
     anchors: dict[str, Node] = {}
     for count, event in enumerate(yaml.parse(text, Loader=LOADER)):
-        line = event.start_mark.line + 1 if event.start_mark else 1
-        if len(open_nodes) > MAX_DEPTH or count > MAX_NODES:
-            raise _TooMuch(line)
+        if len(stack) > MAX_DEPTH or count > MAX_NODES:
+            raise _TooMuch(_line(event))
         if isinstance(event, yaml.DocumentStartEvent):
             anchors = {}
-        elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
-            open_nodes.pop()
-            keys.pop()
+        elif isinstance(event, yaml.CollectionEndEvent):
+            stack.pop()
         elif isinstance(event, yaml.NodeEvent):
-            node = _node(event, line, anchors)
-            _attach(node, documents, open_nodes, keys)
+            node = _node(event, anchors)
+            if not stack:
+                documents.append(node)
+            else:
+                _attach(stack[-1], node, is_new=not isinstance(event, yaml.AliasEvent))
             if isinstance(event, yaml.CollectionStartEvent):
-                open_nodes.append(node)
-                keys.append("" if isinstance(event, yaml.SequenceStartEvent) else None)
+                stack.append(_Open(node, isinstance(event, yaml.SequenceStartEvent)))
     return tuple(documents)
 
 
-def _node(event: yaml.NodeEvent, line: int, anchors: dict[str, Node]) -> Node:
+def _line(event: yaml.Event) -> int:
+    return event.start_mark.line + 1 if event.start_mark else 1
+
+
+def _node(event: yaml.NodeEvent, anchors: dict[str, Node]) -> Node:
     if isinstance(event, yaml.AliasEvent):
-        return anchors.get(event.anchor or "") or Node(line)
-    node = Node(line, event.value if isinstance(event, yaml.ScalarEvent) else None)
+        if event.anchor not in anchors:
+            raise _NoAnchor(_line(event))
+        return anchors[event.anchor]
+    node = Node(_line(event), event.value if isinstance(event, yaml.ScalarEvent) else None)
     if event.anchor:
         anchors[event.anchor] = node
     return node
 
 
-def _attach(
-    node: Node, documents: list[Node], open_nodes: list[Node], keys: list[str | None]
-) -> None:
-    """Put a node into the innermost open one. The key that waits for its value is None in a
-    mapping that waits for a key, and empty in a sequence."""
-    if not open_nodes:
-        documents.append(node)
-    elif keys[-1] == "":
-        open_nodes[-1].items.append(node)
-    elif keys[-1] is None:
-        keys[-1] = node.text or "?"
+def _attach(parent: _Open, node: Node, *, is_new: bool) -> None:
+    if parent.is_sequence:
+        parent.node.items.append(node)
+    elif parent.key is None:
+        parent.key = node
     else:
-        _set(open_nodes[-1], keys[-1], node)
-        keys[-1] = None
+        if is_new:
+            node.line = parent.key.line
+        _set(parent.node, parent.key.text or "", node)
+        parent.key = None
 
 
 def _set(mapping: Node, key: str, node: Node) -> None:

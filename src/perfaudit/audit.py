@@ -1,0 +1,186 @@
+"""The whole audit: files -> sources -> facts -> program -> findings -> scorecard -> report."""
+
+import gc
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from perfaudit import __version__
+from perfaudit.cache import FactCache
+from perfaudit.config import Settings, selected_rules, with_severities
+from perfaudit.core.levels import Role
+from perfaudit.core.problem import Problem
+from perfaudit.core.report import Coverage, ProjectSummary, Report
+from perfaudit.core.rule import Rule
+from perfaudit.data import rules_root
+from perfaudit.extraction import FileResult, extract, extract_all, raise_recursion_limit
+from perfaudit.libraries import Libraries, load_libraries
+from perfaudit.program.cards import endpoint_cards
+from perfaudit.program.coverage import coverage_of
+from perfaudit.program.inventory import inventory_of
+from perfaudit.program.program import Program, link
+from perfaudit.rules import judge, load_rules, strengths_of
+from perfaudit.scoring import load_weights, scorecard
+from perfaudit.sources import (
+    Document,
+    SourceFile,
+    Suppression,
+    discover,
+    kind_of,
+    parse_document,
+    read_bytes,
+    read_document,
+    role_of,
+)
+from perfaudit.sources.discovery import MAX_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class AuditResult:
+    """The report of an audit, and what it was made from."""
+
+    report: Report
+    program: Program
+    rules: Mapping[str, Rule]
+
+
+def audit(root: Path, paths: Sequence[Path], settings: Settings) -> AuditResult:
+    """Return the audit of the files below ``paths``. Raises PerfauditError for a fault in settings or rule files."""
+    rules = with_severities(load_rules([rules_root(), *settings.rules_dirs]), settings.severities)
+    chosen = selected_rules(rules, settings.select, settings.ignore)
+    libraries = load_libraries([rules_root() / "libraries", *_project_libraries(settings)])
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        return _audit(root, paths, settings, {name: rules[name] for name in sorted(chosen)}, libraries)
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _project_libraries(settings: Settings) -> list[Path]:
+    return [folder / "libraries" for folder in settings.rules_dirs if (folder / "libraries").is_dir()]
+
+
+def _audit(
+    root: Path,
+    paths: Sequence[Path],
+    settings: Settings,
+    rules: Mapping[str, Rule],
+    libraries: Libraries,
+) -> AuditResult:
+    found = discover(root, paths, exclude=(*settings.exclude, *settings.extend_exclude))
+    python = [file for file in found.files if file.kind == "python"]
+    cache = FactCache(root) if settings.cache else None
+    results = extract_all(root, python, jobs=settings.jobs, cache=cache)
+    documents, document_problems = _documents(root, [file for file in found.files if file.kind != "python"])
+    problems = [*found.problems, *document_problems, *(item.problem for item in results if item.problem)]
+
+    facts = [item.facts for item in results if item.facts is not None]
+    program = link(facts, {file.path: file.role for file in python}, libraries, documents)
+
+    judgement = judge(
+        program,
+        rules,
+        read_line=line_reader(root),
+        suppressions=_suppressions(python, results),
+        roles=settings.roles,
+    )
+    covered = coverage_of(program)
+    coverage = Coverage(
+        calls=covered.calls,
+        resolved=covered.resolved,
+        files_skipped=tuple(sorted([*problems, *judgement.problems])),
+        unresolved=covered.unresolved,
+    )
+    card = scorecard(
+        judgement.findings,
+        judgement.opportunities,
+        rules,
+        load_weights(rules_root() / "scoring.yaml"),
+        coverage,
+    )
+    report = Report(
+        version=__version__,
+        project=ProjectSummary(
+            root=".",
+            files=len(found.files),
+            lines=sum(item.lines for item in facts),
+            entry_points=sum(endpoint.kind in ("route", "websocket", "task", "command", "consumer") for endpoint in program.endpoints),
+        ),
+        coverage=coverage,
+        findings=judgement.findings,
+        suppressed=judgement.suppressed,
+        endpoints=endpoint_cards(program),
+        scorecard=card,
+        inventory=inventory_of(program),
+        problems=coverage.files_skipped,
+        strengths=strengths_of(judgement, rules),
+    )
+    return AuditResult(report, program, rules)
+
+
+def _documents(root: Path, files: Sequence[SourceFile]) -> tuple[list[Document], list[Problem]]:
+    documents: list[Document] = []
+    problems: list[Problem] = []
+    for file in files:
+        read = read_document(root, file)
+        if isinstance(read, Problem):
+            problems.append(read)
+        else:
+            documents.append(read)
+    return documents, problems
+
+
+def _suppressions(
+    files: Sequence[SourceFile], results: Sequence[FileResult]
+) -> dict[str, tuple[Suppression, ...]]:
+    return {
+        file.path: result.suppressions
+        for file, result in zip(files, results, strict=True)
+        if result.suppressions
+    }
+
+
+def line_reader(root: Path) -> Callable[[str, int], str]:
+    """Return a function that gives a line of a file below the root, or an empty text."""
+
+    @lru_cache(maxsize=512)
+    def lines(path: str) -> list[str]:
+        data = read_bytes(root, path, MAX_BYTES)
+        if isinstance(data, Problem):
+            return []
+        text = data.decode("utf-8", "replace")
+        return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+    def read(path: str, line: int) -> str:
+        found = lines(path)
+        return found[line - 1] if 0 < line <= len(found) else ""
+
+    return read
+
+
+@lru_cache(maxsize=1)
+def _shipped_libraries() -> Libraries:
+    return load_libraries([rules_root() / "libraries"])
+
+
+def program_of(files: Mapping[str, str]) -> Program:
+    """Return the program of files held in memory, by path: how the cases of rules are run."""
+    raise_recursion_limit()
+    facts = []
+    documents = []
+    for path, text in sorted(files.items()):
+        if path.endswith(".py"):
+            result = extract(path, text.encode("utf-8"))
+            if result.facts is None:
+                raise ValueError(f"{path}: {result.problem}")
+            facts.append(result.facts)
+        else:
+            document = parse_document(path, kind_of(path) or "settings", text)
+            if isinstance(document, Problem):
+                raise ValueError(f"{path}: {document}")
+            documents.append(document)
+    roles: dict[str, Role] = {item.path: role_of(item.path) for item in facts}
+    return link(facts, roles, _shipped_libraries(), documents)

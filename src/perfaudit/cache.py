@@ -1,0 +1,61 @@
+"""Facts of earlier runs, by content. A cache that cannot be read or written is no cache, never an error."""
+
+import contextlib
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import msgspec
+
+from perfaudit import __version__
+
+FOLDER = ".perfaudit_cache"
+_Entries = dict[str, tuple[bytes, bytes]]
+
+
+class FactCache:
+    """One file of encoded facts below the project's root, for this version and interpreter."""
+
+    def __init__(self, root: Path) -> None:
+        tag = f"facts-{__version__}-{sys.version_info.major}.{sys.version_info.minor}.msgpack"
+        self._path = root / FOLDER / tag
+        self._entries = _read(self._path)
+
+    def find(self, path: str, digest: bytes) -> bytes | None:
+        """Return the encoded facts of a file with this content, or None."""
+        found = self._entries.get(path)
+        return found[1] if found is not None and found[0] == digest else None
+
+    def store(self, entries: _Entries) -> None:
+        """Keep these entries and no others, where that changes anything."""
+        merged = {**self._entries, **entries}
+        if merged == self._entries:
+            return
+        with contextlib.suppress(OSError):
+            _write(self._path, merged)
+        self._entries = merged
+
+
+def _read(path: Path) -> _Entries:
+    try:
+        data = path.read_bytes()
+        return msgspec.msgpack.decode(data, type=_Entries)
+    except (OSError, msgspec.MsgspecError, RecursionError):
+        return {}
+
+
+def _write(path: Path, entries: _Entries) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    ignore = path.parent / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("*\n", "utf-8")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".facts-")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(msgspec.msgpack.encode(entries))
+        os.replace(name, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+        raise

@@ -1,0 +1,151 @@
+"""The whole audited program, linked: read-only, and asked by detectors."""
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+
+from perfaudit.core.effect import DATABASE_ROUND_TRIPS
+from perfaudit.core.levels import Role
+from perfaudit.facts.types import FileFacts
+from perfaudit.libraries import Libraries
+from perfaudit.program import calls
+from perfaudit.program.endpoints import Endpoint, find_endpoints
+from perfaudit.program.infer import Types
+from perfaudit.program.modules import Modules
+from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.reach import Reach, reach
+from perfaudit.program.schema import Schema, build_schema
+from perfaudit.program.sites import Activity, Edge, Site, activity, property_names_of
+from perfaudit.sources import Document
+
+UNSEEN_ROLES = frozenset({Role.TEST})
+"""Roles whose code is read but not linked: it runs nothing of what the audit is about."""
+
+BLOCKING_KINDS: dict[str, frozenset[str]] = {
+    "database": frozenset({"db.query", "db.write", "db.connect", "db.transaction", "pool.acquire"}),
+    "network": frozenset(
+        {"http.request", "cache.read", "cache.write", "queue.send", "queue.wait", "sleep", "process.spawn", "lock"}
+    ),
+    "file": frozenset({"file.read", "file.write"}),
+    "cpu": frozenset({"cpu"}),
+    "stat": frozenset({"file.stat"}),
+}
+"""Kinds of blocking that are reported apart, and their effects."""
+
+
+class Program:
+    """All facts linked with the libraries. Nothing here changes once built; answers are computed when asked."""
+
+    def __init__(
+        self,
+        types: Types,
+        schema: Schema,
+        documents: Sequence[Document],
+        endpoints: tuple[Endpoint, ...],
+    ) -> None:
+        self.types = types
+        self.libraries: Libraries = types.libraries
+        self.files = types.modules.files
+        self.schema = schema
+        self.documents = tuple(documents)
+        self.endpoints = endpoints
+        self.functions = [
+            function for file in self.files if file.role not in UNSEEN_ROLES for function in file.functions
+        ]
+        names = property_names_of(types, self.functions)
+        self._activities: dict[FunctionNode, Activity] = {
+            function: activity(types, function, names) for function in self.functions
+        }
+        self._callers: dict[FunctionNode, list[Edge]] = {}
+        for function in self.functions:
+            for edge in self._activities[function].edges:
+                self._callers.setdefault(edge.callee, []).append(edge)
+
+    def sites_of(self, function: FunctionNode) -> tuple[Site, ...]:
+        """Return the places of a function that cost something themselves, in order of running."""
+        found = self._activities.get(function)
+        return found.sites if found is not None else ()
+
+    def edges_from(self, function: FunctionNode) -> tuple[Edge, ...]:
+        """Return the places of a function that run project functions, in order of running."""
+        found = self._activities.get(function)
+        return found.edges if found is not None else ()
+
+    def edges_to(self, function: FunctionNode) -> Sequence[Edge]:
+        """Return the places that run a function, in file order."""
+        return self._callers.get(function, ())
+
+    def sites(self) -> Iterable[Site]:
+        """Yield all sites of the program, in file order."""
+        for function in self.functions:
+            yield from self._activities[function].sites
+
+    @cached_property
+    def memoised(self) -> frozenset[FunctionNode]:
+        """Return the functions whose results are kept by a decorator."""
+        return frozenset(
+            function
+            for function in self.functions
+            if function.facts.decorators and calls.is_memoised(self.types, function)
+        )
+
+    @cached_property
+    def database_reach(self) -> Reach:
+        """Return which functions reach a query or write of a database, on whatever thread."""
+        return self._reach(DATABASE_ROUND_TRIPS, blocking=False)
+
+    @cached_property
+    def query_reach(self) -> Reach:
+        """Return which functions reach a query that reads."""
+        return self._reach(frozenset({"db.query"}), blocking=False)
+
+    @cached_property
+    def write_reach(self) -> Reach:
+        """Return which functions reach a write."""
+        return self._reach(frozenset({"db.write"}), blocking=False)
+
+    @cached_property
+    def cache_reach(self) -> Reach:
+        """Return which functions reach a cache."""
+        return self._reach(frozenset({"cache.read"}), blocking=False)
+
+    def _reach(self, effects: frozenset[str], *, blocking: bool) -> Reach:
+        memoised = self.memoised
+
+        def counts(site: Site) -> bool:
+            return not effects.isdisjoint(site.effects) and (site.blocking or not blocking)
+
+        def follows(edge: Edge) -> bool:
+            return edge.how in ("call", "task", "loop", "thread") and edge.callee not in memoised
+
+        return reach(self.functions, self.sites_of, self.edges_to, counts=counts, follows=follows)
+
+    @cached_property
+    def blocking_reach(self) -> dict[str, Reach]:
+        """Return, per kind of blocking, which functions block the thread that calls them, over plain calls only."""
+        return {kind: self._blocking(effects) for kind, effects in BLOCKING_KINDS.items()}
+
+    def _blocking(self, effects: frozenset[str]) -> Reach:
+        memoised = self.memoised
+
+        def counts(site: Site) -> bool:
+            return site.blocking and not effects.isdisjoint(site.effects)
+
+        def follows(edge: Edge) -> bool:
+            return edge.how == "call" and not edge.callee.is_async and edge.callee not in memoised
+
+        return reach(self.functions, self.sites_of, self.edges_to, counts=counts, follows=follows)
+
+
+def link(
+    facts: Sequence[FileFacts],
+    roles: dict[str, Role],
+    libraries: Libraries,
+    documents: Sequence[Document] = (),
+) -> Program:
+    """Return the linked program. Pure: the same facts give the same program, whatever their order."""
+    ordered = sorted(facts, key=lambda file: file.path)
+    modules = Modules(ordered, roles, frozenset(libraries.packages))
+    types = Types(modules, libraries)
+    sql = [(document.path, document.text) for document in documents if document.kind == "sql"]
+    schema = build_schema(types, sql)
+    return Program(types, schema, documents, find_endpoints(types))

@@ -1,0 +1,106 @@
+"""Which effects a function can reach, by the shortest chain of calls."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+
+from msgspec import Struct
+
+from perfaudit.core.finding import TraceStep
+from perfaudit.core.levels import Confidence
+from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.sites import Edge, Site
+
+
+class Step(Struct, frozen=True):
+    """The first step from a function towards an effect: the site itself, or the edge that leads on.
+
+    ``distance`` is the number of calls to the site. ``confidence`` is that of the weakest step.
+    """
+
+    distance: int
+    site: Site | None
+    edge: Edge | None
+    confidence: Confidence
+
+
+class Reach:
+    """The functions that reach some kind of site, each with its first step."""
+
+    def __init__(self, steps: Mapping[FunctionNode, Step]) -> None:
+        self._steps = steps
+
+    def __contains__(self, function: FunctionNode) -> bool:
+        return function in self._steps
+
+    def step(self, function: FunctionNode) -> Step | None:
+        """Return the first step from the function, or None where it reaches nothing."""
+        return self._steps.get(function)
+
+    def chain(self, function: FunctionNode) -> list[Step]:
+        """Return the steps from the function to the site, in order."""
+        found = []
+        step = self._steps.get(function)
+        while step is not None:
+            found.append(step)
+            step = self._steps.get(step.edge.callee) if step.edge is not None else None
+        return found
+
+    def site(self, function: FunctionNode) -> Site | None:
+        """Return the site at the end of the chain."""
+        steps = self.chain(function)
+        return steps[-1].site if steps else None
+
+    def trace(self, function: FunctionNode) -> list[TraceStep]:
+        """Return the chain as the steps of a report."""
+        return [_trace_step(step) for step in self.chain(function)]
+
+
+def _trace_step(step: Step) -> TraceStep:
+    if step.edge is not None:
+        verb = {"property": "reads", "iterate": "iterates", "enter": "enters", "exit": "leaves"}.get(
+            step.edge.via, "calls"
+        )
+        if step.edge.via == "callback":
+            verb = "runs"
+        return TraceStep(step.edge.location, f"{step.edge.caller.facts.qualname} {verb} {step.edge.callee.facts.qualname}")
+    site = step.site
+    if site is None:
+        raise ValueError("a step is a site or an edge")
+    return site_step(site)
+
+
+def site_step(site: Site) -> TraceStep:
+    """Return the last step of a trace: the place that costs."""
+    words = ", ".join(site.effects)
+    name = site.name if site.kind == "call" else f"{site.kind} {site.name}"
+    return TraceStep(site.location, f"{name} ({words})")
+
+
+def reach(
+    functions: Iterable[FunctionNode],
+    sites_of: Callable[[FunctionNode], Iterable[Site]],
+    edges_to: Callable[[FunctionNode], Iterable[Edge]],
+    *,
+    counts: Callable[[Site], bool],
+    follows: Callable[[Edge], bool],
+) -> Reach:
+    """Return which functions reach a site that counts, over edges that are followed. Shortest chains win; among
+    equals the one that is found first in file order."""
+    steps: dict[FunctionNode, Step] = {}
+    waiting: deque[FunctionNode] = deque()
+    for function in functions:
+        counted = [site for site in sites_of(function) if counts(site)]
+        if counted:
+            best = min(counted, key=lambda site: site.confidence.rank)
+            steps[function] = Step(0, best, None, best.confidence)
+            waiting.append(function)
+    while waiting:
+        function = waiting.popleft()
+        here = steps[function]
+        for edge in edges_to(function):
+            if edge.caller in steps or not follows(edge):
+                continue
+            confidence = max(here.confidence, edge.confidence, key=lambda level: level.rank)
+            steps[edge.caller] = Step(here.distance + 1, None, edge, confidence)
+            waiting.append(edge.caller)
+    return Reach(steps)

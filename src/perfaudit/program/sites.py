@@ -1,0 +1,501 @@
+"""Effect sites and call edges: what each function does itself, and what it runs."""
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from perfaudit.core.levels import Confidence
+from perfaudit.core.location import Location
+from perfaudit.facts import types as t
+from perfaudit.libraries.types import Behaviour, Callback
+from perfaudit.program import calls
+from perfaudit.program.expressions import spelled
+from perfaudit.program.nodes import LOOP_KINDS, FunctionNode
+from perfaudit.program.sql_text import sql_effects, text_of
+from perfaudit.program.values import (
+    ClassType,
+    FunctionType,
+    Instance,
+    LibraryInstance,
+    Partial,
+    Type,
+    options_of,
+)
+
+if TYPE_CHECKING:
+    from perfaudit.program.infer import Types
+
+WITH_KINDS = frozenset({"with", "async with"})
+EVALUATORS = {"iterates-argument": "iterate", "len-argument": "len", "bool-argument": "bool"}
+IN_MEMORY = frozenset({"io.BytesIO", "io.StringIO"})
+
+
+class Site(Struct, frozen=True):
+    """A place that costs something itself.
+
+    ``kind``: call, iterate, len, bool, index, enter, exit. ``sql`` is the text it runs, with ``{}`` for holes, if known.
+    ``receiver`` is the object it is called on. ``call`` is the call, where it is one.
+    """
+
+    function: FunctionNode
+    kind: str
+    name: str
+    effects: tuple[str, ...]
+    blocking: bool
+    location: Location
+    context: int
+    sequence: int
+    behaviour: Behaviour
+    receiver: Type | None
+    call: t.Call | None
+    index: int
+    sql: str | None
+    confidence: Confidence
+
+
+class Edge(Struct, frozen=True):
+    """A place that runs a project function.
+
+    ``how``: call, thread, process, loop, task, worker, later. ``each``: once per item of an iterable.
+    ``via``: call, property, iterate, enter, exit, callback. ``call`` is the call, where it is one.
+    """
+
+    caller: FunctionNode
+    callee: FunctionNode
+    how: str
+    via: str
+    each: bool
+    location: Location
+    context: int
+    sequence: int
+    call: t.Call | None
+    index: int
+    name: str
+    confidence: Confidence
+
+
+class Activity(Struct, frozen=True):
+    """All sites and edges of one function, in order of running."""
+
+    sites: tuple[Site, ...]
+    edges: tuple[Edge, ...]
+
+
+def activity(types: "Types", function: FunctionNode, property_names: frozenset[str]) -> Activity:
+    """Return what the function does itself, and what it runs."""
+    found = _Found(types, function)
+    for index, call in enumerate(function.facts.calls):
+        _from_call(found, index, call, property_names)
+    for number, context in enumerate(function.facts.contexts):
+        _from_context(found, number, context)
+    for read in function.facts.reads:
+        _from_read(found, read, property_names)
+    found.sites.sort(key=lambda site: site.sequence)
+    found.edges.sort(key=lambda edge: edge.sequence)
+    return Activity(tuple(found.sites), tuple(found.edges))
+
+
+class _Found:
+    """What has been found so far in one function."""
+
+    def __init__(self, types: "Types", function: FunctionNode) -> None:
+        self.types = types
+        self.function = function
+        self.sites: list[Site] = []
+        self.edges: list[Edge] = []
+
+
+def _from_call(found: _Found, index: int, call: t.Call, property_names: frozenset[str]) -> None:
+    types, function = found.types, found.function
+    resolved = types.call(function, index)
+    for target in resolved.targets:
+        if target.function is not None:
+            _add_edge(found, call, index, target.function, "call", "call", target.confidence)
+            continue
+        behaviour = target.behaviour
+        if behaviour is None:
+            continue
+        _add_call_site(found, call, index, target)
+        for callback in behaviour.runs:
+            _add_callback(found, call, index, callback)
+        for flag in behaviour.flags:
+            if flag in EVALUATORS:
+                _evaluate_arguments(found, call, behaviour, EVALUATORS[flag], flag)
+    if property_names:
+        _properties_in(found, call.callee, call, call.context, call.sequence, property_names, skip_last=True)
+    if call.awaited:
+        _add_await(found, call, index, resolved.result)
+
+
+def _add_edge(
+    found: _Found,
+    call: t.Call,
+    index: int,
+    callee: FunctionNode,
+    how: str,
+    via: str,
+    confidence: Confidence,
+    *,
+    each: bool = False,
+) -> None:
+    function = found.function
+    found.edges.append(
+        Edge(
+            function,
+            callee,
+            how,
+            via,
+            each,
+            function.place(call),
+            call.context,
+            call.sequence,
+            call,
+            index,
+            spelled(function, call.callee),
+            confidence,
+        )
+    )
+
+
+def _add_call_site(found: _Found, call: t.Call, index: int, target: calls.Target) -> None:
+    behaviour = target.behaviour
+    if behaviour is None or not behaviour.effects:
+        return
+    types, function = found.types, found.function
+    effects = behaviour.effects
+    sql = None
+    at = (call.sequence, call.context)
+    if behaviour.sql is not None:
+        given = calls.argument(call, behaviour.sql)
+        if given is not None:
+            sql = text_of(types, function, given, at)
+            effects = _statement_effects(types, function, given, at, sql, effects)
+    if "in-memory-quiet" in behaviour.flags and _is_in_memory(types, function, call, target.receiver):
+        return
+    blocking = behaviour.blocking and not ("blocking-argument" in behaviour.flags and _declines_waiting(call))
+    if not effects:
+        return
+    found.sites.append(
+        Site(
+            function,
+            "call",
+            target.name,
+            effects,
+            blocking,
+            function.place(call),
+            call.context,
+            call.sequence,
+            behaviour,
+            target.receiver,
+            call,
+            index,
+            sql,
+            target.confidence,
+        )
+    )
+
+
+def _statement_effects(
+    types: "Types",
+    function: FunctionNode,
+    given: t.Expr,
+    at: tuple[int, int],
+    sql: str | None,
+    effects: tuple[str, ...],
+) -> tuple[str, ...]:
+    """Return the effects as the statement decides them: its text, or the kind of statement object."""
+    others = tuple(effect for effect in effects if effect not in ("db.query", "db.write"))
+    if sql is not None:
+        decided = sql_effects(sql)
+        return effects if decided is None else others + decided
+    for option in options_of(types.evaluate(function, given, at)):
+        if isinstance(option, LibraryInstance) and option.path.rpartition(".")[2] in ("Insert", "Update", "Delete"):
+            return (*others, "db.write")
+    return effects
+
+
+def _is_in_memory(
+    types: "Types", function: FunctionNode, call: t.Call, receiver: Type | None
+) -> bool:
+    at = (call.sequence, call.context)
+    given = [types.evaluate(function, value, at) for value in call.arguments]
+    given += [types.evaluate(function, value, at) for _, value in call.keywords]
+    if receiver is not None:
+        given.append(receiver)
+    return any(isinstance(value, LibraryInstance) and value.path in IN_MEMORY for value in given)
+
+
+def _declines_waiting(call: t.Call) -> bool:
+    given = calls.argument(call, "0|blocking|block")
+    return isinstance(given, t.Const) and given.value is False
+
+
+def _add_callback(found: _Found, call: t.Call, index: int, callback: Callback) -> None:
+    types, function = found.types, found.function
+    given = calls.argument(call, callback.argument)
+    if given is None or callback.where == "never":
+        return
+    how = "call" if callback.where == "inline" else callback.where
+    for option in options_of(types.evaluate(function, given, (call.sequence, call.context))):
+        callee = _callable_of(types, option)
+        if callee is not None:
+            _add_edge(
+                found, call, index, callee, how, "callback", Confidence.HIGH, each=callback.each
+            )
+
+
+def _callable_of(types: "Types", value: Type) -> FunctionNode | None:
+    """Return the project function that calling a value runs."""
+    match value:
+        case FunctionType(node=node):
+            return node
+        case Partial(target=target):
+            return _callable_of(types, target)
+        case ClassType(node=node):
+            return types.classes.method(node, "__init__")
+        case Instance(node=node):
+            return types.classes.method(node, "__call__")
+    return None
+
+
+def _evaluate_arguments(found: _Found, call: t.Call, behaviour: Behaviour, event: str, flag: str) -> None:
+    skipped = {callback.argument for callback in behaviour.runs}
+    given = [
+        value for position, value in enumerate(call.arguments) if str(position) not in skipped
+    ]
+    if flag != "iterates-argument":
+        given = given[:1]
+    for value in given:
+        owner = found.types.evaluate(found.function, value, (call.sequence, call.context))
+        place = found.function.place(call)
+        _add_event(found, owner, event, place, call.context, call.sequence, call, spelled(found.function, value))
+
+
+def _add_event(
+    found: _Found,
+    owner: Type,
+    event: str,
+    location: Location,
+    context: int,
+    sequence: int,
+    call: t.Call | None,
+    name: str,
+) -> None:
+    """Add what evaluating an object costs: the site of a library type, or the edge to a project method."""
+    types, function = found.types, found.function
+    for option in options_of(owner):
+        if isinstance(option, Instance):
+            for method_name in PROTOCOLS.get(event, ()):
+                method = types.classes.method(option.node, method_name)
+                if method is not None:
+                    found.edges.append(
+                        Edge(
+                            function,
+                            method,
+                            "call",
+                            event,
+                            False,
+                            location,
+                            context,
+                            sequence,
+                            call,
+                            -1,
+                            name,
+                            Confidence.HIGH,
+                        )
+                    )
+                    break
+            paths = types.classes.library_bases(option.node)
+        elif isinstance(option, LibraryInstance):
+            paths = [option.path]
+        else:
+            continue
+        for path in paths:
+            behaviour = types.libraries.on(path, event)
+            if behaviour is not None and behaviour.effects:
+                found.sites.append(
+                    Site(
+                        function,
+                        event,
+                        name,
+                        behaviour.effects,
+                        behaviour.blocking,
+                        location,
+                        context,
+                        sequence,
+                        behaviour,
+                        option,
+                        call,
+                        -1,
+                        None,
+                        Confidence.HIGH,
+                    )
+                )
+                break
+
+
+PROTOCOLS = {
+    "iterate": ("__iter__", "__aiter__"),
+    "len": ("__len__",),
+    "bool": ("__bool__", "__len__"),
+    "index": ("__getitem__",),
+    "enter": ("__aenter__", "__enter__"),
+    "exit": ("__aexit__", "__exit__"),
+}
+
+
+def _add_await(found: _Found, call: t.Call, index: int, result: Type) -> None:
+    """Add what awaiting an object costs that only waits when awaited, such as a lazy query set."""
+    for option in options_of(result):
+        if not isinstance(option, LibraryInstance):
+            continue
+        behaviour = found.types.libraries.method(option.path, "__await__")
+        if behaviour is not None and behaviour.effects:
+            found.sites.append(
+                Site(
+                    found.function,
+                    "call",
+                    option.path,
+                    behaviour.effects,
+                    False,
+                    found.function.place(call),
+                    call.context,
+                    call.sequence,
+                    behaviour,
+                    option,
+                    call,
+                    index,
+                    None,
+                    Confidence.HIGH,
+                )
+            )
+
+
+def _from_context(found: _Found, number: int, context: t.Context) -> None:
+    function = found.function
+    subject = context.subject
+    if subject is None:
+        return
+    if context.kind in LOOP_KINDS and context.kind != "while":
+        owner = found.types.evaluate(function, subject, (context.sequence, context.parent))
+        quiet_thread = context.kind.startswith("async")
+        before = len(found.sites)
+        place = _subject_place(function, subject, context)
+        _add_event(
+            found, owner, "iterate", place, context.parent, context.sequence, None, spelled(function, subject)
+        )
+        if quiet_thread:
+            found.sites[before:] = [_not_blocking(site) for site in found.sites[before:]]
+    elif context.kind in WITH_KINDS:
+        owner = found.types.evaluate(function, subject, (context.sequence, context.parent))
+        place = _subject_place(function, subject, context)
+        name = spelled(function, subject)
+        _add_event(found, owner, "enter", place, context.parent, context.sequence, None, name)
+        _add_event(found, owner, "exit", place, context.parent, context.sequence, None, name)
+    elif context.kind in ("if", "while") and isinstance(subject, t.Name | t.Attr | t.CallRef | t.Not):
+        inner = subject.value if isinstance(subject, t.Not) else subject
+        if isinstance(inner, t.Name | t.Attr | t.CallRef):
+            inside = number if context.kind == "while" else context.parent
+            owner = found.types.evaluate(function, inner, (context.sequence, inside))
+            place = _subject_place(function, inner, context)
+            _add_event(found, owner, "bool", place, inside, context.sequence, None, spelled(function, inner))
+
+
+def _not_blocking(site: Site) -> Site:
+    return Site(
+        site.function,
+        site.kind,
+        site.name,
+        site.effects,
+        False,
+        site.location,
+        site.context,
+        site.sequence,
+        site.behaviour,
+        site.receiver,
+        site.call,
+        site.index,
+        site.sql,
+        site.confidence,
+    )
+
+
+def _subject_place(function: FunctionNode, subject: t.Expr, context: t.Context) -> Location:
+    """Return the place of a loop's or with's subject: its call if it is one, else the statement."""
+    inner = subject.value if isinstance(subject, t.Await) else subject
+    if isinstance(inner, t.CallRef):
+        return function.place(function.facts.calls[inner.index])
+    return function.line(context.line)
+
+
+def _from_read(found: _Found, read: t.Read, property_names: frozenset[str]) -> None:
+    function = found.function
+    value = read.value
+    if isinstance(value, t.Item) and not isinstance(value.key, t.Slice):
+        owner = found.types.evaluate(function, value.base, (read.sequence, read.context))
+        if isinstance(owner, LibraryInstance | Instance) and not (
+            isinstance(owner, LibraryInstance) and owner.path.startswith("builtins.")
+        ):
+            _add_event(
+                found,
+                owner,
+                "index",
+                function.place(read),
+                read.context,
+                read.sequence,
+                None,
+                spelled(function, value.base),
+            )
+    if property_names:
+        _properties_in(found, value, read, read.context, read.sequence, property_names, skip_last=False)
+
+
+def _properties_in(
+    found: _Found,
+    value: t.Expr,
+    place: t.Call | t.Read,
+    context: int,
+    sequence: int,
+    property_names: frozenset[str],
+    *,
+    skip_last: bool,
+) -> None:
+    """Add an edge for each project property that a chain of attributes reads."""
+    types, function = found.types, found.function
+    if skip_last and isinstance(value, t.Attr):
+        value = value.base
+    while isinstance(value, t.Attr | t.Item):
+        if isinstance(value, t.Attr) and value.name in property_names:
+            for option in options_of(types.evaluate(function, value.base, (sequence, context))):
+                if not isinstance(option, Instance):
+                    continue
+                method = types.classes.method(option.node, value.name)
+                if method is not None and calls.method_kind(types, method) == "property":
+                    found.edges.append(
+                        Edge(
+                            function,
+                            method,
+                            "call",
+                            "property",
+                            False,
+                            function.place(place),
+                            context,
+                            sequence,
+                            None,
+                            -1,
+                            spelled(function, value),
+                            Confidence.HIGH,
+                        )
+                    )
+        value = value.base
+
+
+def property_names_of(types: "Types", functions: list[FunctionNode]) -> frozenset[str]:
+    """Return the names of all project properties."""
+    return frozenset(
+        function.name
+        for function in functions
+        if function.owner is not None
+        and function.facts.decorators
+        and calls.method_kind(types, function) == "property"
+    )
