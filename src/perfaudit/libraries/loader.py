@@ -16,6 +16,7 @@ from perfaudit.libraries.types import (
     Callback,
     ColumnKind,
     Framework,
+    IndexMaker,
     Library,
     LibraryType,
     Mount,
@@ -131,9 +132,51 @@ _FRAMEWORK_KEYS = frozenset(
 )
 _ROUTE_KEYS = frozenset(["form", "kind", "methods", "default", "path", "handler"])
 _SCHEMA_KEYS = frozenset(
-    ["table_bases", "base_makers", "name_attributes", "reverse_default", "columns", "column_types"]
+    [
+        "table_bases",
+        "base_makers",
+        "table_keyword",
+        "name_attributes",
+        "abstract_attributes",
+        "shared_attributes",
+        "index_attributes",
+        "index_makers",
+        "table_default",
+        "columns",
+        "column_types",
+        "column_methods",
+        "reference_makers",
+        "options",
+        "nullable",
+        "wrappers",
+        "plain_annotations",
+        "reverse_default",
+        "relation_column",
+        "parent_link",
+        "implicit_key",
+        "loading",
+        "many_type",
+        "dynamic_type",
+        "default_manager",
+        "setting_targets",
+    ]
 )
-_COLUMN_KEYS = frozenset(["type", "relation", "to", "lazy", "reverse", "indexed"])
+_COLUMN_KEYS = frozenset(["type", "relation", "to", "lazy", "reverse", "indexed", "value"])
+_INDEX_MAKER_KEYS = frozenset(["columns", "first", "unique", "unique_argument", "where"])
+_COLUMN_OPTIONS = frozenset(
+    [
+        "indexed",
+        "unique",
+        "primary",
+        "nullable",
+        "column",
+        "references",
+        "many",
+        "secondary",
+        "remote",
+    ]
+)
+LOADING = frozenset(["lazy", "eager", "dynamic", "raise"])
 
 _DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*\Z")
 _BRACES = re.compile(r"\{([^{}]*)\}")
@@ -478,14 +521,59 @@ def _schema(library: str, node: YamlNode | None) -> Schema | None:
     if node is None:
         return None
     keys = node.mapping(_SCHEMA_KEYS)
+
+    def names(key: str) -> tuple[str, ...]:
+        return _dotted_names(keys[key]) if key in keys else ()
+
+    def text(key: str) -> str:
+        return keys[key].text() if key in keys else ""
+
     return Schema(
         library=library,
-        table_bases=_dotted_names(keys["table_bases"]) if "table_bases" in keys else (),
-        base_makers=_dotted_names(keys["base_makers"]) if "base_makers" in keys else (),
-        name_attributes=keys["name_attributes"].texts() if "name_attributes" in keys else (),
+        table_bases=names("table_bases"),
+        base_makers=names("base_makers"),
+        table_keyword=text("table_keyword"),
+        name_attributes=names("name_attributes"),
+        abstract_attributes=names("abstract_attributes"),
+        shared_attributes=names("shared_attributes"),
+        index_attributes=_named(keys.get("index_attributes"), lambda _, entry: entry.flag()),
+        index_makers=_named(keys.get("index_makers"), _index_maker),
+        table_default=text("table_default"),
         columns=_named(keys.get("columns"), _column),
         column_types=_named(keys.get("column_types"), lambda _, entry: entry.one_of(COLUMN_TYPES)),
-        reverse_default=keys["reverse_default"].text() if "reverse_default" in keys else "",
+        column_methods=names("column_methods"),
+        reference_makers=names("reference_makers"),
+        options=_column_options(keys.get("options")),
+        nullable="nullable" in keys and keys["nullable"].flag(),
+        wrappers=_named(keys.get("wrappers"), lambda _, entry: entry.one_of(LOADING)),
+        plain_annotations="plain_annotations" in keys and keys["plain_annotations"].flag(),
+        reverse_default=text("reverse_default"),
+        relation_column=text("relation_column"),
+        parent_link=text("parent_link"),
+        implicit_key=text("implicit_key"),
+        loading=_named(keys.get("loading"), lambda _, entry: entry.one_of(LOADING)),
+        many_type=_optional_type(keys.get("many_type"), ("T",)),
+        dynamic_type=_optional_type(keys.get("dynamic_type"), ("T",)),
+        default_manager=text("default_manager"),
+        setting_targets=names("setting_targets"),
+    )
+
+
+def _column_options(node: YamlNode | None) -> dict[str, str]:
+    if node is None:
+        return {}
+    return {role: _argument(entry) for role, entry in node.mapping(_COLUMN_OPTIONS).items()}
+
+
+def _index_maker(path: str, node: YamlNode) -> IndexMaker:
+    keys = node.mapping(_INDEX_MAKER_KEYS)
+    return IndexMaker(
+        path=path,
+        columns=_optional_argument(keys.get("columns")),
+        first=_optional_position(keys.get("first")),
+        unique="unique" in keys and keys["unique"].flag(),
+        unique_argument=_optional_argument(keys.get("unique_argument")),
+        where_argument=_optional_argument(keys.get("where")),
     )
 
 
@@ -499,6 +587,7 @@ def _column(path: str, node: YamlNode) -> ColumnKind:
         lazy_argument=_optional_argument(keys.get("lazy")),
         reverse_argument=_optional_argument(keys.get("reverse")),
         indexed="indexed" in keys and keys["indexed"].flag(),
+        value=_optional_type(keys.get("value"), ()),
     )
 
 

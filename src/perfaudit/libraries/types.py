@@ -198,6 +198,7 @@ class ColumnKind(Struct, frozen=True, gc=False):
     "annotation" where the annotation says, "argument" where an argument says.
     ``to``: the argument that names the other table. ``lazy_argument``: the one that sets loading.
     ``reverse_argument``: the one that names the relation seen from the other side.
+    ``value``: what reading the column gives, where its type does not say.
     """
 
     path: str
@@ -207,21 +208,74 @@ class ColumnKind(Struct, frozen=True, gc=False):
     lazy_argument: str | None
     reverse_argument: str | None
     indexed: bool
+    value: TypeExpr | None = None
+
+
+class IndexMaker(Struct, frozen=True, gc=False):
+    """A constructor of an index or a constraint that has one.
+
+    ``columns``: the keyword with the list of columns. ``first``: the position from which on all
+    arguments are columns. ``unique_argument`` and ``where_argument``: the arguments that say so.
+    """
+
+    path: str
+    columns: str | None
+    first: int | None
+    unique: bool
+    unique_argument: str | None
+    where_argument: str | None
 
 
 class Schema(Struct, frozen=True, gc=False):
     """How a library declares tables.
 
-    ``reverse_default``: pattern of reverse names, such as ``{name}_set``.
+    - ``table_keyword``: the class keyword without which a class is no table.
+    - ``name_attributes``, ``abstract_attributes``, ``index_attributes``: attributes of the class, or
+      ``Meta.x`` for those of its inner class; each index attribute says whether its are unique.
+    - ``shared_attributes``: where true, the class uses the table of its parent.
+    - ``table_default``: pattern of a name that is not given: {app}, {name}, {snake}; empty where a
+      class without a name is no table.
+    - ``reverse_default``, ``relation_column``, ``parent_link``: patterns of names, ``{name}_set``.
+    - ``implicit_key``: the primary key of a table that declares none.
+    - ``options``: what an argument of a column means (indexed, unique, primary, nullable, column,
+      references, many, secondary, remote) -> the argument. ``nullable``: the default.
+    - ``wrappers``: annotations around the type of an attribute -> its loading, empty for the default.
+    - ``plain_annotations``: an annotated attribute is a column.
+    - ``column_methods``: decorators of methods that give a column.
+    - ``reference_makers``: constructors of a foreign key in a column.
+    - ``loading``: values of the argument that sets loading -> lazy, eager, dynamic, raise.
+    - ``many_type``, ``dynamic_type``: what a to-many relation to T gives. ``default_manager``: the
+      class attribute of T that stands for it where it is set.
+    - ``setting_targets``: settings that name a table class.
     """
 
     library: str
     table_bases: tuple[str, ...] = ()
     base_makers: tuple[str, ...] = ()
+    table_keyword: str = ""
     name_attributes: tuple[str, ...] = ()
+    abstract_attributes: tuple[str, ...] = ()
+    shared_attributes: tuple[str, ...] = ()
+    index_attributes: dict[str, bool] = {}
+    index_makers: dict[str, IndexMaker] = {}
+    table_default: str = ""
     columns: dict[str, ColumnKind] = {}
     column_types: dict[str, str] = {}
+    column_methods: tuple[str, ...] = ()
+    reference_makers: tuple[str, ...] = ()
+    options: dict[str, str] = {}
+    nullable: bool = False
+    wrappers: dict[str, str] = {}
+    plain_annotations: bool = False
     reverse_default: str = ""
+    relation_column: str = ""
+    parent_link: str = ""
+    implicit_key: str = ""
+    loading: dict[str, str] = {}
+    many_type: TypeExpr | None = None
+    dynamic_type: TypeExpr | None = None
+    default_manager: str = ""
+    setting_targets: tuple[str, ...] = ()
 
 
 class Service(Struct, frozen=True, gc=False):

@@ -378,7 +378,14 @@ def decorator_type(types: "Types", function: FunctionNode) -> Type | None:
 
 
 def decorated(types: "Types", function: FunctionNode) -> Type:
-    """Return what the name of a function stands for. Decorators that wrap keep its meaning: its body still runs."""
+    """Return what the name of a function stands for. Decorators that wrap keep its meaning: its body still runs,
+    unless the library says that calling the result hands the body to a thread."""
+    if function.facts.decorators:
+        made = decorator_type(types, function)
+        if isinstance(made, LibraryInstance):
+            called = types.libraries.method(made.path, "__call__")
+            if called is not None and "offload" in called.effects:
+                return made
     return FunctionType(function)
 
 

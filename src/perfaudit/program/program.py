@@ -9,6 +9,7 @@ from perfaudit.facts.types import FileFacts
 from perfaudit.libraries import Libraries
 from perfaudit.program import calls
 from perfaudit.program.endpoints import Endpoint, find_endpoints
+from perfaudit.program.exposure import Exposure, Exposures
 from perfaudit.program.infer import Types
 from perfaudit.program.modules import Modules
 from perfaudit.program.nodes import FunctionNode
@@ -23,7 +24,7 @@ UNSEEN_ROLES = frozenset({Role.TEST})
 BLOCKING_KINDS: dict[str, frozenset[str]] = {
     "database": frozenset({"db.query", "db.write", "db.connect", "db.transaction", "pool.acquire"}),
     "network": frozenset(
-        {"http.request", "cache.read", "cache.write", "queue.send", "queue.wait", "sleep", "process.spawn", "lock"}
+        {"http.request", "cache.read", "cache.write", "queue.send", "queue.wait", "sleep", "process.spawn"}
     ),
     "file": frozenset({"file.read", "file.write"}),
     "cpu": frozenset({"cpu"}),
@@ -79,6 +80,14 @@ class Program:
         for function in self.functions:
             yield from self._activities[function].sites
 
+    def exposure_of(self, function: FunctionNode) -> Exposure:
+        """Return from where a function is reached."""
+        return self._exposures.of(function)
+
+    @cached_property
+    def _exposures(self) -> Exposures:
+        return Exposures(self.endpoints, self.edges_from)
+
     @cached_property
     def memoised(self) -> frozenset[FunctionNode]:
         """Return the functions whose results are kept by a decorator."""
@@ -102,6 +111,11 @@ class Program:
     def write_reach(self) -> Reach:
         """Return which functions reach a write."""
         return self._reach(frozenset({"db.write"}), blocking=False)
+
+    @cached_property
+    def job_reach(self) -> Reach:
+        """Return which functions reach another service or program: what they do is a job, not a look-up."""
+        return self._reach(frozenset({"http.request", "process.spawn"}), blocking=False)
 
     @cached_property
     def cache_reach(self) -> Reach:

@@ -51,10 +51,14 @@ class Source(NamedTuple):
 
 @dataclass(frozen=True)
 class Origins:
-    """The types of a program, and who calls each of its functions."""
+    """The types of a program, and who calls each of its functions.
+
+    ``through_calls``: a call of a project function is followed to what it returns.
+    """
 
     types: Types
     frames: dict[FunctionNode, list[Frame]] = field(default_factory=dict)
+    through_calls: bool = True
 
 
 def sources(
@@ -258,6 +262,8 @@ def _called(
 ) -> list[Source]:
     call = function.facts.calls[index]
     found: list[Source] = []
+    if not origins.through_calls:
+        return [Source(function, t.CallRef(index), frame)]
     for callee in options_of(origins.types.call(function, index).callee):
         if isinstance(callee, FunctionType):
             shift = 1 if callee.receiver is not None else 0

@@ -34,7 +34,8 @@ class Site(Struct, frozen=True):
     """A place that costs something itself.
 
     ``kind``: call, iterate, len, bool, index, enter, exit. ``sql`` is the text it runs, with ``{}`` for holes, if known.
-    ``receiver`` is the object it is called on. ``call`` is the call, where it is one.
+    ``receiver`` is the object it is called on. ``call`` is the call, where it is one; ``value`` is the expression
+    of the function whose evaluation costs.
     """
 
     function: FunctionNode
@@ -48,7 +49,7 @@ class Site(Struct, frozen=True):
     behaviour: Behaviour
     receiver: Type | None
     call: t.Call | None
-    index: int
+    value: t.Expr
     sql: str | None
     confidence: Confidence
 
@@ -57,7 +58,8 @@ class Edge(Struct, frozen=True):
     """A place that runs a project function.
 
     ``how``: call, thread, process, loop, task, worker, later. ``each``: once per item of an iterable.
-    ``via``: call, property, iterate, enter, exit, callback. ``call`` is the call, where it is one.
+    ``via``: call, property, iterate, enter, exit, callback. ``call`` is the call, where it is one; ``value`` is the
+    expression of the caller whose evaluation runs it.
     """
 
     caller: FunctionNode
@@ -69,7 +71,7 @@ class Edge(Struct, frozen=True):
     context: int
     sequence: int
     call: t.Call | None
-    index: int
+    value: t.Expr
     name: str
     confidence: Confidence
 
@@ -150,7 +152,7 @@ def _add_edge(
             call.context,
             call.sequence,
             call,
-            index,
+            t.CallRef(index),
             spelled(function, call.callee),
             confidence,
         )
@@ -188,7 +190,7 @@ def _add_call_site(found: _Found, call: t.Call, index: int, target: calls.Target
             behaviour,
             target.receiver,
             call,
-            index,
+            t.CallRef(index),
             sql,
             target.confidence,
         )
@@ -268,7 +270,7 @@ def _evaluate_arguments(found: _Found, call: t.Call, behaviour: Behaviour, event
     for value in given:
         owner = found.types.evaluate(found.function, value, (call.sequence, call.context))
         place = found.function.place(call)
-        _add_event(found, owner, event, place, call.context, call.sequence, call, spelled(found.function, value))
+        _add_event(found, owner, event, place, call.context, call.sequence, call, value)
 
 
 def _add_event(
@@ -279,10 +281,11 @@ def _add_event(
     context: int,
     sequence: int,
     call: t.Call | None,
-    name: str,
+    value: t.Expr,
 ) -> None:
     """Add what evaluating an object costs: the site of a library type, or the edge to a project method."""
     types, function = found.types, found.function
+    name = spelled(function, value)
     for option in options_of(owner):
         if isinstance(option, Instance):
             for method_name in PROTOCOLS.get(event, ()):
@@ -299,7 +302,7 @@ def _add_event(
                             context,
                             sequence,
                             call,
-                            -1,
+                            value,
                             name,
                             Confidence.HIGH,
                         )
@@ -326,7 +329,7 @@ def _add_event(
                         behaviour,
                         option,
                         call,
-                        -1,
+                        value,
                         None,
                         Confidence.HIGH,
                     )
@@ -364,7 +367,7 @@ def _add_await(found: _Found, call: t.Call, index: int, result: Type) -> None:
                     behaviour,
                     option,
                     call,
-                    index,
+                    t.CallRef(index),
                     None,
                     Confidence.HIGH,
                 )
@@ -381,24 +384,21 @@ def _from_context(found: _Found, number: int, context: t.Context) -> None:
         quiet_thread = context.kind.startswith("async")
         before = len(found.sites)
         place = _subject_place(function, subject, context)
-        _add_event(
-            found, owner, "iterate", place, context.parent, context.sequence, None, spelled(function, subject)
-        )
+        _add_event(found, owner, "iterate", place, context.parent, context.sequence, None, subject)
         if quiet_thread:
             found.sites[before:] = [_not_blocking(site) for site in found.sites[before:]]
     elif context.kind in WITH_KINDS:
         owner = found.types.evaluate(function, subject, (context.sequence, context.parent))
         place = _subject_place(function, subject, context)
-        name = spelled(function, subject)
-        _add_event(found, owner, "enter", place, context.parent, context.sequence, None, name)
-        _add_event(found, owner, "exit", place, context.parent, context.sequence, None, name)
+        _add_event(found, owner, "enter", place, context.parent, context.sequence, None, subject)
+        _add_event(found, owner, "exit", place, context.parent, context.sequence, None, subject)
     elif context.kind in ("if", "while") and isinstance(subject, t.Name | t.Attr | t.CallRef | t.Not):
         inner = subject.value if isinstance(subject, t.Not) else subject
         if isinstance(inner, t.Name | t.Attr | t.CallRef):
             inside = number if context.kind == "while" else context.parent
             owner = found.types.evaluate(function, inner, (context.sequence, inside))
             place = _subject_place(function, inner, context)
-            _add_event(found, owner, "bool", place, inside, context.sequence, None, spelled(function, inner))
+            _add_event(found, owner, "bool", place, inside, context.sequence, None, inner)
 
 
 def _not_blocking(site: Site) -> Site:
@@ -414,7 +414,7 @@ def _not_blocking(site: Site) -> Site:
         site.behaviour,
         site.receiver,
         site.call,
-        site.index,
+        site.value,
         site.sql,
         site.confidence,
     )
@@ -444,7 +444,7 @@ def _from_read(found: _Found, read: t.Read, property_names: frozenset[str]) -> N
                 read.context,
                 read.sequence,
                 None,
-                spelled(function, value.base),
+                value,
             )
     if property_names:
         _properties_in(found, value, read, read.context, read.sequence, property_names, skip_last=False)
@@ -482,7 +482,7 @@ def _properties_in(
                             context,
                             sequence,
                             None,
-                            -1,
+                            value,
                             spelled(function, value),
                             Confidence.HIGH,
                         )

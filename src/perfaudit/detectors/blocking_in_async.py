@@ -1,0 +1,121 @@
+"""Find what blocks the event loop: blocking calls in coroutines, written there or reached through plain functions."""
+
+from collections.abc import Iterator
+
+from perfaudit.core.finding import Match, TraceStep
+from perfaudit.core.levels import Severity
+from perfaudit.core.report import Opportunity
+from perfaudit.program import expressions
+from perfaudit.program.exposure import Exposure
+from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.program import BLOCKING_KINDS, Program
+from perfaudit.program.reach import site_step
+from perfaudit.program.sites import Edge, Site
+
+RULES = {
+    "network": "blocking-call-in-async",
+    "database": "sync-database-in-async",
+    "file": "blocking-file-io-in-async",
+}
+"""Kinds of blocking that are reported, the dearest first, and their rules."""
+
+CALMER = {"startup": Severity.LOW, "command": Severity.LOW, "script": Severity.LOW}
+"""Where nobody else waits for the loop, a blocked loop matters little."""
+
+
+def detect(program: Program) -> Iterator[Match | Opportunity]:
+    """Yield each place of a coroutine that waits, and a match for each that makes the loop wait."""
+    for function in program.functions:
+        if not function.is_async:
+            continue
+        exposure = program.exposure_of(function)
+        seen: set[tuple[int, int]] = set()
+        for place in (*program.sites_of(function), *program.edges_from(function)):
+            kind = _kind(program, place)
+            key = (place.location.line, place.location.column)
+            if key in seen:
+                continue
+            if kind is not None:
+                seen.add(key)
+                yield Opportunity(place.location, exposure.kind, rule=RULES[kind])
+                yield _match(program, function, place, kind, exposure)
+                continue
+            sound = _sound_kind(place)
+            if sound is not None:
+                seen.add(key)
+                yield Opportunity(place.location, exposure.kind, rule=RULES[sound])
+
+
+def _kind(program: Program, place: Site | Edge) -> str | None:
+    """Return the kind of blocking that a place of a coroutine causes, or None."""
+    for kind in RULES:
+        if isinstance(place, Site):
+            if place.blocking and not BLOCKING_KINDS[kind].isdisjoint(place.effects):
+                return kind
+        elif _runs_here(program, place) and place.callee in program.blocking_reach[kind]:
+            return kind
+    return None
+
+
+def _runs_here(program: Program, edge: Edge) -> bool:
+    """Return whether an edge runs a plain function on the thread of the loop."""
+    return (
+        edge.how == "call"
+        and not edge.callee.is_async
+        and edge.callee not in program.memoised
+        and edge.via != "exit"
+    )
+
+
+def _sound_kind(place: Site | Edge) -> str | None:
+    """Return the kind of waiting that a place does without blocking, or None where it does not wait."""
+    if not isinstance(place, Site) or place.blocking:
+        return None
+    for kind in RULES:
+        if not BLOCKING_KINDS[kind].isdisjoint(place.effects):
+            return kind
+    return None
+
+
+def _match(
+    program: Program, function: FunctionNode, place: Site | Edge, kind: str, exposure: Exposure
+) -> Match:
+    trace = list(exposure.chain)
+    if isinstance(place, Site):
+        sink = place
+        confidence = place.confidence
+        trace.append(site_step(place))
+    else:
+        reached = program.blocking_reach[kind]
+        found = reached.site(place.callee)
+        step = reached.step(place.callee)
+        if found is None or step is None:
+            raise ValueError("a function that reaches a site has a chain to it")
+        sink = found
+        confidence = max(place.confidence, step.confidence, key=lambda level: level.rank)
+        trace.append(TraceStep(place.location, f"{function.facts.qualname} calls {place.callee.facts.qualname}"))
+        trace.extend(reached.trace(place.callee))
+    return Match(
+        place.location,
+        {
+            "call": expressions.spelled(function, place.value),
+            "function": function.facts.qualname,
+            "sink": sink.name if sink.kind == "call" else f"{sink.kind} of {sink.name}",
+            "through": _through(place, sink),
+        },
+        trace=tuple(trace),
+        confidence=confidence,
+        severity=CALMER.get(exposure.kind),
+        function=function.qualname,
+        endpoint=exposure.endpoint,
+        exposure=exposure.kind,
+        role=function.role,
+        rule=RULES[kind],
+    )
+
+
+def _through(place: Site | Edge, sink: Site) -> str:
+    """Return how the call leads to what blocks, or nothing where it is the same."""
+    if isinstance(place, Site):
+        return ""
+    return f" through {sink.name} in {sink.function.facts.qualname}"

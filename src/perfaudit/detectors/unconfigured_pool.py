@@ -1,0 +1,167 @@
+"""Find pools and engines of servers that are made with none of the settings that bound them."""
+
+from collections.abc import Iterator
+
+from perfaudit.core.finding import Match
+from perfaudit.core.levels import Confidence, Role
+from perfaudit.core.report import Opportunity
+from perfaudit.facts import types as t
+from perfaudit.libraries.types import Pool
+from perfaudit.program import expressions
+from perfaudit.program.arguments import Given, Value, given_arguments
+from perfaudit.program.calls import Target
+from perfaudit.program.lifetimes import BY_HAND, names_of
+from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.program import Program
+from perfaudit.program.reach import site_step
+from perfaudit.program.sql_text import text_of
+from perfaudit.program.values import Instance
+
+BOUNDED_KINDS = frozenset({"pool", "engine"})
+ADDRESS_KEYS = frozenset({"url", "drivername", "default", "sqlalchemy.url"})
+MAX_STEPS = 8
+MANY = 3
+"""So many missing settings are named in the message."""
+
+
+def detect(program: Program) -> Iterator[Match | Opportunity]:
+    """Yield each constructor of a server's pool, and a match for each that is given no bounds."""
+    for function in program.functions:
+        if function.role is not Role.PRODUCTION:
+            continue
+        for index, call in enumerate(function.facts.calls):
+            for target in program.types.call(function, index).targets:
+                pool = _pool_of(program, target)
+                if pool is not None:
+                    yield from _judge(program, function, index, call, pool)
+                    break
+
+
+def _pool_of(program: Program, target: Target) -> Pool | None:
+    path = target.name
+    if target.behaviour is not None:
+        path = target.behaviour.path
+    elif target.function is not None:
+        return None
+    found = program.libraries.pool(path)
+    if found is None and isinstance(target.receiver, Instance):
+        bases = program.types.classes.library_bases(target.receiver.node)
+        pools = [program.libraries.pool(base) for base in bases]
+        found = next((pool for pool in pools if pool is not None), None)
+    return found if found is not None and found.kind in BOUNDED_KINDS else None
+
+
+def _judge(
+    program: Program, function: FunctionNode, index: int, call: t.Call, pool: Pool
+) -> Iterator[Match | Opportunity]:
+    exposure = program.exposure_of(function)
+    if exposure.kind in ("command", "script") or _is_short_lived(function, index):
+        return
+    address = _address(program, function, call, pool)
+    if _is_quiet_address(pool, address) or _chose_quiet_address(function, call, pool):
+        return
+    place = function.place(call)
+    yield Opportunity(place, exposure.kind)
+    given = given_arguments(program, function, call)
+    if not given.is_complete or _is_configured(call, pool, given):
+        return
+    name = expressions.spelled(function, call.callee)
+    wanted = [setting.keyword for setting in pool.settings]
+    steps = [site_step(site) for site in program.sites_of(function) if site.index == index]
+    yield Match(
+        place,
+        {
+            "call": name,
+            "missing": _listed(wanted[:MANY]),
+            "advice": pool.advice,
+            "function": function.facts.qualname,
+        },
+        trace=(*exposure.chain, *steps[:1]),
+        confidence=Confidence.HIGH if address or not pool.quiet_urls else Confidence.MEDIUM,
+        function=function.qualname,
+        endpoint=exposure.endpoint,
+        exposure=exposure.kind,
+        role=function.role,
+        fix=f"Pass {pool.advice} and choose the numbers for your server.",
+    )
+
+
+def _listed(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def _is_configured(call: t.Call, pool: Pool, given: Given) -> bool:
+    keywords = given.keywords.keys()
+    if any(word in keywords for word in pool.quiet_with):
+        return True
+    return any(
+        setting.keyword in keywords
+        or (setting.position is not None and setting.position < len(call.arguments))
+        for setting in pool.settings
+    )
+
+
+def _is_short_lived(function: FunctionNode, index: int) -> bool:
+    """Return whether the function that makes the pool also disposes of it, or runs as a script."""
+    contexts = function.facts.contexts
+    call = function.facts.calls[index]
+    if any(_is_main_guard(contexts[step]) for step in function.context_chain(call.context)):
+        return True
+    if function.facts.is_generator:
+        return False
+    names = names_of(function, index)
+    return any(
+        isinstance(other.callee, t.Attr)
+        and other.callee.name in ("dispose", "close", "aclose", "terminate", "disconnect")
+        and isinstance(other.callee.base, t.Name)
+        and other.callee.base.id in names
+        for other in function.facts.calls
+    )
+
+
+def _is_main_guard(context: t.Context) -> bool:
+    return isinstance(context.subject, t.Compare) and context.subject.left == t.Name("__name__")
+
+
+def _chose_quiet_address(function: FunctionNode, call: t.Call, pool: Pool) -> bool:
+    """Return whether the call stands in the branch for an address that needs no pool."""
+    contexts = function.facts.contexts
+    for step in function.context_chain(call.context):
+        test = contexts[step].subject
+        if contexts[step].kind not in ("if", "match") or test is None or isinstance(test, t.Not):
+            continue
+        if isinstance(test, t.Compare) and test.operator in ("NotIn", "NotEq", "IsNot"):
+            continue
+        for part in expressions.parts(function, test):
+            spelled = part.value if isinstance(part, t.Const) else getattr(part, "name", "")
+            if isinstance(spelled, str) and any(word in spelled for word in pool.quiet_urls):
+                return True
+    return False
+
+
+def _is_quiet_address(pool: Pool, address: str) -> bool:
+    return bool(address) and any(address.startswith(word) for word in pool.quiet_urls)
+
+
+def _address(program: Program, function: FunctionNode, call: t.Call, pool: Pool) -> str:
+    """Return the text of the address as far as it is known, that of its default, or an empty text."""
+    given = expressions.argument(call, pool.url)
+    if given is None:
+        return ""
+    texts = [text for text in _texts(program, Value(function, given), MAX_STEPS) if text]
+    quiet = [text for text in texts if _is_quiet_address(pool, text)]
+    return (quiet or texts or [""])[0]
+
+
+def _texts(program: Program, value: Value, steps: int) -> Iterator[str]:
+    """Yield the texts that an address may be: constants, defaults of settings, first arguments of URL makers."""
+    if steps == 0:
+        return
+    function, expr = value.function, value.expr
+    text = text_of(program.types, function, expr, (1 << 60, -1))
+    if text is not None:
+        if not text.startswith("{}"):
+            yield text
+        return
+    for part in _sources(program, function, expr):
+        yield from _texts(program, part, steps - 1)

@@ -1,0 +1,180 @@
+"""The cost card of each endpoint: what one request costs, and what is known of how it runs."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from perfaudit.core.effect import DATABASE_ROUND_TRIPS
+from perfaudit.core.report import EndpointCard
+from perfaudit.program.costs import HTTP_REQUESTS, ZERO, Cost, costs_of
+from perfaudit.program.coverage import unresolved_calls
+from perfaudit.program.endpoints import Endpoint
+from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.program import BLOCKING_KINDS
+
+if TYPE_CHECKING:
+    from perfaudit.program.program import Program
+
+CARD_KINDS = frozenset({"route", "websocket"})
+EVENT_LOOP = "event-loop"
+BLOCKING_EFFECTS = frozenset().union(
+    *(effects for kind, effects in BLOCKING_KINDS.items() if kind != "stat")
+)
+"""What delays other requests when it blocks the event loop; a look at a file's metadata does not matter."""
+
+RUN_HOW = frozenset({"call", "thread", "task", "loop"})
+ON_THE_LOOP = frozenset({"call", "task", "loop"})
+MAX_DEPTH = 12
+MAX_FUNCTIONS = 2000
+MAX_BLOCKING = 8
+
+
+def endpoint_cards(program: "Program") -> tuple[EndpointCard, ...]:
+    """Return the card of each route and websocket, by path and method."""
+    queries = costs_of(program, DATABASE_ROUND_TRIPS)
+    requests = costs_of(program, HTTP_REQUESTS)
+    unresolved: dict[FunctionNode, int] = {}
+    cards = [
+        _card(program, endpoint, queries, requests, unresolved)
+        for endpoint in program.endpoints
+        if endpoint.kind in CARD_KINDS
+    ]
+    return tuple(sorted(cards, key=lambda card: (card.path, card.method, card.location, card.handler)))
+
+
+def cost_of_endpoint(program: "Program", endpoint: Endpoint, costs: Mapping[FunctionNode, Cost]) -> Cost:
+    """Return what one request costs: the dependencies once each, then the handler."""
+    total = ZERO
+    for function in _entered(endpoint):
+        if function not in program.memoised:
+            total = total + costs.get(function, ZERO)
+    return total
+
+
+def is_cached(program: "Program", endpoint: Endpoint) -> bool:
+    """Return whether answers are kept: by a decorator, or because some function on the way asks a cache before the
+    database, and may not need the database then."""
+    if endpoint.handler in program.memoised or any(_memoises(program, path) for path in endpoint.decorators):
+        return True
+    return any(asks_cache_first(program, function) for function in _reached(program, (endpoint.handler,), RUN_HOW))
+
+
+def asks_cache_first(program: "Program", function: FunctionNode) -> bool:
+    """Return whether a function reads a cache, and then only under some condition goes to the database."""
+    cached_at: int | None = None
+    for sequence, context, event in _events(program, function):
+        if event == "cache":
+            cached_at = sequence if cached_at is None else cached_at
+        elif cached_at is not None and _is_conditional(function, cached_at, sequence, context):
+            return True
+    return False
+
+
+def _card(
+    program: "Program",
+    endpoint: Endpoint,
+    queries: Mapping[FunctionNode, Cost],
+    requests: Mapping[FunctionNode, Cost],
+    unresolved: dict[FunctionNode, int],
+) -> EndpointCard:
+    cost = cost_of_endpoint(program, endpoint, queries)
+    return EndpointCard(
+        method=endpoint.method or ("WEBSOCKET" if endpoint.kind == "websocket" else ""),
+        path=endpoint.path,
+        handler=endpoint.handler.qualname,
+        location=endpoint.location,
+        queries=str(cost),
+        degree=cost.degree,
+        http_calls=str(cost_of_endpoint(program, endpoint, requests)),
+        blocking=_blocking(program, endpoint),
+        cached=is_cached(program, endpoint),
+        dispatch=endpoint.dispatch,
+        resolved=_resolved_share(program, endpoint, unresolved),
+    )
+
+
+def _entered(endpoint: Endpoint) -> list[FunctionNode]:
+    """Return the functions that the framework runs for a request, each once."""
+    return list(dict.fromkeys((*endpoint.dependencies, endpoint.handler)))
+
+
+def _blocking(program: "Program", endpoint: Endpoint) -> tuple[str, ...]:
+    """Return the names of what blocks the event loop during a request."""
+    entered = [function for function in endpoint.dependencies if function.is_async]
+    if endpoint.dispatch == EVENT_LOOP:
+        entered.append(endpoint.handler)
+    names = {
+        site.name
+        for function in _reached(program, tuple(entered), ON_THE_LOOP)
+        for site in program.sites_of(function)
+        if site.blocking and not BLOCKING_EFFECTS.isdisjoint(site.effects)
+    }
+    return tuple(sorted(names)[:MAX_BLOCKING])
+
+
+def _memoises(program: "Program", path: str) -> bool:
+    behaviour = program.libraries.function(path) or program.libraries.constructor(path)
+    return behaviour is not None and behaviour.memoises
+
+
+def _reached(
+    program: "Program", functions: tuple[FunctionNode, ...], how: frozenset[str]
+) -> list[FunctionNode]:
+    """Return the functions and what they run, memoised ones left out, nearest first, within bounds."""
+    found = dict.fromkeys(functions)
+    layer = list(found)
+    for _ in range(MAX_DEPTH):
+        following: list[FunctionNode] = []
+        for function in layer:
+            for edge in program.edges_from(function):
+                if edge.how in how and edge.callee not in found and edge.callee not in program.memoised:
+                    found[edge.callee] = None
+                    following.append(edge.callee)
+        if not following or len(found) > MAX_FUNCTIONS:
+            break
+        layer = following
+    return list(found)
+
+
+def _resolved_share(
+    program: "Program", endpoint: Endpoint, unresolved: dict[FunctionNode, int]
+) -> float:
+    calls = 0
+    missing = 0
+    for function in _reached(program, tuple(_entered(endpoint)), RUN_HOW):
+        if function not in unresolved:
+            unresolved[function] = unresolved_calls(program, function)
+        calls += len(function.facts.calls)
+        missing += unresolved[function]
+    return round(1 - missing / calls, 2) if calls else 1.0
+
+
+def _events(program: "Program", function: FunctionNode) -> Iterator[tuple[int, int, str]]:
+    """Yield sequence, context and kind of the places that read a cache or ask the database, in order of running."""
+    found: list[tuple[int, int, str]] = []
+    for site in program.sites_of(function):
+        if "cache.read" in site.effects:
+            found.append((site.sequence, site.context, "cache"))
+        elif not DATABASE_ROUND_TRIPS.isdisjoint(site.effects):
+            found.append((site.sequence, site.context, "database"))
+    for edge in program.edges_from(function):
+        if edge.how not in RUN_HOW or edge.callee in program.memoised:
+            continue
+        if edge.callee in program.database_reach:
+            found.append((edge.sequence, edge.context, "database"))
+        elif edge.callee in program.cache_reach:
+            found.append((edge.sequence, edge.context, "cache"))
+    yield from sorted(found, key=lambda event: event[:2])
+
+
+def _is_conditional(function: FunctionNode, after: int, sequence: int, context: int) -> bool:
+    """Return whether a place runs only if a test that follows the cache's answer says so."""
+    contexts = function.facts.contexts
+    if any(
+        contexts[step].kind in ("if", "else", "except", "match") and contexts[step].sequence > after
+        for step in function.context_chain(context)
+    ):
+        return True
+    return any(
+        leave.kind == "return" and after < leave.sequence < sequence and leave.context >= 0
+        for leave in function.facts.exits
+    )

@@ -1,0 +1,65 @@
+"""Counted facts of the code base."""
+
+import re
+from typing import TYPE_CHECKING
+
+from perfaudit.core.report import Inventory
+from perfaudit.program.sites import Site
+from perfaudit.program.sql_text import sql_effects
+from perfaudit.program.tables import Table
+
+if TYPE_CHECKING:
+    from perfaudit.program.nodes import FunctionNode
+    from perfaudit.program.program import Program
+
+CACHE_EFFECTS = frozenset({"cache.read", "cache.write"})
+_SELECT = re.compile(r"(?:\s|\(|--[^\n]*\n|/\*.*?\*/)*(?:select|with)\b", re.IGNORECASE | re.DOTALL)
+
+
+def inventory_of(program: "Program") -> Inventory:
+    """Return what there is of asynchronous code, queries, caches, pools and endpoints, tests left out."""
+    gathers = 0
+    pools = 0
+    for function in program.functions:
+        for gathered, pooled in _call_kinds(program, function):
+            gathers += gathered
+            pools += pooled
+    tables = [table for table in program.schema.tables.values() if not table.abstract]
+    files = {function.file for function in program.functions}
+    return Inventory(
+        async_functions=sum(function.is_async for function in program.functions),
+        gather_sites=gathers,
+        indexes=sum(_indexes(table) for table in tables),
+        tables=len(tables),
+        select_statements=sum(is_select(sql.text) for file in files for sql in file.facts.sql),
+        cache_sites=sum(_uses_cache(site) for site in program.sites()) + len(program.memoised),
+        pools=pools,
+        endpoints=sum(endpoint.kind == "route" for endpoint in program.endpoints),
+    )
+
+
+def is_select(text: str) -> bool:
+    """Return whether a text is a statement that reads: SELECT, or WITH that does not write."""
+    return _SELECT.match(text) is not None and sql_effects(text) == ("db.query",)
+
+
+def _call_kinds(program: "Program", function: "FunctionNode") -> list[tuple[bool, bool]]:
+    """Return for each library call of a function whether it gathers awaitables and whether it makes a pool."""
+    found = []
+    for index in range(len(function.facts.calls)):
+        targets = [target for target in program.types.call(function, index).targets if target.function is None]
+        gathers = any(target.behaviour is not None and "gathers" in target.behaviour.flags for target in targets)
+        pools = any(program.libraries.pool(target.name) is not None for target in targets)
+        found.append((gathers, pools))
+    return found
+
+
+def _indexes(table: Table) -> int:
+    """Return the number of indexes of a table, those of single columns among them, primary keys left out."""
+    leading = {index.columns[0] for index in table.indexes if index.columns}
+    single = {column.name for column in table.columns.values() if column.indexed and not column.primary}
+    return len(table.indexes) + len(single - leading)
+
+
+def _uses_cache(site: Site) -> bool:
+    return not CACHE_EFFECTS.isdisjoint(site.effects)

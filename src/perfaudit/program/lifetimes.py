@@ -1,0 +1,266 @@
+"""How long what a call makes is kept, and which functions run again and again."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+
+from msgspec import Struct
+
+from perfaudit.core.finding import TraceStep
+from perfaudit.core.levels import Confidence, Role
+from perfaudit.facts import types as t
+from perfaudit.program import expressions
+from perfaudit.program.exposure import label_of
+from perfaudit.program.loops import Walk, walk_of
+from perfaudit.program.names import AT_END
+from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.program import Program
+from perfaudit.program.sites import Edge
+from perfaudit.program.values import LibraryInstance, options_of
+
+ENTRY_KINDS = (
+    ("request", frozenset({"route", "websocket", "middleware"})),
+    ("task", frozenset({"task", "consumer"})),
+)
+PER_REQUEST = ("flask.ctx.", "starlette.requests.", "fastapi.Request", "django.http.")
+"""Where the types of objects begin that live for one request."""
+COUNTED_WALKS = frozenset({Walk.DATA, Walk.CHUNKS, Walk.MESSAGES, Walk.COUNTED})
+BY_HAND = frozenset({"command", "script", "startup"})
+"""Exposures of what runs once, or when somebody starts it."""
+
+
+class Repetition(Struct, frozen=True):
+    """Why a function runs again and again: ``often`` is request, task or item.
+
+    ``chain`` leads from the entry point, or from the loop, to the function.
+    """
+
+    often: str
+    endpoint: str
+    chain: tuple[TraceStep, ...]
+    confidence: Confidence
+
+
+class _Origin(Struct, frozen=True):
+    """The first reason, and the edge that carried it here; no edge at an entry point."""
+
+    often: str
+    endpoint: str
+    edge: Edge | None
+    confidence: Confidence
+
+
+class Repetitions:
+    """The functions that run per request, per task or per item of a loop, by shortest chains."""
+
+    def __init__(self, origins: Mapping[FunctionNode, _Origin]) -> None:
+        self._origins = origins
+
+    def of(self, function: FunctionNode) -> Repetition | None:
+        """Return why a function runs again and again, or None where that is not known.
+
+        A nested function or lambda that nothing calls by name counts as the one around it.
+        """
+        node: FunctionNode | None = function
+        while node is not None and node not in self._origins:
+            node = node.parent if node.kind in ("function", "lambda") else None
+        if node is None:
+            return None
+        origin = self._origins[node]
+        return Repetition(
+            origin.often, origin.endpoint, tuple(self._chain(node)), origin.confidence
+        )
+
+    def _chain(self, node: FunctionNode) -> list[TraceStep]:
+        steps: list[TraceStep] = []
+        origin = self._origins[node]
+        while origin.edge is not None:
+            edge = origin.edge
+            callee, caller = edge.callee.facts.qualname, edge.caller.facts.qualname
+            steps.append(TraceStep(edge.location, f"{caller} calls {callee}"))
+            above = self._origins.get(edge.caller)
+            if above is None or above.often != origin.often:
+                return steps[::-1]
+            node, origin = edge.caller, above
+        steps.append(TraceStep(node.location, f"{origin.endpoint} enters {node.facts.qualname}"))
+        return steps[::-1]
+
+
+def repetitions(program: Program) -> Repetitions:
+    """Return the functions that run again and again.
+
+    What a decorator memoises, and what is only called to be kept, is not followed.
+    """
+    origins: dict[FunctionNode, _Origin] = {}
+    for often, kinds in ENTRY_KINDS:
+        entered = [
+            (function, _Origin(often, label_of(endpoint), None, Confidence.HIGH))
+            for endpoint in program.endpoints
+            if endpoint.kind in kinds
+            for function in (endpoint.handler, *endpoint.dependencies)
+            if function not in program.memoised
+        ]
+        _spread(program, origins, entered)
+    _spread(program, origins, list(_walked(program, origins)))
+    return Repetitions(origins)
+
+
+def _spread(
+    program: Program,
+    origins: dict[FunctionNode, _Origin],
+    entered: Iterable[tuple[FunctionNode, _Origin]],
+) -> None:
+    waiting: deque[FunctionNode] = deque()
+    for function, origin in entered:
+        if origins.setdefault(function, origin) is origin:
+            waiting.append(function)
+    while waiting:
+        function = waiting.popleft()
+        here = origins[function]
+        for edge in program.edges_from(function):
+            if edge.callee in origins or not _is_followed(program, edge):
+                continue
+            often = "task" if edge.how == "worker" else here.often
+            confidence = max(here.confidence, edge.confidence, key=lambda level: level.rank)
+            origins[edge.callee] = _Origin(often, here.endpoint, edge, confidence)
+            waiting.append(edge.callee)
+
+
+def _is_followed(program: Program, edge: Edge) -> bool:
+    if edge.callee in program.memoised:
+        return False
+    if edge.caller.name == "__init__" or edge.index < 0 or edge.via != "call":
+        return True
+    return not is_kept(program, edge.caller, edge.index)
+
+
+def _walked(
+    program: Program, origins: Mapping[FunctionNode, _Origin]
+) -> Iterator[tuple[FunctionNode, _Origin]]:
+    """Yield the functions that loops over data call, in code that nobody starts by hand."""
+    for function in program.functions:
+        if function in origins or function.role is not Role.PRODUCTION:
+            continue
+        edges = [
+            edge
+            for edge in program.edges_from(function)
+            if (edge.each or function.loops(edge.context)) and _is_followed(program, edge)
+        ]
+        if not edges or is_run_by_hand(program, function):
+            continue
+        for edge in edges:
+            if edge.each or is_per_item(program, function, edge.context):
+                confidence = max(Confidence.MEDIUM, edge.confidence, key=lambda level: level.rank)
+                yield edge.callee, _Origin("item", "", edge, confidence)
+
+
+def is_per_item(program: Program, function: FunctionNode, context: int) -> bool:
+    """Return whether a place stands in a loop over data."""
+    return any(
+        walk_of(program, function, loop) in COUNTED_WALKS for loop in function.loops(context)
+    )
+
+
+def is_run_by_hand(program: Program, function: FunctionNode) -> bool:
+    """Return whether only start-up code, scripts, commands or module bodies lead to a function.
+
+    False where nothing is seen to lead to it.
+    """
+    seen = {function}
+    waiting = [function]
+    by_hand = False
+    while waiting:
+        node = waiting.pop()
+        if node.kind == "module" or program.exposure_of(node).kind in BY_HAND:
+            by_hand = True
+            continue
+        callers = {edge.caller for edge in program.edges_to(node)}
+        if not callers and node is not function and node.role is Role.PRODUCTION:
+            return False
+        waiting.extend(callers - seen)
+        seen |= callers
+    return by_hand
+
+
+def is_kept(program: Program, function: FunctionNode, index: int) -> bool:
+    """Return whether the result of a call is stored where it outlives the function and its request."""
+    return any(_is_lasting(program, function, bind.target) for bind in stores_of(function, index))
+
+
+def stores_of(function: FunctionNode, index: int) -> list[t.Bind]:
+    """Return the binds that hold the result of a call, directly or through a local name."""
+    made = t.CallRef(index)
+    found = [bind for bind in function.facts.binds if _holds(function, bind.value, made)]
+    names = {bind.target.id for bind in found if isinstance(bind.target, t.Name)}
+    for bind in function.facts.binds:
+        value = _unwrapped(bind.value)
+        if isinstance(value, t.Name) and value.id in names:
+            found.append(bind)
+    return found
+
+
+def names_of(function: FunctionNode, index: int) -> set[str]:
+    """Return the local names that hold the result of a call."""
+    return {bind.target.id for bind in stores_of(function, index) if isinstance(bind.target, t.Name)}
+
+
+def is_returned(function: FunctionNode, index: int) -> bool:
+    """Return whether a function hands the result of a call to its caller."""
+    names = names_of(function, index)
+    made = t.CallRef(index)
+    return any(
+        _holds(function, result.value, made)
+        or any(
+            isinstance(part, t.Name) and part.id in names
+            for part in _alternatives(result.value)
+        )
+        for result in function.facts.results
+    )
+
+
+def _holds(function: FunctionNode, value: t.Expr | None, made: t.CallRef) -> bool:
+    """Return whether an expression is the result of a call, or wraps it: ``await x()``, ``y or x()``, ``Z(x())``."""
+    for part in _alternatives(value):
+        if part == made:
+            return True
+        if isinstance(part, t.CallRef):
+            call = function.facts.calls[part.index]
+            given = (*call.arguments, *(item for _, item in call.keywords))
+            if any(_holds(function, item, made) for item in given):
+                return True
+    return False
+
+
+def _alternatives(value: t.Expr | None) -> Iterator[t.Expr]:
+    value = _unwrapped(value)
+    if isinstance(value, t.Either):
+        for option in value.options:
+            yield from _alternatives(option)
+    elif isinstance(value, t.Seq):
+        for item in value.items:
+            yield from _alternatives(item)
+    elif value is not None:
+        yield value
+
+
+def _unwrapped(value: t.Expr | None) -> t.Expr | None:
+    while isinstance(value, t.Await | t.Entered | t.Star):
+        value = value.value
+    return value
+
+
+def _is_lasting(program: Program, function: FunctionNode, target: t.Expr) -> bool:
+    match target:
+        case t.Name(id=name):
+            return name in function.facts.outer_names or function.kind in ("module", "class")
+        case t.Attr(base=base) | t.Item(base=base):
+            return not _is_per_request(program, function, base)
+    return False
+
+
+def _is_per_request(program: Program, function: FunctionNode, base: t.Expr) -> bool:
+    """Return whether an object lives for one request, or only as long as the function."""
+    for part in expressions.parts(function, base):
+        for option in options_of(program.types.evaluate(function, part, AT_END)):
+            if isinstance(option, LibraryInstance) and option.path.startswith(PER_REQUEST):
+                return True
+    return False

@@ -1,0 +1,353 @@
+"""What a loop walks, and whether what it does for each item depends on the item."""
+
+import re
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from perfaudit.facts import types as t
+from perfaudit.program import expressions
+from perfaudit.program.names import meanings
+from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.values import (
+    ClassType,
+    External,
+    FunctionType,
+    LibraryInstance,
+    LibrarySymbol,
+    ModuleType,
+    TupleType,
+    Type,
+    options_of,
+)
+
+if TYPE_CHECKING:
+    from perfaudit.program.program import Program
+
+FEW = 5
+"""A loop over so many known items is no loop over data."""
+
+_PLURAL_ITEM = re.compile(r"(?:^|_)(?:batch|chunk|page|slice|window|bucket|partition|shard)(?:_|s?$)|_(?:batch|chunk)s?$")
+_CHUNKING = re.compile(r"batch|chunk|paginat|partition|window|iter_pages")
+_INFRASTRUCTURE = re.compile(
+    r"(?:^|_)(?:databases|connections|shards|backends|models|apps|app_configs|formats|languages|locales|regions|"
+    r"plugins|providers|engines|schemas|queues|hosts|servers|nodes|tables|migrations|settings|environments)$",
+    re.IGNORECASE,
+)
+
+
+class Walk(StrEnum):
+    """What kind of loop it is."""
+
+    DATA = "data"
+    FEW_ITEMS = "few items"
+    CHUNKS = "chunks"
+    INFRASTRUCTURE = "infrastructure"
+    MESSAGES = "messages"
+    COUNTED = "counted"
+    CONDITION = "condition"
+    LEAVES_AT_ONCE = "leaves in the first pass"
+
+
+def walk_of(program: "Program", function: FunctionNode, loop: int) -> Walk:
+    """Return what a loop of a function walks."""
+    context = function.facts.contexts[loop]
+    if context.kind == "while" or context.subject is None:
+        return Walk.CONDITION
+    if leaves_at_once(function, loop):
+        return Walk.LEAVES_AT_ONCE
+    return _iterated(program, function, context)
+
+
+def _iterated(program: "Program", function: FunctionNode, context: t.Context) -> Walk:
+    subject = unwrapped(program, function, context.subject) if context.subject is not None else t.Opaque("")
+    at = (context.sequence, context.parent)
+    if is_few(program, function, subject, at):
+        return Walk.FEW_ITEMS
+    counted = _counted(program, function, subject)
+    if counted is not None:
+        return counted
+    target = context.target
+    if isinstance(target, t.Name) and _PLURAL_ITEM.search(target.id):
+        return Walk.CHUNKS
+    if _last_name(function, subject) and _INFRASTRUCTURE.search(_last_name(function, subject)):
+        return Walk.INFRASTRUCTURE
+    found = program.types.evaluate(function, context.subject or subject, at)
+    element = program.types.evaluate(function, t.Element(context.subject or subject, False), at)
+    if any(isinstance(option, ClassType | LibrarySymbol | ModuleType | FunctionType) for option in options_of(element)):
+        return Walk.INFRASTRUCTURE
+    if any(_is_list(option) for option in options_of(element)):
+        return Walk.CHUNKS
+    if context.kind.startswith("async") and _is_stream(program, found):
+        return Walk.MESSAGES
+    if _is_endless_generator(program, function, subject):
+        return Walk.MESSAGES
+    return Walk.DATA
+
+
+def _is_list(value: Type) -> bool:
+    return isinstance(value, LibraryInstance) and value.path in ("builtins.list", "builtins.set")
+
+
+def _is_stream(program: "Program", value: Type) -> bool:
+    """Return whether an async iteration waits for messages of a library rather than for rows."""
+    for option in options_of(value):
+        if isinstance(option, External):
+            return True
+        if isinstance(option, LibraryInstance) and not option.path.startswith("builtins."):
+            behaviour = program.libraries.on(option.path, "iterate")
+            if behaviour is None or not any(effect.startswith("db.") for effect in behaviour.effects):
+                return "Result" not in option.path and "Cursor" not in option.path
+    return False
+
+
+def _is_endless_generator(program: "Program", function: FunctionNode, subject: t.Expr) -> bool:
+    if not isinstance(subject, t.CallRef):
+        return False
+    for target in program.types.call(function, subject.index).targets:
+        callee = target.function
+        if callee is not None and callee.facts.is_generator:
+            for context in callee.facts.contexts:
+                if context.kind == "while" and isinstance(context.subject, t.Const) and context.subject.value:
+                    return True
+    return False
+
+
+def unwrapped(program: "Program", function: FunctionNode, subject: t.Expr) -> t.Expr:
+    """Return what is walked behind ``enumerate``, ``sorted``, ``list``, ``tqdm`` and other wrappers of one iterable."""
+    while True:
+        if isinstance(subject, t.Await | t.Star):
+            subject = subject.value
+            continue
+        if isinstance(subject, t.CallRef):
+            call = function.facts.calls[subject.index]
+            name = _last_name(function, call.callee)
+            if name in WRAPPERS and call.arguments:
+                subject = call.arguments[0]
+                continue
+            if name in ("items", "keys", "values") and isinstance(call.callee, t.Attr) and not call.arguments:
+                subject = call.callee.base
+                continue
+        return subject
+
+
+WRAPPERS = frozenset(
+    {"enumerate", "sorted", "list", "tuple", "set", "reversed", "iter", "tqdm", "track", "zip", "as_completed", "frozenset"}
+)
+
+
+def is_few(program: "Program", function: FunctionNode, subject: t.Expr, at: tuple[int, int]) -> bool:
+    """Return whether an iterable is a literal, an enumeration or a constant of the code: its size does not grow."""
+    match subject:
+        case t.Seq(items=items):
+            return not any(isinstance(item, t.Star) for item in items)
+        case t.Mapping(keys=keys):
+            return all(key is not None for key in keys)
+        case t.Binary(operator="Add", left=left, right=right):
+            return is_few(program, function, left, at) and is_few(program, function, right, at)
+        case t.Const():
+            return True
+        case t.Attr() if subject.name.isupper():
+            return True
+        case t.Name(id=name):
+            found = meanings(function, name, at)
+            binds = [item for item in found if isinstance(item.definition, t.Bind)]
+            if found and len(binds) == len(found):
+                values = [item.definition.value for item in binds]  # type: ignore[union-attr]
+                constant = all(
+                    value is not None and isinstance(value, t.Seq | t.Mapping) and is_few(program, item.scope, value, at)
+                    for item, value in zip(binds, values, strict=True)
+                )
+                if constant and not _grows(function, name):
+                    return True
+            return name.isupper() and len(name) > 1
+    value = program.types.evaluate(function, subject, at)
+    return any(isinstance(option, ClassType | TupleType) for option in options_of(value))
+
+
+def _grows(function: FunctionNode, name: str) -> bool:
+    """Return whether a collection held in a name is added to."""
+    for call in function.facts.calls:
+        callee = call.callee
+        if (
+            isinstance(callee, t.Attr)
+            and isinstance(callee.base, t.Name)
+            and callee.base.id == name
+            and callee.name in ("append", "extend", "add", "insert", "update", "appendleft", "setdefault")
+        ):
+            return True
+    for bind in function.facts.binds:
+        target = bind.target
+        if isinstance(target, t.Item) and isinstance(target.base, t.Name) and target.base.id == name:
+            return True
+        if isinstance(target, t.Name) and target.id == name and bind.kind == "augmented":
+            return True
+    return False
+
+
+def _counted(program: "Program", function: FunctionNode, subject: t.Expr) -> Walk | None:
+    """Return the kind of a loop over ``range`` or over what a chunking call gives, else None."""
+    if not isinstance(subject, t.CallRef):
+        return None
+    call = function.facts.calls[subject.index]
+    name = _last_name(function, call.callee)
+    if name == "range":
+        if len(call.arguments) >= 3:
+            return Walk.CHUNKS
+        last = call.arguments[-1] if call.arguments else None
+        if isinstance(last, t.Const) and isinstance(last.value, int):
+            return Walk.FEW_ITEMS if last.value <= FEW else Walk.COUNTED
+        if isinstance(last, t.CallRef):
+            measured = function.facts.calls[last.index]
+            if _last_name(function, measured.callee) == "len":
+                return None
+        return Walk.COUNTED
+    if name == "count":
+        return Walk.COUNTED
+    for target in program.types.call(function, subject.index).targets:
+        if target.behaviour is not None and "chunks" in target.behaviour.flags:
+            return Walk.CHUNKS
+    return Walk.CHUNKS if _CHUNKING.search(name.lower()) else None
+
+
+def _last_name(function: FunctionNode, value: t.Expr) -> str:
+    match value:
+        case t.Name(id=name):
+            return name
+        case t.Attr(name=name):
+            return name
+        case t.CallRef(index=index):
+            return _last_name(function, function.facts.calls[index].callee)
+        case t.Await(value=inner):
+            return _last_name(function, inner)
+    return ""
+
+
+def name_of_walked(program: "Program", function: FunctionNode, loop: int) -> str:
+    """Return the short name of what a loop walks, such as ``agents``."""
+    subject = function.facts.contexts[loop].subject
+    if subject is None:
+        return "items"
+    return _last_name(function, unwrapped(program, function, subject)) or "items"
+
+
+def leaves_at_once(function: FunctionNode, loop: int) -> bool:
+    """Return whether a loop's body always ends in break or return."""
+    return any(
+        exit_.context == loop and exit_.kind in ("break", "return") for exit_ in function.facts.exits
+    )
+
+
+def item_names(function: FunctionNode, loop: int) -> set[str]:
+    """Return the names that hold the item of a loop, or something made from it."""
+    context = function.facts.contexts[loop]
+    found = _target_names(context.target)
+    for bind in function.facts.binds:
+        if not isinstance(bind.target, t.Name) or bind.value is None:
+            continue
+        if not function.is_within(bind.context, loop) or bind.target.id in found:
+            continue
+        if expressions.names(function, bind.value) & found:
+            found.add(bind.target.id)
+    return found
+
+
+def _target_names(target: t.Expr | None) -> set[str]:
+    match target:
+        case t.Name(id=name):
+            return {name}
+        case t.Seq(items=items):
+            return set().union(*(_target_names(item) for item in items))
+    return set()
+
+
+def decides_exit(function: FunctionNode, loop: int, value: t.Expr) -> bool:
+    """Return whether the result of an expression in a loop decides that the loop ends: a search, a retry, a drain."""
+    results = _result_names(function, loop, value)
+    facts = function.facts
+    for exit_ in facts.exits:
+        if exit_.kind == "continue" or not function.is_within(exit_.context, loop):
+            continue
+        if exit_.kind == "break" and _inner_loop(function, exit_.context, loop):
+            continue
+        for step in function.context_chain(exit_.context):
+            if step == loop:
+                break
+            here = facts.contexts[step]
+            if here.kind not in ("if", "else", "match") or here.subject is None:
+                continue
+            if _mentions(function, here.subject, value, results):
+                return True
+    return False
+
+
+def _inner_loop(function: FunctionNode, context: int, loop: int) -> bool:
+    """Return whether a break in a context leaves a loop inside the given one."""
+    loops = function.loops(context)
+    return bool(loops) and loops[0] != loop
+
+
+def _mentions(function: FunctionNode, test: t.Expr, value: t.Expr, results: set[str]) -> bool:
+    for part in expressions.parts(function, test):
+        if part == value or isinstance(part, t.Name) and part.id in results:
+            return True
+    return False
+
+
+def _result_names(function: FunctionNode, loop: int, value: t.Expr) -> set[str]:
+    """Return the names that hold the result of an expression, or something made from it."""
+    found: set[str] = set()
+    for bind in function.facts.binds:
+        if not isinstance(bind.target, t.Name) or bind.value is None:
+            continue
+        if not function.is_within(bind.context, loop):
+            continue
+        made = any(
+            part == value or isinstance(part, t.Name) and part.id in found
+            for part in expressions.parts(function, bind.value)
+        )
+        if made:
+            found.add(bind.target.id)
+    return found
+
+
+def is_fallback(function: FunctionNode, loop: int, context: int) -> bool:
+    """Return whether a place in a loop runs only in an ``except``, or where a mapping has no entry for the item."""
+    facts = function.facts
+    for step in function.context_chain(context):
+        if step == loop:
+            return False
+        here = facts.contexts[step]
+        if here.kind == "except":
+            return True
+        if here.kind == "if" and here.subject is not None and _tests_absence(function, loop, here.subject):
+            return True
+        if here.kind == "else" and here.subject is not None and _tests_presence(here.subject):
+            return True
+    return False
+
+
+def _tests_presence(test: t.Expr) -> bool:
+    return isinstance(test, t.Compare) and test.operator == "In"
+
+
+def _tests_absence(function: FunctionNode, loop: int, test: t.Expr) -> bool:
+    if isinstance(test, t.Compare) and test.operator == "NotIn":
+        return True
+    subject: t.Expr | None = None
+    if isinstance(test, t.Compare) and test.operator in ("Is", "Eq"):
+        if isinstance(test.right, t.Const) and test.right.kind == "NoneType":
+            subject = test.left
+    elif isinstance(test, t.Not):
+        subject = test.value
+    if not isinstance(subject, t.Name):
+        return False
+    for bind in function.binds.get(subject.id, ()):
+        if not function.is_within(bind.context, loop) or bind.value is None:
+            continue
+        if isinstance(bind.value, t.Item):
+            return True
+        if isinstance(bind.value, t.CallRef):
+            callee = function.facts.calls[bind.value.index].callee
+            if isinstance(callee, t.Attr) and callee.name in ("get", "pop", "setdefault"):
+                return not function.facts.calls[bind.value.index].awaited
+    return False

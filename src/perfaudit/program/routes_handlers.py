@@ -1,0 +1,319 @@
+"""What a route runs: functions, and the methods of view classes."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import NamedTuple
+
+from perfaudit.core.levels import Role
+from perfaudit.facts import types as t
+from perfaudit.libraries.types import Framework, ViewClass
+from perfaudit.program import calls
+from perfaudit.program.expressions import argument
+from perfaudit.program.infer import Types
+from perfaudit.program.names import AT_END
+from perfaudit.program.nodes import ClassNode, FunctionNode
+from perfaudit.program.routes_origins import Frame, sources, text
+from perfaudit.program.routes_sites import Sites, route_of
+from perfaudit.program.values import (
+    ClassType,
+    External,
+    FunctionType,
+    Instance,
+    LibraryMethod,
+    LibrarySymbol,
+    Partial,
+    Type,
+    options_of,
+)
+
+HOOK = "HOOK"
+PSEUDO_METHODS = {
+    "TASK": "task",
+    "COMMAND": "command",
+    "WEBSOCKET": "websocket",
+    "MIDDLEWARE": "middleware",
+    "CONSUMER": "consumer",
+}
+MAX_DEPTH = 8
+
+
+class Target(NamedTuple):
+    """What a handler argument stands for. ``actions``: the methods of a view class by HTTP method, where given.
+
+    ``wrappers``: the dotted paths of what is wrapped around it.
+    """
+
+    node: FunctionNode | ClassNode
+    wrappers: tuple[str, ...] = ()
+    actions: tuple[tuple[str, str], ...] = ()
+
+
+class Handled(NamedTuple):
+    """One method of a view class that answers requests. ``suffix`` is what it adds to the path.
+
+    ``hooks`` are other methods of the class that the framework runs on the way.
+    """
+
+    handler: FunctionNode
+    method: str
+    suffix: str
+    hooks: tuple[FunctionNode, ...]
+    framework: Framework
+
+
+def find_targets(
+    sites: Sites,
+    function: FunctionNode,
+    value: t.Expr,
+    at: tuple[int, int] = AT_END,
+    frame: Frame | None = None,
+    depth: int = 0,
+) -> list[Target]:
+    """Return the functions and view classes that a handler argument stands for."""
+    if depth > MAX_DEPTH:
+        return []
+    found: list[Target] = []
+    for source in sources(replace(sites.origins, through_calls=False), function, value, at, frame):
+        match source.value:
+            case FunctionNode() | ClassNode() as node:
+                found.append(Target(node))
+            case t.CallRef(index=index):
+                found.extend(_made(sites, source.function, index, source.frame, depth))
+            case t.Seq(items=items):
+                for item in items:
+                    found.extend(find_targets(sites, source.function, item, AT_END, source.frame, depth + 1))
+    if not found:
+        for option in options_of(sites.types.evaluate(function, value, at)):
+            node = _node_of(option)
+            if node is not None:
+                found.append(Target(node))
+    return list(dict.fromkeys(found))
+
+
+def _node_of(found: Type) -> FunctionNode | ClassNode | None:
+    match found:
+        case FunctionType(node=node) | ClassType(node=node):
+            return node
+        case Partial(target=target):
+            return _node_of(target)
+        case Instance(node=node):
+            return node
+    return None
+
+
+def _made(
+    sites: Sites, function: FunctionNode, index: int, frame: Frame | None, depth: int
+) -> list[Target]:
+    """Return the handlers behind a call: a view made from its class, a wrapped function, what a factory returns."""
+    call = function.facts.calls[index]
+    at = (call.sequence, call.context)
+    if isinstance(call.callee, t.Attr):
+        for base in find_targets(sites, function, call.callee.base, at, frame, depth + 1):
+            if isinstance(base.node, ClassNode) and view_rows(sites, base.node)[1] is not None:
+                return [Target(base.node, (), _actions(call))]
+    resolved = sites.types.call(function, index)
+    for callee in options_of(resolved.callee):
+        if isinstance(callee, ClassType):
+            return [Target(callee.node)]
+    wrapper = _paths(resolved.callee)
+    if not wrapper and isinstance(call.callee, t.CallRef):
+        wrapper = _paths(sites.types.call(function, call.callee.index).callee)
+    found: list[Target] = []
+    for value in (*call.arguments, *(value for _, value in call.keywords)):
+        if isinstance(value, t.Const | t.Text):
+            continue
+        for target in find_targets(sites, function, value, at, frame, depth + 1):
+            if isinstance(target.node, FunctionNode) or view_rows(sites, target.node)[1] is not None:
+                found.append(Target(target.node, (*wrapper, *target.wrappers), target.actions))
+        if found:
+            return found
+    for source in sources(sites.origins, function, t.CallRef(index), at, frame):
+        if isinstance(source.value, FunctionNode | ClassNode):
+            found.append(Target(source.value))
+        elif source.value != t.CallRef(index) or source.function is not function:
+            found.extend(
+                find_targets(sites, source.function, source.value, AT_END, source.frame, depth + 1)
+            )
+    return found
+
+
+def _actions(call: t.Call) -> tuple[tuple[str, str], ...]:
+    """Return the pairs of HTTP method and method name that a view is made with."""
+    for value in call.arguments[:1]:
+        if isinstance(value, t.Mapping):
+            return tuple(
+                (str(key.value).upper(), str(item.value))
+                for key, item in zip(value.keys, value.values, strict=True)
+                if isinstance(key, t.Const) and isinstance(item, t.Const)
+            )
+    return ()
+
+
+def _paths(callee: Type) -> tuple[str, ...]:
+    found = []
+    for option in options_of(callee):
+        match option:
+            case LibrarySymbol(path=path):
+                found.append(path)
+            case LibraryMethod(behaviour=behaviour):
+                found.append(behaviour.path)
+            case External(origin=origin):
+                found.append(origin)
+            case FunctionType(node=node) | ClassType(node=node):
+                found.append(node.qualname)
+    return tuple(found)
+
+
+def decorator_paths(types: Types, node: FunctionNode) -> tuple[str, ...]:
+    """Return the dotted paths of all decorators of a function and of its class, outermost first."""
+    found: list[str] = []
+    owner = node.owner
+    if owner is not None:
+        for decorator in owner.facts.decorators:
+            found.extend(_decorator(types, owner.parent, decorator))
+    for callee, call in calls.decorators(types, node):
+        found.extend(_paths(callee))
+        if call is not None and node.parent is not None:
+            found.extend(_handed_on(types, node.parent, call))
+    return tuple(found)
+
+
+def _decorator(types: Types, function: FunctionNode, decorator: t.Expr) -> list[str]:
+    if not isinstance(decorator, t.CallRef):
+        return list(_paths(types.evaluate(function, decorator, AT_END)))
+    call = function.facts.calls[decorator.index]
+    return [*_paths(types.call(function, decorator.index).callee), *_handed_on(types, function, call)]
+
+
+def _handed_on(types: Types, function: FunctionNode, call: t.Call) -> list[str]:
+    """Return the paths of decorators that are arguments of a decorator, as for methods of view classes."""
+    found: list[str] = []
+    for value in call.arguments:
+        if isinstance(value, t.CallRef):
+            found.extend(_paths(types.call(function, value.index).callee))
+        elif isinstance(value, t.Name | t.Attr):
+            option = types.evaluate(function, value, AT_END)
+            if isinstance(option, LibrarySymbol):
+                found.append(option.path)
+    return found
+
+
+def view_rows(sites: Sites, node: ClassNode) -> tuple[dict[str, str], ViewClass | None, Framework | None]:
+    """Return the methods of a class that answer requests, as library files say, and the nearest view class."""
+    rows: dict[str, str] = {}
+    nearest: ViewClass | None = None
+    for path in sites.types.classes.library_bases(node):
+        found = sites.types.libraries.view_class(path)
+        if found is None:
+            continue
+        if nearest is None or (found.is_viewset and not nearest.is_viewset):
+            nearest = found
+        for name, row in found.methods.items():
+            rows.setdefault(name, row)
+    return rows, nearest, sites.frameworks[nearest.path] if nearest is not None else None
+
+
+def view_methods(
+    sites: Sites, node: ClassNode, actions: tuple[tuple[str, str], ...] = ()
+) -> list[Handled]:
+    """Return the methods of a view class that answer requests, one for each HTTP method or action."""
+    rows, view, framework = view_rows(sites, node)
+    if view is None or framework is None:
+        return []
+    types = sites.types
+    hooks = [
+        (row.split()[1:], method)
+        for name, row in rows.items()
+        if row.startswith(HOOK) and (method := _own(types, node, name)) is not None
+    ]
+    found: dict[str, Handled] = {}
+    entries = [(name, *_entry(row)) for name, row in rows.items() if not row.startswith(HOOK)]
+    if actions:
+        suffixes = {name: suffix for name, _, suffix in entries}
+        entries = [(name, method, suffixes.get(name, "")) for method, name in actions]
+    for name, method, suffix in entries:
+        own = _own(types, node, name)
+        if own is None and not actions and not _is_provided(types, node, name, view):
+            continue
+        key = f"{name} {method}" if view.is_viewset or actions else method
+        before = found.get(key)
+        if before is not None and (own is None or before.handler.name in rows):
+            continue
+        behind = tuple(hook for wanted, hook in hooks if not wanted or method in wanted)
+        handler = own or (behind[0] if behind else node.body)
+        rest = tuple(hook for hook in behind if hook is not handler)
+        found[key] = Handled(handler, method, suffix, rest, framework)
+    if view.is_viewset and not actions:
+        shared = tuple(hook for wanted, hook in hooks if not wanted)
+        return [*found.values(), *_extra_actions(sites, node, shared, framework)]
+    return list(found.values())
+
+
+def _entry(row: str) -> tuple[str, str]:
+    method, _, suffix = row.partition(" ")
+    return method, suffix
+
+
+def _own(types: Types, node: ClassNode, name: str) -> FunctionNode | None:
+    method = types.classes.method(node, name)
+    return method if method is not None and method.role is not Role.TEST else None
+
+
+def _is_provided(types: Types, node: ClassNode, name: str, view: ViewClass) -> bool:
+    """Return whether a class of the library has the method itself."""
+    for path in types.classes.library_bases(node):
+        behaviour = types.libraries.method(path, name)
+        if behaviour is not None and behaviour.path.endswith("." + name):
+            return True
+    return False
+
+
+def _extra_actions(
+    sites: Sites, node: ClassNode, hooks: tuple[FunctionNode, ...], framework: Framework
+) -> Iterator[Handled]:
+    """Yield the methods that a decorator makes actions of a view set."""
+    seen: set[str] = set()
+    for owner in sites.types.classes.project_order(node):
+        for name, method in owner.methods.items():
+            if name in seen:
+                continue
+            seen.add(name)
+            for decorator in method.facts.decorators:
+                route = route_of(sites.types, owner.body, decorator)
+                if route is None or route.kind != "route":
+                    continue
+                call = owner.body.facts.calls[decorator.index] if isinstance(decorator, t.CallRef) else None
+                path = given_path(sites, owner.body, call, route.path_argument) or name
+                keys = [param.name for param in method.facts.params[2:] if param.kind == "positional"]
+                key = "".join(f"{{{param}}}/" for param in keys[:1] if param not in ("args", "format"))
+                for http in route_methods(sites, owner.body, call, route.methods, route.methods_argument):
+                    yield Handled(method, http, f"{key}{path}/", hooks, framework)
+
+
+def given_path(sites: Sites, function: FunctionNode, call: t.Call | None, spec: str | None) -> str:
+    """Return the path argument of a decorator's call as text; empty where it is not given."""
+    given = argument(call, spec) if call is not None else None
+    return "" if given is None else text(sites.origins, function, given)
+
+
+def route_methods(
+    sites: Sites,
+    function: FunctionNode,
+    call: t.Call | None,
+    default: tuple[str, ...],
+    spec: str | None,
+    frame: Frame | None = None,
+) -> tuple[str, ...]:
+    """Return the HTTP methods that a route answers."""
+    given = argument(call, spec) if call is not None else None
+    if given is None:
+        return default or ("",)
+    found: list[str] = []
+    options: list[t.Expr] = [given]
+    for source in sources(sites.origins, function, given, AT_END, frame):
+        if not isinstance(source.value, FunctionNode | ClassNode):
+            options = [source.value]
+    for option in options:
+        parts = option.items if isinstance(option, t.Seq) else (option,)
+        found.extend(text(sites.origins, function, part, AT_END, frame).upper() for part in parts)
+    return tuple(dict.fromkeys(method for method in found if method and "{" not in method)) or default or ("",)

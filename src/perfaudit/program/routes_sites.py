@@ -1,0 +1,181 @@
+"""The calls and decorators that library files describe as routes, mounts and routers."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from perfaudit.core.levels import Role
+from perfaudit.facts import types as t
+from perfaudit.libraries.types import Framework, Mount, Route, Router
+from perfaudit.program.infer import Types
+from perfaudit.program.names import AT_END
+from perfaudit.program.nodes import ClassNode, FunctionNode
+from perfaudit.program.routes_origins import Frame, Origins, Site
+from perfaudit.program.values import (
+    ClassType,
+    External,
+    FunctionType,
+    Instance,
+    LibraryMethod,
+    LibrarySymbol,
+    Type,
+    options_of,
+)
+
+
+class Described(NamedTuple):
+    """What library files say of one dotted name."""
+
+    route: Route | None
+    mount: Mount | None
+    router: Router | None
+
+
+class Decorated(NamedTuple):
+    """One decorator on a function or class."""
+
+    node: FunctionNode | ClassNode
+    decorator: t.Expr
+
+
+@dataclass(frozen=True)
+class Sites:
+    """All calls of the program that have to do with routes, in order, and the decorators."""
+
+    origins: Origins
+    frameworks: dict[str, Framework]
+    routes: dict[Site, Route] = field(default_factory=dict)
+    mounts: dict[Site, Mount] = field(default_factory=dict)
+    routers: dict[Site, Router] = field(default_factory=dict)
+    decorated: list[Decorated] = field(default_factory=list)
+
+    @property
+    def types(self) -> Types:
+        """Return the types of the program."""
+        return self.origins.types
+
+    def is_node(self, site: Site) -> bool:
+        """Return whether the call makes or holds routes."""
+        return site in self.routes or site in self.mounts or site in self.routers
+
+
+def find_sites(types: Types) -> Sites:
+    """Return the calls and decorators that have to do with routes, in one pass over the program."""
+    origins = Origins(types)
+    described: dict[str, Described | None] = {}
+    sites = Sites(origins, _frameworks(types))
+    for file in types.modules.files:
+        if file.role is Role.TEST:
+            continue
+        for function in file.functions:
+            for index, call in enumerate(function.facts.calls):
+                resolved = types.call(function, index)
+                for name in _callee_names(types, call, resolved.callee):
+                    if name not in described:
+                        described[name] = describe(types, name)
+                    found = described[name]
+                    if found is not None:
+                        _file_under(sites, (function, index), found)
+                for target in resolved.targets:
+                    if target.function is not None and target.function.facts.params:
+                        shift = _shift(target.function, target.receiver)
+                        frame = Frame(target.function, function, call, shift, None, None)
+                        origins.frames.setdefault(target.function, []).append(frame)
+            if function.facts.decorators:
+                _note_decorators(sites, function, function.parent, function.facts.decorators)
+        for node in file.classes:
+            if node.facts.decorators:
+                _note_decorators(sites, node, node.parent, node.facts.decorators)
+    return sites
+
+
+def _frameworks(types: Types) -> dict[str, Framework]:
+    found: dict[str, Framework] = {}
+    for framework in types.libraries.frameworks:
+        for part in (*framework.routes, *framework.routers, *framework.view_classes):
+            found[part.path] = framework
+    return found
+
+
+def _shift(function: FunctionNode, receiver: Type | None) -> int:
+    return 1 if receiver is not None and function.owner is not None else 0
+
+
+def _file_under(sites: Sites, site: Site, found: Described) -> None:
+    if found.route is not None:
+        sites.routes.setdefault(site, found.route)
+    if found.mount is not None:
+        sites.mounts.setdefault(site, found.mount)
+    if found.router is not None:
+        sites.routers.setdefault(site, found.router)
+
+
+def _note_decorators(
+    sites: Sites,
+    node: FunctionNode | ClassNode,
+    outer: FunctionNode | None,
+    decorators: tuple[t.Expr, ...],
+) -> None:
+    if outer is None:
+        return
+    types = sites.types
+    for decorator in decorators:
+        sites.decorated.append(Decorated(node, decorator))
+        around: Frame | None = None
+        if isinstance(decorator, t.CallRef):
+            resolved = types.call(outer, decorator.index)
+            made = resolved.result
+            if isinstance(resolved.callee, FunctionType):
+                call = outer.facts.calls[decorator.index]
+                shift = _shift(resolved.callee.node, resolved.callee.receiver)
+                around = Frame(resolved.callee.node, outer, call, shift, None, None)
+        else:
+            made = types.evaluate(outer, decorator, AT_END)
+        for option in options_of(made):
+            if isinstance(option, FunctionType):
+                shift = _shift(option.node, option.receiver)
+                frame = Frame(option.node, outer, None, shift, node, around)
+                sites.origins.frames.setdefault(option.node, []).append(frame)
+
+
+def describe(types: Types, name: str) -> Described | None:
+    """Return what library files say of a dotted name, or None where they say nothing."""
+    libraries = types.libraries
+    found = Described(libraries.route(name), libraries.mount(name), libraries.router(name))
+    return found if any(found) else None
+
+
+def route_of(types: Types, function: FunctionNode, decorator: t.Expr) -> Route | None:
+    """Return the route that a decorator expression makes, or None."""
+    if isinstance(decorator, t.CallRef):
+        call = function.facts.calls[decorator.index]
+        names = _callee_names(types, call, types.call(function, decorator.index).callee)
+    else:
+        names = callee_names(types, types.evaluate(function, decorator, AT_END), decorator)
+    for name in names:
+        route = types.libraries.route(name)
+        if route is not None and route.form == "decorator":
+            return route
+    return None
+
+
+def _callee_names(types: Types, call: t.Call, callee: Type) -> Iterator[str]:
+    return callee_names(types, callee, call.callee)
+
+
+def callee_names(types: Types, callee: Type, spelling: t.Expr) -> Iterator[str]:
+    """Yield the dotted names, as library files may write them, of what is called or decorates."""
+    for option in options_of(callee):
+        match option:
+            case LibrarySymbol(path=path):
+                yield path
+            case LibraryMethod(owner=owner):
+                if isinstance(spelling, t.Attr):
+                    yield f"{owner}.{spelling.name}"
+            case External(origin=origin):
+                yield origin
+            case ClassType(node=node):
+                yield from types.classes.library_bases(node)
+            case FunctionType(node=node, receiver=Instance(node=owner)):
+                for path in types.classes.library_bases(owner):
+                    yield f"{path}.{node.name}"

@@ -1,0 +1,162 @@
+"""How often a loop runs: a number where the code says it, else the name of what is iterated."""
+
+from perfaudit.facts import types as t
+from perfaudit.program.expressions import argument
+from perfaudit.program.names import AT_END, meanings
+from perfaudit.program.nodes import FunctionNode
+
+Size = int | str
+
+CHUNKS = "chunks"
+UNNAMED = "items"
+PASSED_ON = frozenset(
+    {"enumerate", "reversed", "sorted", "list", "tuple", "set", "iter", "zip", "len", "dict", "as_completed", "gather", "tqdm", "frozenset", "aiter", "zip_longest", "chain", "sum", "max", "min"}
+)
+"""Callables whose result is as long as their first argument."""
+SECOND_PASSED_ON = frozenset({"map", "filter", "filterfalse", "starmap"})
+CHUNKERS = frozenset({"batched", "chunked", "chunks", "grouper", "ichunked"})
+VIEWS = frozenset({"items", "values", "keys", "copy", "split", "splitlines", "strip"})
+"""Methods whose result is named after their receiver."""
+NAMELESS = frozenset(
+    {
+        "all",
+        "exclude",
+        "execute",
+        "exec",
+        "fetch",
+        "fetchall",
+        "fetchmany",
+        "filter",
+        "get",
+        "iterator",
+        "json",
+        "limit",
+        "list",
+        "mappings",
+        "order_by",
+        "partitions",
+        "prefetch_related",
+        "query",
+        "scalars",
+        "select_related",
+        "stream",
+        "to_list",
+        "unique",
+        "yield_per",
+    }
+)
+"""Methods whose name says nothing of what they give."""
+VERBS = ("list_", "get_", "fetch_", "find_", "load_", "iter_", "query_", "select_", "read_", "all_")
+MAX_STEPS = 8
+
+
+def iterable_size(function: FunctionNode, value: t.Expr, loop: t.Context | None) -> Size:
+    """Return how many items an iterable has: a number, or the name to call that number by."""
+    found = _size(function, value, MAX_STEPS)
+    if found is not None:
+        return found
+    target = loop.target if loop is not None else None
+    if isinstance(target, t.Name) and target.id.strip("_"):
+        return _plural(target.id)
+    return UNNAMED
+
+
+def while_size(function: FunctionNode, test: t.Expr | None) -> Size | None:
+    """Return what a ``while`` walks, as in ``while stack:``, or None where the test does not say."""
+    match test:
+        case t.Name() | t.Attr():
+            return _size(function, test, MAX_STEPS)
+        case t.CallRef(index=index):
+            call = function.facts.calls[index]
+            if isinstance(call.callee, t.Name) and call.callee.id == "len" and call.arguments:
+                return _size(function, call.arguments[0], MAX_STEPS)
+        case t.Compare(left=t.CallRef() as left, right=t.Const()):
+            return while_size(function, left)
+    return None
+
+
+def _size(function: FunctionNode, value: t.Expr, steps: int) -> Size | None:
+    if steps == 0:
+        return None
+    match value:
+        case t.Name(id=name):
+            literal = _constant_length(function, name)
+            return name if literal is None else literal
+        case t.Attr(name=name):
+            return name
+        case t.Seq(items=items):
+            return None if any(isinstance(item, t.Star) for item in items) else len(items)
+        case t.Mapping(keys=keys):
+            return None if None in keys else len(keys)
+        case t.Await(value=inner) | t.Star(value=inner) | t.Entered(value=inner):
+            return _size(function, inner, steps - 1)
+        case t.Element(iterable=inner) | t.Item(base=inner) | t.Binary(left=inner):
+            found = _size(function, inner, steps - 1)
+            return found if isinstance(found, str) else None
+        case t.Either(options=options):
+            return _size(function, options[0], steps - 1)
+        case t.Comp(context=context):
+            loop = function.facts.contexts[context]
+            return None if loop.subject is None else _size(function, loop.subject, steps - 1)
+        case t.CallRef(index=index):
+            return _called_size(function, function.facts.calls[index], steps - 1)
+    return None
+
+
+def _called_size(function: FunctionNode, call: t.Call, steps: int) -> Size | None:
+    callee = call.callee
+    name = callee.id if isinstance(callee, t.Name) else callee.name if isinstance(callee, t.Attr) else ""
+    if isinstance(callee, t.Name) and name == "range":
+        return _range_size(function, call, steps)
+    if name in CHUNKERS:
+        return CHUNKS
+    if name in PASSED_ON or name in SECOND_PASSED_ON:
+        given = argument(call, "0" if name in PASSED_ON else "1")
+        if given is not None:
+            return _size(function, given, steps)
+    if isinstance(callee, t.Attr) and name in VIEWS:
+        return _size(function, callee.base, steps)
+    if name in NAMELESS:
+        return None
+    for verb in VERBS:
+        if name.startswith(verb) and len(name) > len(verb):
+            return name.removeprefix(verb)
+    return name.strip("_") or None
+
+
+def _range_size(function: FunctionNode, call: t.Call, steps: int) -> Size | None:
+    bounds = call.arguments
+    numbers = [value.value for value in bounds if isinstance(value, t.Const) and isinstance(value.value, int)]
+    if bounds and len(numbers) == len(bounds) and 0 not in numbers[2:]:
+        return len(range(*numbers))
+    if len(bounds) == 3:
+        return CHUNKS
+    if not bounds:
+        return None
+    found = _size(function, bounds[-1], steps)
+    return found if isinstance(found, str) else None
+
+
+def _constant_length(function: FunctionNode, name: str) -> int | None:
+    """Return the length of a tuple, or of a constant in capitals, that a name is bound to once."""
+    found = meanings(function, name, AT_END)
+    if len(found) != 1:
+        return None
+    bind = found[0].definition
+    if not isinstance(bind, t.Bind) or bind.kind not in ("assign", "annotated"):
+        return None
+    value = bind.value
+    is_fixed = name.isupper() or (isinstance(value, t.Seq) and value.kind == "tuple")
+    if not is_fixed or not isinstance(value, t.Seq | t.Mapping):
+        return None
+    length = _size(found[0].scope, value, 1)
+    return length if isinstance(length, int) else None
+
+
+def _plural(name: str) -> str:
+    name = name.strip("_")
+    if name.endswith("s"):
+        return name
+    if name.endswith("y") and name[-2:-1] not in "aeiou":
+        return f"{name[:-1]}ies"
+    return f"{name}s"

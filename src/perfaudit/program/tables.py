@@ -1,0 +1,101 @@
+"""What is known of the tables of the audited program: values, whoever declared them."""
+
+from dataclasses import dataclass, field
+
+from perfaudit.core.location import Location
+from perfaudit.program.nodes import ClassNode
+from perfaudit.program.values import Type
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column. ``name`` is the database's; the key in ``Table.columns`` is the attribute's.
+
+    ``type``: text, json, binary, integer, number, boolean, time, uuid, array or other. ``nullable`` is
+    None where it is not known. ``indexed``: an index of its own, a unique constraint or the primary key
+    leads with it. ``references``: ``table.column`` of a foreign key as far as known, else empty.
+    """
+
+    name: str
+    type: str
+    nullable: bool | None
+    primary: bool
+    indexed: bool
+    location: Location
+    unique: bool = False
+    references: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """An attribute that leads to rows of another table.
+
+    ``kind``: many_to_one, one_to_one, one_to_many, many_to_many or unknown. ``target`` is None where the
+    other class is not known or is a library's. ``lazy``: lazy, eager, dynamic, raise (reading never
+    queries) or unknown. ``column``: the attribute that holds the key. ``reverse``: declared by the other
+    side; ``inverse`` names the attribute over there. ``value`` is what reading it on an object gives.
+    """
+
+    name: str
+    kind: str
+    target: ClassNode | None
+    many: bool
+    lazy: str
+    column: str | None
+    reverse: bool
+    location: Location
+    value: Type
+    inverse: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index or a constraint that has one. ``columns`` are names as in ``Column.name``.
+
+    A part that is an expression is written in parentheses. ``where``: the condition of a partial index.
+    ``method`` is what CREATE INDEX says after USING, such as gin.
+    """
+
+    columns: tuple[str, ...]
+    unique: bool
+    where: str | None
+    location: Location
+    method: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table, with what its class and the SQL of the project say of it.
+
+    ``node`` is None where only SQL declares it. An ``abstract`` table has columns and no rows.
+    """
+
+    name: str
+    columns: dict[str, Column]
+    relations: dict[str, Relation]
+    indexes: tuple[Index, ...]
+    location: Location
+    node: ClassNode | None = None
+    abstract: bool = False
+    library: str = ""
+
+    def column(self, name: str) -> Column | None:
+        """Return the column of this attribute or database name."""
+        found = self.columns.get(name)
+        if found is not None:
+            return found
+        lowered = name.lower()
+        return next((item for item in self.columns.values() if item.name.lower() == lowered), None)
+
+
+@dataclass(frozen=True, slots=True)
+class SqlTables:
+    """What the SQL of the project declares: tables, and indexes by the name of their table.
+
+    ``added`` holds the columns of ALTER TABLE. ``unparsed`` counts statements that did not parse.
+    """
+
+    tables: dict[str, Table] = field(default_factory=dict)
+    indexes: dict[str, list[Index]] = field(default_factory=dict)
+    added: dict[str, dict[str, Column]] = field(default_factory=dict)
+    unparsed: int = 0

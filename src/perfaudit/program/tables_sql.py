@@ -1,0 +1,288 @@
+"""Tables and indexes that SQL declares: CREATE TABLE, CREATE INDEX, ALTER TABLE."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from perfaudit.core.location import Location
+from perfaudit.program.tables import Column, Index, SqlTables, Table
+
+MAX_TEXT = 200_000
+MAX_STATEMENT = 40_000
+MAX_STATEMENTS = 3_000
+DIALECTS: tuple[str | None, ...] = ("postgres", None)
+_DECLARES = re.compile(
+    r"\s*(?:create\s+(?:(?:global|local|temp|temporary|unlogged|unique)\s+)*(?:table|index)"
+    r"|alter\s+table)\b",
+    re.IGNORECASE,
+)
+_COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
+_SEPARATOR = re.compile(
+    r"'(?:[^']|'')*'|\"[^\"]*\"|(?P<tag>\$\w*\$).*?(?P=tag)|(?P<end>;)", re.DOTALL
+)
+_HOLE = re.compile(r"\{[^{}]*\}")
+TYPES: dict[str, str] = {
+    "JSON": "json",
+    "JSONB": "json",
+    "HSTORE": "json",
+    "TEXT": "text",
+    "VARCHAR": "text",
+    "NVARCHAR": "text",
+    "CHAR": "text",
+    "NCHAR": "text",
+    "NAME": "text",
+    "LONGTEXT": "text",
+    "MEDIUMTEXT": "text",
+    "TINYTEXT": "text",
+    "ENUM": "text",
+    "BINARY": "binary",
+    "VARBINARY": "binary",
+    "BLOB": "binary",
+    "LONGBLOB": "binary",
+    "MEDIUMBLOB": "binary",
+    "INT": "integer",
+    "BIGINT": "integer",
+    "SMALLINT": "integer",
+    "TINYINT": "integer",
+    "MEDIUMINT": "integer",
+    "SERIAL": "integer",
+    "BIGSERIAL": "integer",
+    "SMALLSERIAL": "integer",
+    "FLOAT": "number",
+    "DOUBLE": "number",
+    "DECIMAL": "number",
+    "BOOLEAN": "boolean",
+    "DATE": "time",
+    "DATETIME": "time",
+    "TIME": "time",
+    "TIMETZ": "time",
+    "TIMESTAMP": "time",
+    "TIMESTAMPTZ": "time",
+    "TIMESTAMPLTZ": "time",
+    "INTERVAL": "time",
+    "UUID": "uuid",
+    "ARRAY": "array",
+}
+
+
+def read_sql_tables(texts: Iterable[tuple[Location, str]]) -> SqlTables:
+    """Return what SQL texts declare; each text has the place where it begins. Reads a bounded number."""
+    statements = list(_statements(texts))
+    found = SqlTables()
+    unparsed = 0
+    for place, statement in statements:
+        unparsed += not _read(found, place, statement)
+    return SqlTables(found.tables, found.indexes, found.added, unparsed)
+
+
+def _statements(texts: Iterable[tuple[Location, str]]) -> Iterator[tuple[Location, str]]:
+    count = 0
+    for place, sql in texts:
+        pieces = _split(sql) if ";" in sql else [(0, sql)]
+        if len(pieces) == 1 and len(sql) > MAX_TEXT:
+            continue
+        for offset, piece in pieces:
+            bare = _COMMENT.sub(lambda found: "\n" * found.group().count("\n"), piece)
+            if len(bare) > MAX_STATEMENT or not _DECLARES.match(bare):
+                continue
+            if count == MAX_STATEMENTS:
+                return
+            count += 1
+            lead = len(piece) - len(piece.lstrip())
+            line = place.line + sql.count("\n", 0, offset + lead)
+            yield Location(place.path, line, place.column if offset == 0 else 1), _HOLE.sub("hole", bare)
+
+
+def _split(sql: str) -> list[tuple[int, str]]:
+    """Return the statements of a text with where they begin; strings and quoted bodies are kept whole."""
+    pieces = []
+    start = 0
+    for found in _SEPARATOR.finditer(sql):
+        if found.group("end"):
+            pieces.append((start, sql[start : found.start()]))
+            start = found.end()
+    if sql[start:].strip():
+        pieces.append((start, sql[start:]))
+    return pieces
+
+
+def _read(found: SqlTables, place: Location, statement: str) -> bool:
+    """Add what a statement declares; return whether it could be read."""
+    tree = _parsed(statement)
+    if tree is None:
+        return False
+    kind = str(tree.args.get("kind") or "").upper()
+    name = type(tree).__name__
+    if name == "Create" and kind == "TABLE":
+        _read_table(found, place, tree)
+    elif name == "Create" and kind == "INDEX":
+        _read_index(found, place, tree)
+    elif name == "Alter" and kind == "TABLE":
+        _read_alter(found, place, tree)
+    return name in ("Create", "Alter")
+
+
+def _parsed(statement: str) -> Any:
+    """Return the tree of a statement, or None."""
+    # Importing the parser shows in the start-up time, and most projects have no such statement.
+    import logging
+
+    import sqlglot
+    from sqlglot.errors import SqlglotError
+
+    logging.getLogger("sqlglot").setLevel(logging.ERROR)
+    for dialect in DIALECTS:
+        try:
+            tree = sqlglot.parse_one(statement, dialect=dialect)
+        except (SqlglotError, ValueError, TypeError, AttributeError, RecursionError):
+            continue
+        if type(tree).__name__ in ("Create", "Alter"):
+            return tree
+    return None
+
+
+def _read_table(found: SqlTables, place: Location, tree: Any) -> None:
+    body = tree.this
+    if type(body).__name__ != "Schema":
+        return
+    name = _table_name(body.this)
+    if not name or name in found.tables:
+        return
+    columns: dict[str, Column] = {}
+    indexes: list[Index] = []
+    for part in body.expressions:
+        if type(part).__name__ == "ColumnDef":
+            column = _column(part, place)
+            columns[column.name] = column
+        else:
+            indexes.extend(_constraint(part, place, columns))
+    found.tables[name] = Table(name, columns, {}, (), place)
+    found.indexes.setdefault(name, []).extend(indexes)
+
+
+def _table_name(tree: Any) -> str:
+    name = getattr(tree, "name", "")
+    return name if isinstance(name, str) and name != "hole" else ""
+
+
+def _column(part: Any, place: Location) -> Column:
+    marks = {type(mark.args.get("kind")).__name__: mark.args.get("kind") for mark in part.args.get("constraints") or []}
+    primary = "PrimaryKeyColumnConstraint" in marks
+    unique = "UniqueColumnConstraint" in marks
+    refused = marks.get("NotNullColumnConstraint")
+    not_null = refused is not None and not refused.args.get("allow_null")
+    kind = part.args.get("kind")
+    return Column(
+        name=part.name,
+        type=_type(kind),
+        nullable=not (not_null or primary),
+        primary=primary,
+        indexed=primary or unique,
+        location=place,
+        unique=unique,
+        references=_referred(marks.get("Reference")),
+    )
+
+
+def _type(kind: Any) -> str:
+    this = getattr(kind, "this", None)
+    return TYPES.get(str(getattr(this, "name", this)).upper(), "other")
+
+
+def _referred(reference: Any) -> str:
+    """Return ``table.column`` of a REFERENCES part."""
+    target = reference.this if reference is not None else None
+    if target is None:
+        return ""
+    if type(target).__name__ == "Schema":
+        columns = [item.name for item in target.expressions]
+        return f"{_table_name(target.this)}.{columns[0]}" if columns else _table_name(target.this)
+    return _table_name(target)
+
+
+def _constraint(part: Any, place: Location, columns: dict[str, Column]) -> Iterator[Index]:
+    """Yield the indexes of a table constraint, and mark the columns that it speaks of."""
+    name = type(part).__name__
+    if name == "Constraint":
+        for inner in part.expressions:
+            yield from _constraint(inner, place, columns)
+    elif name == "PrimaryKey":
+        names = _names(part.expressions)
+        for item in names if len(names) == 1 else ():
+            _mark(columns, item, primary=True)
+        yield Index(names, True, None, place)
+    elif name == "UniqueColumnConstraint":
+        body = part.this
+        names = _names(body.expressions if type(body).__name__ == "Schema" else [])
+        if names:
+            yield Index(names, True, None, place)
+    elif name == "ForeignKey":
+        names = _names(part.expressions)
+        referred = _referred(part.args.get("reference"))
+        if len(names) == 1:
+            _mark(columns, names[0], references=referred)
+
+
+def _mark(columns: dict[str, Column], name: str, *, primary: bool = False, references: str = "") -> None:
+    known = columns.get(name)
+    if known is None:
+        return
+    columns[name] = Column(
+        known.name,
+        known.type,
+        False if primary else known.nullable,
+        primary or known.primary,
+        primary or known.indexed,
+        known.location,
+        known.unique,
+        references or known.references,
+    )
+
+
+def _names(parts: Sequence[Any]) -> tuple[str, ...]:
+    return tuple(_part(part) for part in parts)
+
+
+def _part(part: Any) -> str:
+    inner = part.this if type(part).__name__ == "Ordered" else part
+    if type(inner).__name__ in ("Column", "Identifier"):
+        return str(inner.name)
+    return f"({inner.sql(dialect='postgres')})"
+
+
+def _read_index(found: SqlTables, place: Location, tree: Any) -> None:
+    index = tree.this
+    if type(index).__name__ != "Index":
+        return
+    name = _table_name(index.args.get("table"))
+    params = index.args.get("params")
+    if not name or params is None:
+        return
+    columns = _names(params.args.get("columns") or [])
+    where = params.args.get("where")
+    using = params.args.get("using")
+    if columns:
+        found.indexes.setdefault(name, []).append(
+            Index(
+                columns,
+                bool(tree.args.get("unique")),
+                where.this.sql(dialect="postgres") if where is not None else None,
+                place,
+                using.name.lower() if using is not None else "",
+            )
+        )
+
+
+def _read_alter(found: SqlTables, place: Location, tree: Any) -> None:
+    name = _table_name(tree.this)
+    if not name:
+        return
+    table = found.tables.get(name)
+    columns = table.columns if table is not None else found.added.setdefault(name, {})
+    for action in tree.args.get("actions") or []:
+        kind = type(action).__name__
+        if kind == "ColumnDef":
+            columns.setdefault(action.name, _column(action, place))
+        elif kind == "AddConstraint":
+            for part in action.expressions:
+                found.indexes.setdefault(name, []).extend(_constraint(part, place, columns))
