@@ -53,7 +53,7 @@ def audit(root: Path, paths: Sequence[Path], settings: Settings) -> AuditResult:
     was_enabled = gc.isenabled()
     gc.disable()
     try:
-        return _audit(root, paths, settings, {name: rules[name] for name in sorted(chosen)}, libraries)
+        return _audit(root, paths, settings, rules, chosen, libraries)
     finally:
         if was_enabled:
             gc.enable()
@@ -68,6 +68,7 @@ def _audit(
     paths: Sequence[Path],
     settings: Settings,
     rules: Mapping[str, Rule],
+    chosen: frozenset[str],
     libraries: Libraries,
 ) -> AuditResult:
     found = discover(root, paths, exclude=(*settings.exclude, *settings.extend_exclude))
@@ -85,6 +86,7 @@ def _audit(
         rules,
         read_line=line_reader(root),
         suppressions=_suppressions(python, results),
+        selected=chosen,
         roles=settings.roles,
     )
     covered = coverage_of(program)

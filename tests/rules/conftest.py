@@ -1,6 +1,7 @@
 """Rule files in a temporary folder, and detectors that stand for installed ones."""
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,7 @@ WriteRule = Callable[..., Path]
 
 
 @pytest.fixture
-def write_rule(tmp_path: Path) -> WriteRule:
+def write_rule(tmp_path: Path, fake_detectors: None) -> WriteRule:
     """Return a function that writes the sample rule with some lines replaced, by their keys."""
 
     def write(
@@ -78,8 +79,8 @@ def write_rule(tmp_path: Path) -> WriteRule:
     return write
 
 
-@pytest.fixture(autouse=True)
-def fake_detectors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def fake_detectors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Install the detector ``fake_calls``."""
     folder = tmp_path / "detectors"
     folder.mkdir()
@@ -87,4 +88,5 @@ def fake_detectors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(detectors, "__path__", [*detectors.__path__, str(folder)])
     loader.detector_names.cache_clear()
     yield
+    sys.modules.pop("perfaudit.detectors.fake_calls", None)
     loader.detector_names.cache_clear()

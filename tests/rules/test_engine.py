@@ -1,8 +1,8 @@
 """What detectors match becomes findings, in one order, with proof that survives edits."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,8 +17,6 @@ from perfaudit.rules import Judgement, judge, load_rules, strengths_of
 from perfaudit.sources.suppressions import find_suppressions
 
 from .conftest import WriteRule
-
-Judge = Callable[..., Judgement]
 
 
 @dataclass
@@ -116,8 +114,7 @@ def lowered(rules: dict[str, Rule], **levels: Any) -> dict[str, Rule]:
 def test_a_match_lowers_its_rule_and_never_raises_it(
     rules: dict[str, Rule], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from perfaudit.detectors import fake_calls  # type: ignore[attr-defined]
-
+    fake_calls = import_module("perfaudit.detectors.fake_calls")
     original = fake_calls.Match
     weaker = {"severity": Severity.MEDIUM, "confidence": Confidence.MEDIUM}
     monkeypatch.setattr(fake_calls, "Match", lambda *a, **k: original(*a, **k, **weaker))
@@ -179,8 +176,7 @@ def test_the_order_of_rules_and_matches_does_not_show(write_rule: WriteRule) -> 
     forward = FakeProgram("slow(1)\nslow(2)\n")
     forward.extra = [(place, "slow", "slower-query") for place, _, _ in forward.calls]
     forward.rule = "slow-query"
-    backward = FakeProgram("")
-    backward.text, backward.extra = "", list(reversed(forward.calls))
+    backward = FakeProgram("", extra=list(reversed(forward.calls)))
     lines = forward.text.split("\n")
     given: dict[str, Any] = {"read_line": lambda _, n: lines[n - 1], "suppressions": {}}
 
@@ -213,7 +209,7 @@ def test_a_match_that_could_be_of_two_rules_is_a_fault_of_the_detector(
         judged(FakeProgram("slow()\n"), rules, strict=True)
 
 
-def test_a_detector_that_fails_is_a_problem(rules: dict[str, Rule], tmp_path: Path) -> None:
+def test_a_detector_that_fails_is_a_problem(rules: dict[str, Rule]) -> None:
     program = FakeProgram("slow()\n", extra=[(Location("app.py", 9), "broken", "")])
     judgement = judged(program, rules)
 
@@ -254,9 +250,7 @@ def test_a_comment_may_stand_elsewhere(rules: dict[str, Rule], text: str) -> Non
         "slow()  # perfaudit: ignore[]\n",
     ],
 )
-def test_a_comment_about_something_else_silences_nothing(
-    rules: dict[str, Rule], text: str
-) -> None:
+def test_a_comment_about_something_else_silences_nothing(rules: dict[str, Rule], text: str) -> None:
     assert len(judged(FakeProgram(text), rules).findings) == 1
 
 

@@ -92,7 +92,7 @@ def test_a_message_with_an_unknown_word_fails_its_case(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("code", "failure"),
     [
-        ("import time\ntime.sleep(1)  # effects: sleep, blocking\nprint(1)\n", ""),
+        ("import time\ntime.sleep(1)  # effects: sleep, blocking\nlen([1])\n", ""),
         ("import time\ntime.sleep(1)  # effects: sleep\n", "has # effects: sleep, blocking"),
         ("import time\ntime.sleep(1)\n", "line 2   time.sleep(1)"),
         ("import time\ntime.time()  # effects: sleep\n", "has no effects"),

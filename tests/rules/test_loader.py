@@ -58,7 +58,7 @@ def test_a_project_may_put_its_rules_side_by_side(write_rule: WriteRule, tmp_pat
 def test_a_folder_given_twice_is_read_once(write_rule: WriteRule, tmp_path: Path) -> None:
     write_rule()
 
-    assert len(load_rules([tmp_path / "rules", tmp_path / "rules" / ".."  / "rules"])) == 1
+    assert len(load_rules([tmp_path / "rules", tmp_path / "rules" / ".." / "rules"])) == 1
 
 
 def test_effect_within_is_all_data(write_rule: WriteRule, tmp_path: Path) -> None:
@@ -77,6 +77,7 @@ def test_effect_within_is_all_data(write_rule: WriteRule, tmp_path: Path) -> Non
         ({"name": "other-name"}, 2, 'write "slow-query", the name of the file'),
         ({"summary": "no end"}, 3, "ends in a full stop"),
         ({"message": '"{call.x} is slow."'}, 4, "no other braces"),
+        ({"message": "no end"}, 4, "ends in a full stop"),
         ({"severity": "sever"}, 5, '"sever" is not known: known are advice, critical'),
         ({"confidence": "hihg"}, 6, 'did you mean "high"?'),
         ({"effort": "XXL"}, 7, 'did you mean "XL"?'),
@@ -113,7 +114,7 @@ def test_a_fault_names_its_line_and_the_cure(
         ("name: innocent", "name: plain (bad)", "is given twice"),
         ("    code: |\n      other()\n", "", "either `code` or `files`"),
         ("app/models.py", "../models.py", "is not a path below the project"),
-        ("      other()\n", '      \n', "some code was expected"),
+        ("      other()\n", "      \n", "some code was expected"),
     ],
 )
 def test_a_fault_in_the_cases_is_found(

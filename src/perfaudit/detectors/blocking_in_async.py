@@ -50,7 +50,7 @@ def _kind(program: Program, place: Site | Edge) -> str | None:
     """Return the kind of blocking that a place of a coroutine causes, or None."""
     for kind in RULES:
         if isinstance(place, Site):
-            if place.blocking and not BLOCKING_KINDS[kind].isdisjoint(place.effects):
+            if place.blocking and place.relation is None and not BLOCKING_KINDS[kind].isdisjoint(place.effects):
                 return kind
         elif _runs_here(program, place) and place.callee in program.blocking_reach[kind]:
             return kind

@@ -42,7 +42,7 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
 
 def _places(program: Program, function: FunctionNode) -> Iterator[Site | Edge]:
     for site in program.sites_of(function):
-        if not DATABASE_ROUND_TRIPS.isdisjoint(site.effects):
+        if site.relation is None and not DATABASE_ROUND_TRIPS.isdisjoint(site.effects):
             yield site
     for edge in program.edges_from(function):
         if edge.how in ("call", "task", "loop", "thread") and edge.callee in program.database_reach:
@@ -193,6 +193,6 @@ def _confidence(program: Program, place: Site | Edge, reached: Reach, distance: 
     levels = [place.confidence, step.confidence if step is not None else Confidence.LOW]
     if distance >= FAR:
         levels.append(Confidence.MEDIUM)
-    if place.callee in program.job_reach:
+    if place.callee in program.job_reach or place.callee in program.cache_reach:
         levels.append(Confidence.LOW)
     return max(levels, key=lambda level: level.rank)

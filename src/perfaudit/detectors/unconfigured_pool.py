@@ -8,13 +8,13 @@ from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
 from perfaudit.libraries.types import Pool
 from perfaudit.program import expressions
-from perfaudit.program.arguments import Given, Value, given_arguments
+from perfaudit.program.arguments import Given, given_arguments
 from perfaudit.program.calls import Target
-from perfaudit.program.lifetimes import BY_HAND, names_of
+from perfaudit.program.lifetimes import names_of
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.program import Program
 from perfaudit.program.reach import site_step
-from perfaudit.program.sql_text import text_of
+from perfaudit.program.routes_origins import Origins, sources
 from perfaudit.program.values import Instance
 
 BOUNDED_KINDS = frozenset({"pool", "engine"})
@@ -27,7 +27,7 @@ MANY = 3
 def detect(program: Program) -> Iterator[Match | Opportunity]:
     """Yield each constructor of a server's pool, and a match for each that is given no bounds."""
     for function in program.functions:
-        if function.role is not Role.PRODUCTION:
+        if function.role is not Role.PRODUCTION or _is_migration_environment(function):
             continue
         for index, call in enumerate(function.facts.calls):
             for target in program.types.call(function, index).targets:
@@ -35,6 +35,11 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
                 if pool is not None:
                     yield from _judge(program, function, index, call, pool)
                     break
+
+
+def _is_migration_environment(function: FunctionNode) -> bool:
+    imported = (item.module.partition(".")[0] for item in function.file.body.facts.imports)
+    return function.file.path.endswith("env.py") and "alembic" in imported
 
 
 def _pool_of(program: Program, target: Target) -> Pool | None:
@@ -67,7 +72,7 @@ def _judge(
         return
     name = expressions.spelled(function, call.callee)
     wanted = [setting.keyword for setting in pool.settings]
-    steps = [site_step(site) for site in program.sites_of(function) if site.index == index]
+    steps = [site_step(site) for site in program.sites_of(function) if site.call is call]
     yield Match(
         place,
         {
@@ -77,13 +82,41 @@ def _judge(
             "function": function.facts.qualname,
         },
         trace=(*exposure.chain, *steps[:1]),
-        confidence=Confidence.HIGH if address or not pool.quiet_urls else Confidence.MEDIUM,
+        confidence=_confidence(program, pool, address),
         function=function.qualname,
         endpoint=exposure.endpoint,
         exposure=exposure.kind,
         role=function.role,
         fix=f"Pass {pool.advice} and choose the numbers for your server.",
     )
+
+
+def _confidence(program: Program, pool: Pool, address: str) -> Confidence:
+    """Return medium where the address is not known and the project also speaks of one that needs no pool."""
+    if "://" in address or not pool.quiet_urls:
+        return Confidence.HIGH
+    for file in program.files:
+        if file.role is Role.PRODUCTION:
+            for function in file.functions:
+                if any(word in text for text in _texts(function) for word in pool.quiet_urls):
+                    return Confidence.MEDIUM
+    return Confidence.HIGH
+
+
+def _texts(function: FunctionNode) -> Iterator[str]:
+    """Yield the texts that a function names where an address may stand, and the modules it imports."""
+    facts = function.facts
+    yield from (item.module for item in facts.imports)
+    values = [bind.value for bind in facts.binds]
+    values += [context.subject for context in facts.contexts if context.kind in ("if", "else")]
+    for call in facts.calls:
+        values += [*call.arguments, *(item for _, item in call.keywords)]
+    for value in values:
+        for part in (value, getattr(value, "left", None)):
+            if isinstance(part, t.Const) and isinstance(part.value, str):
+                yield part.value
+            elif isinstance(part, t.Text) and isinstance(part.parts[0], str):
+                yield part.parts[0]
 
 
 def _listed(words: list[str]) -> str:
@@ -109,7 +142,7 @@ def _is_short_lived(function: FunctionNode, index: int) -> bool:
         return True
     if function.facts.is_generator:
         return False
-    names = names_of(function, index)
+    names = names_of(function, t.CallRef(index))
     return any(
         isinstance(other.callee, t.Attr)
         and other.callee.name in ("dispose", "close", "aclose", "terminate", "disconnect")
@@ -144,24 +177,34 @@ def _is_quiet_address(pool: Pool, address: str) -> bool:
 
 
 def _address(program: Program, function: FunctionNode, call: t.Call, pool: Pool) -> str:
-    """Return the text of the address as far as it is known, that of its default, or an empty text."""
+    """Return how the address begins, or that of its default, or an empty text where it is not known."""
     given = expressions.argument(call, pool.url)
     if given is None:
         return ""
-    texts = [text for text in _texts(program, Value(function, given), MAX_STEPS) if text]
+    origins = Origins(program.types)
+    texts = [text for text in _beginnings(origins, function, given, MAX_STEPS) if text]
     quiet = [text for text in texts if _is_quiet_address(pool, text)]
     return (quiet or texts or [""])[0]
 
 
-def _texts(program: Program, value: Value, steps: int) -> Iterator[str]:
-    """Yield the texts that an address may be: constants, defaults of settings, first arguments of URL makers."""
+def _beginnings(
+    origins: Origins, function: FunctionNode, value: t.Expr, steps: int
+) -> Iterator[str]:
+    """Yield how the texts begin that a value may be: constants, defaults of settings, arguments of makers of URLs."""
     if steps == 0:
         return
-    function, expr = value.function, value.expr
-    text = text_of(program.types, function, expr, (1 << 60, -1))
-    if text is not None:
-        if not text.startswith("{}"):
-            yield text
-        return
-    for part in _sources(program, function, expr):
-        yield from _texts(program, part, steps - 1)
+    for source in sources(origins, function, value):
+        match source.value:
+            case t.Const(value=str() as text):
+                yield text
+            case t.Text(parts=(str() as first, *_)):
+                yield first
+            case t.Text(parts=(first, *_)) | t.Binary(left=first):
+                yield from _beginnings(origins, source.function, first, steps - 1)
+            case t.CallRef(index=index):
+                call = source.function.facts.calls[index]
+                inner = [*call.arguments, *(item for name, item in call.keywords if name in ADDRESS_KEYS)]
+                if isinstance(call.callee, t.Attr):
+                    inner.append(call.callee.base)
+                for item in inner:
+                    yield from _beginnings(origins, source.function, item, steps - 1)

@@ -135,6 +135,7 @@ _SCHEMA_KEYS = frozenset(
     [
         "table_bases",
         "base_makers",
+        "base_argument",
         "table_keyword",
         "name_attributes",
         "abstract_attributes",
@@ -532,6 +533,7 @@ def _schema(library: str, node: YamlNode | None) -> Schema | None:
         library=library,
         table_bases=names("table_bases"),
         base_makers=names("base_makers"),
+        base_argument=_optional_argument(keys.get("base_argument")),
         table_keyword=text("table_keyword"),
         name_attributes=names("name_attributes"),
         abstract_attributes=names("abstract_attributes"),
@@ -555,7 +557,7 @@ def _schema(library: str, node: YamlNode | None) -> Schema | None:
         many_type=_optional_type(keys.get("many_type"), ("T",)),
         dynamic_type=_optional_type(keys.get("dynamic_type"), ("T",)),
         default_manager=text("default_manager"),
-        setting_targets=names("setting_targets"),
+        setting_targets=_named(keys.get("setting_targets"), lambda _, entry: _dotted(entry)),
     )
 
 

@@ -229,6 +229,7 @@ class IndexMaker(Struct, frozen=True, gc=False):
 class Schema(Struct, frozen=True, gc=False):
     """How a library declares tables.
 
+    - ``base_argument``: the argument of a base maker with a class that the base inherits from.
     - ``table_keyword``: the class keyword without which a class is no table.
     - ``name_attributes``, ``abstract_attributes``, ``index_attributes``: attributes of the class, or
       ``Meta.x`` for those of its inner class; each index attribute says whether its are unique.
@@ -246,12 +247,13 @@ class Schema(Struct, frozen=True, gc=False):
     - ``loading``: values of the argument that sets loading -> lazy, eager, dynamic, raise.
     - ``many_type``, ``dynamic_type``: what a to-many relation to T gives. ``default_manager``: the
       class attribute of T that stands for it where it is set.
-    - ``setting_targets``: settings that name a table class.
+    - ``setting_targets``: settings that name a table class -> the library's own, used without them.
     """
 
     library: str
     table_bases: tuple[str, ...] = ()
     base_makers: tuple[str, ...] = ()
+    base_argument: str | None = None
     table_keyword: str = ""
     name_attributes: tuple[str, ...] = ()
     abstract_attributes: tuple[str, ...] = ()
@@ -275,7 +277,7 @@ class Schema(Struct, frozen=True, gc=False):
     many_type: TypeExpr | None = None
     dynamic_type: TypeExpr | None = None
     default_manager: str = ""
-    setting_targets: tuple[str, ...] = ()
+    setting_targets: dict[str, str] = {}
 
 
 class Service(Struct, frozen=True, gc=False):

@@ -19,7 +19,7 @@ EVENT_LOOP = "event-loop"
 BLOCKING_EFFECTS = frozenset().union(
     *(effects for kind, effects in BLOCKING_KINDS.items() if kind != "stat")
 )
-"""What delays other requests when it blocks the event loop; a look at a file's metadata does not matter."""
+"""What delays other requests when it blocks the event loop: all but a look at a file's metadata."""
 
 RUN_HOW = frozenset({"call", "thread", "task", "loop"})
 ON_THE_LOOP = frozenset({"call", "task", "loop"})
@@ -38,10 +38,14 @@ def endpoint_cards(program: "Program") -> tuple[EndpointCard, ...]:
         for endpoint in program.endpoints
         if endpoint.kind in CARD_KINDS
     ]
-    return tuple(sorted(cards, key=lambda card: (card.path, card.method, card.location, card.handler)))
+    return tuple(
+        sorted(cards, key=lambda card: (card.path, card.method, card.location, card.handler))
+    )
 
 
-def cost_of_endpoint(program: "Program", endpoint: Endpoint, costs: Mapping[FunctionNode, Cost]) -> Cost:
+def cost_of_endpoint(
+    program: "Program", endpoint: Endpoint, costs: Mapping[FunctionNode, Cost]
+) -> Cost:
     """Return what one request costs: the dependencies once each, then the handler."""
     total = ZERO
     for function in _entered(endpoint):
@@ -51,15 +55,19 @@ def cost_of_endpoint(program: "Program", endpoint: Endpoint, costs: Mapping[Func
 
 
 def is_cached(program: "Program", endpoint: Endpoint) -> bool:
-    """Return whether answers are kept: by a decorator, or because some function on the way asks a cache before the
-    database, and may not need the database then."""
-    if endpoint.handler in program.memoised or any(_memoises(program, path) for path in endpoint.decorators):
+    """Return whether a decorator keeps answers, or some function on the way asks a cache first."""
+    if endpoint.handler in program.memoised or any(
+        _memoises(program, path) for path in endpoint.decorators
+    ):
         return True
-    return any(asks_cache_first(program, function) for function in _reached(program, (endpoint.handler,), RUN_HOW))
+    return any(
+        asks_cache_first(program, function)
+        for function in _reached(program, (endpoint.handler,), RUN_HOW)
+    )
 
 
 def asks_cache_first(program: "Program", function: FunctionNode) -> bool:
-    """Return whether a function reads a cache, and then only under some condition goes to the database."""
+    """Return whether a function reads a cache, and after that asks the database only at need."""
     cached_at: int | None = None
     for sequence, context, event in _events(program, function):
         if event == "cache":
@@ -119,14 +127,18 @@ def _memoises(program: "Program", path: str) -> bool:
 def _reached(
     program: "Program", functions: tuple[FunctionNode, ...], how: frozenset[str]
 ) -> list[FunctionNode]:
-    """Return the functions and what they run, memoised ones left out, nearest first, within bounds."""
+    """Return the functions and what they run, nearest first, but not what memoised ones run."""
     found = dict.fromkeys(functions)
     layer = list(found)
     for _ in range(MAX_DEPTH):
         following: list[FunctionNode] = []
         for function in layer:
             for edge in program.edges_from(function):
-                if edge.how in how and edge.callee not in found and edge.callee not in program.memoised:
+                if (
+                    edge.how in how
+                    and edge.callee not in found
+                    and edge.callee not in program.memoised
+                ):
                     found[edge.callee] = None
                     following.append(edge.callee)
         if not following or len(found) > MAX_FUNCTIONS:
@@ -149,7 +161,7 @@ def _resolved_share(
 
 
 def _events(program: "Program", function: FunctionNode) -> Iterator[tuple[int, int, str]]:
-    """Yield sequence, context and kind of the places that read a cache or ask the database, in order of running."""
+    """Yield sequence, context and kind of the places that ask a cache or the database, in order."""
     found: list[tuple[int, int, str]] = []
     for site in program.sites_of(function):
         if "cache.read" in site.effects:

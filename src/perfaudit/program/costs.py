@@ -1,4 +1,4 @@
-"""How many round trips one call of a function makes, as a polynomial in the sizes of what its loops iterate."""
+"""How many round trips one call of a function makes: a polynomial in the sizes of what it walks."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -27,7 +27,10 @@ Sizes = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """A polynomial: for each product of sizes its coefficient, dearest last. ``unknown``: it may be more."""
+    """A polynomial: each product of sizes with its coefficient, dearest last.
+
+    ``unknown``: it is a lower bound.
+    """
 
     terms: tuple[tuple[Sizes, int], ...] = ()
     unknown: bool = False
@@ -47,9 +50,12 @@ class Cost:
         if size == 1 or not self.terms:
             return self
         if isinstance(size, int):
-            return _bounded({sizes: count * size for sizes, count in self.terms}, unknown=self.unknown)
+            return _bounded(
+                {sizes: count * size for sizes, count in self.terms}, unknown=self.unknown
+            )
         return _bounded(
-            {tuple(sorted((*sizes, size))): count for sizes, count in self.terms}, unknown=self.unknown
+            {tuple(sorted((*sizes, size))): count for sizes, count in self.terms},
+            unknown=self.unknown,
         )
 
     def at_least(self) -> "Cost":
@@ -62,7 +68,7 @@ class Cost:
         return max((len(sizes) for sizes, _ in self.terms), default=0)
 
     def weight(self) -> tuple[int, ...]:
-        """Return what costs are compared by: the degree, then the coefficients from the highest degree down."""
+        """Return what costs are compared by: the degree, then coefficients from the highest down."""
         totals = [0] * (self.degree + 1)
         for sizes, coefficient in self.terms:
             totals[len(sizes)] += coefficient
@@ -74,7 +80,6 @@ class Cost:
 
 
 ZERO = Cost()
-ONE = Cost((((), 1),))
 
 
 def dearest(costs: Iterable[Cost]) -> Cost:
@@ -87,7 +92,7 @@ def dearest(costs: Iterable[Cost]) -> Cost:
 def costs_of(
     program: "Program", effects: frozenset[str] = DATABASE_ROUND_TRIPS
 ) -> "Mapping[FunctionNode, Cost]":
-    """Return what one call of each function costs in such effects; functions that cost nothing are left out."""
+    """Return what one call of each function costs in such effects; free ones are left out."""
     memoised = program.memoised
 
     def counts(site: Site) -> bool:
@@ -96,16 +101,22 @@ def costs_of(
     def follows(edge: Edge) -> bool:
         return edge.how in COUNTED_HOW and edge.callee not in memoised
 
-    reaching = reach(program.functions, program.sites_of, program.edges_to, counts=counts, follows=follows)
+    reaching = reach(
+        program.functions, program.sites_of, program.edges_to, counts=counts, follows=follows
+    )
     edges = {
         function: [
-            edge for edge in program.edges_from(function) if follows(edge) and edge.callee in reaching
+            edge
+            for edge in program.edges_from(function)
+            if follows(edge) and edge.callee in reaching
         ]
         for function in program.functions
         if function in reaching
     }
     known: dict[FunctionNode, Cost] = {}
-    for ring in _rings({function: [edge.callee for edge in found] for function, found in edges.items()}):
+    for ring in _rings(
+        {function: [edge.callee for edge in found] for function, found in edges.items()}
+    ):
         members = frozenset(ring)
         recursive = len(ring) > 1 or any(edge.callee is ring[0] for edge in edges[ring[0]])
         found = {
@@ -120,6 +131,8 @@ def costs_of(
 def _bounded(terms: dict[Sizes, int], *, unknown: bool) -> Cost:
     kept: dict[Sizes, int] = {}
     for sizes, coefficient in terms.items():
+        if not coefficient:
+            continue
         if len(sizes) > MAX_DEGREE:
             sizes, unknown = sizes[:MAX_DEGREE], True
         total = kept.get(sizes, 0) + coefficient
@@ -140,7 +153,10 @@ def _spelled_term(sizes: Sizes, coefficient: int) -> str:
 
 
 def _rings(calls: dict[FunctionNode, list[FunctionNode]]) -> Iterator[list[FunctionNode]]:
-    """Yield the strongly connected parts of a call graph, callees first (Tarjan's algorithm without recursion)."""
+    """Yield the strongly connected parts of a call graph, callees first.
+
+    This is Tarjan's algorithm, without recursion: chains of calls may be longer than the stack.
+    """
     number: dict[FunctionNode, int] = {}
     lowest: dict[FunctionNode, int] = {}
     open_: list[FunctionNode] = []
@@ -189,7 +205,7 @@ class _Block:
 
 
 _Item = Cost | _Block | str
-"""What runs in a block: something that costs, a block inside it, or a jump (the kind of the exit)."""
+"""What runs in a block: a place that costs, a block inside it, or the kind of a jump."""
 
 
 def _function_cost(
@@ -208,7 +224,8 @@ def _function_cost(
     for context_number, sequence, cost in _costs(program, function, edges, effects, known, ring):
         blocks.setdefault(context_number, []).append((sequence, cost))
     items = {
-        number: [item for _, item in sorted(found, key=lambda pair: pair[0])] for number, found in blocks.items()
+        number: [item for _, item in sorted(found, key=lambda pair: pair[0])]
+        for number, found in blocks.items()
     }
     return _run(function, items, -1, ZERO)
 
@@ -221,27 +238,32 @@ def _costs(
     known: Mapping[FunctionNode, Cost],
     ring: frozenset[FunctionNode],
 ) -> Iterator[tuple[int, int, Cost]]:
-    """Yield context, sequence and cost of each place. One call that may run several things runs the dearest."""
-    choices: dict[int, list[Cost]] = {}
-    places: dict[int, tuple[int, int]] = {}
+    """Yield context, sequence and cost of each place.
+
+    One call that may run several things runs the dearest of them.
+    """
+    choices: dict[tuple[int, int], list[Cost]] = {}
     for site in program.sites_of(function):
         number = sum(effect in effects for effect in site.effects)
         if not number:
             continue
+        cost = Cost((((), number),))
         if site.kind == "call":
-            choices.setdefault(site.index, []).append(ONE.times(number))
-            places[site.index] = (site.context, site.sequence)
+            choices.setdefault((site.context, site.sequence), []).append(cost)
         else:
-            yield site.context, site.sequence, ONE.times(number)
+            yield site.context, site.sequence, cost
     for edge in edges:
         cost = ZERO if edge.callee in ring else known[edge.callee]
         if edge.via == "call":
-            choices.setdefault(edge.index, []).append(cost)
-            places[edge.index] = (edge.context, edge.sequence)
+            choices.setdefault((edge.context, edge.sequence), []).append(cost)
         else:
-            yield edge.context, edge.sequence, cost.times(_each_size(function, edge)) if edge.each else cost
-    for index, options in choices.items():
-        yield *places[index], dearest(options)
+            yield (
+                edge.context,
+                edge.sequence,
+                cost.times(_each_size(function, edge)) if edge.each else cost,
+            )
+    for (context, sequence), options in choices.items():
+        yield context, sequence, dearest(options)
 
 
 def _each_size(function: FunctionNode, edge: Edge) -> Size:
@@ -294,7 +316,7 @@ def _run(function: FunctionNode, items: Mapping[int, list[_Item]], number: int, 
 
 
 def _is_arm_before(function: FunctionNode, item: _Item, arm: _Block) -> bool:
-    """Return whether an item is the arm of the same ``if`` or ``match`` that stands before this one."""
+    """Return whether an item is the arm before this one of the same ``if`` or ``match``."""
     if not isinstance(item, _Block):
         return False
     before, after = function.facts.contexts[item.number], function.facts.contexts[arm.number]
@@ -310,7 +332,11 @@ def _loop(function: FunctionNode, items: Mapping[int, list[_Item]], number: int)
     if _leaves(function, items, number):
         return body
     if context.kind != "while":
-        return body if context.subject is None else body.times(iterable_size(function, context.subject, context))
+        return (
+            body
+            if context.subject is None
+            else body.times(iterable_size(function, context.subject, context))
+        )
     size = while_size(function, context.subject)
     return body.at_least() if size is None else body.times(size)
 

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 COUNTED_ROLES = frozenset({Role.PRODUCTION, Role.COMMAND, Role.SCRIPT})
 
 REASONS: dict[str, frozenset[str]] = {
-    "untyped parameter": frozenset({"untyped parameter", "*args", "**kwargs", "argument not given"}),
+    "untyped parameter": frozenset(
+        {"untyped parameter", "*args", "**kwargs", "argument not given"}
+    ),
     "unspecific annotation": frozenset(
         {
             "annotation",
@@ -42,7 +44,9 @@ REASONS: dict[str, frozenset[str]] = {
             "type()",
         }
     ),
-    "third party unknown": frozenset({"library does not say", "custom awaitable", "unknown base class"}),
+    "third party unknown": frozenset(
+        {"library does not say", "custom awaitable", "unknown base class"}
+    ),
     "untyped container": frozenset(
         {
             "element not known",

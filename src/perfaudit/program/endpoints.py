@@ -1,7 +1,8 @@
 """Where work enters the program: routes, tasks, commands, consumers, middleware, start-up code."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import product
 from typing import NamedTuple
 
 from perfaudit.core.levels import Role
@@ -45,6 +46,7 @@ from perfaudit.program.routes_origins import (
     Source,
     sources,
     text,
+    texts,
 )
 from perfaudit.program.routes_sites import Sites, find_sites, route_of
 from perfaudit.program.values import NONE, Type, Unknown
@@ -85,7 +87,7 @@ class Registration(NamedTuple):
     function: FunctionNode
     call: t.Call | None
     chains: tuple[Chain, ...]
-    path: str
+    paths: tuple[str, ...]
     methods: tuple[str, ...]
     target: Target
     frame: Frame | None
@@ -127,8 +129,9 @@ def _without_partial(sites: Sites, found: list[Endpoint]) -> list[Endpoint]:
 
 def _registrations(mounts: Mounts) -> Iterator[Registration]:
     sites = mounts.sites
+    listed = {source.value for source, _ in mounts.handlers if isinstance(source.value, FunctionNode)}
     for node, decorator in sites.decorated:
-        if node.file.role is not Role.TEST:
+        if node.file.role is not Role.TEST and node not in listed:
             yield from _decorated(mounts, node, decorator)
     for site, route in sites.routes.items():
         yield from _called(mounts, site, route)
@@ -151,7 +154,7 @@ def _decorated(
     if outer is None:
         return
     types = mounts.sites.types
-    route = route_of(types, outer, decorator)
+    route = route_of(mounts.sites, outer, decorator)
     if route is not None:
         owner = node.owner if isinstance(node, FunctionNode) else None
         if owner is not None and route.kind == "route" and view_rows(mounts.sites, owner)[1] is not None:
@@ -161,7 +164,7 @@ def _decorated(
     if isinstance(decorator, t.CallRef):
         for source in sources(mounts.sites.origins, outer, decorator):
             if isinstance(source.value, t.CallRef) and source.function is not outer:
-                inner = route_of(types, source.function, source.value)
+                inner = route_of(mounts.sites, source.function, source.value)
                 if inner is not None:
                     yield from _by_decorator(mounts, source, inner, node)
 
@@ -177,14 +180,14 @@ def _by_decorator(
     if isinstance(spelled, t.Attr):
         for router in router_sites(mounts, function, spelled.base, frame, at):
             hanging.extend(chains(mounts, router))
-    path = ""
-    given = argument(call, route.path_argument) if call is not None else None
+    paths = [""]
+    given = path_given(call, route.path_argument) if call is not None else None
     if given is not None:
-        path = text(mounts.sites.origins, function, given, at, frame)
+        paths = texts(mounts.sites.origins, function, given, at, frame)
     methods = route_methods(mounts.sites, function, call, route.methods, route.methods_argument, frame)
     framework = mounts.sites.frameworks[route.path]
     yield Registration(
-        route, framework, function, call, tuple(hanging) or (NO_CHAIN,), path, methods, Target(node), frame
+        route, framework, function, call, tuple(hanging) or (NO_CHAIN,), tuple(paths), methods, Target(node), frame
     )
 
 
@@ -202,10 +205,10 @@ def _called(mounts: Mounts, site: Site, route: Route) -> Iterator[Registration]:
     handlers = [given for spec in specs if (given := argument(call, spec)) is not None]
     if not handlers:
         return
-    path_given = argument(call, route.path_argument)
+    path = path_given(call, route.path_argument)
     receiver = call.callee.base if isinstance(call.callee, t.Attr) and has_receiver(sites, site) else None
-    for frame in frames_of(sites, function, [*handlers, path_given, receiver]):
-        path = "" if path_given is None else text(sites.origins, function, path_given, at, frame)
+    for frame in frames_of(sites, function, [*handlers, path, receiver]):
+        paths = [""] if path is None else texts(sites.origins, function, path, at, frame)
         hanging: list[Chain] = []
         if receiver is None:
             hanging = chains(mounts, site, whole=False)
@@ -213,7 +216,7 @@ def _called(mounts: Mounts, site: Site, route: Route) -> Iterator[Registration]:
             for router in router_sites(mounts, function, receiver, frame, at):
                 hanging.extend(chains(mounts, router))
             if route.kind == "route" and route.path_argument is None:
-                path = _resource_path(mounts, function, receiver, frame)
+                paths = [_resource_path(mounts, function, receiver, frame)]
         methods = route_methods(sites, function, call, route.methods, route.methods_argument, frame)
         framework = sites.frameworks[route.path]
         for given in handlers:
@@ -221,8 +224,16 @@ def _called(mounts: Mounts, site: Site, route: Route) -> Iterator[Registration]:
                 continue
             for target in find_targets(sites, function, given, at, frame):
                 yield Registration(
-                    route, framework, function, call, tuple(hanging) or (NO_CHAIN,), path, methods, target, frame
+                    route, framework, function, call, tuple(hanging) or (NO_CHAIN,), tuple(paths), methods, target, frame
                 )
+
+
+def path_given(call: t.Call, spec: str | None) -> t.Expr | None:
+    """Return the path argument of a call, also where it is one of several behind a star."""
+    found = argument(call, spec)
+    if found is None and spec is not None and spec.partition("|")[0].isdigit():
+        return next((given for given in call.arguments if isinstance(given, t.Star)), None)
+    return found
 
 
 def _resource_path(mounts: Mounts, function: FunctionNode, receiver: t.Expr, frame: Frame | None) -> str:
@@ -241,7 +252,7 @@ def _listed(mounts: Mounts, source: Source, hanging: tuple[Chain, ...]) -> Itera
     match source.value:
         case FunctionNode() as node:
             for decorator in node.facts.decorators:
-                route = route_of(sites.types, node.parent or node, decorator)
+                route = route_of(sites, node.parent or node, decorator)
                 if route is not None:
                     for found in _by_decorator(mounts, Source(node.parent or node, decorator, None), route, node):
                         yield found._replace(chains=hanging)
@@ -252,7 +263,7 @@ def _listed(mounts: Mounts, source: Source, hanging: tuple[Chain, ...]) -> Itera
                     framework = view_rows(sites, target.node)[2]
                     if framework is not None:
                         yield Registration(
-                            None, framework, source.function, None, hanging, path, ("",), target, source.frame
+                            None, framework, source.function, None, hanging, (path,), ("",), target, source.frame
                         )
 
 
@@ -274,10 +285,10 @@ def _endpoints(sites: Sites, known: Dependencies, found: Registration) -> Iterat
     node = found.target.node
     if node.file.role is Role.TEST:
         return
-    for chain in found.chains:
+    for chain, own_path in product(found.chains, found.paths):
         through = (*chain.calls, *_own_site(found))
         application = _application(sites, chain)
-        path = join(chain.prefix, found.path) if kind in ("route", "websocket") else ""
+        path = join(chain.prefix, own_path) if kind in ("route", "websocket") else ""
         if isinstance(node, FunctionNode):
             for method in _methods(sites, found, node):
                 yield _endpoint(sites, known, found, kind, method, path, node, (), through, application)
@@ -316,7 +327,7 @@ def _methods(sites: Sites, found: Registration, node: FunctionNode) -> tuple[str
     if found.methods != ("",) or node.parent is None:
         return found.methods
     for decorator in node.facts.decorators:
-        route = route_of(sites.types, node.parent, decorator)
+        route = route_of(sites, node.parent, decorator)
         if route is not None and route.path_argument is None and route.kind == "route":
             call = node.parent.facts.calls[decorator.index] if isinstance(decorator, t.CallRef) else None
             return route_methods(sites, node.parent, call, route.methods, route.methods_argument)
@@ -398,7 +409,7 @@ def _unrouted(
     sites: Sites, known: Dependencies, framework: Framework, node: ClassNode, item: Handled
 ) -> Iterator[Endpoint]:
     path = _decorator_text(sites.origins, node) or UNKNOWN_TEXT
-    found = Registration(None, framework, node.body, None, (), path, ("",), Target(node), None)
+    found = Registration(None, framework, node.body, None, (), (path,), ("",), Target(node), None)
     kind = PSEUDO_METHODS.get(item.method, "route")
     method = "" if item.method in PSEUDO_METHODS else item.method
     path = join(path, item.suffix) if kind in ("route", "websocket") else ""

@@ -17,7 +17,7 @@ _SELECT = re.compile(r"(?:\s|\(|--[^\n]*\n|/\*.*?\*/)*(?:select|with)\b", re.IGN
 
 
 def inventory_of(program: "Program") -> Inventory:
-    """Return what there is of asynchronous code, queries, caches, pools and endpoints, tests left out."""
+    """Return what there is of asynchronous code, queries, caches and endpoints outside tests."""
     gathers = 0
     pools = 0
     for function in program.functions:
@@ -44,20 +44,29 @@ def is_select(text: str) -> bool:
 
 
 def _call_kinds(program: "Program", function: "FunctionNode") -> list[tuple[bool, bool]]:
-    """Return for each library call of a function whether it gathers awaitables and whether it makes a pool."""
+    """Return for each call whether it gathers awaitables and whether it makes a pool."""
     found = []
     for index in range(len(function.facts.calls)):
-        targets = [target for target in program.types.call(function, index).targets if target.function is None]
-        gathers = any(target.behaviour is not None and "gathers" in target.behaviour.flags for target in targets)
+        targets = [
+            target
+            for target in program.types.call(function, index).targets
+            if target.function is None
+        ]
+        gathers = any(
+            target.behaviour is not None and "gathers" in target.behaviour.flags
+            for target in targets
+        )
         pools = any(program.libraries.pool(target.name) is not None for target in targets)
         found.append((gathers, pools))
     return found
 
 
 def _indexes(table: Table) -> int:
-    """Return the number of indexes of a table, those of single columns among them, primary keys left out."""
+    """Return the number of indexes of a table; its primary key is not one."""
     leading = {index.columns[0] for index in table.indexes if index.columns}
-    single = {column.name for column in table.columns.values() if column.indexed and not column.primary}
+    single = {
+        column.name for column in table.columns.values() if column.indexed and not column.primary
+    }
     return len(table.indexes) + len(single - leading)
 
 

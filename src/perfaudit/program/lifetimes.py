@@ -14,7 +14,7 @@ from perfaudit.program.loops import Walk, walk_of
 from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.program import Program
-from perfaudit.program.sites import Edge
+from perfaudit.program.sites import Edge, Site
 from perfaudit.program.values import LibraryInstance, options_of
 
 ENTRY_KINDS = (
@@ -128,9 +128,9 @@ def _spread(
 def _is_followed(program: Program, edge: Edge) -> bool:
     if edge.callee in program.memoised:
         return False
-    if edge.caller.name == "__init__" or edge.index < 0 or edge.via != "call":
+    if edge.caller.name == "__init__" or edge.via != "call":
         return True
-    return not is_kept(program, edge.caller, edge.index)
+    return not is_kept(program, edge.caller, edge.value)
 
 
 def _walked(
@@ -151,6 +151,41 @@ def _walked(
             if edge.each or is_per_item(program, function, edge.context):
                 confidence = max(Confidence.MEDIUM, edge.confidence, key=lambda level: level.rank)
                 yield edge.callee, _Origin("item", "", edge, confidence)
+
+
+def rebuilt(program: Program, repeated: Repetitions, site: Site) -> Repetition | None:
+    """Return why the thing that a call makes is made again and again, or None where that is not known.
+
+    What is stored is made once, unless the object that it is stored on is itself made again and again.
+    """
+    function = site.function
+    if function.kind in ("module", "class") or function in program.memoised:
+        return None
+    found = repeated.of(function)
+    if is_kept(program, function, site.value):
+        if found is None or function.name != "__init__":
+            return None
+        return Repetition(found.often, found.endpoint, found.chain, Confidence.MEDIUM)
+    if found is not None:
+        return found
+    if is_per_item(program, function, site.context) and not is_run_by_hand(program, function):
+        return Repetition("item", "", (), Confidence.MEDIUM)
+    return None
+
+
+def depends_on_parameters(
+    function: FunctionNode, values: Iterable[t.Expr], *, besides: frozenset[str] = frozenset()
+) -> bool:
+    """Return whether some of the values are made from parameters of the function, other than its receiver."""
+    own = function.facts.params[:1] if function.owner is not None else ()
+    tainted = {param.name for param in function.facts.params} - {param.name for param in own} - besides
+    if not tainted:
+        return False
+    for bind in function.facts.binds:
+        if isinstance(bind.target, t.Name) and bind.value is not None:
+            if expressions.names(function, bind.value) & tainted:
+                tainted.add(bind.target.id)
+    return any(expressions.names(function, value) & tainted for value in values)
 
 
 def is_per_item(program: Program, function: FunctionNode, context: int) -> bool:
@@ -181,14 +216,13 @@ def is_run_by_hand(program: Program, function: FunctionNode) -> bool:
     return by_hand
 
 
-def is_kept(program: Program, function: FunctionNode, index: int) -> bool:
+def is_kept(program: Program, function: FunctionNode, made: t.Expr) -> bool:
     """Return whether the result of a call is stored where it outlives the function and its request."""
-    return any(_is_lasting(program, function, bind.target) for bind in stores_of(function, index))
+    return any(_is_lasting(program, function, bind.target) for bind in stores_of(function, made))
 
 
-def stores_of(function: FunctionNode, index: int) -> list[t.Bind]:
+def stores_of(function: FunctionNode, made: t.Expr) -> list[t.Bind]:
     """Return the binds that hold the result of a call, directly or through a local name."""
-    made = t.CallRef(index)
     found = [bind for bind in function.facts.binds if _holds(function, bind.value, made)]
     names = {bind.target.id for bind in found if isinstance(bind.target, t.Name)}
     for bind in function.facts.binds:
@@ -198,15 +232,14 @@ def stores_of(function: FunctionNode, index: int) -> list[t.Bind]:
     return found
 
 
-def names_of(function: FunctionNode, index: int) -> set[str]:
+def names_of(function: FunctionNode, made: t.Expr) -> set[str]:
     """Return the local names that hold the result of a call."""
-    return {bind.target.id for bind in stores_of(function, index) if isinstance(bind.target, t.Name)}
+    return {bind.target.id for bind in stores_of(function, made) if isinstance(bind.target, t.Name)}
 
 
-def is_returned(function: FunctionNode, index: int) -> bool:
+def is_returned(function: FunctionNode, made: t.Expr) -> bool:
     """Return whether a function hands the result of a call to its caller."""
-    names = names_of(function, index)
-    made = t.CallRef(index)
+    names = names_of(function, made)
     return any(
         _holds(function, result.value, made)
         or any(
@@ -217,7 +250,7 @@ def is_returned(function: FunctionNode, index: int) -> bool:
     )
 
 
-def _holds(function: FunctionNode, value: t.Expr | None, made: t.CallRef) -> bool:
+def _holds(function: FunctionNode, value: t.Expr | None, made: t.Expr) -> bool:
     """Return whether an expression is the result of a call, or wraps it: ``await x()``, ``y or x()``, ``Z(x())``."""
     for part in _alternatives(value):
         if part == made:

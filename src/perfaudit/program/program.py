@@ -11,6 +11,7 @@ from perfaudit.program import calls
 from perfaudit.program.endpoints import Endpoint, find_endpoints
 from perfaudit.program.exposure import Exposure, Exposures
 from perfaudit.program.infer import Types
+from perfaudit.program.loads import Loads
 from perfaudit.program.modules import Modules
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.reach import Reach, reach
@@ -54,7 +55,7 @@ class Program:
         ]
         names = property_names_of(types, self.functions)
         self._activities: dict[FunctionNode, Activity] = {
-            function: activity(types, function, names) for function in self.functions
+            function: activity(types, schema, function, names) for function in self.functions
         }
         self._callers: dict[FunctionNode, list[Edge]] = {}
         for function in self.functions:
@@ -100,36 +101,48 @@ class Program:
     @cached_property
     def database_reach(self) -> Reach:
         """Return which functions reach a query or write of a database, on whatever thread."""
-        return self._reach(DATABASE_ROUND_TRIPS, blocking=False)
+        return self._reach(DATABASE_ROUND_TRIPS)
 
     @cached_property
     def query_reach(self) -> Reach:
         """Return which functions reach a query that reads."""
-        return self._reach(frozenset({"db.query"}), blocking=False)
+        return self._reach(frozenset({"db.query"}))
 
     @cached_property
     def write_reach(self) -> Reach:
         """Return which functions reach a write."""
-        return self._reach(frozenset({"db.write"}), blocking=False)
+        return self._reach(frozenset({"db.write"}))
+
+    @cached_property
+    def loads(self) -> Loads:
+        """Return the lazy relations that functions read from what they are given."""
+        return Loads(self)
 
     @cached_property
     def job_reach(self) -> Reach:
         """Return which functions reach another service or program: what they do is a job, not a look-up."""
-        return self._reach(frozenset({"http.request", "process.spawn"}), blocking=False)
+        return self._reach(frozenset({"http.request", "process.spawn"}))
 
     @cached_property
     def cache_reach(self) -> Reach:
         """Return which functions reach a cache."""
-        return self._reach(frozenset({"cache.read"}), blocking=False)
+        return self._reach(frozenset({"cache.read"}))
 
-    def _reach(self, effects: frozenset[str], *, blocking: bool) -> Reach:
+    def _reach(self, effects: frozenset[str]) -> Reach:
         memoised = self.memoised
 
         def counts(site: Site) -> bool:
-            return not effects.isdisjoint(site.effects) and (site.blocking or not blocking)
+            # What may have been loaded with its object is not surely a round trip: see program.loads.
+            if site.relation is not None:
+                return False
+            return not effects.isdisjoint(site.effects) and not is_handler(site.function, site.context)
 
         def follows(edge: Edge) -> bool:
-            return edge.how in ("call", "task", "loop", "thread") and edge.callee not in memoised
+            return (
+                edge.how in ("call", "task", "loop", "thread")
+                and edge.callee not in memoised
+                and not is_handler(edge.caller, edge.context)
+            )
 
         return reach(self.functions, self.sites_of, self.edges_to, counts=counts, follows=follows)
 
@@ -142,12 +155,18 @@ class Program:
         memoised = self.memoised
 
         def counts(site: Site) -> bool:
-            return site.blocking and not effects.isdisjoint(site.effects)
+            return site.blocking and site.relation is None and not effects.isdisjoint(site.effects)
 
         def follows(edge: Edge) -> bool:
             return edge.how == "call" and not edge.callee.is_async and edge.callee not in memoised
 
         return reach(self.functions, self.sites_of, self.edges_to, counts=counts, follows=follows)
+
+
+def is_handler(function: FunctionNode, context: int) -> bool:
+    """Return whether a place runs only after an exception."""
+    contexts = function.facts.contexts
+    return any(contexts[step].kind == "except" for step in function.context_chain(context))
 
 
 def link(

@@ -12,6 +12,7 @@ from perfaudit.program.expressions import argument
 from perfaudit.program.infer import Types
 from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FunctionNode
+from perfaudit.program.routes_mounts import wrapped_parameter
 from perfaudit.program.routes_origins import Frame, sources, text
 from perfaudit.program.routes_sites import Sites, route_of
 from perfaudit.program.values import (
@@ -75,7 +76,9 @@ def find_targets(
     found: list[Target] = []
     for source in sources(replace(sites.origins, through_calls=False), function, value, at, frame):
         match source.value:
-            case FunctionNode() | ClassNode() as node:
+            case FunctionNode() as node:
+                found.extend(_unwrapped(sites, node, source.frame, depth))
+            case ClassNode() as node:
                 found.append(Target(node))
             case t.CallRef(index=index):
                 found.extend(_made(sites, source.function, index, source.frame, depth))
@@ -88,6 +91,22 @@ def find_targets(
             if node is not None:
                 found.append(Target(node))
     return list(dict.fromkeys(found))
+
+
+def _unwrapped(
+    sites: Sites, node: FunctionNode, frame: Frame | None, depth: int
+) -> list[Target]:
+    """Return what a closure of a decorator wraps, or the function itself."""
+    param = wrapped_parameter(node)
+    if param is None or node.parent is None:
+        return [Target(node)]
+    inside = find_targets(sites, node.parent, t.Name(param.name), AT_END, frame, depth + 1)
+    wrapped = [
+        Target(target.node, (node.qualname, *target.wrappers), target.actions)
+        for target in inside
+        if isinstance(target.node, FunctionNode)
+    ]
+    return wrapped or [Target(node)]
 
 
 def _node_of(found: Type) -> FunctionNode | ClassNode | None:
@@ -233,7 +252,7 @@ def view_methods(
         entries = [(name, method, suffixes.get(name, "")) for method, name in actions]
     for name, method, suffix in entries:
         own = _own(types, node, name)
-        if own is None and not actions and not _is_provided(types, node, name, view):
+        if own is None and not actions and not _is_provided(types, node, name, method):
             continue
         key = f"{name} {method}" if view.is_viewset or actions else method
         before = found.get(key)
@@ -259,8 +278,10 @@ def _own(types: Types, node: ClassNode, name: str) -> FunctionNode | None:
     return method if method is not None and method.role is not Role.TEST else None
 
 
-def _is_provided(types: Types, node: ClassNode, name: str, view: ViewClass) -> bool:
-    """Return whether a class of the library has the method itself."""
+def _is_provided(types: Types, node: ClassNode, name: str, method: str) -> bool:
+    """Return whether a class of the library has the method itself; answers to HEAD and OPTIONS cost nothing."""
+    if method in ("HEAD", "OPTIONS"):
+        return False
     for path in types.classes.library_bases(node):
         behaviour = types.libraries.method(path, name)
         if behaviour is not None and behaviour.path.endswith("." + name):
@@ -279,7 +300,7 @@ def _extra_actions(
                 continue
             seen.add(name)
             for decorator in method.facts.decorators:
-                route = route_of(sites.types, owner.body, decorator)
+                route = route_of(sites, owner.body, decorator)
                 if route is None or route.kind != "route":
                     continue
                 call = owner.body.facts.calls[decorator.index] if isinstance(decorator, t.CallRef) else None

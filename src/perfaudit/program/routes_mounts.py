@@ -102,12 +102,30 @@ def find_mounts(sites: Sites) -> Mounts:
 def frames_of(sites: Sites, function: FunctionNode, values: list[t.Expr | None]) -> list[Frame | None]:
     """Return one frame per caller where the values depend on parameters of the function; else one None."""
     wanted = {name for value in values if value is not None for name in names(function, value)}
+    for name in sorted(wanted):
+        for inner in function.inner.get(name, ()):
+            wrapped = wrapped_parameter(inner)
+            if wrapped is not None:
+                wanted.add(wrapped.name)
     found = [
         frame
         for frame in sites.origins.frames.get(function, ())[:MAX_CALLERS]
         if wanted & function.params.keys()
     ]
     return [*found] or [None]
+
+
+def wrapped_parameter(function: FunctionNode) -> t.Param | None:
+    """Return the parameter of the enclosing function that a closure stands for by its decorator, or None."""
+    outer = function.parent
+    if outer is None or outer.kind != "function":
+        return None
+    for decorator in function.facts.decorators:
+        if isinstance(decorator, t.CallRef):
+            for value in outer.facts.calls[decorator.index].arguments[:1]:
+                if isinstance(value, t.Name) and value.id in outer.params:
+                    return outer.params[value.id]
+    return None
 
 
 def _mount(mounts: Mounts, site: Site, named: list[tuple[Site, str]]) -> None:

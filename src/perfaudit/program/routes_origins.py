@@ -15,6 +15,7 @@ from perfaudit.program.values import (
     LibraryInstance,
     ModuleType,
     Type,
+    Unknown,
     options_of,
 )
 
@@ -184,7 +185,8 @@ def _given(origins: Origins, frame: Frame, param: t.Param, steps: int) -> list[S
     values: list[t.Expr] = [value for name, value in frame.call.keywords if name == param.name]
     if param.kind == "*args":
         positional = sum(item.kind == "positional" for item in frame.function.facts.params) - frame.shift
-        values = list(frame.call.arguments[positional:])
+        rest = t.Seq("tuple", frame.call.arguments[positional:])
+        return [Source(frame.caller, rest, frame.outer)]
     elif 0 <= position < len(frame.call.arguments):
         values.append(frame.call.arguments[position])
     if not values:
@@ -219,6 +221,12 @@ def _attribute(
             case LibraryInstance():
                 # What a library object hands out of itself, such as the router of an application, is that object here.
                 found.extend(sources(origins, function, base, at, frame, steps + 1))
+            case Unknown():
+                found.extend(
+                    source
+                    for source in sources(origins, function, base, at, frame, steps + 1)
+                    if isinstance(source.value, t.CallRef)
+                )
     return found
 
 
@@ -335,7 +343,12 @@ def text(
             return text(origins, function, left, at, frame, steps + 1) + text(
                 origins, function, right, at, frame, steps + 1
             )
+        case t.Binary(operator="Mod", left=left):
+            return text(origins, function, left, at, frame, steps + 1)
         case t.CallRef(index=index):
+            callee = function.facts.calls[index].callee
+            if isinstance(callee, t.Attr) and isinstance(callee.base, t.Const | t.Text):
+                return text(origins, function, callee.base, at, frame, steps + 1)
             arguments = function.facts.calls[index].arguments
             if len(arguments) == 1 and not function.facts.calls[index].keywords:
                 inner = text(origins, function, arguments[0], at, frame, steps + 1)
@@ -351,3 +364,38 @@ def text(
         if isinstance(source.value, t.Const | t.Text | t.Binary)
     }
     return texts.pop() if len(texts) == 1 else UNKNOWN_TEXT
+
+
+def texts(
+    origins: Origins,
+    function: FunctionNode,
+    value: t.Expr,
+    at: tuple[int, int] = AT_END,
+    frame: Frame | None = None,
+    steps: int = 0,
+) -> list[str]:
+    """Return the strings that an expression gives, one or more, each with ``{?}`` for what is not known."""
+    found: list[str] = []
+    parts: list[tuple[FunctionNode, t.Expr, tuple[int, int], Frame | None]] = []
+    match value:
+        case t.Star(value=inner):
+            parts.append((function, inner, at, frame))
+        case t.Seq(items=items):
+            parts.extend((function, item, at, frame) for item in items)
+        case t.Comp(element=element, context=context):
+            parts.append((function, element, (AT_END[0], context), frame))
+        case t.CallRef(index=index) if len(function.facts.calls[index].arguments) == 1:
+            parts.append((function, function.facts.calls[index].arguments[0], at, frame))
+        case t.Name() | t.Attr() | t.Element() | t.Item():
+            parts.extend(
+                (source.function, source.value, AT_END, source.frame)
+                for source in sources(origins, function, value, at, frame, steps + 1)
+                if not isinstance(source.value, FunctionNode | ClassNode) and source.value != value
+            )
+        case _:
+            return [text(origins, function, value, at, frame, steps)]
+    if steps <= MAX_STEPS:
+        for scope, part, point, inside in parts[:MAX_CALLERS]:
+            found.extend(texts(origins, scope, part, point, inside, steps + 1))
+    known = [item for item in dict.fromkeys(found) if item != UNKNOWN_TEXT]
+    return known or [UNKNOWN_TEXT]

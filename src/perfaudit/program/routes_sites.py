@@ -10,15 +10,18 @@ from perfaudit.libraries.types import Framework, Mount, Route, Router
 from perfaudit.program.infer import Types
 from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FunctionNode
-from perfaudit.program.routes_origins import Frame, Origins, Site
+from perfaudit.program.routes_origins import Frame, Origins, Site, sources
 from perfaudit.program.values import (
     ClassType,
     External,
     FunctionType,
     Instance,
+    LibraryInstance,
     LibraryMethod,
     LibrarySymbol,
+    Partial,
     Type,
+    Unknown,
     options_of,
 )
 
@@ -64,18 +67,22 @@ def find_sites(types: Types) -> Sites:
     origins = Origins(types)
     described: dict[str, Described | None] = {}
     sites = Sites(origins, _frameworks(types))
+    verbs = _verbs(types)
+    untyped: list[Site] = []
     for file in types.modules.files:
         if file.role is Role.TEST:
             continue
         for function in file.functions:
             for index, call in enumerate(function.facts.calls):
                 resolved = types.call(function, index)
-                for name in _callee_names(types, call, resolved.callee):
+                for name in callee_names(types, resolved.callee, call.callee):
                     if name not in described:
                         described[name] = describe(types, name)
                     found = described[name]
                     if found is not None:
                         _file_under(sites, (function, index), found)
+                if isinstance(resolved.callee, Unknown) and getattr(call.callee, "name", "") in verbs:
+                    untyped.append((function, index))
                 for target in resolved.targets:
                     if target.function is not None and target.function.facts.params:
                         shift = _shift(target.function, target.receiver)
@@ -86,7 +93,48 @@ def find_sites(types: Types) -> Sites:
         for node in file.classes:
             if node.facts.decorators:
                 _note_decorators(sites, node, node.parent, node.facts.decorators)
+    for function, index in untyped:
+        call = function.facts.calls[index]
+        for name in _traced_names(origins, function, call.callee, (call.sequence, call.context)):
+            found = describe(types, name)
+            if found is not None:
+                _file_under(sites, (function, index), found)
     return sites
+
+
+def _verbs(types: Types) -> frozenset[str]:
+    """Return the last names of all routes and mounts: a receiver that has none of them is not worth following."""
+    return frozenset(
+        part.path.rpartition(".")[2]
+        for framework in types.libraries.frameworks
+        for part in (*framework.routes, *framework.mounts)
+    )
+
+
+def _traced_names(
+    origins: Origins, function: FunctionNode, spelling: t.Expr, at: tuple[int, int]
+) -> list[str]:
+    """Return the dotted names of a method whose receiver has no type, from the calls that make the receiver."""
+    if not isinstance(spelling, t.Attr):
+        return []
+    libraries = origins.types.libraries
+    found: list[str] = []
+    inner = spelling.base if isinstance(spelling.base, t.Attr) else None
+    for source in sources(origins, function, inner.base if inner else spelling.base, at):
+        if not isinstance(source.value, t.CallRef):
+            continue
+        made = origins.types.call(source.function, source.value.index).result
+        paths = [made.path] if isinstance(made, LibraryInstance) else []
+        if isinstance(made, Instance):
+            paths = origins.types.classes.library_bases(made.node)
+        for path in paths:
+            if inner is None:
+                found.append(f"{path}.{spelling.name}")
+                continue
+            part = libraries.attribute(path, inner.name)
+            if part is not None:
+                found.append(f"{part.name}.{spelling.name}")
+    return list(dict.fromkeys(found))
 
 
 def _frameworks(types: Types) -> dict[str, Framework]:
@@ -145,22 +193,21 @@ def describe(types: Types, name: str) -> Described | None:
     return found if any(found) else None
 
 
-def route_of(types: Types, function: FunctionNode, decorator: t.Expr) -> Route | None:
+def route_of(sites: Sites, function: FunctionNode, decorator: t.Expr) -> Route | None:
     """Return the route that a decorator expression makes, or None."""
+    types = sites.types
     if isinstance(decorator, t.CallRef):
-        call = function.facts.calls[decorator.index]
-        names = _callee_names(types, call, types.call(function, decorator.index).callee)
-    else:
-        names = callee_names(types, types.evaluate(function, decorator, AT_END), decorator)
+        known = sites.routes.get((function, decorator.index))
+        return known if known is not None and known.form == "decorator" else None
+    callee = types.evaluate(function, decorator, AT_END)
+    names = list(callee_names(types, callee, decorator))
+    if isinstance(callee, Unknown):
+        names = _traced_names(sites.origins, function, decorator, AT_END)
     for name in names:
         route = types.libraries.route(name)
         if route is not None and route.form == "decorator":
             return route
     return None
-
-
-def _callee_names(types: Types, call: t.Call, callee: Type) -> Iterator[str]:
-    return callee_names(types, callee, call.callee)
 
 
 def callee_names(types: Types, callee: Type, spelling: t.Expr) -> Iterator[str]:
@@ -169,9 +216,11 @@ def callee_names(types: Types, callee: Type, spelling: t.Expr) -> Iterator[str]:
         match option:
             case LibrarySymbol(path=path):
                 yield path
-            case LibraryMethod(owner=owner):
-                if isinstance(spelling, t.Attr):
-                    yield f"{owner}.{spelling.name}"
+            case LibraryMethod(owner=owner, behaviour=behaviour):
+                name = behaviour.path.rpartition(".")[2]
+                yield f"{owner}.{spelling.name if isinstance(spelling, t.Attr) else name}"
+            case Partial(target=target):
+                yield from callee_names(types, target, spelling)
             case External(origin=origin):
                 yield origin
             case ClassType(node=node):

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+import msgspec
 from msgspec import Struct
 
 from perfaudit.core.levels import Confidence
@@ -11,7 +12,9 @@ from perfaudit.libraries.types import Behaviour, Callback
 from perfaudit.program import calls
 from perfaudit.program.expressions import spelled
 from perfaudit.program.nodes import LOOP_KINDS, FunctionNode
+from perfaudit.program.schema import Schema
 from perfaudit.program.sql_text import sql_effects, text_of
+from perfaudit.program.tables import Relation
 from perfaudit.program.values import (
     ClassType,
     FunctionType,
@@ -33,7 +36,8 @@ IN_MEMORY = frozenset({"io.BytesIO", "io.StringIO"})
 class Site(Struct, frozen=True):
     """A place that costs something itself.
 
-    ``kind``: call, iterate, len, bool, index, enter, exit. ``sql`` is the text it runs, with ``{}`` for holes, if known.
+    ``kind``: call, iterate, len, bool, index, enter, exit, relation (an attribute that loads related rows).
+    ``relation``: the relation whose rows it loads, if it may have been loaded with its object already. ``sql`` is the text it runs, with ``{}`` for holes, if known.
     ``receiver`` is the object it is called on. ``call`` is the call, where it is one; ``value`` is the expression
     of the function whose evaluation costs.
     """
@@ -52,6 +56,7 @@ class Site(Struct, frozen=True):
     value: t.Expr
     sql: str | None
     confidence: Confidence
+    relation: Relation | None = None
 
 
 class Edge(Struct, frozen=True):
@@ -83,15 +88,20 @@ class Activity(Struct, frozen=True):
     edges: tuple[Edge, ...]
 
 
-def activity(types: "Types", function: FunctionNode, property_names: frozenset[str]) -> Activity:
+def activity(
+    types: "Types", schema: Schema, function: FunctionNode, property_names: frozenset[str]
+) -> Activity:
     """Return what the function does itself, and what it runs."""
     found = _Found(types, function)
+    chained = property_names | schema.relation_names
     for index, call in enumerate(function.facts.calls):
-        _from_call(found, index, call, property_names)
+        _from_call(found, index, call, chained)
     for number, context in enumerate(function.facts.contexts):
         _from_context(found, number, context)
     for read in function.facts.reads:
-        _from_read(found, read, property_names)
+        _from_read(found, read, chained)
+    found.sites = [with_relation(found, schema, site) for site in found.sites]
+    found.sites.extend(relation_sites(found, schema))
     found.sites.sort(key=lambda site: site.sequence)
     found.edges.sort(key=lambda edge: edge.sequence)
     return Activity(tuple(found.sites), tuple(found.edges))
@@ -105,6 +115,8 @@ class _Found:
         self.function = function
         self.sites: list[Site] = []
         self.edges: list[Edge] = []
+        self.chains: list[tuple[t.Attr, Instance, t.Call | t.Read]] = []
+        """Attributes with the name of a property or relation, read from an object of a project class."""
 
 
 def _from_call(found: _Found, index: int, call: t.Call, property_names: frozenset[str]) -> None:
@@ -386,7 +398,9 @@ def _from_context(found: _Found, number: int, context: t.Context) -> None:
         place = _subject_place(function, subject, context)
         _add_event(found, owner, "iterate", place, context.parent, context.sequence, None, subject)
         if quiet_thread:
-            found.sites[before:] = [_not_blocking(site) for site in found.sites[before:]]
+            found.sites[before:] = [
+                msgspec.structs.replace(site, blocking=False) for site in found.sites[before:]
+            ]
     elif context.kind in WITH_KINDS:
         owner = found.types.evaluate(function, subject, (context.sequence, context.parent))
         place = _subject_place(function, subject, context)
@@ -399,25 +413,6 @@ def _from_context(found: _Found, number: int, context: t.Context) -> None:
             owner = found.types.evaluate(function, inner, (context.sequence, inside))
             place = _subject_place(function, inner, context)
             _add_event(found, owner, "bool", place, inside, context.sequence, None, inner)
-
-
-def _not_blocking(site: Site) -> Site:
-    return Site(
-        site.function,
-        site.kind,
-        site.name,
-        site.effects,
-        False,
-        site.location,
-        site.context,
-        site.sequence,
-        site.behaviour,
-        site.receiver,
-        site.call,
-        site.value,
-        site.sql,
-        site.confidence,
-    )
 
 
 def _subject_place(function: FunctionNode, subject: t.Expr, context: t.Context) -> Location:
@@ -469,6 +464,7 @@ def _properties_in(
             for option in options_of(types.evaluate(function, value.base, (sequence, context))):
                 if not isinstance(option, Instance):
                     continue
+                found.chains.append((value, option, place))
                 method = types.classes.method(option.node, value.name)
                 if method is not None and calls.method_kind(types, method) == "property":
                     found.edges.append(
@@ -488,6 +484,84 @@ def _properties_in(
                         )
                     )
         value = value.base
+
+
+def relation_sites(found: _Found, schema: Schema) -> list[Site]:
+    """Return the reads of attributes that load related rows by being read."""
+    sites = []
+    seen = set()
+    for value, owner, place in found.chains:
+        relation = schema.relation(owner.node, value.name)
+        if relation is None or relation.lazy not in ("lazy", "dynamic") or relation.target is None:
+            continue
+        if isinstance(relation.value, LibraryInstance) and relation.many:
+            if not relation.value.path.startswith("builtins."):
+                # A manager: reading it costs nothing, what is asked of it does.
+                continue
+        key = (place.sequence, value)
+        if key in seen:
+            continue
+        seen.add(key)
+        function = found.function
+        name = f"{owner.node.name}.{value.name}"
+        sites.append(
+            Site(
+                function,
+                "relation",
+                name,
+                ("db.query",),
+                False,
+                function.place(place),
+                place.context,
+                place.sequence,
+                Behaviour(path=name),
+                owner,
+                None,
+                value,
+                None,
+                Confidence.HIGH,
+                relation,
+            )
+        )
+    return sites
+
+
+def with_relation(found: _Found, schema: Schema, site: Site) -> Site:
+    """Return the site, marked with the relation whose rows it asks for where a prefetch would have loaded them."""
+    if not schema.relation_names or "db.query" not in site.effects:
+        return site
+    value = site.value
+    if site.kind == "call":
+        if "keeps-prefetch" not in site.behaviour.flags or site.call is None:
+            return site
+        value = site.call.callee.base if isinstance(site.call.callee, t.Attr) else value
+    relation = asked_relation(found.types, schema, found.function, value, (site.sequence, site.context))
+    return site if relation is None else msgspec.structs.replace(site, relation=relation)
+
+
+def asked_relation(
+    types: "Types", schema: Schema, function: FunctionNode, value: t.Expr, at: tuple[int, int]
+) -> Relation | None:
+    """Return the relation that ``row.relation.all()`` asks for, or None where a prefetch would not serve it."""
+    while isinstance(value, t.CallRef):
+        call = function.facts.calls[value.index]
+        kept = any(
+            target.behaviour is not None and "keeps-prefetch" in target.behaviour.flags
+            for target in types.call(function, value.index).targets
+        )
+        if not kept or not isinstance(call.callee, t.Attr):
+            return None
+        value = call.callee.base
+    if isinstance(value, t.Item):
+        return asked_relation(types, schema, function, value.base, at)
+    if not isinstance(value, t.Attr) or value.name not in schema.relation_names:
+        return None
+    for option in options_of(types.evaluate(function, value.base, at)):
+        if isinstance(option, Instance):
+            relation = schema.relation(option.node, value.name)
+            if relation is not None and relation.many:
+                return relation
+    return None
 
 
 def property_names_of(types: "Types", functions: list[FunctionNode]) -> frozenset[str]:

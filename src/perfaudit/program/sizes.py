@@ -10,7 +10,25 @@ Size = int | str
 CHUNKS = "chunks"
 UNNAMED = "items"
 PASSED_ON = frozenset(
-    {"enumerate", "reversed", "sorted", "list", "tuple", "set", "iter", "zip", "len", "dict", "as_completed", "gather", "tqdm", "frozenset", "aiter", "zip_longest", "chain", "sum", "max", "min"}
+    {
+        "aiter",
+        "as_completed",
+        "chain",
+        "dict",
+        "enumerate",
+        "frozenset",
+        "gather",
+        "iter",
+        "len",
+        "list",
+        "reversed",
+        "set",
+        "sorted",
+        "tqdm",
+        "tuple",
+        "zip",
+        "zip_longest",
+    }
 )
 """Callables whose result is as long as their first argument."""
 SECOND_PASSED_ON = frozenset({"map", "filter", "filterfalse", "starmap"})
@@ -62,7 +80,7 @@ def iterable_size(function: FunctionNode, value: t.Expr, loop: t.Context | None)
 
 
 def while_size(function: FunctionNode, test: t.Expr | None) -> Size | None:
-    """Return what a ``while`` walks, as in ``while stack:``, or None where the test does not say."""
+    """Return what a ``while`` walks, as in ``while stack:``; None where the test does not say."""
     match test:
         case t.Name() | t.Attr():
             return _size(function, test, MAX_STEPS)
@@ -105,7 +123,7 @@ def _size(function: FunctionNode, value: t.Expr, steps: int) -> Size | None:
 
 def _called_size(function: FunctionNode, call: t.Call, steps: int) -> Size | None:
     callee = call.callee
-    name = callee.id if isinstance(callee, t.Name) else callee.name if isinstance(callee, t.Attr) else ""
+    name = _last_name(callee)
     if isinstance(callee, t.Name) and name == "range":
         return _range_size(function, call, steps)
     if name in CHUNKERS:
@@ -124,9 +142,17 @@ def _called_size(function: FunctionNode, call: t.Call, steps: int) -> Size | Non
     return name.strip("_") or None
 
 
+def _last_name(value: t.Expr) -> str:
+    match value:
+        case t.Name(id=name) | t.Attr(name=name):
+            return name
+    return ""
+
+
 def _range_size(function: FunctionNode, call: t.Call, steps: int) -> Size | None:
     bounds = call.arguments
-    numbers = [value.value for value in bounds if isinstance(value, t.Const) and isinstance(value.value, int)]
+    constants = [value.value for value in bounds if isinstance(value, t.Const)]
+    numbers = [value for value in constants if isinstance(value, int)]
     if bounds and len(numbers) == len(bounds) and 0 not in numbers[2:]:
         return len(range(*numbers))
     if len(bounds) == 3:

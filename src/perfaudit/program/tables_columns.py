@@ -1,7 +1,7 @@
 """The columns, names and indexes that table classes declare."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from perfaudit.core.location import Location
@@ -66,16 +66,22 @@ MAX_PARTS = 40
 _CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
-def table_name(types: "Types", node: ClassNode, declaration: Declaration, parent: str | None) -> str:
-    """Return the name of a class's table, empty where it has none. ``parent`` is the table above it."""
+def table_name(lineage: Sequence[ClassNode], declaration: Declaration, parent: str | None) -> str:
+    """Return the name of a class's table, empty where it has none.
+
+    ``lineage`` is the class and those above it, ``parent`` the table above it.
+    """
+    node = lineage[0]
     for attribute in declaration.name_attributes:
-        owners = [node] if "." in attribute else types.classes.project_order(node)
+        owners = lineage[:1] if "." in attribute else lineage
         for owner in owners:
             given = attribute_value(owner, attribute)
             if given is not None:
                 name = _constant_text(given[0], given[1])
                 if name:
                     return name
+                if not declaration.table_default:
+                    return snake(node.name)
             method = owner.methods.get(attribute)
             if method is not None:
                 return _method_text(method, node) or snake(node.name)
@@ -115,6 +121,9 @@ def snake(name: str) -> str:
 def _constant_text(scope: FunctionNode, value: t.Expr) -> str | None:
     """Return the text of a literal, or of the constant that a name stands for."""
     found = text(value)
+    if isinstance(value, t.CallRef):
+        # A table that is made first and then given to the class.
+        found = text(argument(scope.facts.calls[value.index], "0"))
     if found is not None or not isinstance(value, t.Name):
         return found
     for meaning in meanings(scope, value.id, AT_END):
@@ -139,9 +148,13 @@ def _made_text(method: FunctionNode, value: t.Expr, node: ClassNode) -> str | No
             return node.name
         case t.CallRef(index=index):
             call = method.facts.calls[index]
-            if isinstance(call.callee, t.Attr) and call.callee.name == "lower" and not call.arguments:
-                found = _made_text(method, call.callee.base, node)
-                return found.lower() if found is not None else None
+            if (
+                isinstance(call.callee, t.Attr)
+                and call.callee.name == "lower"
+                and not call.arguments
+            ):
+                inner = _made_text(method, call.callee.base, node)
+                return inner.lower() if inner is not None else None
         case t.Binary(operator="Add", left=left, right=right):
             first, second = _made_text(method, left, node), _made_text(method, right, node)
             return first + second if first is not None and second is not None else None
@@ -163,7 +176,9 @@ def option(found: Field, role: str) -> t.Expr | None:
     return None
 
 
-def column_of(types: "Types", words: Vocabulary, found: Field, tables: dict[ClassNode, str]) -> tuple[str, Column]:
+def column_of(
+    types: "Types", words: Vocabulary, found: Field, tables: dict[ClassNode, str]
+) -> tuple[str, Column]:
     """Return the attribute that holds a field's column, and the column. A relation's holds the key."""
     attribute = found.name
     named = text(option(found, "column"))
@@ -173,7 +188,9 @@ def column_of(types: "Types", words: Vocabulary, found: Field, tables: dict[Clas
         attribute = pattern.replace("{name}", found.name)
     type_name = "other" if found.is_relation else column_type(types, words, found)
     primary = constant(option(found, "primary")) is True
-    unique = constant(option(found, "unique")) is True or (kind is not None and kind.relation == "one_to_one")
+    unique = constant(option(found, "unique")) is True or (
+        kind is not None and kind.relation == "one_to_one"
+    )
     indexed = constant(option(found, "indexed"))
     if indexed is None:
         indexed = kind is not None and kind.indexed
@@ -214,7 +231,9 @@ def _allows_none(annotation: t.Expr) -> bool:
     return False
 
 
-def _references(types: "Types", words: Vocabulary, found: Field, tables: dict[ClassNode, str]) -> str:
+def _references(
+    types: "Types", words: Vocabulary, found: Field, tables: dict[ClassNode, str]
+) -> str:
     given = text(option(found, "references"))
     if given is not None:
         return given
@@ -223,13 +242,18 @@ def _references(types: "Types", words: Vocabulary, found: Field, tables: dict[Cl
             if not isinstance(value, t.CallRef):
                 continue
             inner = found.scope.facts.calls[value.index]
-            if not inner.arguments or path_of(types, called(types, found.scope, inner)) not in words.reference_makers:
+            if (
+                not inner.arguments
+                or path_of(types, called(types, found.scope, inner)) not in words.reference_makers
+            ):
                 continue
             return _referred(types, found.scope, inner, tables)
     return ""
 
 
-def _referred(types: "Types", scope: FunctionNode, call: t.Call, tables: dict[ClassNode, str]) -> str:
+def _referred(
+    types: "Types", scope: FunctionNode, call: t.Call, tables: dict[ClassNode, str]
+) -> str:
     target = call.arguments[0]
     named = text(target)
     if named is not None:
@@ -317,7 +341,7 @@ def _annotated_value(types: "Types", found: Field) -> Type:
     return annotations.annotated(types, found.annotation_scope, found.annotation)
 
 
-def value_of(types: "Types", words: Vocabulary, found: Field, type_name: str) -> Type | None:
+def value_of(types: "Types", words: Vocabulary, found: Field) -> Type | None:
     """Return what reading a column on an object gives; None where the annotation already says it."""
     if found.is_wrapped:
         return _annotated_value(types, found)
@@ -327,7 +351,7 @@ def value_of(types: "Types", words: Vocabulary, found: Field, type_name: str) ->
         return types.instantiate(found.kind.value)
     if found.is_custom or _names_project_class(types, found):
         return COLUMN_VALUE
-    path = VALUES.get(type_name)
+    path = VALUES.get(column_type(types, words, found))
     return LibraryInstance(path) if path is not None else COLUMN_VALUE
 
 
@@ -338,18 +362,25 @@ def _names_project_class(types: "Types", found: Field) -> bool:
     for _, call in found.calls:
         for given in call.arguments:
             for part in _dotted_parts(found.scope, given):
-                if isinstance(meaning_of(types, found.scope, part, (call.sequence, call.context)), ClassType):
+                if isinstance(
+                    meaning_of(types, found.scope, part, (call.sequence, call.context)), ClassType
+                ):
                     return True
     return False
 
 
 def indexes_of(
-    types: "Types", words: Vocabulary, node: ClassNode, declaration: Declaration, columns: dict[str, Column]
+    types: "Types",
+    words: Vocabulary,
+    lineage: Sequence[ClassNode],
+    declaration: Declaration,
+    columns: dict[str, Column],
 ) -> tuple[Index, ...]:
     """Return the indexes that the class declares apart from its columns; ``columns`` translates attributes."""
+    node = lineage[0]
     found: list[Index] = []
     for attribute, unique in declaration.index_attributes.items():
-        for owner in types.classes.project_order(node):
+        for owner in lineage:
             given = attribute_value(owner, attribute)
             if given is None:
                 continue
@@ -373,7 +404,13 @@ def _line_of(scope: FunctionNode, attribute: str) -> int:
 
 
 def _indexes_in(
-    types: "Types", words: Vocabulary, scope: FunctionNode, value: t.Expr, place: Location, *, unique: bool
+    types: "Types",
+    words: Vocabulary,
+    scope: FunctionNode,
+    value: t.Expr,
+    place: Location,
+    *,
+    unique: bool,
 ) -> Iterator[Index]:
     """Yield the indexes of a display: constructors, groups of names, or groups with a flag for unique."""
     if isinstance(value, t.Binary):

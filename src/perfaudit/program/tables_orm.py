@@ -1,13 +1,15 @@
 """The classes that are tables, and the fields that they declare or inherit."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from perfaudit.core.levels import Role
 from perfaudit.core.location import Location
 from perfaudit.facts import types as t
 from perfaudit.libraries.types import ColumnKind
 from perfaudit.libraries.types import Schema as Declaration
+from perfaudit.program.expressions import argument
 from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.tables_vocabulary import (
@@ -21,10 +23,14 @@ from perfaudit.program.tables_vocabulary import (
     meaning_of,
     path_of,
 )
-from perfaudit.program.values import External, FunctionType, Type
+from perfaudit.program.values import ClassType, External, FunctionType, Type
 
 if TYPE_CHECKING:
     from perfaudit.program.infer import Types
+
+
+UNSEEN_ROLES = frozenset({Role.TEST, Role.MIGRATION})
+"""Roles whose table classes are known, and are no tables of the program."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +101,24 @@ def _decorator(types: "Types", scope: FunctionNode, decorator: t.Expr) -> Type |
     return meaning_of(types, scope, decorator, AT_END)
 
 
+def find_maker_bases(types: "Types", words: Vocabulary) -> tuple[ClassNode, ...]:
+    """Return the class that a base maker is given to inherit from; empty where there are several."""
+    found: list[ClassNode] = []
+    for file in types.modules.files:
+        if file.role in UNSEEN_ROLES:
+            continue
+        for call in file.body.facts.calls:
+            if not call.keywords:
+                continue
+            declaration = words.base_makers.get(path_of(types, called(types, file.body, call)))
+            given = argument(call, declaration.base_argument) if declaration is not None else None
+            if given is not None:
+                base = meaning_of(types, file.body, given, AT_END)
+                if isinstance(base, ClassType):
+                    found.append(base.node)
+    return tuple(found) if len(found) == 1 else ()
+
+
 def _has_keyword(node: ClassNode, keyword: str) -> bool:
     return not keyword or any(
         name == keyword and constant(value) is True for name, value in node.facts.keywords
@@ -111,11 +135,15 @@ def is_abstract(node: ClassNode, declaration: Declaration) -> bool:
 
 
 def fields_of(
-    types: "Types", words: Vocabulary, node: ClassNode, declaration: Declaration, memo: dict[ClassNode, Fields]
+    types: "Types",
+    words: Vocabulary,
+    lineage: Sequence[ClassNode],
+    declaration: Declaration,
+    memo: dict[ClassNode, Fields],
 ) -> dict[str, Field]:
-    """Return the fields of a class by attribute, those of its bases included."""
+    """Return the fields of a class by attribute; ``lineage`` is the class and those above it."""
     merged: dict[str, Field] = {}
-    for owner in reversed(types.classes.project_order(node)):
+    for owner in reversed(lineage):
         if owner not in memo:
             memo[owner] = dict(_own_fields(types, words, owner, declaration))
         for name, found in memo[owner].items():
@@ -133,18 +161,34 @@ def _own_fields(
         if not isinstance(bind.target, t.Name) or bind.kind not in ("assign", "annotated"):
             continue
         name = bind.target.id
-        if isinstance(bind.value, t.Const) and bind.value.kind == "NoneType" and bind.annotation is None:
+        if (
+            isinstance(bind.value, t.Const)
+            and bind.value.kind == "NoneType"
+            and bind.annotation is None
+        ):
             yield name, None
             continue
         place = Location(node.file.path, bind.line, bind.column)
-        found = _field(types, words, node, declaration, name, node.body, bind.value, bind.annotation, place)
+        found = _field(
+            types, words, node, declaration, name, node.body, bind.value, bind.annotation, place
+        )
         if found is not None:
             yield name, found
     for name, method in node.methods.items():
         if method.facts.decorators and _gives_column(types, words, node, method):
-            value = next((item.value for item in method.facts.results if item.kind == "return"), None)
+            value = next(
+                (item.value for item in method.facts.results if item.kind == "return"), None
+            )
             found = _field(
-                types, words, node, declaration, name, method, value, method.facts.returns, method.location
+                types,
+                words,
+                node,
+                declaration,
+                name,
+                method,
+                value,
+                method.facts.returns,
+                method.location,
             )
             if found is not None:
                 yield name, found
@@ -153,7 +197,9 @@ def _own_fields(
 def _gives_column(types: "Types", words: Vocabulary, node: ClassNode, method: FunctionNode) -> bool:
     for decorator in method.facts.decorators:
         path = path_of(types, _decorator(types, node.body, decorator))
-        if path and any(path == known or path.startswith(known + ".") for known in words.column_methods):
+        if path and any(
+            path == known or path.startswith(known + ".") for known in words.column_methods
+        ):
             return True
     return False
 
@@ -201,7 +247,8 @@ def _field(
         loading=wrapper[2] if wrapper is not None else "lazy",
         is_wrapped=wrapper is not None,
         is_custom=maker is not None and maker.is_custom,
-        is_plain=is_plain or (maker is not None and declaration.plain_annotations and wrapper is None),
+        is_plain=is_plain
+        or (maker is not None and declaration.plain_annotations and wrapper is None),
         location=place,
     )
 

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from perfaudit.core.levels import Role
 from perfaudit.facts import types as t
 from perfaudit.libraries.types import Schema as Declaration
 from perfaudit.libraries.types import TypeExpr
@@ -13,14 +12,16 @@ from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.tables import Column, Relation
 from perfaudit.program.tables_columns import app_label, option
-from perfaudit.program.tables_orm import Field
+from perfaudit.program.tables_orm import UNSEEN_ROLES, Field
 from perfaudit.program.tables_vocabulary import (
     Vocabulary,
     attribute_value,
+    called,
     constant,
     is_dotted,
     library_lineage,
     meaning_of,
+    path_of,
     text,
 )
 from perfaudit.program.values import (
@@ -45,23 +46,44 @@ MIRRORED = {
     "many_to_many": "many_to_many",
 }
 SEQUENCES = frozenset(
-    {"list", "List", "set", "Set", "Sequence", "Collection", "Iterable", "MutableSequence", "dict", "Dict", "Mapping"}
+    {
+        "list",
+        "List",
+        "set",
+        "Set",
+        "Sequence",
+        "Collection",
+        "Iterable",
+        "MutableSequence",
+        "dict",
+        "Dict",
+        "Mapping",
+    }
 )
-TRANSPARENT = frozenset({"Optional", "Annotated", "Union", "ForeignKeyRelation", "OneToOneRelation"})
+TRANSPARENT = frozenset(
+    {"Optional", "Annotated", "Union", "ForeignKeyRelation", "OneToOneRelation"}
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """The table classes, as relations look for them. ``names`` are those of their tables."""
+    """The table classes, as relations look for them. ``names`` are those of their tables.
+
+    ``swapped``: classes of the project that a setting puts in the place of a library's.
+    """
 
     by_name: dict[str, list[ClassNode]]
     names: dict[ClassNode, str]
     columns: dict[ClassNode, dict[str, Column]]
     settings: dict[str, str]
+    swapped: dict[str, ClassNode]
 
 
 def registry(
-    types: "Types", words: Vocabulary, names: dict[ClassNode, str], columns: dict[ClassNode, dict[str, Column]]
+    types: "Types",
+    words: Vocabulary,
+    names: dict[ClassNode, str],
+    columns: dict[ClassNode, dict[str, Column]],
 ) -> Registry:
     """Return the table classes by name, and the settings that name one."""
     by_name: dict[str, list[ClassNode]] = {}
@@ -69,14 +91,27 @@ def registry(
         by_name.setdefault(node.name, []).append(node)
     settings: dict[str, str] = {}
     for file in types.modules.files:
-        if file.role == Role.TEST:
+        if file.role in UNSEEN_ROLES:
             continue
         for name in words.setting_targets:
             for bind in file.body.binds.get(name, ()):
                 given = text(bind.value)
                 if given:
                     settings.setdefault(name, given)
-    return Registry(by_name, names, columns, settings)
+    known = Registry(by_name, names, columns, settings, {})
+    for name, given in settings.items():
+        chosen = _nearest(by_name, given)
+        if chosen is not None:
+            known.swapped[words.setting_targets[name]] = chosen
+    return known
+
+
+def _nearest(by_name: dict[str, list[ClassNode]], setting: str) -> ClassNode | None:
+    """Return the class that a setting names as ``app.Class``."""
+    prefix, _, name = setting.rpartition(".")
+    found = [node for node in by_name.get(name, []) if node.file.role not in UNSEEN_ROLES]
+    of_app = [node for node in found if app_label(node) == prefix.rpartition(".")[2].lower()]
+    return of_app[0] if len(of_app) == 1 else found[0] if len(found) == 1 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +170,12 @@ def _is_none(value: t.Expr) -> bool:
 
 
 def _target(
-    types: "Types", words: Vocabulary, known: Registry, node: ClassNode, found: Field, named: t.Expr | None
+    types: "Types",
+    words: Vocabulary,
+    known: Registry,
+    node: ClassNode,
+    found: Field,
+    named: t.Expr | None,
 ) -> Target:
     given = None
     if found.calls and found.kind is not None:
@@ -148,11 +188,18 @@ def _target(
 
 
 def _class_in(
-    types: "Types", words: Vocabulary, known: Registry, node: ClassNode, scope: FunctionNode, value: t.Expr
+    types: "Types",
+    words: Vocabulary,
+    known: Registry,
+    node: ClassNode,
+    scope: FunctionNode,
+    value: t.Expr,
 ) -> Target:
     name = text(value)
     if name is not None:
-        return _of_node(_named(known, node, name))
+        return _of_name(words, known, node, name)
+    if isinstance(value, t.CallRef):
+        return _returned(types, known, scope, scope.facts.calls[value.index])
     if isinstance(value, t.Lambda):
         inner = scope.file.functions[value.function]
         for result in inner.facts.results:
@@ -161,19 +208,44 @@ def _class_in(
         return NO_TARGET
     last = value.name if isinstance(value, t.Attr) else getattr(value, "id", "")
     if last in words.setting_targets:
-        setting = known.settings.get(last)
-        return _of_node(_named(known, node, setting)) if setting else NO_TARGET
+        return _of_library(types, known, words.setting_targets[last])
     if not is_dotted(value):
         return NO_TARGET
     match meaning_of(types, scope, value, AT_END):
         case ClassType(node=target):
             return _of_node(target)
         case LibrarySymbol(path=path) if types.libraries.type(path) is not None:
-            return Target(None, LibraryInstance(path))
+            return _of_library(types, known, path)
         case LibraryInstance(path="builtins.str"):
-            return _of_node(_named(known, node, _constant(scope, value)))
+            return _of_name(words, known, node, _constant(scope, value))
     # A name that only an ORM's own registry of classes knows.
-    return _of_node(_named(known, node, last))
+    return _of_name(words, known, node, last)
+
+
+def _returned(types: "Types", known: Registry, scope: FunctionNode, call: t.Call) -> Target:
+    """Return the class that a function of a library gives, such as the one that a setting names."""
+    behaviour = types.libraries.function(path_of(types, called(types, scope, call)))
+    if behaviour is not None and behaviour.returns is not None:
+        given = types.instantiate(behaviour.returns)
+        if isinstance(given, LibrarySymbol):
+            return _of_library(types, known, given.path)
+    return NO_TARGET
+
+
+def _of_library(types: "Types", known: Registry, path: str) -> Target:
+    canonical = types.libraries.canonical(path)
+    swapped = known.swapped.get(canonical)
+    return _of_node(swapped) if swapped is not None else Target(None, LibraryInstance(canonical))
+
+
+def _of_name(words: Vocabulary, known: Registry, node: ClassNode, name: str) -> Target:
+    found = _named(known, node, name)
+    label, _, last = name.rpartition(".")
+    if found is None and label:
+        for path in words.setting_targets.values():
+            if path.endswith("." + last) and f".{label}." in path:
+                return Target(None, LibraryInstance(path))
+    return _of_node(found)
 
 
 def _constant(scope: FunctionNode, value: t.Expr) -> str:
@@ -191,8 +263,8 @@ def _named(known: Registry, node: ClassNode, name: str) -> ClassNode | None:
         return node
     prefix, _, last = name.rpartition(".")
     found = known.by_name.get(last, [])
-    if node.file.role != Role.TEST:
-        found = [item for item in found if item.file.role != Role.TEST] or found
+    if node.file.role not in UNSEEN_ROLES:
+        found = [item for item in found if item.file.role not in UNSEEN_ROLES] or found
     for chosen in _narrowed(found, node, prefix):
         if len(chosen) == 1:
             return chosen[0]
@@ -202,7 +274,11 @@ def _named(known: Registry, node: ClassNode, name: str) -> ClassNode | None:
 def _narrowed(found: list[ClassNode], node: ClassNode, prefix: str) -> Iterator[list[ClassNode]]:
     """Yield the candidates, ever more freely chosen: by the name before the dot, the nearest, all of them."""
     if prefix:
-        yield [item for item in found if item.file.module == prefix or item.file.module.endswith("." + prefix)]
+        yield [
+            item
+            for item in found
+            if item.file.module == prefix or item.file.module.endswith("." + prefix)
+        ]
         label = prefix.rpartition(".")[2].lower()
         yield [item for item in found if app_label(item) == label]
     else:
@@ -213,7 +289,9 @@ def _narrowed(found: list[ClassNode], node: ClassNode, prefix: str) -> Iterator[
     yield [item for item in found if item.file.path.partition("/")[0] == top]
 
 
-def _kind(known: Registry, node: ClassNode, found: Field, shape: str, target: ClassNode | None) -> str:
+def _kind(
+    known: Registry, node: ClassNode, found: Field, shape: str, target: ClassNode | None
+) -> str:
     kind = found.kind.relation if found.kind is not None else "annotation"
     if kind not in ("annotation", "argument"):
         return kind
@@ -266,7 +344,10 @@ def _loading(types: "Types", words: Vocabulary, found: Field) -> str:
     if found.kind is None or not found.calls:
         return found.loading
     call = found.calls[0][1]
-    return _loading_argument(found.declaration, argument(call, found.kind.lazy_argument)) or found.loading
+    return (
+        _loading_argument(found.declaration, argument(call, found.kind.lazy_argument))
+        or found.loading
+    )
 
 
 def _loading_argument(declaration: Declaration, given: t.Expr | None) -> str | None:
@@ -282,12 +363,18 @@ def _loading_argument(declaration: Declaration, given: t.Expr | None) -> str | N
     return declaration.loading.get(str(given.value), "unknown")
 
 
-def _value(types: "Types", declaration: Declaration, target: Target, kind: str, loading: str) -> Type:
+def _value(
+    types: "Types", declaration: Declaration, target: Target, kind: str, loading: str
+) -> Type:
     if kind not in MANY:
         return target.value if kind != "unknown" else Unknown("relation of an unknown kind")
     if loading == "dynamic" and declaration.dynamic_type is not None:
         return _many(types, declaration.dynamic_type, target.value)
-    if target.node is not None and declaration.default_manager and declaration.many_type is not None:
+    if (
+        target.node is not None
+        and declaration.default_manager
+        and declaration.many_type is not None
+    ):
         manager = _default_manager(types, declaration, target.node)
         if manager is not None:
             return manager
@@ -308,7 +395,11 @@ def _default_manager(types: "Types", declaration: Declaration, target: ClassNode
         if not binds:
             continue
         made = types.bound(owner.body, binds[-1])
-        if isinstance(made, Instance) and many is not None and many.name in library_lineage(types, made.node):
+        if (
+            isinstance(made, Instance)
+            and many is not None
+            and many.name in library_lineage(types, made.node)
+        ):
             return Instance(made.node, (Instance(target),))
         return None
     return None
@@ -346,7 +437,9 @@ def _reverse_name(node: ClassNode, found: Field, relation: Relation) -> tuple[st
     given = argument(found.calls[0][1], found.kind.reverse_argument)
     name = text(given)
     if name is not None:
-        name = name.replace("%(class)s", node.name.lower()).replace("%(app_label)s", app_label(node))
+        name = name.replace("%(class)s", node.name.lower()).replace(
+            "%(app_label)s", app_label(node)
+        )
         return ("" if name.endswith("+") else name), "lazy"
     if isinstance(given, t.CallRef):
         call = found.scope.facts.calls[given.index]
@@ -354,7 +447,11 @@ def _reverse_name(node: ClassNode, found: Field, relation: Relation) -> tuple[st
         return text(argument(call, "0")) or "", loading or "lazy"
     if isinstance(given, t.Const) and given.value is None:
         given = None
-    if given is not None or not found.kind.reverse_argument or not found.declaration.reverse_default:
+    if (
+        given is not None
+        or not found.kind.reverse_argument
+        or not found.declaration.reverse_default
+    ):
         return "", "lazy"
     if relation.kind == "many_to_many" and relation.target is node:
         # A relation of a class to itself goes both ways by one name.

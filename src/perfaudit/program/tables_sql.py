@@ -90,7 +90,10 @@ def _statements(texts: Iterable[tuple[Location, str]]) -> Iterator[tuple[Locatio
             count += 1
             lead = len(piece) - len(piece.lstrip())
             line = place.line + sql.count("\n", 0, offset + lead)
-            yield Location(place.path, line, place.column if offset == 0 else 1), _HOLE.sub("hole", bare)
+            yield (
+                Location(place.path, line, place.column if offset == 0 else 1),
+                _HOLE.sub("hole", bare),
+            )
 
 
 def _split(sql: str) -> list[tuple[int, str]]:
@@ -166,7 +169,10 @@ def _table_name(tree: Any) -> str:
 
 
 def _column(part: Any, place: Location) -> Column:
-    marks = {type(mark.args.get("kind")).__name__: mark.args.get("kind") for mark in part.args.get("constraints") or []}
+    marks = {
+        type(mark.args.get("kind")).__name__: mark.args.get("kind")
+        for mark in part.args.get("constraints") or []
+    }
     primary = "PrimaryKeyColumnConstraint" in marks
     unique = "UniqueColumnConstraint" in marks
     refused = marks.get("NotNullColumnConstraint")
@@ -223,7 +229,9 @@ def _constraint(part: Any, place: Location, columns: dict[str, Column]) -> Itera
             _mark(columns, names[0], references=referred)
 
 
-def _mark(columns: dict[str, Column], name: str, *, primary: bool = False, references: str = "") -> None:
+def _mark(
+    columns: dict[str, Column], name: str, *, primary: bool = False, references: str = ""
+) -> None:
     known = columns.get(name)
     if known is None:
         return

@@ -14,6 +14,7 @@ from perfaudit.program.values import (
     External,
     LibraryMethod,
     LibrarySymbol,
+    Partial,
     Type,
     options_of,
 )
@@ -34,7 +35,7 @@ class Vocabulary:
     reference_makers: frozenset[str]
     index_makers: dict[str, IndexMaker]
     wrappers: dict[str, tuple[Declaration, str]]
-    setting_targets: frozenset[str]
+    setting_targets: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,35 +55,48 @@ def vocabulary(libraries: Libraries) -> Vocabulary:
         bases={canonical(base): found for found in schemas for base in found.table_bases},
         base_makers={canonical(path): found for found in schemas for path in found.base_makers},
         columns={
-            canonical(path): (found, kind) for found in schemas for path, kind in found.columns.items()
+            canonical(path): (found, kind)
+            for found in schemas
+            for path, kind in found.columns.items()
         },
         column_types={
             canonical(path): kind for found in schemas for path, kind in found.column_types.items()
         },
-        column_methods=frozenset(canonical(path) for found in schemas for path in found.column_methods),
+        column_methods=frozenset(
+            canonical(path) for found in schemas for path in found.column_methods
+        ),
         reference_makers=frozenset(
             canonical(path) for found in schemas for path in found.reference_makers
         ),
         index_makers={
-            canonical(path): maker for found in schemas for path, maker in found.index_makers.items()
+            canonical(path): maker
+            for found in schemas
+            for path, maker in found.index_makers.items()
         },
         wrappers={
             canonical(path): (found, loading)
             for found in schemas
             for path, loading in found.wrappers.items()
         },
-        setting_targets=frozenset(name for found in schemas for name in found.setting_targets),
+        setting_targets={
+            name: canonical(path)
+            for found in schemas
+            for name, path in found.setting_targets.items()
+        },
     )
 
 
-def meaning_of(types: "Types", scope: FunctionNode, value: t.Expr, at: tuple[int, int]) -> Type | None:
+def meaning_of(
+    types: "Types", scope: FunctionNode, value: t.Expr, at: tuple[int, int]
+) -> Type | None:
     """Return what a dotted name is, or None for any other expression.
 
     Calls are not followed: the relations that their results may depend on are not known yet.
     """
     if not is_dotted(value):
         return None
-    return options_of(types.evaluate(scope, value, at))[0]
+    found = options_of(types.evaluate(scope, value, at))[0]
+    return found.target if isinstance(found, Partial) else found
 
 
 def is_dotted(value: t.Expr) -> bool:

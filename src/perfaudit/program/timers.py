@@ -270,14 +270,13 @@ def _is_conditional(code: str, begin: int, place: int) -> bool:
     """Return whether something decides if the code at a place of a function runs at all."""
     if GUARD.search(code, begin, place):
         return True
-    depth, end = 0, place
-    for position in range(place - 1, begin - 1, -1):
+    depth = 0
+    for position in range(place - 1, begin, -1):
         if code[position] == "}":
             depth += 1
         elif code[position] == "{":
-            if depth == 0 and position > begin and CONDITION.search(code[begin:position].rstrip()):
+            if depth == 0 and CONDITION.search(code[begin:position].rstrip()):
                 return True
-            depth = max(depth - 1, 0) if depth else 0
-            end = min(end, position) if depth == 0 else end
+            depth = max(depth - 1, 0)
     statement = re.split(r"[;{}]", code[begin:place])[-1]
-    return CONDITION.search(statement.rstrip() + " ") is not None or CONDITION.search(statement) is not None
+    return CONDITION.search(statement) is not None

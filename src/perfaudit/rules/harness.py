@@ -2,7 +2,7 @@
 
 import traceback
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -101,8 +101,7 @@ def _findings(rule: Rule, files: Mapping[str, str]) -> list[Finding]:
         found = lines.get(path, [])
         return found[number - 1] if 0 < number <= len(found) else ""
 
-    # What suppressions silence is known only when the other rules have spoken as well.
-    rules = {rule.name: rule} if rule.detector else {**_shipped_rules(), rule.name: rule}
+    rules = {rule.name: rule} if rule.detector else {**_silent_rules(), rule.name: rule}
     judgement = judge(
         program_of(files),
         rules,
@@ -114,8 +113,10 @@ def _findings(rule: Rule, files: Mapping[str, str]) -> list[Finding]:
 
 
 @cache
-def _shipped_rules() -> dict[str, Rule]:
-    return load_rules([rules_root()])
+def _silent_rules() -> dict[str, Rule]:
+    """Return the rules that ship, without their detectors: suppressions may name them."""
+    rules = load_rules([rules_root()])
+    return {name: replace(rule, detector="") for name, rule in rules.items()}
 
 
 def _suppressions(files: Mapping[str, str]) -> dict[str, tuple[Suppression, ...]]:

@@ -170,7 +170,9 @@ def _sentence(node: YamlNode) -> str:
 
 
 def _message(node: YamlNode) -> str:
-    message = _sentence(node)
+    message = node.text().strip()
+    if not message.endswith((".", "}")):
+        raise node.error("write a sentence that ends in a full stop, or in a word of the detector.")
     if set("{}") & set(_WORD_IN_BRACES.sub("", message)):
         raise node.error("a word of the detector is written {word}; no other braces are allowed.")
     return message

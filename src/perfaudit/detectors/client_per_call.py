@@ -1,0 +1,201 @@
+"""Find clients with a pool of their own that are built each time a function runs."""
+
+import re
+from collections.abc import Iterator
+
+from perfaudit.core.finding import Match
+from perfaudit.core.levels import Confidence, Role
+from perfaudit.core.report import Opportunity
+from perfaudit.facts import types as t
+from perfaudit.program import expressions
+from perfaudit.program.lifetimes import (
+    Repetition,
+    Repetitions,
+    depends_on_parameters,
+    is_kept,
+    is_returned,
+    is_run_by_hand,
+    names_of,
+    rebuilt,
+    repetitions,
+)
+from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.program import Program
+from perfaudit.program.reach import site_step
+from perfaudit.program.sites import Site
+from perfaudit.program.values import LibraryInstance, options_of
+
+LENT = frozenset({"connection_pool", "transport", "connector", "http_client", "http_async_client", "mounts", "app"})
+"""Keywords that hand a client the connections of somebody else."""
+FRESH_CONNECTIONS = frozenset(
+    {"httpx.HTTPTransport", "httpx.AsyncHTTPTransport", "aiohttp.TCPConnector", "aiohttp.UnixConnector"}
+)
+"""Types that, made for the call, are as new as the client itself."""
+PERSONAL = frozenset(
+    {
+        "base_url", "auth", "cert", "cookies", "cookie_jar", "proxy", "proxies", "verify", "ssl", "api_key", "token",
+        "aws_access_key_id", "aws_secret_access_key", "aws_session_token", "region_name", "endpoint_url",
+        "credentials", "username", "password", "host", "url", "project",
+    }
+)  # fmt: skip
+"""Keywords that, made from the arguments, give each call a client of its own."""
+ONCE = re.compile(
+    r"^_*(?:main|run|start|setup|init|boot|connect|open|login|authenticate|shutdown|close|stop|lifespan|on_startup"
+    r"|async_setup|__aenter__|__init__|__new__)(?:_|$)|(?:_main|_startup|_setup|_login|_lifespan)$"
+)
+"""Names of functions that run once in the life of a process or an object."""
+COMMAND_LINE = frozenset({"argparse", "click", "typer", "fire", "docopt", "optparse"})
+OFTEN = {
+    "request": "each request",
+    "task": "each task",
+    "item": "each item of a loop",
+    "call": "each call",
+}
+
+
+def detect(program: Program) -> Iterator[Match | Opportunity]:
+    """Yield each place that builds a client, and a match for each that does so again and again."""
+    repeated = repetitions(program)
+    for site in program.sites():
+        if not _builds(site) or site.function.role is not Role.PRODUCTION:
+            continue
+        yield Opportunity(site.location, program.exposure_of(site.function).kind)
+        if _borrows(program, site):
+            continue
+        found = rebuilt(program, repeated, site) or _opened_inside(program, repeated, site)
+        if found is not None and not (found.often != "request" and _is_amortised(site)):
+            yield _match(program, site, found)
+
+
+def _builds(site: Site) -> bool:
+    """Return whether a site makes a client and does nothing else."""
+    return site.kind == "call" and set(site.effects) == {"http.client"} and site.call is not None
+
+
+def _borrows(program: Program, site: Site) -> bool:
+    """Return whether a client is given connections that others share, or that lead into this process."""
+    call, function = site.call, site.function
+    if call is None:
+        return False
+    at = (call.sequence, call.context)
+    for name, value in call.keywords:
+        if name not in LENT or (isinstance(value, t.Const) and value.value is None):
+            continue
+        found = options_of(program.types.evaluate(function, value, at))
+        is_fresh = any(
+            isinstance(option, LibraryInstance) and option.path in FRESH_CONNECTIONS for option in found
+        )
+        if not (is_fresh and isinstance(_origin(function, value), t.CallRef)):
+            return not isinstance(value, t.Either)
+    return False
+
+
+def _origin(function: FunctionNode, value: t.Expr) -> t.Expr | None:
+    """Return what a local name was last bound to, or the expression itself."""
+    if not isinstance(value, t.Name):
+        return value
+    binds = function.binds.get(value.id, ())
+    return binds[-1].value if binds else None
+
+
+def _opened_inside(program: Program, repeated: Repetitions, site: Site) -> Repetition | None:
+    """Return that a coroutine opens a client, uses it and closes it, though what calls it is not known."""
+    function = site.function
+    facts = function.facts
+    if not facts.is_async or facts.is_generator or function in program.memoised:
+        return None
+    if ONCE.search(function.name) or _is_command_line(function) or not _is_closed_inside(site):
+        return None
+    if is_kept(program, function, site.value) or is_returned(function, site.value):
+        return None
+    if is_run_by_hand(program, function) or not _requests(program, site):
+        return None
+    return Repetition("call", "", (), Confidence.MEDIUM)
+
+
+def _is_closed_inside(site: Site) -> bool:
+    """Return whether a client is opened by ``async with``, or closed by the function that made it."""
+    function = site.function
+    if any(
+        context.kind in ("with", "async with") and context.subject == site.value
+        for context in function.facts.contexts
+    ):
+        return True
+    names = names_of(function, site.value)
+    return any(
+        isinstance(call.callee, t.Attr)
+        and call.callee.name in ("close", "aclose")
+        and call.callee.base in map(t.Name, names)
+        for call in function.facts.calls
+    )
+
+
+def _requests(program: Program, site: Site) -> bool:
+    """Return whether the client is used where it was made: a method of it, or it is passed on."""
+    return any(True for _ in _uses(site))
+
+
+def _uses(site: Site) -> Iterator[t.Call]:
+    function = site.function
+    names = names_of(function, site.value)
+    for call in function.facts.calls:
+        callee = call.callee
+        if isinstance(callee, t.Attr) and callee.name in ("close", "aclose"):
+            continue
+        read = (callee, *call.arguments, *(value for _, value in call.keywords))
+        if any(
+            isinstance(part, t.Name) and part.id in names
+            for value in read
+            for part in expressions.parts(function, value)
+        ):
+            yield call
+
+
+def _is_amortised(site: Site) -> bool:
+    """Return whether one client serves a loop of requests."""
+    function = site.function
+    outer = set(function.loops(site.context))
+    return any(set(function.loops(call.context)) - outer for call in _uses(site))
+
+
+def _is_command_line(function: FunctionNode) -> bool:
+    body = function.file.body.facts
+    if any(item.module.partition(".")[0] in COMMAND_LINE for item in body.imports):
+        return True
+    return any(
+        isinstance(context.subject, t.Compare) and context.subject.left == t.Name("__name__")
+        for context in body.contexts
+    )
+
+
+def _match(program: Program, site: Site, found: Repetition) -> Match:
+    function = site.function
+    exposure = program.exposure_of(function)
+    confidence = max(found.confidence, site.confidence, key=lambda level: level.rank)
+    if _is_personal(site):
+        confidence = Confidence.LOW
+    return Match(
+        site.location,
+        {
+            "call": site.name,
+            "function": function.facts.qualname,
+            "often": OFTEN[found.often],
+        },
+        trace=(*found.chain, site_step(site)),
+        confidence=confidence,
+        function=function.qualname,
+        endpoint=found.endpoint or exposure.endpoint,
+        exposure=exposure.kind,
+        role=function.role,
+    )
+
+
+def _is_personal(site: Site) -> bool:
+    """Return whether the client is made for what the function was asked, or only where none was passed."""
+    call, function = site.call, site.function
+    if call is None:
+        return False
+    given = [value for name, value in call.keywords if name in PERSONAL or name == "**"]
+    if depends_on_parameters(function, [*given, *call.arguments]):
+        return True
+    return bool(names_of(function, site.value) & set(function.params))

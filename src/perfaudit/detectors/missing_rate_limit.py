@@ -1,0 +1,199 @@
+"""Find web applications in which nothing limits how often a caller may ask."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+from perfaudit.core.finding import Match
+from perfaudit.core.levels import Role
+from perfaudit.core.location import Location
+from perfaudit.core.report import Opportunity
+from perfaudit.facts import types as t
+from perfaudit.program.capabilities import first_use, uses_of
+from perfaudit.program.expressions import parts, spelled
+from perfaudit.program.nodes import FileNode, FunctionNode
+from perfaudit.program.program import Program
+
+CAPABILITY = "rate-limit"
+FEW_ROUTES = 3
+LIMITING = re.compile(r"rate_?limit|throttl|too_?many_?requests|(?:^|_)limiter", re.IGNORECASE)
+COMPLAINT = re.compile(r"(?:Error|Exception|Exceeded|Response)$")
+TOO_MANY = 429
+TOO_MANY_NAMES = frozenset({"TOO_MANY_REQUESTS", "HTTP_429_TOO_MANY_REQUESTS", "HTTPTooManyRequests"})
+GATEWAY = re.compile(
+    r"limit_req|limit_conn|rate-?_?limit|limit-rps|limit-rpm|throttling|requests_per_(?:second|minute)",
+    re.IGNORECASE,
+)
+GATEWAY_KINDS = frozenset({"compose", "kubernetes", "helm", "settings", "dockerfile", "procfile"})
+SETTINGS_NAMES = ("ROOT_URLCONF", "INSTALLED_APPS")
+SETTINGS_FRAMEWORKS = frozenset({"django", "djangorestframework"})
+ENTRY_KINDS = frozenset({"route", "middleware"})
+
+
+def detect(program: Program) -> Iterator[Match | Opportunity]:
+    """Yield each web application that has routes, and those without a limiter."""
+    applications = _applications(program)
+    if not applications:
+        return
+    limited = _is_limited(program)
+    for place, routes in sorted(applications.items()):
+        if routes < FEW_ROUTES:
+            continue
+        yield Opportunity(place, "endpoint")
+        if not limited:
+            name, function = _constructor(program, place)
+            yield Match(
+                place,
+                {"application": name, "routes": str(routes)},
+                function=function.qualname if function is not None else "",
+                exposure="endpoint",
+            )
+
+
+def _applications(program: Program) -> Counter[Location]:
+    """Return how many routes each production application has, by the place where it is made."""
+    found: Counter[Location] = Counter()
+    settings = _settings(program)
+    alone = _only_application(program)
+    counted = set()
+    for endpoint in program.endpoints:
+        if endpoint.kind != "route" or endpoint.handler.role is not Role.PRODUCTION:
+            continue
+        place = endpoint.application
+        if place is None:
+            place = settings if endpoint.framework in SETTINGS_FRAMEWORKS else alone
+        key = (place, endpoint.method, endpoint.path, endpoint.handler)
+        if place is not None and _role_at(program, place) is Role.PRODUCTION and key not in counted:
+            counted.add(key)
+            found[place] += 1
+    return found
+
+
+def _role_at(program: Program, place: Location) -> Role | None:
+    return next((file.role for file in program.files if file.path == place.path), None)
+
+
+def _settings(program: Program) -> Location | None:
+    """Return the line of the settings that says where the routes are."""
+    for name in SETTINGS_NAMES:
+        for file in program.files:
+            binds = file.body.binds.get(name)
+            if binds and file.role is Role.PRODUCTION:
+                return file.body.line(binds[0].line, binds[0].column)
+    return None
+
+
+def _only_application(program: Program) -> Location | None:
+    """Return where the one application of the program is made, or None where there are more or none."""
+    found = [
+        function.place(call)
+        for function in program.functions
+        if function.role is Role.PRODUCTION
+        for index, call in enumerate(function.facts.calls)
+        if _makes_application(program, function, index)
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def _makes_application(program: Program, function: FunctionNode, index: int) -> bool:
+    for target in program.types.call(function, index).targets:
+        router = None if target.function else program.libraries.router(target.name)
+        if router is not None and router.is_application:
+            return True
+    return False
+
+
+def _constructor(program: Program, place: Location) -> tuple[str, FunctionNode | None]:
+    for function in program.functions:
+        if function.file.path != place.path:
+            continue
+        for call in function.facts.calls:
+            if function.place(call) == place:
+                return spelled(function, call.callee), function
+    return "The project", None
+
+
+def _is_limited(program: Program) -> bool:
+    if first_use(uses_of(program), program.libraries.provides(CAPABILITY)) is not None:
+        return True
+    for endpoint in program.endpoints:
+        if endpoint.kind in ENTRY_KINDS and _has_limiting_name(
+            *(path.rpartition(".")[2] for path in endpoint.decorators),
+            *(function.facts.qualname for function in endpoint.dependencies),
+            endpoint.handler.facts.qualname if endpoint.kind == "middleware" else "",
+        ):
+            return True
+    for document in program.documents:
+        if document.kind in GATEWAY_KINDS and GATEWAY.search(document.text):
+            return True
+    files = [file for file in program.files if file.role not in (Role.TEST, Role.EXAMPLE)]
+    return any(_limits(file) for file in files)
+
+
+def _has_limiting_name(*names: str) -> bool:
+    return any(LIMITING.search(name) is not None for name in names)
+
+
+def _limits(file: FileNode) -> bool:
+    """Return whether a file has a limiter of its own, one of a package, or settings of one."""
+    for node in file.classes:
+        if LIMITING.search(node.name) and not COMPLAINT.search(node.name):
+            return True
+    for function in file.functions:
+        if any(_imports_limiter(item) for item in function.facts.imports):
+            return True
+        if any(_is_decorated(file, function, item) for item in function.facts.decorators):
+            return True
+        if _answers_too_many(function):
+            return True
+    return _is_set(file.body)
+
+
+def _imports_limiter(item: t.Import) -> bool:
+    if COMPLAINT.search(item.name or ""):
+        return False
+    return LIMITING.search(item.module.partition(".")[0]) is not None or (
+        item.name is not None and LIMITING.search(item.name) is not None
+    )
+
+
+def _is_decorated(file: FileNode, function: FunctionNode, decorator: t.Expr) -> bool:
+    outer = function.parent or file.body
+    return LIMITING.search(spelled(outer, decorator)) is not None
+
+
+def _is_set(body: FunctionNode) -> bool:
+    """Return whether settings name a limiter: a variable, a key or a dotted name."""
+    for bind in body.facts.binds:
+        if isinstance(bind.target, t.Name) and bind.target.id.isupper() and LIMITING.search(bind.target.id):
+            return True
+        if bind.value is None or not isinstance(bind.value, t.Seq | t.Mapping | t.Binary):
+            continue
+        for part in parts(body, bind.value):
+            if isinstance(part, t.Const) and isinstance(part.value, str) and LIMITING.search(part.value):
+                return True
+    return False
+
+
+def _answers_too_many(function: FunctionNode) -> bool:
+    """Return whether code answers 429: compared or listed for retries, it is what others answer."""
+    for call in function.facts.calls:
+        given = [*call.arguments, *(value for _, value in call.keywords)]
+        if any(_is_too_many(value) for value in given) or _is_too_many(call.callee):
+            return True
+    for bind in function.facts.binds:
+        if bind.value is not None and _is_too_many(bind.value):
+            return True
+    for item in function.facts.results:
+        if isinstance(item.value, t.Seq) and any(_is_too_many(part) for part in item.value.items):
+            return True
+    return False
+
+
+def _is_too_many(value: t.Expr) -> bool:
+    if isinstance(value, t.Const):
+        return value.value == TOO_MANY and value.kind == "int"
+    if isinstance(value, t.Attr) and value.name in ("value", "status_code"):
+        value = value.base
+    name = value.name if isinstance(value, t.Attr) else value.id if isinstance(value, t.Name) else ""
+    return name in TOO_MANY_NAMES

@@ -1,0 +1,67 @@
+"""What a project shows that it has: a limiter, tracing, a cache, by the library names that its code uses."""
+
+from collections.abc import Iterable, Iterator
+
+from perfaudit.core.levels import Role
+from perfaudit.core.location import Location
+from perfaudit.facts import types as t
+from perfaudit.program.expressions import parts
+from perfaudit.program.nodes import FileNode
+from perfaudit.program.program import Program
+
+NOT_RUNNING = frozenset({Role.TEST, Role.EXAMPLE})
+"""Roles whose code says nothing of what runs in production."""
+
+
+def uses_of(program: Program) -> dict[str, Location]:
+    """Return the dotted library names that the project's code imports, calls or names in settings, with a place.
+
+    Names in settings are strings such as ``"django.middleware.gzip.GZipMiddleware"``.
+    """
+    found: dict[str, Location] = {}
+    for file in program.files:
+        if file.role not in NOT_RUNNING:
+            for name, place in _names_in(program, file):
+                found.setdefault(program.libraries.canonical(name), place)
+    return found
+
+
+def first_use(uses: dict[str, Location], names: Iterable[str]) -> Location | None:
+    """Return the place of the first use of one of the names or of something below it, or None."""
+    wanted = tuple(names)
+    found = [
+        place
+        for used, place in uses.items()
+        if any(used == name or used.startswith(name + ".") for name in wanted)
+    ]
+    return min(found, default=None)
+
+
+def _names_in(program: Program, file: FileNode) -> Iterator[tuple[str, Location]]:
+    for function in file.functions:
+        for item in function.facts.imports:
+            if not item.level:
+                dotted = f"{item.module}.{item.name}" if item.name else item.module
+                yield dotted, function.line(item.line)
+        for index, call in enumerate(function.facts.calls):
+            for target in program.types.call(function, index).targets:
+                if target.function is None:
+                    yield target.name, function.place(call)
+        for path in program.types.decorator_paths(function):
+            yield path, function.location
+    yield from _names_in_settings(file)
+
+
+def _names_in_settings(file: FileNode) -> Iterator[tuple[str, Location]]:
+    body = file.body
+    for bind in body.facts.binds:
+        if bind.value is None or not isinstance(bind.value, t.Seq | t.Mapping | t.Binary | t.Const):
+            continue
+        for part in parts(body, bind.value):
+            if isinstance(part, t.Const) and isinstance(part.value, str) and is_name(part.value):
+                yield part.value, body.line(bind.line, bind.column)
+
+
+def is_name(text: str) -> bool:
+    """Return whether a string may be the name of a module or of something in one."""
+    return len(text) < 150 and all(part.isidentifier() for part in text.split("."))

@@ -1,0 +1,139 @@
+"""Relations that a function loads from what it is given: the lazy reads that turn a loop into N + 1 queries."""
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from perfaudit.core.finding import TraceStep
+from perfaudit.facts import types as t
+from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.reach import site_step
+from perfaudit.program.rows import argument_for
+from perfaudit.program.sites import Edge, Site
+from perfaudit.program.tables import Relation
+
+if TYPE_CHECKING:
+    from perfaudit.program.program import Program
+
+MAX_DISTANCE = 4
+MAX_LOADS = 40
+
+
+class Load(Struct, frozen=True):
+    """A lazy relation of an object held in the name ``root``, read here or in what is called from here.
+
+    ``path`` are the attributes between the root and the object whose relation is read.
+    """
+
+    root: str
+    path: tuple[str, ...]
+    relation: Relation
+    site: Site
+    through: tuple[Edge, ...]
+
+    @property
+    def steps(self) -> list[TraceStep]:
+        """Return the calls and the read, as the steps of a report."""
+        found = [
+            TraceStep(edge.location, f"calls {edge.callee.facts.qualname}") for edge in self.through
+        ]
+        return [*found, site_step(self.site)]
+
+
+class Loads:
+    """The loads of every function, worked out when asked."""
+
+    def __init__(self, program: "Program") -> None:
+        self._program = program
+        self._known: dict[FunctionNode, tuple[Load, ...]] = {}
+        self._busy: set[FunctionNode] = set()
+
+    def of(self, function: FunctionNode) -> tuple[Load, ...]:
+        """Return what a function loads from its names, its own reads first."""
+        known = self._known.get(function)
+        if known is not None:
+            return known
+        if function in self._busy or len(self._busy) > MAX_DISTANCE:
+            return ()
+        self._busy.add(function)
+        found = [*self._own(function), *self._called(function)]
+        self._busy.discard(function)
+        self._known[function] = tuple(found[:MAX_LOADS])
+        return self._known[function]
+
+    def _own(self, function: FunctionNode) -> list[Load]:
+        found = []
+        for site in self._program.sites_of(function):
+            if site.relation is None or is_assigned(function, site):
+                continue
+            rooted = root_of(function, relation_base(function, site))
+            if rooted is not None:
+                found.append(Load(rooted[0], rooted[1], site.relation, site, ()))
+        return found
+
+    def _called(self, function: FunctionNode) -> list[Load]:
+        found = []
+        for edge in self._program.edges_from(function):
+            if edge.how != "call" or edge.callee in self._program.memoised:
+                continue
+            for load in self.of(edge.callee):
+                given = given_for(self._program, edge, load.root)
+                rooted = None if given is None else root_of(function, given)
+                if rooted is not None and len(load.through) < MAX_DISTANCE:
+                    found.append(
+                        Load(rooted[0], (*rooted[1], *load.path), load.relation, load.site, (edge, *load.through))
+                    )
+        return found
+
+
+def given_for(program: "Program", edge: Edge, name: str) -> t.Expr | None:
+    """Return the expression of the caller that a parameter of the callee stands for."""
+    if name not in edge.callee.params:
+        return None
+    if edge.via == "property" and isinstance(edge.value, t.Attr):
+        return edge.value.base
+    if edge.via == "call" and edge.call is not None:
+        return argument_for(program, edge.call, edge.callee, name)
+    return None
+
+
+def relation_base(function: FunctionNode, site: Site) -> t.Expr:
+    """Return the object whose relation a site reads."""
+    value = site.value
+    if site.kind == "call" and site.call is not None and isinstance(site.call.callee, t.Attr):
+        value = site.call.callee.base
+    while True:
+        if isinstance(value, t.CallRef):
+            callee = function.facts.calls[value.index].callee
+            if not isinstance(callee, t.Attr):
+                return value
+            value = callee.base
+        elif isinstance(value, t.Item):
+            value = value.base
+        else:
+            break
+    return value.base if isinstance(value, t.Attr) else value
+
+
+def root_of(function: FunctionNode, value: t.Expr) -> tuple[str, tuple[str, ...]] | None:
+    """Return the name that a chain of attributes starts from and its attributes; single assignments are followed."""
+    path: list[str] = []
+    for _ in range(12):
+        if isinstance(value, t.Attr):
+            path.append(value.name)
+            value = value.base
+        elif isinstance(value, t.Name):
+            binds = function.binds.get(value.id, [])
+            if value.id in function.params or len(binds) != 1 or not isinstance(binds[0].value, t.Attr | t.Name):
+                return value.id, tuple(reversed(path))
+            value = binds[0].value
+        else:
+            return None
+    return None
+
+
+def is_assigned(function: FunctionNode, site: Site) -> bool:
+    """Return whether the function itself has set the attribute that is read."""
+    if site.kind != "relation" or not isinstance(site.value, t.Attr):
+        return False
+    return any(bind.target == site.value and bind.sequence < site.sequence for bind in function.facts.binds)

@@ -1,0 +1,284 @@
+"""Where the rows of a loop come from, and which relations were loaded with them."""
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from perfaudit.core.location import Location
+from perfaudit.facts import types as t
+from perfaudit.program import expressions
+from perfaudit.program.names import AT_END, meanings
+from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.values import External, Instance, LibraryInstance, LibrarySymbol, Unknown, options_of
+
+if TYPE_CHECKING:
+    from perfaudit.program.program import Program
+
+MAX_STEPS = 24
+MAX_CALLERS = 6
+PASSED_ON = frozenset(
+    {"list", "sorted", "set", "tuple", "reversed", "iter", "enumerate", "tqdm", "filter", "chain", "islice", "frozenset"}
+)
+
+
+class Rows(Struct, frozen=True):
+    """The queries that rows come from. ``eager``: names of relations loaded on at least one way; ``all_eager``: a query
+    may load any relation. ``places``: where the queries are written."""
+
+    eager: frozenset[str]
+    all_eager: bool
+    places: tuple[Location, ...]
+
+    def has(self, relation: str) -> bool:
+        """Return whether the relation may have been loaded with the rows."""
+        return self.all_eager or relation in self.eager
+
+
+NO_ROWS = None
+
+
+def rows_of(
+    program: "Program", function: FunctionNode, value: t.Expr, at: tuple[int, int]
+) -> Rows | None:
+    """Return where the rows of an iterable come from, or None where some way to them is not known."""
+    return _Search(program).rows(function, value, at, MAX_STEPS)
+
+
+class _Search:
+    """One search; functions under way are not entered again."""
+
+    def __init__(self, program: "Program") -> None:
+        self.program = program
+        self.entered: set[tuple[FunctionNode, str]] = set()
+
+    def rows(self, function: FunctionNode, value: t.Expr, at: tuple[int, int], steps: int) -> Rows | None:
+        if steps <= 0:
+            return None
+        match value:
+            case t.Await(value=inner) | t.Star(value=inner) | t.Entered(value=inner):
+                return self.rows(function, inner, at, steps - 1)
+            case t.Element(iterable=inner):
+                return self.rows(function, inner, at, steps - 1)
+            case t.Item(base=base):
+                return self.rows(function, base, at, steps - 1)
+            case t.Either(kind=kind, options=options):
+                chosen = options[-1:] if kind == "and" else options
+                return _joined([self.rows(function, option, at, steps - 1) for option in chosen])
+            case t.Comp(element=t.Name(id=name), context=context):
+                return self.named(function, name, (AT_END[0], context), steps - 1)
+            case t.Name(id=name):
+                return self.named(function, name, at, steps - 1)
+            case t.CallRef(index=index):
+                return self.called(function, index, steps - 1)
+            case t.Attr(base=base, name=name):
+                return self.attribute(function, base, name, at, steps - 1)
+        return None
+
+    def named(self, function: FunctionNode, name: str, at: tuple[int, int], steps: int) -> Rows | None:
+        found = meanings(function, name, at)
+        answers: list[Rows | None] = []
+        for scope, definition in found:
+            if isinstance(definition, t.Bind) and definition.value is not None:
+                inner = (definition.sequence, definition.context)
+                if definition.kind == "for":
+                    inner = (definition.sequence, scope.facts.contexts[definition.context].parent)
+                if isinstance(definition.value, t.Const) and definition.value.kind == "NoneType":
+                    continue
+                if isinstance(definition.value, t.Seq) and not definition.value.items:
+                    continue
+                answers.append(self.rows(scope, definition.value, inner, steps))
+            elif isinstance(definition, t.Param):
+                answers.append(self.passed(scope, definition, steps))
+            else:
+                return None
+        return _joined(answers)
+
+    def passed(self, function: FunctionNode, param: t.Param, steps: int) -> Rows | None:
+        """Return the rows that the callers of a function pass for a parameter, if all callers are known."""
+        key = (function, param.name)
+        if key in self.entered:
+            return None
+        self.entered.add(key)
+        edges = [edge for edge in self.program.edges_to(function) if edge.call is not None and edge.via == "call"]
+        if not edges or len(edges) > MAX_CALLERS or len(edges) < len(self.program.edges_to(function)):
+            return None
+        answers = []
+        for edge in edges:
+            given = argument_for(self.program, edge.call, function, param.name) if edge.call is not None else None
+            if given is None or edge.call is None:
+                return None
+            answers.append(self.rows(edge.caller, given, (edge.call.sequence, edge.call.context), steps))
+        return _joined(answers)
+
+    def called(self, function: FunctionNode, index: int, steps: int) -> Rows | None:
+        call = function.facts.calls[index]
+        at = (call.sequence, call.context)
+        resolved = self.program.types.call(function, index)
+        callees = [target.function for target in resolved.targets if target.function is not None]
+        if callees:
+            return _joined([self.returned(callee, function, call, steps) for callee in callees])
+        name = call.callee.id if isinstance(call.callee, t.Name) else ""
+        if name in PASSED_ON and call.arguments:
+            return self.rows(function, call.arguments[-1] if name == "filter" else call.arguments[0], at, steps)
+        if not any(target.behaviour is not None for target in resolved.targets):
+            return None
+        return self.queried(function, call, index, steps)
+
+    def queried(self, function: FunctionNode, call: t.Call, index: int, steps: int) -> Rows | None:
+        """Return the rows of a library call: a link of a query chain, the statement it is given, or its start."""
+        at = (call.sequence, call.context)
+        types = self.program.types
+        here = Rows(frozenset(), False, (function.place(call),))
+        for target in types.call(function, index).targets:
+            if target.behaviour is not None and "query-option" in target.behaviour.flags:
+                names = self.option_names(function, call, at)
+                here = Rows(names or frozenset(), names is None, here.places)
+        before: list[Rows | None] = []
+        if isinstance(call.callee, t.Attr):
+            base = types.evaluate(function, call.callee.base, at)
+            if _is_query(base):
+                before.append(self.rows(function, call.callee.base, at, steps))
+        for given in call.arguments[:1]:
+            if _is_query(types.evaluate(function, given, at)):
+                before.append(self.rows(function, given, at, steps))
+        if None in before:
+            return None
+        return _joined([here, *before])
+
+    def option_names(self, function: FunctionNode, call: t.Call, at: tuple[int, int]) -> frozenset[str] | None:
+        """Return the relation names in an option call, or None where it may name any."""
+        if not call.arguments and not call.keywords:
+            return None
+        found: set[str] = set()
+        for given in (*call.arguments, *(value for _, value in call.keywords)):
+            names = self.names_in(function, given, at, 6)
+            if names is None:
+                return None
+            found |= names
+        return frozenset(found)
+
+    def names_in(
+        self, function: FunctionNode, value: t.Expr, at: tuple[int, int], steps: int
+    ) -> set[str] | None:
+        found: set[str] = set()
+        for part in expressions.parts(function, value):
+            if isinstance(part, t.Const) and isinstance(part.value, str):
+                found.update(step for piece in part.value.split(".") for step in piece.split("__"))
+            elif isinstance(part, t.Attr):
+                found.add(part.name)
+            elif isinstance(part, t.Name):
+                names = self.names_held(function, part.id, at, steps)
+                if names is None:
+                    return None
+                found |= names
+            elif isinstance(part, t.Opaque | t.Text):
+                return None
+        return found
+
+    def names_held(self, function: FunctionNode, name: str, at: tuple[int, int], steps: int) -> set[str] | None:
+        found: set[str] = set()
+        for scope, definition in meanings(function, name, at):
+            if isinstance(definition, t.Param):
+                return None
+            if isinstance(definition, t.Bind):
+                if definition.value is None or steps == 0:
+                    return None
+                names = self.names_in(scope, definition.value, (definition.sequence, definition.context), steps - 1)
+                if names is None:
+                    return None
+                found |= names
+        return found
+
+    def returned(self, callee: FunctionNode, function: FunctionNode, call: t.Call, steps: int) -> Rows | None:
+        """Return the rows that a project function returns, with those of the query it was called on."""
+        key = (callee, "")
+        if key in self.entered:
+            return None
+        self.entered.add(key)
+        answers: list[Rows | None] = []
+        for item in callee.facts.results:
+            if item.value is None or isinstance(item.value, t.Const):
+                continue
+            if item.kind == "yield" :
+                answers.append(self.rows(callee, item.value, (item.sequence, item.context), steps))
+                continue
+            answers.append(self.rows(callee, item.value, (item.sequence, item.context), steps))
+        self.entered.discard(key)
+        return _joined(answers)
+
+    def attribute(
+        self, function: FunctionNode, base: t.Expr, name: str, at: tuple[int, int], steps: int
+    ) -> Rows | None:
+        """Return the rows of ``row.relation`` or the start of a query such as ``Book.objects``."""
+        program = self.program
+        owner = program.types.evaluate(function, base, at)
+        for option in options_of(owner):
+            if isinstance(option, Instance):
+                relation = program.schema.relation(option.node, name)
+                if relation is None:
+                    return None
+                # Rows reached through a relation know their parent; what else was loaded with them is in the parent's query.
+                parent = self.rows(function, base, at, steps)
+                eager = frozenset({relation.inverse}) if relation.inverse else frozenset()
+                if parent is None:
+                    return None
+                return Rows(parent.eager | eager, parent.all_eager, (relation.location,))
+            if isinstance(option, LibraryInstance | External | LibrarySymbol | Unknown):
+                return None
+        value = program.types.evaluate(function, t.Attr(base, name), at)
+        if not _is_query(value):
+            return None
+        return Rows(frozenset(), self.custom_manager(value), ())
+
+    def custom_manager(self, value: object) -> bool:
+        """Return whether a manager of the project may load relations by itself."""
+        return isinstance(value, Instance) and self.program.types.classes.method(value.node, "get_queryset") is not None
+
+
+def _is_query(value: object) -> bool:
+    """Return whether a value is a query, a result or rows of a library, or a project class made from one."""
+    for option in options_of(value):  # type: ignore[arg-type]
+        if isinstance(option, LibraryInstance) and option.arguments and not option.path.startswith("builtins."):
+            return True
+        if isinstance(option, Instance) and option.arguments:
+            return True
+        if isinstance(option, LibraryInstance) and option.path in ("builtins.list", "builtins.iterator"):
+            return any(isinstance(part, Instance) for part in option.arguments)
+    return False
+
+
+def _joined(answers: list[Rows | None]) -> Rows | None:
+    """Return the rows of several ways together, or None where one of them, or all, is not known."""
+    if not answers or any(answer is None for answer in answers):
+        return None
+    known = [answer for answer in answers if answer is not None]
+    return Rows(
+        frozenset().union(*(answer.eager for answer in known)),
+        any(answer.all_eager for answer in known),
+        tuple(dict.fromkeys(place for answer in known for place in answer.places)),
+    )
+
+
+def argument_for(program: "Program", call: t.Call, callee: FunctionNode, name: str) -> t.Expr | None:
+    """Return the expression that a call passes for a parameter of a project function, or None."""
+    for keyword, value in call.keywords:
+        if keyword == name:
+            return value
+    params = [param for param in callee.facts.params if param.kind == "positional"]
+    index = next((number for number, param in enumerate(params) if param.name == name), None)
+    if index is None:
+        return None
+    if is_bound(callee):
+        if index == 0:
+            return call.callee.base if isinstance(call.callee, t.Attr) else None
+        index -= 1
+    if index < len(call.arguments) and not any(isinstance(given, t.Star) for given in call.arguments[: index + 1]):
+        return call.arguments[index]
+    return None
+
+
+def is_bound(callee: FunctionNode) -> bool:
+    """Return whether a function takes its receiver as first parameter."""
+    if callee.owner is None or callee.kind != "function":
+        return False
+    return not any(isinstance(item, t.Name) and item.id == "staticmethod" for item in callee.facts.decorators)

@@ -1,0 +1,375 @@
+"""The tables of the audited program: from table classes and from SQL, with their relations and indexes."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from perfaudit.core.levels import Role
+from perfaudit.core.location import Location
+from perfaudit.libraries.types import Schema as Declaration
+from perfaudit.program.nodes import ClassNode
+from perfaudit.program.tables import Column, Index, Relation, SqlTables, Table
+from perfaudit.program.tables_columns import column_of, indexes_of, table_name, value_of
+from perfaudit.program.tables_orm import (
+    UNSEEN_ROLES,
+    Field,
+    Fields,
+    fields_of,
+    find_maker_bases,
+    find_table_classes,
+    is_abstract,
+)
+from perfaudit.program.tables_relations import Registry, registry, relation_of, reverse_of
+from perfaudit.program.tables_sql import read_sql_tables
+from perfaudit.program.tables_vocabulary import Vocabulary, vocabulary
+from perfaudit.program.values import Instance
+
+if TYPE_CHECKING:
+    from perfaudit.program.infer import Types
+
+__all__ = ["Column", "Index", "Relation", "Schema", "Table", "build_schema"]
+
+KEY_KINDS = frozenset({"many_to_one", "one_to_one"})
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """The tables of the program. ``unparsed`` counts statements of SQL that could not be read.
+
+    ``swapped``: classes that a setting puts in the place of a library's table class, by its name.
+    """
+
+    tables: dict[str, Table]
+    unparsed: int = 0
+    relation_names: frozenset[str] = frozenset()
+    swapped: dict[str, ClassNode] = field(default_factory=dict)
+    _by_class: dict[ClassNode, Table] = field(default_factory=dict)
+    _relations: dict[ClassNode, dict[str, Relation]] = field(default_factory=dict)
+
+    def find(self, name: str) -> Table | None:
+        """Return the table of this name, also one with the name of its schema before a dot."""
+        plain = name.replace('"', "").replace("`", "")
+        return (
+            self.tables.get(plain)
+            or self.tables.get(plain.rpartition(".")[2])
+            or self.tables.get(plain.rpartition(".")[2].lower())
+        )
+
+    def table_of(self, node: ClassNode) -> Table | None:
+        """Return the table of a class, also an abstract one."""
+        return self._by_class.get(node)
+
+    def relation(self, node: ClassNode, name: str) -> Relation | None:
+        """Return the relation of a class by its attribute, declared here, above or by the other side."""
+        return self._relations.get(node, {}).get(name)
+
+    def relations_of(self, node: ClassNode) -> dict[str, Relation]:
+        """Return all relations of a class by attribute."""
+        return self._relations.get(node, {})
+
+    @property
+    def indexes(self) -> tuple[Index, ...]:
+        """Return the indexes of all tables."""
+        return tuple(index for table in self.tables.values() for index in table.indexes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Declared:
+    """The table classes, what they declare, and the names of their tables (empty where abstract)."""
+
+    classes: dict[ClassNode, Declaration]
+    own: dict[ClassNode, Fields]
+    fields: dict[ClassNode, dict[str, Field]]
+    names: dict[ClassNode, str]
+    parents: dict[ClassNode, ClassNode | None]
+    lineages: dict[ClassNode, list[ClassNode]]
+
+    def concrete(self) -> Iterator[ClassNode]:
+        """Yield the classes that have a table."""
+        return (node for node in self.classes if self.names[node])
+
+
+def build_schema(types: "Types", sql_documents: Sequence[tuple[str, str]]) -> Schema:
+    """Return the tables of the program; also tell ``types`` what the attributes of their objects are.
+
+    It runs before calls are resolved, for their answers depend on it. ``sql_documents`` are the paths
+    and texts of the files in SQL.
+    """
+    words = vocabulary(types.libraries)
+    declared = _declared(types, words)
+    columns = {node: _columns(types, words, declared, node) for node in declared.fields}
+    known = registry(
+        types, words, {node: declared.names[node] for node in declared.concrete()}, columns
+    )
+    relations = _relations(types, words, declared, known)
+    for node, found in declared.fields.items():
+        _tell(types, words, node, found, relations[node])
+    by_class = {
+        node: _table(types, words, declared, node, columns[node], relations[node])
+        for node in declared.classes
+    }
+    sql = read_sql_tables(_sql_texts(types, sql_documents))
+    return Schema(
+        tables=_joined(by_class, sql),
+        unparsed=sql.unparsed,
+        swapped=known.swapped,
+        relation_names=frozenset(name for found in relations.values() for name in found),
+        _by_class=by_class,
+        _relations=relations,
+    )
+
+
+def _declared(types: "Types", words: Vocabulary) -> _Declared:
+    classes = find_table_classes(types, words)
+    added = find_maker_bases(types, words)
+    own: dict[ClassNode, Fields] = {}
+    fields: dict[ClassNode, dict[str, Field]] = {}
+    lineages: dict[ClassNode, list[ClassNode]] = {}
+    for node, declaration in classes.items():
+        lineages[node] = types.classes.project_order(node)
+        if declaration.base_makers:
+            lineages[node] = [*lineages[node], *added]
+        fields[node] = fields_of(types, words, lineages[node], declaration, own)
+    for node in list(own):
+        # A mixin that is no table itself: its methods read the fields too.
+        if node not in fields and own[node]:
+            lineage = types.classes.project_order(node)
+            fields[node] = fields_of(types, words, lineage, Declaration(library=""), own)
+    names: dict[ClassNode, str] = {}
+    parents: dict[ClassNode, ClassNode | None] = {}
+    for node in sorted(classes, key=lambda item: len(lineages[item])):
+        parent = next((item for item in lineages[node][1:] if names.get(item)), None)
+        parents[node] = parent
+        declaration = classes[node]
+        absent = is_abstract(node, declaration) or _is_bare_base(
+            types, node, declaration, fields[node]
+        )
+        names[node] = (
+            ""
+            if absent
+            else table_name(lineages[node], declaration, names[parent] if parent else None)
+        )
+    return _Declared(classes, own, fields, names, parents, lineages)
+
+
+def _is_bare_base(
+    types: "Types", node: ClassNode, declaration: Declaration, fields: dict[str, Field]
+) -> bool:
+    """Return whether a class is only there to be inherited from, in a library that has no word for it."""
+    return (
+        not declaration.abstract_attributes and not fields and bool(types.classes.subclasses(node))
+    )
+
+
+def _columns(
+    types: "Types", words: Vocabulary, declared: _Declared, node: ClassNode
+) -> dict[str, Column]:
+    columns: dict[str, Column] = {}
+    for found in declared.fields[node].values():
+        if not found.is_relation or _has_key(found):
+            attribute, column = column_of(types, words, found, declared.names)
+            columns[attribute] = column
+    declaration = declared.classes.get(node)
+    if declaration is None or not declaration.implicit_key or not declared.names[node]:
+        return columns
+    if not any(column.primary for column in columns.values()):
+        key = declaration.implicit_key
+        parent = declared.parents[node]
+        if parent is not None and declaration.parent_link:
+            key = declaration.relation_column.replace("{name}", _link_name(declaration, parent))
+        columns = {key: Column(key, "integer", False, True, True, node.location, True), **columns}
+    return columns
+
+
+def _has_key(found: Field) -> bool:
+    """Return whether a relation has a column of its own in the table."""
+    kind = found.kind
+    return (
+        kind is not None
+        and kind.relation in KEY_KINDS
+        and kind.to is not None
+        and bool(found.declaration.relation_column)
+    )
+
+
+def _link_name(declaration: Declaration, parent: ClassNode) -> str:
+    return declaration.parent_link.replace("{name}", parent.name.lower())
+
+
+def _relations(
+    types: "Types", words: Vocabulary, declared: _Declared, known: Registry
+) -> dict[ClassNode, dict[str, Relation]]:
+    """Return the relations of each class by attribute, with those that the other sides declare."""
+    found: dict[ClassNode, dict[str, Relation]] = {node: {} for node in declared.fields}
+    reverse: list[tuple[ClassNode, Relation]] = []
+    for node, fields in declared.fields.items():
+        for item in fields.values():
+            if not item.is_relation:
+                continue
+            relation = relation_of(types, words, known, node, item)
+            other = None
+            if declared.names.get(node) and not _is_of_parent(declared, node, item):
+                other = reverse_of(types, known, node, item, relation)
+            if other is not None and relation.target is not None:
+                reverse.append((relation.target, other))
+                relation = replace(relation, inverse=other.name)
+            found[node][item.name] = relation
+        for target, link in _parent_links(declared, node):
+            found[node].setdefault(link.name, link)
+            reverse.append((target, _mirrored_link(node, link)))
+    for target, relation in reverse:
+        for node in (target, *types.classes.subclasses(target)):
+            if node in found and relation.name not in declared.fields[node]:
+                found[node].setdefault(relation.name, relation)
+    return found
+
+
+def _is_of_parent(declared: _Declared, node: ClassNode, item: Field) -> bool:
+    return item.owner is not node and bool(declared.names.get(item.owner))
+
+
+def _parent_links(declared: _Declared, node: ClassNode) -> Iterator[tuple[ClassNode, Relation]]:
+    """Yield the relation of a table that extends another one to that one."""
+    declaration, parent = declared.classes.get(node), declared.parents.get(node)
+    if (
+        declaration is None
+        or parent is None
+        or not declaration.parent_link
+        or not declared.names[node]
+    ):
+        return
+    if declared.names[node] == declared.names[parent]:
+        return
+    name = _link_name(declaration, parent)
+    yield (
+        parent,
+        Relation(
+            name=name,
+            kind="one_to_one",
+            target=parent,
+            many=False,
+            lazy="lazy",
+            column=declaration.relation_column.replace("{name}", name),
+            reverse=False,
+            location=node.location,
+            value=Instance(parent),
+            inverse=node.name.lower(),
+        ),
+    )
+
+
+def _mirrored_link(node: ClassNode, link: Relation) -> Relation:
+    return replace(
+        link,
+        name=link.inverse,
+        target=node,
+        column=None,
+        reverse=True,
+        value=Instance(node),
+        inverse=link.name,
+    )
+
+
+def _tell(
+    types: "Types",
+    words: Vocabulary,
+    node: ClassNode,
+    fields: dict[str, Field],
+    relations: dict[str, Relation],
+) -> None:
+    """Tell ``types`` what reading each attribute on an object of the class gives."""
+    for name, relation in relations.items():
+        types.relations[node, name] = relation.value
+    for name, found in fields.items():
+        if not found.is_relation:
+            value = value_of(types, words, found)
+            if value is not None:
+                types.relations[node, name] = value
+
+
+def _table(
+    types: "Types",
+    words: Vocabulary,
+    declared: _Declared,
+    node: ClassNode,
+    columns: dict[str, Column],
+    relations: dict[str, Relation],
+) -> Table:
+    declaration = declared.classes[node]
+    own = [
+        Index((column.name,), column.unique or column.primary, None, column.location)
+        for column in columns.values()
+        if column.indexed
+    ]
+    indexes = (*own, *indexes_of(types, words, declared.lineages[node], declaration, columns))
+    return Table(
+        name=declared.names[node],
+        columns=_marked(columns, indexes),
+        relations=relations,
+        indexes=indexes,
+        location=node.location,
+        node=node,
+        abstract=not declared.names[node],
+        library=declaration.library,
+    )
+
+
+def _marked(columns: dict[str, Column], indexes: Iterable[Index]) -> dict[str, Column]:
+    """Return the columns, with those marked that an index of the whole table leads with."""
+    leading = {index.columns[0] for index in indexes if index.where is None}
+    return {
+        name: replace(column, indexed=True)
+        if column.name in leading and not column.indexed
+        else column
+        for name, column in columns.items()
+    }
+
+
+def _joined(by_class: dict[ClassNode, Table], sql: SqlTables) -> dict[str, Table]:
+    """Return the tables by name: classes that share one are joined, and SQL adds to them."""
+    tables: dict[str, Table] = {}
+    for node, table in by_class.items():
+        if table.abstract or node.file.role in UNSEEN_ROLES:
+            continue
+        known = tables.get(table.name)
+        tables[table.name] = table if known is None else _merged(known, table)
+    for name, table in sql.tables.items():
+        known = tables.get(name)
+        tables[name] = table if known is None else _with(known, table.columns)
+    for name, columns in sql.added.items():
+        if name in tables:
+            tables[name] = _with(tables[name], columns)
+    for name, indexes in sql.indexes.items():
+        if name in tables:
+            known = tables[name]
+            joined = (*known.indexes, *indexes)
+            tables[name] = replace(known, indexes=joined, columns=_marked(known.columns, joined))
+    return tables
+
+
+def _merged(first: Table, second: Table) -> Table:
+    added = tuple(index for index in second.indexes if index not in first.indexes)
+    return replace(
+        first,
+        columns={**second.columns, **first.columns},
+        relations={**second.relations, **first.relations},
+        indexes=(*first.indexes, *added),
+    )
+
+
+def _with(table: Table, columns: dict[str, Column]) -> Table:
+    """Return the table with the columns that it lacks."""
+    missing = {name: column for name, column in columns.items() if table.column(name) is None}
+    return replace(table, columns={**table.columns, **missing}) if missing else table
+
+
+def _sql_texts(
+    types: "Types", documents: Sequence[tuple[str, str]]
+) -> Iterator[tuple[Location, str]]:
+    for path, text in documents:
+        yield Location(path, 1), text
+    for file in types.modules.files:
+        if file.role == Role.TEST:
+            continue
+        for item in file.facts.sql:
+            yield Location(file.path, item.line, item.column), item.text
