@@ -9,12 +9,17 @@ from perfaudit.program.costs import HTTP_REQUESTS, ZERO, Cost, costs_of, dearest
 
 HEADER = """
 import asyncio
+from enum import Enum
 from functools import lru_cache
 
 import asyncpg
 import requests
 
 STATES = ("new", "open", "done")
+
+class State(Enum):
+    NEW = 1
+    OPEN = 2
 """
 
 HELPERS = """
@@ -51,7 +56,9 @@ def cost(body: str) -> str:
             "1 + 2*N(agents)",
             id="before a loop",
         ),
-        pytest.param("return [await one(db, agent) for agent in agents]", "N(agents)", id="comprehension"),
+        pytest.param(
+            "return [await one(db, agent) for agent in agents]", "N(agents)", id="comprehension"
+        ),
         pytest.param(
             "return await asyncio.gather(*[one(db, agent) for agent in agents])",
             "N(agents)",
@@ -71,11 +78,19 @@ def cost(body: str) -> str:
         pytest.param("for i in range(2, 8, 2):\n    await one(db)", "3", id="range with a step"),
         pytest.param("for key in ('a', 'b'):\n    await two(db, key)", "4", id="literal tuple"),
         pytest.param("for key in STATES:\n    await one(db, key)", "3", id="constant tuple"),
+        pytest.param("for state in State:\n    await one(db)", "2", id="enumeration"),
+        pytest.param(
+            "rows = await one(db)\nfor agent in rows:\n    await one(db)",
+            "1 + N(agents)",
+            id="vague name of what is walked",
+        ),
         pytest.param(
             "for i in range(0, len(agents), 100):\n    await one(db)", "N(chunks)", id="chunks"
         ),
         pytest.param(
-            "for i, a in enumerate(sorted(agents)):\n    await one(db)", "N(agents)", id="wrapped iterable"
+            "for i, a in enumerate(sorted(agents)):\n    await one(db)",
+            "N(agents)",
+            id="wrapped iterable",
         ),
         pytest.param(
             "for agent in await db.fetch('SELECT a'):\n    await one(db)",
@@ -83,11 +98,15 @@ def cost(body: str) -> str:
             id="rows named after the loop's variable",
         ),
         pytest.param(
-            "for _ in await db.fetch('SELECT a'):\n    await one(db)", "1 + N(items)", id="rows without a name"
+            "for _ in await db.fetch('SELECT a'):\n    await one(db)",
+            "1 + N(items)",
+            id="rows without a name",
         ),
         pytest.param("while stack:\n    await one(db, stack.pop())", "N(stack)", id="walk"),
         pytest.param("while flag > 3:\n    await one(db)", ">= 1", id="while of unknown length"),
-        pytest.param("while flag > 3:\n    flag -= 1\nawait one(db)", "1", id="while without a cost"),
+        pytest.param(
+            "while flag > 3:\n    flag -= 1\nawait one(db)", "1", id="while without a cost"
+        ),
         pytest.param(
             "if flag:\n    await one(db)\nelse:\n    await two(db)", "2", id="the dearer arm"
         ),
@@ -97,41 +116,59 @@ def cost(body: str) -> str:
             id="the dearest of three arms",
         ),
         pytest.param(
-            "if flag:\n    for a in agents:\n        await one(db)\nelse:\n    await two(db)\n    await two(db)",
+            "if flag:\n    for a in agents:\n        await one(db)\n"
+            "else:\n    await two(db)\n    await two(db)",
             "N(agents)",
             id="a loop is dearer than any number",
         ),
-        pytest.param("if flag:\n    return await one(db)\nreturn await two(db)", "2", id="early return"),
         pytest.param(
-            "if flag:\n    return await two(db)\nawait one(db)\nreturn 1", "2", id="dearer early return"
+            "if flag:\n    return await one(db)\nreturn await two(db)", "2", id="early return"
         ),
         pytest.param(
-            "for a in agents:\n    if a.done:\n        continue\n    await one(db)", "N(agents)", id="continue"
+            "if flag:\n    return await two(db)\nawait one(db)\nreturn 1",
+            "2",
+            id="dearer early return",
         ),
-        pytest.param("return (await one(db)) if flag else (await two(db))", "2", id="conditional expression"),
+        pytest.param(
+            "for a in agents:\n    if a.done:\n        continue\n    await one(db)",
+            "N(agents)",
+            id="continue",
+        ),
+        pytest.param(
+            "return (await one(db)) if flag else (await two(db))", "2", id="conditional expression"
+        ),
         pytest.param(
             "match flag:\n    case 1:\n        await one(db)\n    case _:\n        await two(db)",
             "2",
             id="dearest case",
         ),
         pytest.param(
-            "try:\n    await one(db)\nexcept KeyError:\n    await two(db)", "1", id="except is not the way"
+            "try:\n    await one(db)\nexcept KeyError:\n    await two(db)",
+            "1",
+            id="except is not the way",
         ),
         pytest.param(
-            "try:\n    return await one(db)\nfinally:\n    await two(db)", "3", id="finally runs after return"
+            "try:\n    return await one(db)\nfinally:\n    await two(db)",
+            "3",
+            id="finally runs after return",
         ),
         pytest.param(
-            "for attempt in agents:\n    try:\n        return await one(db)\n    except OSError:\n        pass",
+            "for attempt in agents:\n"
+            "    try:\n        return await one(db)\n    except OSError:\n        pass",
             "1",
             id="retry",
         ),
-        pytest.param("for a in agents:\n    return await one(db)", "1", id="loop that leaves at once"),
+        pytest.param(
+            "for a in agents:\n    return await one(db)", "1", id="loop that leaves at once"
+        ),
         pytest.param("kept(db)\nreturn await one(db)", "1", id="memoised"),
         pytest.param(
             "async with db.transaction():\n    await one(db)", "1", id="block of a transaction"
         ),
         pytest.param(
-            "async def inner():\n    await one(db)\nreturn inner", "0", id="nested function that is not called"
+            "async def inner():\n    await one(db)\nreturn inner",
+            "0",
+            id="nested function that is not called",
         ),
     ],
 )
@@ -158,17 +195,24 @@ def test_helper_in_another_module_counts_where_it_is_called() -> None:
 
 
 def test_recursion_is_a_lower_bound_wherever_the_ring_is_entered() -> None:
-    text = HEADER + HELPERS + (
-        "async def down(db: asyncpg.Connection, node):\n"
-        "    await one(db)\n"
-        "    for child in node.children:\n"
-        "        await up(db, child)\n"
-        "async def up(db: asyncpg.Connection, node):\n"
-        "    await down(db, node)\n"
-        "async def start(db: asyncpg.Connection, node):\n"
-        "    await up(db, node)\n"
+    text = (
+        HEADER
+        + HELPERS
+        + (
+            "async def down(db: asyncpg.Connection, node):\n"
+            "    await one(db)\n"
+            "    for child in node.children:\n"
+            "        await up(db, child)\n"
+            "async def up(db: asyncpg.Connection, node):\n"
+            "    await down(db, node)\n"
+            "async def start(db: asyncpg.Connection, node):\n"
+            "    await up(db, node)\n"
+        )
     )
-    costs = {function.name: str(cost) for function, cost in costs_of(program_of({"app.py": text})).items()}
+    costs = {
+        function.name: str(cost)
+        for function, cost in costs_of(program_of({"app.py": text})).items()
+    }
     assert costs["down"] == ">= 1"
     assert costs["start"].startswith(">= ")
 
@@ -180,7 +224,9 @@ def test_map_runs_its_callback_once_per_item() -> None:
         "def load_all(urls):\n    return list(map(load, urls))\n"
     )
     program = program_of({"app.py": text})
-    costs = {function.name: str(cost) for function, cost in costs_of(program, HTTP_REQUESTS).items()}
+    costs = {
+        function.name: str(cost) for function, cost in costs_of(program, HTTP_REQUESTS).items()
+    }
     assert costs == {"load": "1", "load_all": "N(urls)"}
 
 

@@ -10,9 +10,9 @@ from perfaudit.facts import types as t
 from perfaudit.program import expressions
 from perfaudit.program.lifetimes import (
     Repetition,
-    Repetitions,
     depends_on_parameters,
     is_kept,
+    is_memoised,
     is_returned,
     is_run_by_hand,
     names_of,
@@ -28,7 +28,7 @@ from perfaudit.program.values import LibraryInstance, options_of
 LENT = frozenset({"connection_pool", "transport", "connector", "http_client", "http_async_client", "mounts", "app"})
 """Keywords that hand a client the connections of somebody else."""
 FRESH_CONNECTIONS = frozenset(
-    {"httpx.HTTPTransport", "httpx.AsyncHTTPTransport", "aiohttp.TCPConnector", "aiohttp.UnixConnector"}
+    {"httpx.HTTPTransport", "httpx.AsyncHTTPTransport", "aiohttp.TCPConnector"}
 )
 """Types that, made for the call, are as new as the client itself."""
 PERSONAL = frozenset(
@@ -44,6 +44,7 @@ ONCE = re.compile(
     r"|async_setup|__aenter__|__init__|__new__)(?:_|$)|(?:_main|_startup|_setup|_login|_lifespan)$"
 )
 """Names of functions that run once in the life of a process or an object."""
+MAKING = {("http.client",): "client", ("pool.create",): "pool"}
 COMMAND_LINE = frozenset({"argparse", "click", "typer", "fire", "docopt", "optparse"})
 OFTEN = {
     "request": "each request",
@@ -60,16 +61,16 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
         if not _builds(site) or site.function.role is not Role.PRODUCTION:
             continue
         yield Opportunity(site.location, program.exposure_of(site.function).kind)
-        if _borrows(program, site):
+        if _borrows(program, site) or _is_chosen(program, site):
             continue
-        found = rebuilt(program, repeated, site) or _opened_inside(program, repeated, site)
+        found = rebuilt(program, repeated, site) or _opened_inside(program, site)
         if found is not None and not (found.often != "request" and _is_amortised(site)):
             yield _match(program, site, found)
 
 
 def _builds(site: Site) -> bool:
-    """Return whether a site makes a client and does nothing else."""
-    return site.kind == "call" and set(site.effects) == {"http.client"} and site.call is not None
+    """Return whether a site makes a client or a pool and does nothing else."""
+    return site.kind == "call" and site.effects in MAKING and site.call is not None
 
 
 def _borrows(program: Program, site: Site) -> bool:
@@ -90,6 +91,15 @@ def _borrows(program: Program, site: Site) -> bool:
     return False
 
 
+def _is_chosen(program: Program, site: Site) -> bool:
+    """Return whether a pool is given what shows that it is not meant to be kept."""
+    pool = program.libraries.pool(site.behaviour.path)
+    call = site.call
+    if pool is None or call is None or site.effects != ("pool.create",):
+        return False
+    return any(name in pool.quiet_with or name == "**" for name, _ in call.keywords)
+
+
 def _origin(function: FunctionNode, value: t.Expr) -> t.Expr | None:
     """Return what a local name was last bound to, or the expression itself."""
     if not isinstance(value, t.Name):
@@ -98,11 +108,11 @@ def _origin(function: FunctionNode, value: t.Expr) -> t.Expr | None:
     return binds[-1].value if binds else None
 
 
-def _opened_inside(program: Program, repeated: Repetitions, site: Site) -> Repetition | None:
+def _opened_inside(program: Program, site: Site) -> Repetition | None:
     """Return that a coroutine opens a client, uses it and closes it, though what calls it is not known."""
     function = site.function
     facts = function.facts
-    if not facts.is_async or facts.is_generator or function in program.memoised:
+    if site.effects != ("http.client",) or not facts.is_async or facts.is_generator or is_memoised(program, function):
         return None
     if ONCE.search(function.name) or _is_command_line(function) or not _is_closed_inside(site):
         return None
@@ -172,12 +182,13 @@ def _match(program: Program, site: Site, found: Repetition) -> Match:
     function = site.function
     exposure = program.exposure_of(function)
     confidence = max(found.confidence, site.confidence, key=lambda level: level.rank)
-    if _is_personal(site):
+    if _is_personal(site) or _is_amortised(site):
         confidence = Confidence.LOW
     return Match(
         site.location,
         {
             "call": site.name,
+            "thing": MAKING[site.effects],
             "function": function.facts.qualname,
             "often": OFTEN[found.often],
         },

@@ -3,22 +3,32 @@
 from collections.abc import Iterator
 
 from perfaudit.core.finding import Match
-from perfaudit.core.levels import Confidence, Role
+from perfaudit.core.levels import Confidence, Role, Severity
 from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
 from perfaudit.libraries.types import Pool
 from perfaudit.program import expressions
 from perfaudit.program.arguments import Given, given_arguments
 from perfaudit.program.calls import Target
-from perfaudit.program.lifetimes import names_of
+from perfaudit.program.lifetimes import (
+    Repetitions,
+    is_kept,
+    is_returned,
+    names_of,
+    rebuilt,
+    repetitions,
+)
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.program import Program
 from perfaudit.program.reach import site_step
 from perfaudit.program.routes_origins import Origins, sources
-from perfaudit.program.values import Instance
+from perfaudit.program.values import Instance, LibraryInstance, options_of
 
 BOUNDED_KINDS = frozenset({"pool", "engine"})
-ADDRESS_KEYS = frozenset({"url", "drivername", "default", "sqlalchemy.url"})
+ADDRESS_KEYS = frozenset({"url", "drivername", "scheme", "default"})
+"""Keywords of makers of addresses and of settings that say which server it is."""
+KEEPING = frozenset({"configure", "bind", "init_app", "append", "add", "set", "update"})
+"""Names of methods that put what they are given where it stays."""
 MAX_STEPS = 8
 MANY = 3
 """So many missing settings are named in the message."""
@@ -26,6 +36,7 @@ MANY = 3
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:
     """Yield each constructor of a server's pool, and a match for each that is given no bounds."""
+    repeated = repetitions(program)
     for function in program.functions:
         if function.role is not Role.PRODUCTION or _is_migration_environment(function):
             continue
@@ -33,7 +44,8 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
             for target in program.types.call(function, index).targets:
                 pool = _pool_of(program, target)
                 if pool is not None:
-                    yield from _judge(program, function, index, call, pool)
+                    if not _is_rebuilt(program, repeated, function, call):
+                        yield from _judge(program, function, index, call, pool, target.name)
                     break
 
 
@@ -56,11 +68,24 @@ def _pool_of(program: Program, target: Target) -> Pool | None:
     return found if found is not None and found.kind in BOUNDED_KINDS else None
 
 
+def _is_rebuilt(
+    program: Program, repeated: Repetitions, function: FunctionNode, call: t.Call
+) -> bool:
+    """Return whether the pool is made again and again, which another rule reports: its size is then no matter."""
+    return any(
+        rebuilt(program, repeated, site) is not None
+        for site in program.sites_of(function)
+        if site.call is call
+    )
+
+
 def _judge(
-    program: Program, function: FunctionNode, index: int, call: t.Call, pool: Pool
+    program: Program, function: FunctionNode, index: int, call: t.Call, pool: Pool, name: str
 ) -> Iterator[Match | Opportunity]:
     exposure = program.exposure_of(function)
     if exposure.kind in ("command", "script") or _is_short_lived(function, index):
+        return
+    if not _outlives(program, function, index, pool):
         return
     address = _address(program, function, call, pool)
     if _is_quiet_address(pool, address) or _chose_quiet_address(function, call, pool):
@@ -70,7 +95,6 @@ def _judge(
     given = given_arguments(program, function, call)
     if not given.is_complete or _is_configured(call, pool, given):
         return
-    name = expressions.spelled(function, call.callee)
     wanted = [setting.keyword for setting in pool.settings]
     steps = [site_step(site) for site in program.sites_of(function) if site.call is call]
     yield Match(
@@ -83,6 +107,8 @@ def _judge(
         },
         trace=(*exposure.chain, *steps[:1]),
         confidence=_confidence(program, pool, address),
+        # A pool that only has a size lets nobody wait and keeps no age: its default is too large, not too small.
+        severity=Severity.MEDIUM if len(pool.settings) == 1 else None,
         function=function.qualname,
         endpoint=exposure.endpoint,
         exposure=exposure.kind,
@@ -92,15 +118,35 @@ def _judge(
 
 
 def _confidence(program: Program, pool: Pool, address: str) -> Confidence:
-    """Return medium where the address is not known and the project also speaks of one that needs no pool."""
+    """Return medium where neither the address nor the rest of the project shows that it is a server's."""
     if "://" in address or not pool.quiet_urls:
         return Confidence.HIGH
-    for file in program.files:
-        if file.role is Role.PRODUCTION:
-            for function in file.functions:
-                if any(word in text for text in _texts(function) for word in pool.quiet_urls):
-                    return Confidence.MEDIUM
-    return Confidence.HIGH
+    servers = _servers(program)
+    if address.startswith(servers):
+        return Confidence.HIGH
+    texts = [
+        text
+        for file in program.files
+        if file.role is Role.PRODUCTION
+        for function in file.functions
+        for text in _texts(function)
+    ]
+    if any(word in text for text in texts for word in pool.quiet_urls):
+        return Confidence.MEDIUM
+    return Confidence.HIGH if any(text.startswith(servers) for text in texts) else Confidence.MEDIUM
+
+
+def _servers(program: Program) -> tuple[str, ...]:
+    """Return how the addresses of database servers, and the imports of their drivers, begin."""
+    drivers = [
+        library
+        for library in program.libraries.libraries
+        if library.service is not None
+        and any("db.connect" in behaviour.effects for behaviour in library.functions.values())
+    ]
+    words = [word for library in drivers for word in library.packages]
+    words += [word for library in drivers if library.service for word in library.service.schemes]
+    return tuple(sorted(set(words)))
 
 
 def _texts(function: FunctionNode) -> Iterator[str]:
@@ -149,6 +195,66 @@ def _is_short_lived(function: FunctionNode, index: int) -> bool:
         and isinstance(other.callee.base, t.Name)
         and other.callee.base.id in names
         for other in function.facts.calls
+    )
+
+
+def _outlives(program: Program, function: FunctionNode, index: int, pool: Pool) -> bool:
+    """Return whether the pool, or something made of it, leaves the function that makes it."""
+    if function.kind != "function" or function.facts.is_generator:
+        return True
+    made = t.CallRef(index)
+    if is_kept(program, function, made) or is_returned(function, made):
+        return True
+    if _is_part_of_call(function, made):
+        return True
+    names = names_of(function, made)
+    return any(
+        _takes(call, names) and _may_hold(program, function, number, pool)
+        for number, call in enumerate(function.facts.calls)
+    )
+
+
+def _is_part_of_call(function: FunctionNode, made: t.CallRef) -> bool:
+    return any(
+        made in (*call.arguments, *(value for _, value in call.keywords))
+        for call in function.facts.calls
+    )
+
+
+def _takes(call: t.Call, names: set[str]) -> bool:
+    given = (*call.arguments, *(value for _, value in call.keywords))
+    return any(isinstance(value, t.Name) and value.id in names for value in given)
+
+
+def _may_hold(program: Program, function: FunctionNode, index: int, pool: Pool) -> bool:
+    """Return whether a call, or what it gives, may hold the pool that it is given."""
+    call = function.facts.calls[index]
+    resolved = program.types.call(function, index)
+    if call.discarded:
+        name = call.callee.name if isinstance(call.callee, t.Attr) else ""
+        callees = [target.function for target in resolved.targets if target.function is not None]
+        return name in KEEPING or any(_stores_a_parameter(callee) for callee in callees)
+    for option in options_of(resolved.result):
+        if not isinstance(option, LibraryInstance):
+            return True
+        described = program.libraries.type(option.path)
+        if described is None or described.file == pool.file:
+            return True
+    return False
+
+
+def _stores_a_parameter(callee: FunctionNode) -> bool:
+    """Return whether a function puts what it is given where it stays."""
+    if callee.name == "__init__":
+        return True
+    return any(
+        isinstance(bind.value, t.Name)
+        and bind.value.id in callee.params
+        and (
+            isinstance(bind.target, t.Attr | t.Item)
+            or (isinstance(bind.target, t.Name) and bind.target.id in callee.facts.outer_names)
+        )
+        for bind in callee.facts.binds
     )
 
 

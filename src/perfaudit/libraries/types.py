@@ -231,8 +231,8 @@ class Schema(Struct, frozen=True, gc=False):
 
     - ``base_argument``: the argument of a base maker with a class that the base inherits from.
     - ``table_keyword``: the class keyword without which a class is no table.
-    - ``name_attributes``, ``abstract_attributes``, ``index_attributes``: attributes of the class, or
-      ``Meta.x`` for those of its inner class; each index attribute says whether its are unique.
+    - ``name_attributes``, ``abstract_attributes``, ``index_attributes``: attributes of the class,
+      or ``Meta.x`` for those of its inner class; index attributes say whether theirs are unique.
     - ``shared_attributes``: where true, the class uses the table of its parent.
     - ``table_default``: pattern of a name that is not given: {app}, {name}, {snake}; empty where a
       class without a name is no table.
@@ -240,7 +240,7 @@ class Schema(Struct, frozen=True, gc=False):
     - ``implicit_key``: the primary key of a table that declares none.
     - ``options``: what an argument of a column means (indexed, unique, primary, nullable, column,
       references, many, secondary, remote) -> the argument. ``nullable``: the default.
-    - ``wrappers``: annotations around the type of an attribute -> its loading, empty for the default.
+    - ``wrappers``: annotations around the type of an attribute -> its loading.
     - ``plain_annotations``: an annotated attribute is a column.
     - ``column_methods``: decorators of methods that give a column.
     - ``reference_makers``: constructors of a foreign key in a column.

@@ -5,11 +5,14 @@ from typing import TYPE_CHECKING
 
 from perfaudit.core.effect import DATABASE_ROUND_TRIPS
 from perfaudit.core.report import EndpointCard
+from perfaudit.facts import types as t
+from perfaudit.program.calls import Target
 from perfaudit.program.costs import HTTP_REQUESTS, ZERO, Cost, costs_of
 from perfaudit.program.coverage import unresolved_calls
 from perfaudit.program.endpoints import Endpoint
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.program import BLOCKING_KINDS
+from perfaudit.program.values import Awaitable, LibraryInstance, TupleType, Type, options_of
 
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
@@ -23,6 +26,10 @@ BLOCKING_EFFECTS = frozenset().union(
 
 RUN_HOW = frozenset({"call", "thread", "task", "loop"})
 ON_THE_LOOP = frozenset({"call", "task", "loop"})
+PARTS_OF_AN_ANSWER = ("HOOK", "BEFORE")
+"""How library files mark methods of a view class that are not the whole of an answer."""
+
+CONTAINERS = frozenset({"builtins.dict", "builtins.list", "builtins.set", "builtins.tuple"})
 MAX_DEPTH = 12
 MAX_FUNCTIONS = 2000
 MAX_BLOCKING = 8
@@ -52,6 +59,67 @@ def cost_of_endpoint(
         if function not in program.memoised:
             total = total + costs.get(function, ZERO)
     return total
+
+
+def cost_of_lazy_answers(program: "Program", endpoint: Endpoint) -> Cost:
+    """Return what is paid after the handler: lazy results that it returns or hands to a template.
+
+    Each is one query or more, since what is read of the rows is not seen here.
+    """
+    types = program.types
+    lazy = 0
+    for function in _entered(endpoint):
+        returned = types.returned(function) if function.kind == "function" else None
+        lazy += returned is not None and is_lazy(program, returned)
+        for index, call in enumerate(function.facts.calls):
+            if any(_renders(target) for target in types.call(function, index).targets):
+                lazy += any(is_lazy(program, given) for given in _given(program, function, call))
+    return Cost((((), lazy),), unknown=True) if lazy else ZERO
+
+
+def _given(program: "Program", function: FunctionNode, call: t.Call) -> Iterator[Type]:
+    for value in (*call.arguments, *(value for _, value in call.keywords)):
+        yield program.types.evaluate(function, value, (call.sequence, call.context))
+
+
+def library_answers(program: "Program", endpoint: Endpoint) -> bool:
+    """Return whether a library answers, with project code as a part, so that not all is seen."""
+    handler = endpoint.handler
+    if handler.kind == "class":
+        return True
+    if handler.owner is None:
+        return False
+    for path in program.types.classes.library_bases(handler.owner):
+        view = program.libraries.view_class(path)
+        if view is not None and handler.name in view.methods:
+            return view.methods[handler.name].startswith(PARTS_OF_AN_ANSWER)
+    return False
+
+
+def is_lazy(program: "Program", value: Type, nesting: int = 3) -> bool:
+    """Return whether a value, or something in it, asks the database when it is iterated."""
+    if nesting == 0:
+        return False
+    for option in options_of(value):
+        match option:
+            case Awaitable(result=inner):
+                parts: tuple[Type, ...] = (inner,)
+            case TupleType(items=items):
+                parts = items
+            case LibraryInstance(path=path, arguments=arguments):
+                behaviour = program.libraries.on(path, "iterate")
+                if behaviour is not None and not DATABASE_ROUND_TRIPS.isdisjoint(behaviour.effects):
+                    return True
+                parts = arguments if path in CONTAINERS else ()
+            case _:
+                continue
+        if any(is_lazy(program, part, nesting - 1) for part in parts):
+            return True
+    return False
+
+
+def _renders(target: Target) -> bool:
+    return target.behaviour is not None and "renders-template" in target.behaviour.flags
 
 
 def is_cached(program: "Program", endpoint: Endpoint) -> bool:
@@ -84,7 +152,9 @@ def _card(
     requests: Mapping[FunctionNode, Cost],
     unresolved: dict[FunctionNode, int],
 ) -> EndpointCard:
-    cost = cost_of_endpoint(program, endpoint, queries)
+    cost = cost_of_endpoint(program, endpoint, queries) + cost_of_lazy_answers(program, endpoint)
+    if library_answers(program, endpoint):
+        cost = cost.at_least()
     return EndpointCard(
         method=endpoint.method or ("WEBSOCKET" if endpoint.kind == "websocket" else ""),
         path=endpoint.path,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from perfaudit.core.effect import DATABASE_ROUND_TRIPS
 from perfaudit.facts import types as t
+from perfaudit.program.infer import Types
 from perfaudit.program.nodes import LOOP_KINDS, FunctionNode
 from perfaudit.program.reach import reach
 from perfaudit.program.sites import Edge, Site
@@ -68,7 +69,7 @@ class Cost:
         return max((len(sizes) for sizes, _ in self.terms), default=0)
 
     def weight(self) -> tuple[int, ...]:
-        """Return what costs are compared by: the degree, then coefficients from the highest down."""
+        """Return what costs are compared by: degree, then coefficients from the highest degree."""
         totals = [0] * (self.degree + 1)
         for sizes, coefficient in self.terms:
             totals[len(sizes)] += coefficient
@@ -208,6 +209,15 @@ _Item = Cost | _Block | str
 """What runs in a block: a place that costs, a block inside it, or the kind of a jump."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Body:
+    """What runs in each block of a function, in order; block -1 is the function itself."""
+
+    types: Types
+    function: FunctionNode
+    items: Mapping[int, list[_Item]]
+
+
 def _function_cost(
     program: "Program",
     function: FunctionNode,
@@ -227,7 +237,7 @@ def _function_cost(
         number: [item for _, item in sorted(found, key=lambda pair: pair[0])]
         for number, found in blocks.items()
     }
-    return _run(function, items, -1, ZERO)
+    return _run(_Body(program.types, function, items), -1, ZERO)
 
 
 def _costs(
@@ -260,20 +270,20 @@ def _costs(
             yield (
                 edge.context,
                 edge.sequence,
-                cost.times(_each_size(function, edge)) if edge.each else cost,
+                cost.times(_each_size(program, function, edge)) if edge.each else cost,
             )
     for (context, sequence), options in choices.items():
         yield context, sequence, dearest(options)
 
 
-def _each_size(function: FunctionNode, edge: Edge) -> Size:
+def _each_size(program: "Program", function: FunctionNode, edge: Edge) -> Size:
     """Return how many items a call such as ``map(f, items)`` hands to its callback."""
     given = edge.call.arguments if edge.call is not None else ()
     for value in reversed(given):
         if not isinstance(value, t.Lambda) and not _is_callback(function, value, edge):
-            return iterable_size(function, value, None)
+            return iterable_size(program.types, function, value, None)
     if edge.call is not None and isinstance(edge.call.callee, t.Attr):
-        return iterable_size(function, edge.call.callee.base, None)
+        return iterable_size(program.types, function, edge.call.callee.base, None)
     return "items"
 
 
@@ -283,11 +293,11 @@ def _is_callback(function: FunctionNode, value: t.Expr, edge: Edge) -> bool:
     )
 
 
-def _run(function: FunctionNode, items: Mapping[int, list[_Item]], number: int, rest: Cost) -> Cost:
+def _run(body: _Body, number: int, rest: Cost) -> Cost:
     """Return what a block costs when ``rest`` runs after it. Jumps cut off what follows them."""
     result = rest
     always = ZERO
-    here = items.get(number, [])
+    here = body.items.get(number, [])
     position = len(here) - 1
     while position >= 0:
         item = here[position]
@@ -298,20 +308,20 @@ def _run(function: FunctionNode, items: Mapping[int, list[_Item]], number: int, 
         if isinstance(item, str):
             result = ZERO
             continue
-        kind = function.facts.contexts[item.number].kind
+        kind = body.function.facts.contexts[item.number].kind
         if kind in LOOP_KINDS:
-            result = _loop(function, items, item.number) + result
+            result = _loop(body, item.number) + result
         elif kind == "finally":
-            always = always + _run(function, items, item.number, ZERO)
+            always = always + _run(body, item.number, ZERO)
         elif kind in ("if", "else", "match"):
             arms = [item]
-            while position >= 0 and _is_arm_before(function, here[position], arms[-1]):
+            while position >= 0 and _is_arm_before(body.function, here[position], arms[-1]):
                 arms.append(here[position])  # type: ignore[arg-type]
                 position -= 1
-            outcomes = [_run(function, items, arm.number, result) for arm in arms]
+            outcomes = [_run(body, arm.number, result) for arm in arms]
             result = dearest(outcomes if kind == "else" else [*outcomes, result])
         elif kind in TRANSPARENT:
-            result = _run(function, items, item.number, result)
+            result = _run(body, item.number, result)
     return always + result
 
 
@@ -324,36 +334,30 @@ def _is_arm_before(function: FunctionNode, item: _Item, arm: _Block) -> bool:
     return pair in (("if", "else"), ("match", "match")) and before.subject == after.subject
 
 
-def _loop(function: FunctionNode, items: Mapping[int, list[_Item]], number: int) -> Cost:
-    body = _run(function, items, number, ZERO)
-    if body == ZERO:
-        return ZERO
-    context = function.facts.contexts[number]
-    if _leaves(function, items, number):
-        return body
+def _loop(body: _Body, number: int) -> Cost:
+    once = _run(body, number, ZERO)
+    context = body.function.facts.contexts[number]
+    if once == ZERO or context.subject is None or _leaves(body, number):
+        return once
     if context.kind != "while":
-        return (
-            body
-            if context.subject is None
-            else body.times(iterable_size(function, context.subject, context))
-        )
-    size = while_size(function, context.subject)
-    return body.at_least() if size is None else body.times(size)
+        return once.times(iterable_size(body.types, body.function, context.subject, context))
+    size = while_size(body.function, context.subject)
+    return once.at_least() if size is None else once.times(size)
 
 
-def _leaves(function: FunctionNode, items: Mapping[int, list[_Item]], number: int) -> bool:
+def _leaves(body: _Body, number: int) -> bool:
     """Return whether the first pass through a block always ends in a jump out of the loop."""
-    here = items.get(number, [])
+    here = body.items.get(number, [])
     for position, item in enumerate(here):
         if isinstance(item, str):
             return item in LEAVING
         if not isinstance(item, _Block):
             continue
-        kind = function.facts.contexts[item.number].kind
-        if kind in ("with", "async with", "try") and _leaves(function, items, item.number):
+        kind = body.function.facts.contexts[item.number].kind
+        if kind in ("with", "async with", "try") and _leaves(body, item.number):
             return True
-        if kind == "else" and _leaves(function, items, item.number):
+        if kind == "else" and _leaves(body, item.number):
             before = here[position - 1] if position else None
-            if isinstance(before, _Block) and _leaves(function, items, before.number):
+            if isinstance(before, _Block) and _leaves(body, before.number):
                 return True
     return False

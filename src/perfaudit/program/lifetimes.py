@@ -1,5 +1,6 @@
 """How long what a call makes is kept, and which functions run again and again."""
 
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -15,7 +16,7 @@ from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.program import Program
 from perfaudit.program.sites import Edge, Site
-from perfaudit.program.values import LibraryInstance, options_of
+from perfaudit.program.values import FunctionType, Instance, LibraryInstance, options_of
 
 ENTRY_KINDS = (
     ("request", frozenset({"route", "websocket", "middleware"})),
@@ -23,7 +24,10 @@ ENTRY_KINDS = (
 )
 PER_REQUEST = ("flask.ctx.", "starlette.requests.", "fastapi.Request", "django.http.")
 """Where the types of objects begin that live for one request."""
-COUNTED_WALKS = frozenset({Walk.DATA, Walk.CHUNKS, Walk.MESSAGES, Walk.COUNTED})
+KEEPERS = re.compile(r"cache|memo|singleton|once\b", re.IGNORECASE)
+"""Names of decorators that keep what a function gave."""
+WALKS_OVER_DATA = frozenset({Walk.DATA, Walk.CHUNKS, Walk.MESSAGES})
+"""What a loop walks that has many items; one that only counts is more often a retry."""
 BY_HAND = frozenset({"command", "script", "startup"})
 """Exposures of what runs once, or when somebody starts it."""
 
@@ -97,11 +101,33 @@ def repetitions(program: Program) -> Repetitions:
             for endpoint in program.endpoints
             if endpoint.kind in kinds
             for function in (endpoint.handler, *endpoint.dependencies)
-            if function not in program.memoised
+            if not is_memoised(program, function)
+            and not (endpoint.kind == "middleware" and _makes_middleware(program, function))
         ]
         _spread(program, origins, entered)
     _spread(program, origins, list(_walked(program, origins)))
     return Repetitions(origins)
+
+
+def is_memoised(program: Program, function: FunctionNode) -> bool:
+    """Return whether a decorator keeps the function's results, as a library says or its name does."""
+    if function in program.memoised:
+        return True
+    outer = function.parent
+    return outer is not None and any(
+        KEEPERS.search(expressions.spelled(outer, decorator))
+        for decorator in function.facts.decorators
+    )
+
+
+def _makes_middleware(program: Program, function: FunctionNode) -> bool:
+    """Return whether a function is called once, to give the object or function that is called per request."""
+    if function.name == "__init__":
+        return True
+    return any(
+        isinstance(option, Instance | FunctionType)
+        for option in options_of(program.types.returned(function))
+    )
 
 
 def _spread(
@@ -126,7 +152,7 @@ def _spread(
 
 
 def _is_followed(program: Program, edge: Edge) -> bool:
-    if edge.callee in program.memoised:
+    if is_memoised(program, edge.callee):
         return False
     if edge.caller.name == "__init__" or edge.via != "call":
         return True
@@ -159,7 +185,7 @@ def rebuilt(program: Program, repeated: Repetitions, site: Site) -> Repetition |
     What is stored is made once, unless the object that it is stored on is itself made again and again.
     """
     function = site.function
-    if function.kind in ("module", "class") or function in program.memoised:
+    if function.kind in ("module", "class") or is_memoised(program, function):
         return None
     found = repeated.of(function)
     if is_kept(program, function, site.value):
@@ -191,7 +217,7 @@ def depends_on_parameters(
 def is_per_item(program: Program, function: FunctionNode, context: int) -> bool:
     """Return whether a place stands in a loop over data."""
     return any(
-        walk_of(program, function, loop) in COUNTED_WALKS for loop in function.loops(context)
+        walk_of(program, function, loop) in WALKS_OVER_DATA for loop in function.loops(context)
     )
 
 

@@ -98,7 +98,7 @@ def _excluded(scope: FunctionNode, context: int, chain: set[int]) -> bool:
         if here.kind == "if":
             for other in chain:
                 arm = contexts[other]
-                if arm.kind == "else" and arm.parent == here.parent and arm.subject is here.subject:
+                if arm.kind == "else" and arm.parent == here.parent and arm.subject == here.subject:
                     return True
         context = here.parent
     return False

@@ -28,6 +28,8 @@ def printed(value: Type, nesting: int = MAX_NESTING) -> str:
     if nesting == 0:
         return "..."
     match value:
+        case Unknown(reason="annotated Any"):
+            return "Any"
         case Unknown(reason=reason):
             return f"Unknown: {reason}"
         case Instance(node=node, arguments=arguments):

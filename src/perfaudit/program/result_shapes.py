@@ -66,6 +66,9 @@ STEPS = frozenset(
 )
 """Methods of a query of whole objects that give another such query."""
 
+BOUNDING = frozenset({"limit", "slice", "fetch", "paginate"})
+"""Steps that give a bounded number of rows."""
+
 COUNTING = frozenset(
     """count exists aggregate update delete explain contains acount aexists aaggregate aupdate adelete
     acontains scalar subquery with_entities""".split()

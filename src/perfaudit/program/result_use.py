@@ -1,7 +1,7 @@
 """What is read of a fetched result before it is out of sight."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from perfaudit.core.finding import TraceStep
@@ -14,6 +14,7 @@ from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.program import Program
 from perfaudit.program.result_shapes import (
     ALL_ROWS,
+    BOUNDING,
     COUNTING,
     DECODERS,
     EAGER_OPTIONS,
@@ -62,6 +63,13 @@ class Source:
     entity: ClassNode | None = None
 
 
+class SizedAt(NamedTuple):
+    """A call of ``len``: the function it stands in, and its number there."""
+
+    function: FunctionNode
+    index: int
+
+
 @dataclass(frozen=True, slots=True)
 class Use:
     """What is read of a fetched result.
@@ -69,7 +77,8 @@ class Use:
     ``columns`` are those that are named at all; ``keys`` the parts of JSON columns that are read, for
     those never used ``whole``; ``tested`` are columns only looked at for presence. ``entire``: rows
     are used as they are, such as ``dict(row)``. ``escapes`` says why not every reader is known, or is None.
-    ``sized``: where the number of rows is taken. ``crossed``: readers were found by following a return.
+    ``sized``: where the number of rows is taken. ``bounded``: a slice or limit is put on them.
+    ``returned``: what the function returns of it. ``crossed``: readers were found by following that.
     ``steps``: where keys are read, in order.
     """
 
@@ -79,8 +88,10 @@ class Use:
     tested: frozenset[str]
     entire: bool
     escapes: str | None
-    sized: tuple[Location, ...]
+    sized: tuple["SizedAt", ...]
     iterated: bool
+    bounded: bool
+    returned: Shape | None
     crossed: bool
     steps: tuple[TraceStep, ...]
 
@@ -136,16 +147,19 @@ def _mention(value: t.Expr, loose: set[str]) -> None:
             _mention(item, loose)
 
 
-def use_of(readers: Readers, source: Source) -> Use:
+def use_of(readers: Readers, source: Source, *, follow_returns: bool = True) -> Use:
     """Return what is read of a fetched result, in its function, in those it is given to and those it returns to."""
     reading = _Reading(readers, source)
+    returned: Shape | None = None
     if source.function.kind not in ("function", "lambda"):
         reading.escape("at module level")
     else:
         walk = _Walk(reading, source.function, {("call", source.index): source.shape}, depth=0)
         walk.watch_cursor(source)
         walk.run()
-        _return_to_callers(reading, source.function, walk.returned, depth=1)
+        returned = walk.returned
+        if follow_returns:
+            _return_to_callers(reading, source.function, returned, depth=1)
     whole = frozenset(reading.whole)
     return Use(
         frozenset(reading.columns),
@@ -158,8 +172,10 @@ def use_of(readers: Readers, source: Source) -> Use:
         frozenset(reading.tested),
         reading.entire,
         reading.escapes,
-        tuple(sorted(set(reading.sized))),
+        tuple(dict.fromkeys(reading.sized)),
         reading.iterated,
+        reading.bounded,
+        returned,
         reading.crossed,
         tuple(reading.steps),
     )
@@ -175,16 +191,20 @@ def _return_to_callers(
     edges = program.edges_to(function)
     reason = _unknown_callers(reading.readers, function)
     if reason is not None or not edges or depth > MAX_DEPTH:
-        reading.escape(reason or "returned to callers that are not known")
+        if returned.form in ("value", "values"):
+            reading.read(returned, function.location, returned.column)
+        else:
+            reading.escape(reason or "returned to callers that are not known")
         return
     reading.crossed = True
     for edge in edges:
-        if edge.how != "call" or edge.via != "call" or edge.index < 0:
+        if edge.how != "call" or edge.via != "call" or not isinstance(edge.value, t.CallRef):
             reading.escape("returned to the code that calls back")
             return
-        if not reading.enter(("caller", edge.caller, edge.index)):
+        index = edge.value.index
+        if not reading.enter(("caller", edge.caller, index)):
             continue
-        walk = _Walk(reading, edge.caller, {("call", edge.index): returned}, depth=depth)
+        walk = _Walk(reading, edge.caller, {("call", index): returned}, depth=depth)
         walk.run()
         _return_to_callers(reading, edge.caller, walk.returned, depth=depth + 1)
 
@@ -213,8 +233,9 @@ class _Reading:
         self.tested: set[str] = set()
         self.entire = False
         self.escapes: str | None = None
-        self.sized: list[Location] = []
+        self.sized: list[SizedAt] = []
         self.iterated = False
+        self.bounded = False
         self.crossed = False
         self.steps: list[TraceStep] = []
         self._entered: set[object] = set()
@@ -345,8 +366,7 @@ class _Walk:
     def _walk(self, scope: FunctionNode, value: t.Expr, at: Point, role: _Role) -> None:
         """Note the uses in an expression, whose own value goes where the role says."""
         shape = self.shape(scope, value, at)
-        if isinstance(value, t.Attr | t.Item):
-            self._remember(scope, value)
+        self._remember(scope, value)
         if shape is not None:
             self._used(scope, shape, role, value)
             self._walk_chain(scope, value, at)
@@ -361,6 +381,7 @@ class _Walk:
 
     def _walk_chain(self, scope: FunctionNode, value: t.Expr, at: Point) -> None:
         """Note the uses in the parts of a chain that are not its spine: keys, tests, other arms."""
+        self._remember(scope, value)
         match value:
             case t.Item(base=base, key=key):
                 self._walk(scope, key, at, VALUE)
@@ -505,8 +526,11 @@ class _Walk:
     def _item(self, shape: Shape, key: t.Expr) -> Shape | None:
         constant = key.value if isinstance(key, t.Const) and key.kind in ("str", "int") else None
         match shape.form:
+            case "result" | "rows" if isinstance(key, t.Slice):
+                self.reading.bounded = True
+                return shape
             case "result" | "rows":
-                return shape if isinstance(key, t.Slice) else ROW
+                return ROW
             case "map":
                 return ROW
             case "pair":
@@ -611,6 +635,7 @@ class _Walk:
 
     def _query_method(self, base: Shape, name: str, call: t.Call) -> Shape | None:
         if name in STEPS:
+            self.reading.bounded |= name in BOUNDING
             return base
         if name in ("all", "fetchall", "scalars", "partitions", "to_list"):
             return ROWS
@@ -751,7 +776,7 @@ class _Walk:
             given = shape
         if given is None:
             self.reading.escape("yielded")
-        elif shape.form == "value" and shape.path:
+        elif shape.path:
             self.reading.read(shape, self.place, spelled_path(shape))
         elif self.returned is not None and self.returned != given:
             self.reading.escape("several results are returned")
@@ -763,7 +788,7 @@ class _Walk:
     ) -> None:
         name = self._target_name(scope, role.call)
         if name == "builtins.len" and shape.form != "value" and shape.form != "row":
-            self.reading.sized.append(scope.place(scope.facts.calls[role.call]))
+            self.reading.sized.append(SizedAt(scope, role.call))
             return
         if name in NEUTRAL:
             if shape.form == "value" and not shape.path:

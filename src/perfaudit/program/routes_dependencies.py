@@ -1,11 +1,10 @@
-"""The functions that a framework runs before a handler because its parameters or its router ask for them."""
+"""The functions that a framework runs because a handler's parameters or router ask for them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from perfaudit.facts import types as t
 from perfaudit.program.expressions import argument
-from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.routes_handlers import find_targets
 from perfaudit.program.routes_origins import Site, sources
@@ -28,14 +27,16 @@ class Dependencies:
 
 def dependencies_of(sites: Sites) -> Dependencies:
     """Return an empty store of dependencies for the program."""
-    found = {name for framework in sites.types.libraries.frameworks for name in framework.dependencies}
+    found = {
+        name for framework in sites.types.libraries.frameworks for name in framework.dependencies
+    }
     return Dependencies(sites, frozenset(found))
 
 
 def of_handler(
     known: Dependencies, handler: FunctionNode, through: tuple[Site, ...]
 ) -> tuple[FunctionNode, ...]:
-    """Return the dependencies of a handler and of the calls that register and mount it, in order, each once."""
+    """Return the dependencies of a handler and of the calls that mount it, each once."""
     if not known.markers:
         return ()
     found: dict[FunctionNode, None] = {}
@@ -85,7 +86,7 @@ def _of_function(known: Dependencies, function: FunctionNode) -> tuple[FunctionN
 
 
 def _of_class(known: Dependencies, owner: ClassNode) -> Iterator[FunctionNode]:
-    """Yield the dependencies that fields of a class ask for: class-based views fill them for each request."""
+    """Yield the dependencies that fields of a class ask for: each request fills them."""
     for node in known.sites.types.classes.project_order(owner):
         for bind in node.body.facts.binds:
             for value in (bind.annotation, bind.value):

@@ -13,8 +13,9 @@ from perfaudit.program.infer import Types
 from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.routes_mounts import wrapped_parameter
-from perfaudit.program.routes_origins import Frame, sources, text
+from perfaudit.program.routes_origins import Frame, sources
 from perfaudit.program.routes_sites import Sites, route_of
+from perfaudit.program.routes_texts import text
 from perfaudit.program.values import (
     ClassType,
     External,
@@ -28,6 +29,7 @@ from perfaudit.program.values import (
 )
 
 HOOK = "HOOK"
+BEFORE = "BEFORE"
 PSEUDO_METHODS = {
     "TASK": "task",
     "COMMAND": "command",
@@ -39,9 +41,10 @@ MAX_DEPTH = 8
 
 
 class Target(NamedTuple):
-    """What a handler argument stands for. ``actions``: the methods of a view class by HTTP method, where given.
+    """What a handler argument stands for.
 
-    ``wrappers``: the dotted paths of what is wrapped around it.
+    ``wrappers``: the dotted paths of what is wrapped around it. ``actions``: the methods of a view
+    class by HTTP method, where they are given.
     """
 
     node: FunctionNode | ClassNode
@@ -77,24 +80,26 @@ def find_targets(
     for source in sources(replace(sites.origins, through_calls=False), function, value, at, frame):
         match source.value:
             case FunctionNode() as node:
-                found.extend(_unwrapped(sites, node, source.frame, depth))
+                found.extend(unwrapped(sites, node, source.frame, depth))
             case ClassNode() as node:
                 found.append(Target(node))
             case t.CallRef(index=index):
                 found.extend(_made(sites, source.function, index, source.frame, depth))
             case t.Seq(items=items):
                 for item in items:
-                    found.extend(find_targets(sites, source.function, item, AT_END, source.frame, depth + 1))
+                    found.extend(
+                        find_targets(sites, source.function, item, AT_END, source.frame, depth + 1)
+                    )
     if not found:
         for option in options_of(sites.types.evaluate(function, value, at)):
-            node = _node_of(option)
-            if node is not None:
-                found.append(Target(node))
+            behind = _node_of(option)
+            if behind is not None:
+                found.append(Target(behind))
     return list(dict.fromkeys(found))
 
 
-def _unwrapped(
-    sites: Sites, node: FunctionNode, frame: Frame | None, depth: int
+def unwrapped(
+    sites: Sites, node: FunctionNode, frame: Frame | None, depth: int = 0
 ) -> list[Target]:
     """Return what a closure of a decorator wraps, or the function itself."""
     param = wrapped_parameter(node)
@@ -123,7 +128,7 @@ def _node_of(found: Type) -> FunctionNode | ClassNode | None:
 def _made(
     sites: Sites, function: FunctionNode, index: int, frame: Frame | None, depth: int
 ) -> list[Target]:
-    """Return the handlers behind a call: a view made from its class, a wrapped function, what a factory returns."""
+    """Return the handlers behind a call: of a view class, wrapped, or made by a factory."""
     call = function.facts.calls[index]
     at = (call.sequence, call.context)
     if isinstance(call.callee, t.Attr):
@@ -135,14 +140,17 @@ def _made(
         if isinstance(callee, ClassType):
             return [Target(callee.node)]
     wrapper = _paths(resolved.callee)
-    if not wrapper and isinstance(call.callee, t.CallRef):
+    if isinstance(call.callee, t.CallRef):
         wrapper = _paths(sites.types.call(function, call.callee.index).callee)
     found: list[Target] = []
     for value in (*call.arguments, *(value for _, value in call.keywords)):
         if isinstance(value, t.Const | t.Text):
             continue
         for target in find_targets(sites, function, value, at, frame, depth + 1):
-            if isinstance(target.node, FunctionNode) or view_rows(sites, target.node)[1] is not None:
+            if (
+                isinstance(target.node, FunctionNode)
+                or view_rows(sites, target.node)[1] is not None
+            ):
                 found.append(Target(target.node, (*wrapper, *target.wrappers), target.actions))
         if found:
             return found
@@ -201,11 +209,14 @@ def _decorator(types: Types, function: FunctionNode, decorator: t.Expr) -> list[
     if not isinstance(decorator, t.CallRef):
         return list(_paths(types.evaluate(function, decorator, AT_END)))
     call = function.facts.calls[decorator.index]
-    return [*_paths(types.call(function, decorator.index).callee), *_handed_on(types, function, call)]
+    return [
+        *_paths(types.call(function, decorator.index).callee),
+        *_handed_on(types, function, call),
+    ]
 
 
 def _handed_on(types: Types, function: FunctionNode, call: t.Call) -> list[str]:
-    """Return the paths of decorators that are arguments of a decorator, as for methods of view classes."""
+    """Return the paths of decorators that are arguments of a decorator."""
     found: list[str] = []
     for value in call.arguments:
         if isinstance(value, t.CallRef):
@@ -217,36 +228,43 @@ def _handed_on(types: Types, function: FunctionNode, call: t.Call) -> list[str]:
     return found
 
 
-def view_rows(sites: Sites, node: ClassNode) -> tuple[dict[str, str], ViewClass | None, Framework | None]:
-    """Return the methods of a class that answer requests, as library files say, and the nearest view class."""
+def view_rows(
+    sites: Sites, node: ClassNode
+) -> tuple[dict[str, str], ViewClass | None, Framework | None]:
+    """Return what library files say of the methods of a class, and its nearest view class."""
+    views = [
+        view
+        for path in sites.types.classes.library_bases(node)
+        if (view := sites.types.libraries.view_class(path)) is not None
+    ]
+    if not views:
+        return {}, None, None
+    views.sort(key=lambda view: not view.is_viewset)
     rows: dict[str, str] = {}
-    nearest: ViewClass | None = None
-    for path in sites.types.classes.library_bases(node):
-        found = sites.types.libraries.view_class(path)
-        if found is None:
-            continue
-        if nearest is None or (found.is_viewset and not nearest.is_viewset):
-            nearest = found
-        for name, row in found.methods.items():
+    for view in views[:1] if views[0].is_viewset else views:
+        for name, row in view.methods.items():
             rows.setdefault(name, row)
-    return rows, nearest, sites.frameworks[nearest.path] if nearest is not None else None
+    return rows, views[0], sites.frameworks[views[0].path]
 
 
 def view_methods(
     sites: Sites, node: ClassNode, actions: tuple[tuple[str, str], ...] = ()
 ) -> list[Handled]:
-    """Return the methods of a view class that answer requests, one for each HTTP method or action."""
+    """Return the methods of a view class that answer, one per HTTP method or action."""
     rows, view, framework = view_rows(sites, node)
     if view is None or framework is None:
         return []
     types = sites.types
     hooks = [
-        (row.split()[1:], method)
+        (row.split(), hook)
         for name, row in rows.items()
-        if row.startswith(HOOK) and (method := _own(types, node, name)) is not None
+        if row.startswith((HOOK, BEFORE)) and (hook := _own(types, node, name)) is not None
     ]
     found: dict[str, Handled] = {}
-    entries = [(name, *_entry(row)) for name, row in rows.items() if not row.startswith(HOOK)]
+    written: set[str] = set()
+    entries = [
+        (name, *_entry(row)) for name, row in rows.items() if not row.startswith((HOOK, BEFORE))
+    ]
     if actions:
         suffixes = {name: suffix for name, _, suffix in entries}
         entries = [(name, method, suffixes.get(name, "")) for method, name in actions]
@@ -255,15 +273,16 @@ def view_methods(
         if own is None and not actions and not _is_provided(types, node, name, method):
             continue
         key = f"{name} {method}" if view.is_viewset or actions else method
-        before = found.get(key)
-        if before is not None and (own is None or before.handler.name in rows):
+        if key in written or (key in found and own is None):
             continue
-        behind = tuple(hook for wanted, hook in hooks if not wanted or method in wanted)
-        handler = own or (behind[0] if behind else node.body)
-        rest = tuple(hook for hook in behind if hook is not handler)
+        if own is not None:
+            written.add(key)
+        behind = [(words[0], hook) for words, hook in hooks if not words[1:] or method in words[1:]]
+        handler = own or next((hook for word, hook in behind if word == HOOK), node.body)
+        rest = tuple(hook for _, hook in behind if hook is not handler)
         found[key] = Handled(handler, method, suffix, rest, framework)
     if view.is_viewset and not actions:
-        shared = tuple(hook for wanted, hook in hooks if not wanted)
+        shared = tuple(hook for words, hook in hooks if not words[1:])
         return [*found.values(), *_extra_actions(sites, node, shared, framework)]
     return list(found.values())
 
@@ -279,7 +298,7 @@ def _own(types: Types, node: ClassNode, name: str) -> FunctionNode | None:
 
 
 def _is_provided(types: Types, node: ClassNode, name: str, method: str) -> bool:
-    """Return whether a class of the library has the method itself; answers to HEAD and OPTIONS cost nothing."""
+    """Return whether the library has the method; its answers to HEAD and OPTIONS cost nothing."""
     if method in ("HEAD", "OPTIONS"):
         return False
     for path in types.classes.library_bases(node):
@@ -303,11 +322,21 @@ def _extra_actions(
                 route = route_of(sites, owner.body, decorator)
                 if route is None or route.kind != "route":
                     continue
-                call = owner.body.facts.calls[decorator.index] if isinstance(decorator, t.CallRef) else None
+                call = (
+                    owner.body.facts.calls[decorator.index]
+                    if isinstance(decorator, t.CallRef)
+                    else None
+                )
                 path = given_path(sites, owner.body, call, route.path_argument) or name
-                keys = [param.name for param in method.facts.params[2:] if param.kind == "positional"]
-                key = "".join(f"{{{param}}}/" for param in keys[:1] if param not in ("args", "format"))
-                for http in route_methods(sites, owner.body, call, route.methods, route.methods_argument):
+                keys = [
+                    param.name for param in method.facts.params[2:] if param.kind == "positional"
+                ]
+                key = "".join(
+                    f"{{{param}}}/" for param in keys[:1] if param not in ("args", "format")
+                )
+                for http in route_methods(
+                    sites, owner.body, call, route.methods, route.methods_argument
+                ):
                     yield Handled(method, http, f"{key}{path}/", hooks, framework)
 
 
@@ -337,4 +366,8 @@ def route_methods(
     for option in options:
         parts = option.items if isinstance(option, t.Seq) else (option,)
         found.extend(text(sites.origins, function, part, AT_END, frame).upper() for part in parts)
-    return tuple(dict.fromkeys(method for method in found if method and "{" not in method)) or default or ("",)
+    return (
+        tuple(dict.fromkeys(method for method in found if method and "{" not in method))
+        or default
+        or ("",)
+    )

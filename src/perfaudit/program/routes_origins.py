@@ -1,4 +1,4 @@
-"""Where a value comes from: names, imports, attributes, returns and parameters followed to the expression that makes it."""
+"""Where a value comes from: names, imports, attributes, returns and parameters, followed back."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -19,19 +19,20 @@ from perfaudit.program.values import (
     options_of,
 )
 
-UNKNOWN_TEXT = "{?}"
 MAX_STEPS = 14
-MAX_CALLERS = 120
-MAX_SOURCES = 400
+MAX_CALLERS = 2000
+MAX_NESTED_CALLERS = 40
+MAX_SOURCES = 2000
 
 Site = tuple[FunctionNode, int]
 """One call: the function it stands in, and its number there."""
 
 
 class Frame(NamedTuple):
-    """One call of a project function, or one use of it as a decorator: what its parameters stand for.
+    """One call of a project function, or one use as a decorator: what parameters stand for.
 
-    ``given`` is what it decorates. ``outer`` is the frame of the caller, or of the function around a closure.
+    ``given`` is what it decorates. ``outer`` is the frame of the caller, or of the function
+    around a closure.
     """
 
     function: FunctionNode
@@ -83,7 +84,9 @@ def sources(
         case t.Await(value=inner) | t.Star(value=inner) | t.Entered(value=inner):
             return sources(origins, function, inner, at, frame, steps + 1)
         case t.Either(options=options):
-            return _all(sources(origins, function, option, at, frame, steps + 1) for option in options)
+            return _all(
+                sources(origins, function, option, at, frame, steps + 1) for option in options
+            )
         case t.Element(iterable=iterable):
             return _parts(origins, function, iterable, None, at, frame, steps)
         case t.Item(base=base, key=t.Const(value=str() | int() as key)):
@@ -104,7 +107,12 @@ def _all(found: Iterable[list[Source]]) -> list[Source]:
 
 
 def _named(
-    origins: Origins, function: FunctionNode, name: str, at: tuple[int, int], frame: Frame | None, steps: int
+    origins: Origins,
+    function: FunctionNode,
+    name: str,
+    at: tuple[int, int],
+    frame: Frame | None,
+    steps: int,
 ) -> list[Source]:
     found = meanings(function, name, at)
     if not found:
@@ -118,10 +126,9 @@ def _named(
                 result.extend(_imported(origins, scope.file, definition, steps))
             case t.Param():
                 result.extend(_parameter(origins, scope, definition, frame, steps))
-            case t.Bind(value=None):
-                continue
-            case t.Bind(value=bound, sequence=sequence, context=context):
-                result.extend(sources(origins, scope, bound, (sequence, context), frame, steps + 1))
+            case t.Bind() if definition.value is not None:
+                point = (definition.sequence, definition.context)
+                result.extend(sources(origins, scope, definition.value, point, frame, steps + 1))
     return result
 
 
@@ -161,8 +168,9 @@ def _parameter(
         if step.function is scope:
             return _given(origins, step, param, steps)
         step = step.outer
+    bound = MAX_CALLERS if steps <= 2 else MAX_NESTED_CALLERS
     found = _all(
-        _given(origins, each, param, steps + 2) for each in origins.frames.get(scope, ())[:MAX_CALLERS]
+        _given(origins, each, param, steps + 2) for each in origins.frames.get(scope, ())[:bound]
     )
     return found or _default(origins, scope, param, steps)
 
@@ -184,14 +192,18 @@ def _given(origins: Origins, frame: Frame, param: t.Param, steps: int) -> list[S
     at = (frame.call.sequence, frame.call.context)
     values: list[t.Expr] = [value for name, value in frame.call.keywords if name == param.name]
     if param.kind == "*args":
-        positional = sum(item.kind == "positional" for item in frame.function.facts.params) - frame.shift
+        positional = (
+            sum(item.kind == "positional" for item in frame.function.facts.params) - frame.shift
+        )
         rest = t.Seq("tuple", frame.call.arguments[positional:])
         return [Source(frame.caller, rest, frame.outer)]
     elif 0 <= position < len(frame.call.arguments):
         values.append(frame.call.arguments[position])
     if not values:
         return _default(origins, frame.function, param, steps)
-    return _all(sources(origins, frame.caller, value, at, frame.outer, steps + 1) for value in values)
+    return _all(
+        sources(origins, frame.caller, value, at, frame.outer, steps + 1) for value in values
+    )
 
 
 def _default(origins: Origins, scope: FunctionNode, param: t.Param, steps: int) -> list[Source]:
@@ -219,14 +231,30 @@ def _attribute(
                 if not found and _is_part(origins, owner, name):
                     found.extend(sources(origins, function, base, at, frame, steps + 1))
             case LibraryInstance():
-                # What a library object hands out of itself, such as the router of an application, is that object here.
+                # What a library object hands out, such as an application its router, is that
+                # object here.
                 found.extend(sources(origins, function, base, at, frame, steps + 1))
             case Unknown():
-                found.extend(
-                    source
-                    for source in sources(origins, function, base, at, frame, steps + 1)
-                    if isinstance(source.value, t.CallRef)
-                )
+                found.extend(_of_untyped(origins, function, base, name, at, frame, steps))
+    return found
+
+
+def _of_untyped(
+    origins: Origins,
+    function: FunctionNode,
+    base: t.Expr,
+    name: str,
+    at: tuple[int, int],
+    frame: Frame | None,
+    steps: int,
+) -> list[Source]:
+    """Return the sources of an attribute of what has no type, from the calls that make it."""
+    found: list[Source] = []
+    for source in sources(origins, function, base, at, frame, steps + 1):
+        if isinstance(source.value, t.CallRef):
+            made = origins.types.call(source.function, source.value.index).result
+            member = _member(origins, made.node, name, steps) if isinstance(made, Instance) else []
+            found.extend(member or [source])
     return found
 
 
@@ -234,7 +262,9 @@ def _is_part(origins: Origins, owner: Type, name: str) -> bool:
     if not isinstance(owner, Instance):
         return False
     libraries = origins.types.libraries
-    return any(libraries.attribute(path, name) for path in origins.types.classes.library_bases(owner.node))
+    return any(
+        libraries.attribute(path, name) for path in origins.types.classes.library_bases(owner.node)
+    )
 
 
 def _member(origins: Origins, node: ClassNode, name: str, steps: int) -> list[Source]:
@@ -318,84 +348,3 @@ def _parts(
         for item in chosen:
             found.extend(sources(origins, source.function, item, AT_END, source.frame, steps + 1))
     return found
-
-
-def text(
-    origins: Origins,
-    function: FunctionNode,
-    value: t.Expr,
-    at: tuple[int, int] = AT_END,
-    frame: Frame | None = None,
-    steps: int = 0,
-) -> str:
-    """Return the string that an expression gives, with ``{?}`` for what is not known."""
-    match value:
-        case t.Const(value=str() as constant):
-            return constant
-        case t.Const(kind="NoneType"):
-            return ""
-        case t.Text(parts=parts):
-            return "".join(
-                part if isinstance(part, str) else text(origins, function, part, at, frame, steps + 1)
-                for part in parts
-            )
-        case t.Binary(operator="Add", left=left, right=right):
-            return text(origins, function, left, at, frame, steps + 1) + text(
-                origins, function, right, at, frame, steps + 1
-            )
-        case t.Binary(operator="Mod", left=left):
-            return text(origins, function, left, at, frame, steps + 1)
-        case t.CallRef(index=index):
-            callee = function.facts.calls[index].callee
-            if isinstance(callee, t.Attr) and isinstance(callee.base, t.Const | t.Text):
-                return text(origins, function, callee.base, at, frame, steps + 1)
-            arguments = function.facts.calls[index].arguments
-            if len(arguments) == 1 and not function.facts.calls[index].keywords:
-                inner = text(origins, function, arguments[0], at, frame, steps + 1)
-                if inner and inner != UNKNOWN_TEXT:
-                    return inner
-        case t.Const() | t.Opaque() | t.Binary():
-            return UNKNOWN_TEXT
-    if steps > MAX_STEPS:
-        return UNKNOWN_TEXT
-    texts = {
-        text(origins, source.function, source.value, AT_END, source.frame, steps + 1)
-        for source in sources(origins, function, value, at, frame, steps + 1)
-        if isinstance(source.value, t.Const | t.Text | t.Binary)
-    }
-    return texts.pop() if len(texts) == 1 else UNKNOWN_TEXT
-
-
-def texts(
-    origins: Origins,
-    function: FunctionNode,
-    value: t.Expr,
-    at: tuple[int, int] = AT_END,
-    frame: Frame | None = None,
-    steps: int = 0,
-) -> list[str]:
-    """Return the strings that an expression gives, one or more, each with ``{?}`` for what is not known."""
-    found: list[str] = []
-    parts: list[tuple[FunctionNode, t.Expr, tuple[int, int], Frame | None]] = []
-    match value:
-        case t.Star(value=inner):
-            parts.append((function, inner, at, frame))
-        case t.Seq(items=items):
-            parts.extend((function, item, at, frame) for item in items)
-        case t.Comp(element=element, context=context):
-            parts.append((function, element, (AT_END[0], context), frame))
-        case t.CallRef(index=index) if len(function.facts.calls[index].arguments) == 1:
-            parts.append((function, function.facts.calls[index].arguments[0], at, frame))
-        case t.Name() | t.Attr() | t.Element() | t.Item():
-            parts.extend(
-                (source.function, source.value, AT_END, source.frame)
-                for source in sources(origins, function, value, at, frame, steps + 1)
-                if not isinstance(source.value, FunctionNode | ClassNode) and source.value != value
-            )
-        case _:
-            return [text(origins, function, value, at, frame, steps)]
-    if steps <= MAX_STEPS:
-        for scope, part, point, inside in parts[:MAX_CALLERS]:
-            found.extend(texts(origins, scope, part, point, inside, steps + 1))
-    known = [item for item in dict.fromkeys(found) if item != UNKNOWN_TEXT]
-    return known or [UNKNOWN_TEXT]

@@ -81,7 +81,10 @@ def find_sites(types: Types) -> Sites:
                     found = described[name]
                     if found is not None:
                         _file_under(sites, (function, index), found)
-                if isinstance(resolved.callee, Unknown) and getattr(call.callee, "name", "") in verbs:
+                if (
+                    isinstance(resolved.callee, Unknown)
+                    and getattr(call.callee, "name", "") in verbs
+                ):
                     untyped.append((function, index))
                 for target in resolved.targets:
                     if target.function is not None and target.function.facts.params:
@@ -93,6 +96,7 @@ def find_sites(types: Types) -> Sites:
         for node in file.classes:
             if node.facts.decorators:
                 _note_decorators(sites, node, node.parent, node.facts.decorators)
+    _note_closures(sites)
     for function, index in untyped:
         call = function.facts.calls[index]
         for name in _traced_names(origins, function, call.callee, (call.sequence, call.context)):
@@ -103,18 +107,16 @@ def find_sites(types: Types) -> Sites:
 
 
 def _verbs(types: Types) -> frozenset[str]:
-    """Return the last names of all routes and mounts: a receiver that has none of them is not worth following."""
-    return frozenset(
-        part.path.rpartition(".")[2]
-        for framework in types.libraries.frameworks
-        for part in (*framework.routes, *framework.mounts)
-    )
+    """Return the last names of all routes and mounts: other receivers are not followed."""
+    paths = [route.path for framework in types.libraries.frameworks for route in framework.routes]
+    paths += [mount.path for framework in types.libraries.frameworks for mount in framework.mounts]
+    return frozenset(path.rpartition(".")[2] for path in paths)
 
 
 def _traced_names(
     origins: Origins, function: FunctionNode, spelling: t.Expr, at: tuple[int, int]
 ) -> list[str]:
-    """Return the dotted names of a method whose receiver has no type, from the calls that make the receiver."""
+    """Return the dotted names of a method of what has no type, from the calls that make it."""
     if not isinstance(spelling, t.Attr):
         return []
     libraries = origins.types.libraries
@@ -128,20 +130,21 @@ def _traced_names(
         if isinstance(made, Instance):
             paths = origins.types.classes.library_bases(made.node)
         for path in paths:
-            if inner is None:
-                found.append(f"{path}.{spelling.name}")
-                continue
-            part = libraries.attribute(path, inner.name)
-            if part is not None:
-                found.append(f"{part.name}.{spelling.name}")
+            found.append(f"{path}.{spelling.name}")
+            for described in libraries.linear(path):
+                found.extend(
+                    f"{part.name}.{spelling.name}" for part in described.attributes.values()
+                )
     return list(dict.fromkeys(found))
 
 
 def _frameworks(types: Types) -> dict[str, Framework]:
     found: dict[str, Framework] = {}
     for framework in types.libraries.frameworks:
-        for part in (*framework.routes, *framework.routers, *framework.view_classes):
-            found[part.path] = framework
+        paths = [route.path for route in framework.routes]
+        paths += [router.path for router in framework.routers]
+        paths += [view.path for view in framework.view_classes]
+        found.update(dict.fromkeys(paths, framework))
     return found
 
 
@@ -169,21 +172,30 @@ def _note_decorators(
     types = sites.types
     for decorator in decorators:
         sites.decorated.append(Decorated(node, decorator))
-        around: Frame | None = None
-        if isinstance(decorator, t.CallRef):
-            resolved = types.call(outer, decorator.index)
-            made = resolved.result
-            if isinstance(resolved.callee, FunctionType):
-                call = outer.facts.calls[decorator.index]
-                shift = _shift(resolved.callee.node, resolved.callee.receiver)
-                around = Frame(resolved.callee.node, outer, call, shift, None, None)
-        else:
-            made = types.evaluate(outer, decorator, AT_END)
-        for option in options_of(made):
+        made = (
+            types.evaluate(outer, decorator, AT_END)
+            if not isinstance(decorator, t.CallRef)
+            else None
+        )
+        for option in options_of(made) if made is not None else ():
             if isinstance(option, FunctionType):
                 shift = _shift(option.node, option.receiver)
-                frame = Frame(option.node, outer, None, shift, node, around)
+                frame = Frame(option.node, outer, None, shift, node, None)
                 sites.origins.frames.setdefault(option.node, []).append(frame)
+
+
+def _note_closures(sites: Sites) -> None:
+    """Note what is given to the closures that decorators return."""
+    for node, decorator in sites.decorated:
+        outer = node.parent
+        if outer is None or not isinstance(decorator, t.CallRef):
+            continue
+        if not isinstance(sites.types.call(outer, decorator.index).callee, FunctionType):
+            continue
+        for function, value, around in sources(sites.origins, outer, decorator):
+            if isinstance(value, FunctionNode) and function is not outer:
+                frame = Frame(value, outer, None, 0, node, around)
+                sites.origins.frames.setdefault(value, []).append(frame)
 
 
 def describe(types: Types, name: str) -> Described | None:

@@ -1,4 +1,4 @@
-"""The tables of the audited program: from table classes and from SQL, with their relations and indexes."""
+"""The tables of the audited program, from classes and from SQL: relations and indexes too."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,13 +11,13 @@ from perfaudit.program.nodes import ClassNode
 from perfaudit.program.tables import Column, Index, Relation, SqlTables, Table
 from perfaudit.program.tables_columns import column_of, indexes_of, table_name, value_of
 from perfaudit.program.tables_orm import (
-    UNSEEN_ROLES,
     Field,
     Fields,
     fields_of,
     find_maker_bases,
     find_table_classes,
     is_abstract,
+    is_unseen,
 )
 from perfaudit.program.tables_relations import Registry, registry, relation_of, reverse_of
 from perfaudit.program.tables_sql import read_sql_tables
@@ -60,7 +60,7 @@ class Schema:
         return self._by_class.get(node)
 
     def relation(self, node: ClassNode, name: str) -> Relation | None:
-        """Return the relation of a class by its attribute, declared here, above or by the other side."""
+        """Return the relation of a class by its attribute, whichever side declares it."""
         return self._relations.get(node, {}).get(name)
 
     def relations_of(self, node: ClassNode) -> dict[str, Relation]:
@@ -75,7 +75,10 @@ class Schema:
 
 @dataclass(frozen=True, slots=True)
 class _Declared:
-    """The table classes, what they declare, and the names of their tables (empty where abstract)."""
+    """The table classes, what they declare, and the names of their tables, empty if abstract.
+
+    ``lineages``: each class and those above it that declare fields for it.
+    """
 
     classes: dict[ClassNode, Declaration]
     own: dict[ClassNode, Fields]
@@ -90,10 +93,10 @@ class _Declared:
 
 
 def build_schema(types: "Types", sql_documents: Sequence[tuple[str, str]]) -> Schema:
-    """Return the tables of the program; also tell ``types`` what the attributes of their objects are.
+    """Return the tables of the program, and tell ``types`` what attributes of their objects are.
 
-    It runs before calls are resolved, for their answers depend on it. ``sql_documents`` are the paths
-    and texts of the files in SQL.
+    It runs before calls are resolved, for their answers depend on it. ``sql_documents`` are the
+    paths and texts of the files in SQL.
     """
     words = vocabulary(types.libraries)
     declared = _declared(types, words)
@@ -155,7 +158,7 @@ def _declared(types: "Types", words: Vocabulary) -> _Declared:
 def _is_bare_base(
     types: "Types", node: ClassNode, declaration: Declaration, fields: dict[str, Field]
 ) -> bool:
-    """Return whether a class is only there to be inherited from, in a library that has no word for it."""
+    """Return whether a class is only inherited from, where its library has no word for that."""
     return (
         not declaration.abstract_attributes and not fields and bool(types.classes.subclasses(node))
     )
@@ -175,7 +178,7 @@ def _columns(
     if not any(column.primary for column in columns.values()):
         key = declaration.implicit_key
         parent = declared.parents[node]
-        if parent is not None and declaration.parent_link:
+        if parent is not None and _is_extended(declared, node, parent):
             key = declaration.relation_column.replace("{name}", _link_name(declaration, parent))
         columns = {key: Column(key, "integer", False, True, True, node.location, True), **columns}
     return columns
@@ -190,6 +193,12 @@ def _has_key(found: Field) -> bool:
         and kind.to is not None
         and bool(found.declaration.relation_column)
     )
+
+
+def _is_extended(declared: _Declared, node: ClassNode, parent: ClassNode) -> bool:
+    """Return whether a class has a table of its own, joined to that of its parent."""
+    names = declared.names
+    return bool(declared.classes[node].parent_link and names[node]) and names[node] != names[parent]
 
 
 def _link_name(declaration: Declaration, parent: ClassNode) -> str:
@@ -217,6 +226,12 @@ def _relations(
         for target, link in _parent_links(declared, node):
             found[node].setdefault(link.name, link)
             reverse.append((target, _mirrored_link(node, link)))
+    for node, relations in found.items():
+        parent = declared.parents.get(node)
+        for name, relation in relations.items() if parent is not None else ():
+            above = found[parent].get(name) if parent is not None else None
+            if above is not None and above.location == relation.location:
+                relations[name] = replace(relation, inverse=above.inverse)
     for target, relation in reverse:
         for node in (target, *types.classes.subclasses(target)):
             if node in found and relation.name not in declared.fields[node]:
@@ -225,20 +240,14 @@ def _relations(
 
 
 def _is_of_parent(declared: _Declared, node: ClassNode, item: Field) -> bool:
-    return item.owner is not node and bool(declared.names.get(item.owner))
+    parent = declared.parents.get(node)
+    return parent is not None and declared.fields[parent].get(item.name) is item
 
 
 def _parent_links(declared: _Declared, node: ClassNode) -> Iterator[tuple[ClassNode, Relation]]:
     """Yield the relation of a table that extends another one to that one."""
     declaration, parent = declared.classes.get(node), declared.parents.get(node)
-    if (
-        declaration is None
-        or parent is None
-        or not declaration.parent_link
-        or not declared.names[node]
-    ):
-        return
-    if declared.names[node] == declared.names[parent]:
+    if declaration is None or parent is None or not _is_extended(declared, node, parent):
         return
     name = _link_name(declaration, parent)
     yield (
@@ -304,7 +313,7 @@ def _table(
     indexes = (*own, *indexes_of(types, words, declared.lineages[node], declaration, columns))
     return Table(
         name=declared.names[node],
-        columns=_marked(columns, indexes),
+        columns=_marked(_referring(declared, columns, relations), indexes),
         relations=relations,
         indexes=indexes,
         location=node.location,
@@ -312,6 +321,19 @@ def _table(
         abstract=not declared.names[node],
         library=declaration.library,
     )
+
+
+def _referring(
+    declared: _Declared, columns: dict[str, Column], relations: dict[str, Relation]
+) -> dict[str, Column]:
+    """Return the columns, with the table named that the key of a relation leads to."""
+    found = dict(columns)
+    for relation in relations.values():
+        column = found.get(relation.column or "")
+        name = declared.names.get(relation.target) if relation.target is not None else None
+        if column is not None and relation.column and name and not column.references:
+            found[relation.column] = replace(column, references=name)
+    return found
 
 
 def _marked(columns: dict[str, Column], indexes: Iterable[Index]) -> dict[str, Column]:
@@ -329,7 +351,7 @@ def _joined(by_class: dict[ClassNode, Table], sql: SqlTables) -> dict[str, Table
     """Return the tables by name: classes that share one are joined, and SQL adds to them."""
     tables: dict[str, Table] = {}
     for node, table in by_class.items():
-        if table.abstract or node.file.role in UNSEEN_ROLES:
+        if table.abstract or is_unseen(node.file):
             continue
         known = tables.get(table.name)
         tables[table.name] = table if known is None else _merged(known, table)

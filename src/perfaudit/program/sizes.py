@@ -2,8 +2,10 @@
 
 from perfaudit.facts import types as t
 from perfaudit.program.expressions import argument
+from perfaudit.program.infer import Types
 from perfaudit.program.names import AT_END, meanings
-from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.nodes import ClassNode, FunctionNode
+from perfaudit.program.values import ClassType
 
 Size = int | str
 
@@ -66,17 +68,67 @@ NAMELESS = frozenset(
 """Methods whose name says nothing of what they give."""
 VERBS = ("list_", "get_", "fetch_", "find_", "load_", "iter_", "query_", "select_", "read_", "all_")
 MAX_STEPS = 8
+VAGUE_NAMES = frozenset(
+    {
+        "data",
+        "elements",
+        "entries",
+        "found",
+        "items",
+        "iterable",
+        "lst",
+        "objects",
+        "objs",
+        "qs",
+        "queryset",
+        "records",
+        "res",
+        "response",
+        "result",
+        "results",
+        "rows",
+        "values",
+    }
+)
+"""Names of what is walked that say less than the name of the loop's variable."""
+VAGUE_TARGETS = frozenset(
+    {"element", "entry", "item", "key", "line", "obj", "object", "record", "result", "row", "value"}
+)
+ENUMERATION = "enum.Enum"
 
 
-def iterable_size(function: FunctionNode, value: t.Expr, loop: t.Context | None) -> Size:
+def iterable_size(
+    types: Types, function: FunctionNode, value: t.Expr, loop: t.Context | None
+) -> Size:
     """Return how many items an iterable has: a number, or the name to call that number by."""
+    members = _members(types, function, value)
+    if members is not None:
+        return members
     found = _size(function, value, MAX_STEPS)
-    if found is not None:
+    if found is not None and found not in VAGUE_NAMES:
         return found
     target = loop.target if loop is not None else None
-    if isinstance(target, t.Name) and target.id.strip("_"):
+    if isinstance(target, t.Name) and target.id.strip("_") and not _is_vague_target(target.id):
         return _plural(target.id)
-    return UNNAMED
+    return found or UNNAMED
+
+
+def _members(types: Types, function: FunctionNode, value: t.Expr) -> int | None:
+    """Return the number of members where an enumeration is walked, else None."""
+    if not isinstance(value, t.Name | t.Attr) or not _last_name(value)[:1].isupper():
+        return None
+    found = types.evaluate(function, value, AT_END)
+    if not isinstance(found, ClassType) or ENUMERATION not in types.classes.ancestors(found.node):
+        return None
+    return _assigned(found.node)
+
+
+def _assigned(node: ClassNode) -> int:
+    return sum(not name.startswith("_") for name in node.body.binds)
+
+
+def _is_vague_target(name: str) -> bool:
+    return len(name) <= 2 or name in VAGUE_TARGETS
 
 
 def while_size(function: FunctionNode, test: t.Expr | None) -> Size | None:

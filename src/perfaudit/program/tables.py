@@ -11,9 +11,9 @@ from perfaudit.program.values import Type
 class Column:
     """A column. ``name`` is the database's; the key in ``Table.columns`` is the attribute's.
 
-    ``type``: text, json, binary, integer, number, boolean, time, uuid, array or other. ``nullable`` is
-    None where it is not known. ``indexed``: an index of its own, a unique constraint or the primary key
-    leads with it. ``references``: ``table.column`` of a foreign key as far as known, else empty.
+    ``type``: text, json, binary, integer, number, boolean, time, uuid, array or other.
+    ``nullable`` is None where it is not known. ``indexed``: an index, a unique constraint or the
+    primary key leads with it. ``references``: the ``table.column`` or table of a foreign key.
     """
 
     name: str
@@ -30,10 +30,11 @@ class Column:
 class Relation:
     """An attribute that leads to rows of another table.
 
-    ``kind``: many_to_one, one_to_one, one_to_many, many_to_many or unknown. ``target`` is None where the
-    other class is not known or is a library's. ``lazy``: lazy, eager, dynamic, raise (reading never
-    queries) or unknown. ``column``: the attribute that holds the key. ``reverse``: declared by the other
-    side; ``inverse`` names the attribute over there. ``value`` is what reading it on an object gives.
+    ``kind``: many_to_one, one_to_one, one_to_many, many_to_many or unknown. ``target`` is None
+    where the other class is not known or is a library's. ``lazy``: lazy, eager, dynamic, raise
+    (reading never queries) or unknown. ``column``: the attribute that holds the key. ``reverse``:
+    declared by the other side. ``inverse``: the attribute over there. ``value``: what reading it
+    on an object gives.
     """
 
     name: str
@@ -52,8 +53,8 @@ class Relation:
 class Index:
     """An index or a constraint that has one. ``columns`` are names as in ``Column.name``.
 
-    A part that is an expression is written in parentheses. ``where``: the condition of a partial index.
-    ``method`` is what CREATE INDEX says after USING, such as gin.
+    A part that is an expression is written in parentheses. ``where``: the condition of a partial
+    index. ``method`` is what CREATE INDEX says after USING, such as gin.
     """
 
     columns: tuple[str, ...]

@@ -100,7 +100,7 @@ def _pattern(pattern: str, node: ClassNode) -> str:
 
 
 def app_label(node: ClassNode) -> str:
-    """Return the name of the application that a class belongs to: that of its folder, unless it says so."""
+    """Return the application that a class belongs to: its folder, unless it says so."""
     given = attribute_value(node, "Meta.app_label")
     label = text(given[1]) if given is not None else None
     if label:
@@ -179,7 +179,7 @@ def option(found: Field, role: str) -> t.Expr | None:
 def column_of(
     types: "Types", words: Vocabulary, found: Field, tables: dict[ClassNode, str]
 ) -> tuple[str, Column]:
-    """Return the attribute that holds a field's column, and the column. A relation's holds the key."""
+    """Return the attribute of a field's column, and the column. A relation's holds the key."""
     attribute = found.name
     named = text(option(found, "column"))
     kind = found.kind
@@ -266,7 +266,7 @@ def _referred(
 
 
 def column_type(types: "Types", words: Vocabulary, found: Field) -> str:
-    """Return the type of a field's column: what its constructor, an argument or the annotation says."""
+    """Return the type of a field's column, as constructor, argument or annotation says."""
     if found.kind is not None and found.kind.type != "argument":
         return found.kind.type
     for _, call in found.calls:
@@ -342,7 +342,7 @@ def _annotated_value(types: "Types", found: Field) -> Type:
 
 
 def value_of(types: "Types", words: Vocabulary, found: Field) -> Type | None:
-    """Return what reading a column on an object gives; None where the annotation already says it."""
+    """Return what reading a column on an object gives; None where the annotation says it."""
     if found.is_wrapped:
         return _annotated_value(types, found)
     if found.is_plain:
@@ -356,7 +356,7 @@ def value_of(types: "Types", words: Vocabulary, found: Field) -> Type | None:
 
 
 def _names_project_class(types: "Types", found: Field) -> bool:
-    """Return whether a type of the project, such as an enumeration, decides what the column gives."""
+    """Return whether a class of the project, such as an enumeration, is the column's type."""
     if found.kind is None or found.kind.type != "argument":
         return False
     for _, call in found.calls:
@@ -376,7 +376,7 @@ def indexes_of(
     declaration: Declaration,
     columns: dict[str, Column],
 ) -> tuple[Index, ...]:
-    """Return the indexes that the class declares apart from its columns; ``columns`` translates attributes."""
+    """Return the indexes that a class declares apart from its columns."""
     node = lineage[0]
     found: list[Index] = []
     for attribute, unique in declaration.index_attributes.items():
@@ -412,7 +412,7 @@ def _indexes_in(
     *,
     unique: bool,
 ) -> Iterator[Index]:
-    """Yield the indexes of a display: constructors, groups of names, or groups with a flag for unique."""
+    """Yield the indexes of a display: constructors, or groups of names, also with a flag."""
     if isinstance(value, t.Binary):
         yield from _indexes_in(types, words, scope, value.left, place, unique=unique)
         yield from _indexes_in(types, words, scope, value.right, place, unique=unique)
@@ -459,7 +459,7 @@ def _part_name(part: t.Expr) -> str:
 
 
 def translated(index: Index, columns: dict[str, Column]) -> Index:
-    """Return the index with the database's names of its columns; ``-name`` is one in descending order."""
+    """Return the index with the database's names; ``-name`` is a column in descending order."""
     names = []
     for part in index.columns:
         name = part.removeprefix("-")

@@ -11,7 +11,7 @@ from perfaudit.libraries.types import ColumnKind
 from perfaudit.libraries.types import Schema as Declaration
 from perfaudit.program.expressions import argument
 from perfaudit.program.names import AT_END
-from perfaudit.program.nodes import ClassNode, FunctionNode
+from perfaudit.program.nodes import ClassNode, FileNode, FunctionNode
 from perfaudit.program.tables_vocabulary import (
     Maker,
     Vocabulary,
@@ -31,15 +31,17 @@ if TYPE_CHECKING:
 
 UNSEEN_ROLES = frozenset({Role.TEST, Role.MIGRATION})
 """Roles whose table classes are known, and are no tables of the program."""
+MIGRATION_NAME = "down_revision"
+"""A name that a migration script gives to the one before it, in whatever folder it lies."""
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
     """A column or relation as a class declares it.
 
-    ``calls`` are the constructor and those inside it that say more, each with the library section that
-    says what its arguments mean. ``annotation`` is the type without its wrapper; ``loading`` what the
-    wrapper says. ``is_plain``: only an annotation declares it, as in a data class.
+    ``calls`` are the constructor and those inside it that say more, each with the library section
+    that says what its arguments mean. ``annotation`` is the type without its wrapper; ``loading``
+    what the wrapper says. ``is_plain``: only an annotation declares it, as in a data class.
     """
 
     name: str
@@ -67,7 +69,7 @@ Fields = dict[str, Field | None]
 
 
 def find_table_classes(types: "Types", words: Vocabulary) -> dict[ClassNode, Declaration]:
-    """Return the classes of the project that a library makes tables of, bases included, in file order."""
+    """Return the classes that a library makes tables of, bases included, in file order."""
     found: dict[ClassNode, Declaration] = {}
     for file in types.modules.files:
         for node in file.classes:
@@ -102,10 +104,10 @@ def _decorator(types: "Types", scope: FunctionNode, decorator: t.Expr) -> Type |
 
 
 def find_maker_bases(types: "Types", words: Vocabulary) -> tuple[ClassNode, ...]:
-    """Return the class that a base maker is given to inherit from; empty where there are several."""
+    """Return the class that a base maker inherits from; empty where there are several."""
     found: list[ClassNode] = []
     for file in types.modules.files:
-        if file.role in UNSEEN_ROLES:
+        if is_unseen(file):
             continue
         for call in file.body.facts.calls:
             if not call.keywords:
@@ -123,6 +125,11 @@ def _has_keyword(node: ClassNode, keyword: str) -> bool:
     return not keyword or any(
         name == keyword and constant(value) is True for name, value in node.facts.keywords
     )
+
+
+def is_unseen(file: FileNode) -> bool:
+    """Return whether table classes of a file only copy or stand in for those of the program."""
+    return file.role in UNSEEN_ROLES or MIGRATION_NAME in file.body.binds
 
 
 def is_abstract(node: ClassNode, declaration: Declaration) -> bool:

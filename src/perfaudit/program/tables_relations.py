@@ -1,4 +1,4 @@
-"""The relations between table classes: where they lead, from both sides, and what reading one gives."""
+"""The relations between table classes: where they lead, and what reading one gives."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.tables import Column, Relation
 from perfaudit.program.tables_columns import app_label, option
-from perfaudit.program.tables_orm import UNSEEN_ROLES, Field
+from perfaudit.program.tables_orm import Field, is_unseen
 from perfaudit.program.tables_vocabulary import (
     Vocabulary,
     attribute_value,
@@ -91,7 +91,7 @@ def registry(
         by_name.setdefault(node.name, []).append(node)
     settings: dict[str, str] = {}
     for file in types.modules.files:
-        if file.role in UNSEEN_ROLES:
+        if is_unseen(file):
             continue
         for name in words.setting_targets:
             for bind in file.body.binds.get(name, ()):
@@ -109,7 +109,7 @@ def registry(
 def _nearest(by_name: dict[str, list[ClassNode]], setting: str) -> ClassNode | None:
     """Return the class that a setting names as ``app.Class``."""
     prefix, _, name = setting.rpartition(".")
-    found = [node for node in by_name.get(name, []) if node.file.role not in UNSEEN_ROLES]
+    found = [node for node in by_name.get(name, []) if not is_unseen(node.file)]
     of_app = [node for node in found if app_label(node) == prefix.rpartition(".")[2].lower()]
     return of_app[0] if len(of_app) == 1 else found[0] if len(found) == 1 else None
 
@@ -128,7 +128,7 @@ NO_TARGET = Target(None, UNKNOWN_TARGET)
 def relation_of(
     types: "Types", words: Vocabulary, known: Registry, node: ClassNode, found: Field
 ) -> Relation:
-    """Return a relation as its field declares it on a class; the class may have inherited the field."""
+    """Return a relation as its field declares it on a class that has or inherits the field."""
     shape, named = _annotation_shape(found.annotation)
     target = _target(types, words, known, node, found, named)
     kind = _kind(known, node, found, shape, target.node)
@@ -258,13 +258,13 @@ def _of_node(node: ClassNode | None) -> Target:
 
 
 def _named(known: Registry, node: ClassNode, name: str) -> ClassNode | None:
-    """Return the table class that a text names: ``Class``, ``app.Class``, a dotted path or ``self``."""
+    """Return the table class that a text names: ``Class``, ``app.Class``, a path or ``self``."""
     if name in SELF:
         return node
     prefix, _, last = name.rpartition(".")
     found = known.by_name.get(last, [])
-    if node.file.role not in UNSEEN_ROLES:
-        found = [item for item in found if item.file.role not in UNSEEN_ROLES] or found
+    if not is_unseen(node.file):
+        found = [item for item in found if not is_unseen(item.file)] or found
     for chosen in _narrowed(found, node, prefix):
         if len(chosen) == 1:
             return chosen[0]
@@ -272,7 +272,7 @@ def _named(known: Registry, node: ClassNode, name: str) -> ClassNode | None:
 
 
 def _narrowed(found: list[ClassNode], node: ClassNode, prefix: str) -> Iterator[list[ClassNode]]:
-    """Yield the candidates, ever more freely chosen: by the name before the dot, the nearest, all of them."""
+    """Yield candidates, ever more freely chosen: by what stands before the dot, near, all."""
     if prefix:
         yield [
             item
@@ -297,9 +297,9 @@ def _kind(
         return kind
     if option(found, "secondary") is not None:
         return "many_to_many"
-    if shape == "many":
-        return "one_to_many"
     many = constant(option(found, "many"))
+    if shape == "many" or many is True or found.loading == "dynamic":
+        return "one_to_many"
     if shape == "one" or many is False:
         own = target is not None and _key_to(known, node, target) is not None
         return "many_to_one" if own or shape == "one" else "one_to_one"
@@ -389,17 +389,12 @@ def _many(types: "Types", expression: TypeExpr, element: Type) -> Type:
 
 def _default_manager(types: "Types", declaration: Declaration, target: ClassNode) -> Type | None:
     """Return the manager that a table class sets in place of the library's, bound to the class."""
-    many = declaration.many_type
     for owner in types.classes.project_order(target):
         binds = owner.body.binds.get(declaration.default_manager)
         if not binds:
             continue
         made = types.bound(owner.body, binds[-1])
-        if (
-            isinstance(made, Instance)
-            and many is not None
-            and many.name in library_lineage(types, made.node)
-        ):
+        if isinstance(made, Instance) and any(library_lineage(types, made.node)):
             return Instance(made.node, (Instance(target),))
         return None
     return None
@@ -422,7 +417,7 @@ def reverse_of(
         target=node,
         many=kind in MANY,
         lazy=loading,
-        column=None,
+        column=_key_to(known, target, node) if kind == "many_to_one" else None,
         reverse=True,
         location=relation.location,
         value=_value(types, found.declaration, Target(node, Instance(node)), kind, loading),

@@ -12,13 +12,14 @@ MAX_STATEMENT = 40_000
 MAX_STATEMENTS = 3_000
 DIALECTS: tuple[str | None, ...] = ("postgres", None)
 _DECLARES = re.compile(
-    r"\s*(?:create\s+(?:(?:global|local|temp|temporary|unlogged|unique)\s+)*(?:table|index)"
-    r"|alter\s+table)\b",
-    re.IGNORECASE,
+    r"\s*(?:create\s+(?:(?:unlogged|unique)\s+)*(?:table|index)\b[^(]+\("
+    r"|alter\s+table\b.*\badd\b)",
+    re.IGNORECASE | re.DOTALL,
 )
-_COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
+_COMMENT = re.compile(r"(?P<comment>--[^\n]*|/\*.*?\*/)|'(?:[^']|'')*'", re.DOTALL)
 _SEPARATOR = re.compile(
-    r"'(?:[^']|'')*'|\"[^\"]*\"|(?P<tag>\$\w*\$).*?(?P=tag)|(?P<end>;)", re.DOTALL
+    r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'|\"[^\"]*\"|(?P<tag>\$\w*\$).*?(?P=tag)|(?P<end>;)",
+    re.DOTALL,
 )
 _HOLE = re.compile(r"\{[^{}]*\}")
 TYPES: dict[str, str] = {
@@ -66,7 +67,7 @@ TYPES: dict[str, str] = {
 
 
 def read_sql_tables(texts: Iterable[tuple[Location, str]]) -> SqlTables:
-    """Return what SQL texts declare; each text has the place where it begins. Reads a bounded number."""
+    """Return what SQL texts declare; each has the place where it begins. Reads a bounded number."""
     statements = list(_statements(texts))
     found = SqlTables()
     unparsed = 0
@@ -81,23 +82,30 @@ def _statements(texts: Iterable[tuple[Location, str]]) -> Iterator[tuple[Locatio
         pieces = _split(sql) if ";" in sql else [(0, sql)]
         if len(pieces) == 1 and len(sql) > MAX_TEXT:
             continue
+        counted, line = 0, place.line
         for offset, piece in pieces:
-            bare = _COMMENT.sub(lambda found: "\n" * found.group().count("\n"), piece)
+            bare = _COMMENT.sub(_without_comment, piece)
             if len(bare) > MAX_STATEMENT or not _DECLARES.match(bare):
                 continue
             if count == MAX_STATEMENTS:
                 return
             count += 1
-            lead = len(piece) - len(piece.lstrip())
-            line = place.line + sql.count("\n", 0, offset + lead)
+            lead = bare[: len(bare) - len(bare.lstrip())].count("\n")
+            line += sql.count("\n", counted, offset)
+            counted = offset
             yield (
-                Location(place.path, line, place.column if offset == 0 else 1),
+                Location(place.path, line + lead, place.column if offset == 0 else 1),
                 _HOLE.sub("hole", bare),
             )
 
 
+def _without_comment(found: re.Match[str]) -> str:
+    """Return the line feeds of a comment, or a quoted text as it is."""
+    return "\n" * found.group().count("\n") if found.group("comment") else found.group()
+
+
 def _split(sql: str) -> list[tuple[int, str]]:
-    """Return the statements of a text with where they begin; strings and quoted bodies are kept whole."""
+    """Return the statements of a text and where they begin; quoted text is kept whole."""
     pieces = []
     start = 0
     for found in _SEPARATOR.finditer(sql):

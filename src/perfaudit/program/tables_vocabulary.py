@@ -156,7 +156,7 @@ def text(value: t.Expr | None) -> str | None:
 
 
 def attribute_value(node: ClassNode, name: str) -> tuple[FunctionNode, t.Expr] | None:
-    """Return the value of a class attribute, written in the class itself, and the scope it stands in.
+    """Return the value of an attribute that the class itself writes, and the scope of it.
 
     ``Meta.x`` is the attribute of the inner class ``Meta``.
     """

@@ -1,0 +1,154 @@
+"""Find rows that are loaded only to be counted."""
+
+from collections.abc import Iterator
+
+from perfaudit.core.finding import Match, TraceStep
+from perfaudit.core.levels import Confidence
+from perfaudit.core.location import Location
+from perfaudit.core.report import Opportunity
+from perfaudit.facts import types as t
+from perfaudit.program.entity_queries import entity_queries
+from perfaudit.program.expressions import parts, spelled
+from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.program import Program
+from perfaudit.program.projection import is_bounded
+from perfaudit.program.result_use import Readers, SizedAt, Source, Use, find_readers, use_of
+from perfaudit.program.row_sources import row_source
+
+MAX_RETURNS = 3
+
+FIXES = {
+    "django": "Ask for the number: .count().",
+    "sqlalchemy": "Select the number: select(func.count()) with the same conditions.",
+    "peewee": "Ask for the number: .count().",
+    "sql": "Select COUNT(*) with the same conditions.",
+}
+
+
+def detect(program: Program) -> Iterator[Match | Opportunity]:
+    """Yield each ``len`` of a fetched result that is used for nothing else."""
+    readers = find_readers(program)
+    reported: set[Location] = set()
+    for source, library, name in _sources(program):
+        for found in _judged(readers, source, library, name, MAX_RETURNS):
+            if found.location not in reported or isinstance(found, Opportunity):
+                yield found
+            if isinstance(found, Match):
+                reported.add(found.location)
+
+
+def _sources(program: Program) -> Iterator[tuple[Source, str, str]]:
+    for site in program.sites():
+        if site.kind == "call" and site.sql and site.effects == ("db.query",) and not is_bounded(site.sql):
+            yield row_source(site, ()), "sql", site.name
+    for query in entity_queries(program):
+        if not query.is_bounded:
+            yield query.source, query.library, query.name
+
+
+def _judged(
+    readers: Readers, source: Source, library: str, name: str, returns: int
+) -> Iterator[Match | Opportunity]:
+    """Yield what is said of one result, and of it in each function that it is returned to."""
+    program = readers.program
+    use = use_of(readers, source, follow_returns=False)
+    if use.escapes or use.bounded:
+        return
+    if use.returned is not None:
+        if returns and not use.sized and source.function not in program.memoised:
+            yield from _in_callers(readers, source, use, library, name, returns)
+        return
+    own = [sized for sized in use.sized if _is_inside(sized.function, source.function)]
+    place = source.function.place(source.function.facts.calls[source.index])
+    exposure = program.exposure_of(source.function)
+    yield Opportunity(place, exposure.kind)
+    if not own or len(own) != len(use.sized) or _reads_rows(use):
+        return
+    if any(_asks_for_any(sized) for sized in own):
+        return
+    first = own[0]
+    call = first.function.facts.calls[first.index]
+    yield Match(
+        first.function.place(call),
+        {"call": f"len({spelled(first.function, call.arguments[0])})", "query": name},
+        trace=(*exposure.chain, TraceStep(place, f"{name} loads the rows")),
+        confidence=Confidence.HIGH if returns == MAX_RETURNS else Confidence.MEDIUM,
+        function=first.function.qualname,
+        endpoint=exposure.endpoint,
+        exposure=exposure.kind,
+        role=first.function.role,
+        fix=FIXES[library],
+    )
+
+
+def _reads_rows(use: Use) -> bool:
+    return bool(use.columns) or use.entire or use.iterated
+
+
+def _is_inside(function: FunctionNode, outer: FunctionNode) -> bool:
+    scope: FunctionNode | None = function
+    while scope is not None and scope is not outer:
+        scope = scope.parent
+    return scope is outer
+
+
+def _in_callers(
+    readers: Readers, source: Source, use: Use, library: str, name: str, returns: int
+) -> Iterator[Match | Opportunity]:
+    if use.returned is None or _reads_rows(use):
+        return
+    for edge in readers.program.edges_to(source.function):
+        if edge.how != "call" or edge.via != "call" or not isinstance(edge.value, t.CallRef):
+            continue
+        resolved = readers.program.types.call(edge.caller, edge.value.index)
+        if len(resolved.targets) != 1:
+            continue
+        given = Source(
+            edge.caller, edge.value.index, use.returned, source.columns, None, source.entity
+        )
+        yield from _judged(readers, given, library, f"{edge.name}()", returns - 1)
+
+
+def _asks_for_any(sized: SizedAt) -> bool:
+    """Return whether a number is only asked for being zero."""
+    function = sized.function
+    number = t.CallRef(sized.index)
+    for value, is_test in _tests(function):
+        if is_test and number in (value, value.value if isinstance(value, t.Not) else None):
+            return True
+        for part in parts(function, value):
+            if isinstance(part, t.Compare) and number in (part.left, part.right):
+                other = part.right if part.left == number else part.left
+                if isinstance(other, t.Const) and other.value in (0, 1) and _is_none_or_some(part):
+                    return True
+            if isinstance(part, t.Not) and part.value == number:
+                return True
+            if isinstance(part, t.Either) and part.test == number:
+                return True
+    return any(
+        isinstance(call.callee, t.Name) and call.callee.id == "bool" and number in call.arguments
+        for call in function.facts.calls
+    )
+
+
+def _is_none_or_some(compared: t.Compare) -> bool:
+    """Return whether a comparison with 0 or 1 separates none from some."""
+    other = compared.right if isinstance(compared.right, t.Const) else compared.left
+    value = other.value if isinstance(other, t.Const) else None
+    return value == 0 or (value == 1 and compared.operator in ("Lt", "GtE"))
+
+
+def _tests(function: FunctionNode) -> Iterator[tuple[t.Expr, bool]]:
+    facts = function.facts
+    for context in facts.contexts:
+        if context.subject is not None and context.kind in ("if", "while"):
+            yield context.subject, True
+    for bind in facts.binds:
+        if bind.value is not None:
+            yield bind.value, False
+    for item in facts.results:
+        if item.value is not None:
+            yield item.value, False
+    for call in facts.calls:
+        for value in (*call.arguments, *(value for _, value in call.keywords)):
+            yield value, False

@@ -1,0 +1,263 @@
+"""Find remote calls that may wait for ever: nothing bounds how long they wait for an answer."""
+
+import re
+from collections.abc import Iterator
+
+from perfaudit.core.finding import Match
+from perfaudit.core.levels import Confidence, Role, Severity
+from perfaudit.core.report import Opportunity
+from perfaudit.facts import types as t
+from perfaudit.libraries.types import Timeout
+from perfaudit.program import expressions
+from perfaudit.program.arguments import Given, Value, given_arguments
+from perfaudit.program.names import AT_END, meanings
+from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.program import Program
+from perfaudit.program.reach import site_step
+from perfaudit.program.routes_origins import Origins, sources
+from perfaudit.program.sites import WITH_KINDS, Site
+from perfaudit.program.values import Instance, LibraryInstance
+
+UNBOUNDED = "none"
+REMOTE = frozenset({"http.request", "http.client"})
+BOUNDS = "bounds-waiting"
+BOUNDS_ALL = "bounds-all-waiting"
+LOCAL_ADDRESS = re.compile(r"https?://(?:localhost|127\.|0\.0\.0\.0|\[::1\])")
+STREAMING = frozenset(
+    {"stream", "iter_bytes", "iter_lines", "iter_raw", "aiter_bytes", "aiter_lines", "aiter_raw"}
+    | {"aiter_text", "iter_text", "connect_sse", "aconnect_sse", "EventSource", "ws_connect"}
+)
+"""Names of what reads an answer that has no end of its own."""
+
+
+def detect(program: Program) -> Iterator[Match | Opportunity]:
+    """Yield each remote call whose waiting can be bounded, and a match for each that is not."""
+    if _bounds_all(program):
+        return
+    replaced = _replaced_files(program)
+    for site in program.sites():
+        timeout = site.behaviour.timeout
+        if timeout is None or site.call is None or REMOTE.isdisjoint(site.effects):
+            continue
+        if site.function.role not in (Role.PRODUCTION, Role.COMMAND) or _gives_a_stream(site):
+            continue
+        exposure = program.exposure_of(site.function)
+        yield Opportunity(site.location, exposure.kind)
+        fault = _fault(program, site, site.call, timeout, replaced)
+        if fault and not _is_bounded_around(program, site) and not _is_local(program, site):
+            yield _match(program, site, fault)
+
+
+def _name(function: FunctionNode) -> str:
+    return function.file.module if function.kind == "module" else function.facts.qualname
+
+
+def _gives_a_stream(site: Site) -> bool:
+    """Return whether the answer is an iterator, whose limit would bound all of it."""
+    returns = site.behaviour.returns
+    return returns is not None and returns.name.rpartition(".")[2] == "iterator"
+
+
+def _match(program: Program, site: Site, fault: str) -> Match:
+    function = site.function
+    exposure = program.exposure_of(function)
+    return Match(
+        site.location,
+        {"call": site.name, "fault": fault, "function": _name(function)},
+        trace=(*exposure.chain, site_step(site)),
+        confidence=Confidence.MEDIUM if "None" in fault else site.confidence,
+        severity=Severity.LOW if exposure.kind in ("command", "script") else None,
+        function=function.qualname,
+        endpoint=exposure.endpoint,
+        exposure=exposure.kind,
+        role=function.role,
+    )
+
+
+def _fault(
+    program: Program, site: Site, call: t.Call, timeout: Timeout, replaced: frozenset[str]
+) -> str:
+    """Return what is wrong with how a call bounds its waiting, or an empty text."""
+    given = given_arguments(program, site.function, call)
+    values = _values(site.function, call, timeout, given)
+    if values:
+        is_none = given.is_complete and all(map(_is_unbounded, values))
+        return "is given the timeout None" if is_none and not _is_streaming(site) else ""
+    if timeout.default != UNBOUNDED or "http.request" not in site.effects or not given.is_complete:
+        return ""
+    if isinstance(call.callee, t.Attr) and site.receiver is not None and not _is_constructor(site):
+        if site.behaviour.file in replaced or not _is_bare(program, site, call.callee.base):
+            return ""
+    return "has no timeout"
+
+
+def _values(
+    function: FunctionNode, call: t.Call, timeout: Timeout, given: Given
+) -> tuple[Value, ...]:
+    found = given.keywords.get(timeout.keyword, ())
+    if timeout.position is not None and timeout.position < len(call.arguments):
+        found = (*found, Value(function, call.arguments[timeout.position]))
+    return found
+
+
+def _is_unbounded(value: Value) -> bool:
+    """Return whether a value is None, or a timeout that is made of None alone."""
+    function, expr = value.function, value.expr
+    if isinstance(expr, t.Name):
+        found = meanings(function, expr.id, AT_END)
+        return bool(found) and all(
+            isinstance(item.definition, t.Bind)
+            and item.definition.value is not None
+            and item.definition.value != expr
+            and _is_unbounded(Value(item.scope, item.definition.value))
+            for item in found
+        )
+    if not isinstance(expr, t.CallRef):
+        return _is_none(expr)
+    call = function.facts.calls[expr.index]
+    given = (*call.arguments, *(item for _, item in call.keywords))
+    name = expressions.spelled(function, call.callee)
+    return bool(given) and name.endswith("Timeout") and all(map(_is_none, given))
+
+
+def _is_none(value: t.Expr) -> bool:
+    return isinstance(value, t.Const) and value.kind == "NoneType"
+
+
+def _is_streaming(site: Site) -> bool:
+    """Return whether the call, or something else in its file, reads an answer without end."""
+    return any(
+        any(name == "stream" for name, _ in call.keywords)
+        or getattr(call.callee, "name", getattr(call.callee, "id", "")) in STREAMING
+        for function in site.function.file.functions
+        for call in function.facts.calls
+    )
+
+
+def _is_constructor(site: Site) -> bool:
+    return isinstance(site.receiver, LibraryInstance) and site.receiver.path == site.behaviour.path
+
+
+def _is_bare(program: Program, site: Site, receiver: t.Expr) -> bool:
+    """Return whether nothing that is seen gives the object of a method a timeout of its own."""
+    if isinstance(site.receiver, Instance):
+        return not any(owner.methods for owner in program.types.classes.project_order(site.receiver.node))
+    if not isinstance(site.receiver, LibraryInstance):
+        return False
+    if _is_patched(site.function):
+        return False
+    constructor = program.libraries.constructor(site.receiver.path)
+    if constructor is None or constructor.timeout is None:
+        return True
+    found = sources(Origins(program.types), site.function, receiver)
+    return bool(found) and all(
+        isinstance(source.value, t.CallRef)
+        and _leaves_open(program, source.function, source.value.index, constructor.timeout)
+        for source in found
+    )
+
+
+def _leaves_open(program: Program, function: FunctionNode, index: int, timeout: Timeout) -> bool:
+    """Return whether a constructor is surely given no timeout, and its default is none."""
+    call = function.facts.calls[index]
+    given = given_arguments(program, function, call)
+    if timeout.default != UNBOUNDED or not given.is_complete:
+        return False
+    return not _values(function, call, timeout, given)
+
+
+def _is_patched(function: FunctionNode) -> bool:
+    """Return whether code of the file sets how sessions send: ``session.request = partial(..., timeout=5)``."""
+    return any(
+        isinstance(bind.target, t.Attr) and bind.target.name in ("request", "send")
+        for other in function.file.functions
+        for bind in other.facts.binds
+    )
+
+
+def _replaced_files(program: Program) -> frozenset[str]:
+    """Return the library files of which the project replaces a class that takes timeouts, such as an adapter."""
+    found = set()
+    for file in program.files:
+        if file.role is Role.TEST:
+            continue
+        for node in file.classes:
+            for path in program.types.classes.ancestors(node) if node.methods else ():
+                described = program.libraries.type(path)
+                if described is None:
+                    continue
+                behaviours = [described.methods.get(name) for name in node.methods]
+                if any(item is not None and item.timeout is not None for item in behaviours):
+                    found.add(described.file)
+                elif "__init__" in node.methods and any(
+                    item.timeout is not None for item in described.methods.values()
+                ):
+                    found.add(described.file)
+    return frozenset(found)
+
+
+def _bounds_all(program: Program) -> bool:
+    """Return whether the program gives all new sockets a limit."""
+    for function in program.functions:
+        for index, call in enumerate(function.facts.calls):
+            name = getattr(call.callee, "name", getattr(call.callee, "id", ""))
+            if name != "setdefaulttimeout" or function.role is Role.TEST:
+                continue
+            for target in program.types.call(function, index).targets:
+                if target.behaviour is not None and BOUNDS_ALL in target.behaviour.flags:
+                    return True
+    return False
+
+
+def _is_bounded_around(program: Program, site: Site) -> bool:
+    """Return whether a limit around the call bounds it: ``asyncio.timeout``, ``wait_for``, a decorator, each caller."""
+    function = site.function
+    if _is_bounded(program, function, site.value, site.context):
+        return True
+    if function.parent is not None and any(
+        "timeout" in expressions.spelled(function.parent, item).lower()
+        for item in function.facts.decorators
+    ):
+        return True
+    edges = program.edges_to(function)
+    return bool(edges) and all(
+        _is_bounded(program, edge.caller, edge.value, edge.context) for edge in edges
+    )
+
+
+def _is_bounded(program: Program, function: FunctionNode, value: t.Expr, context: int) -> bool:
+    contexts = function.facts.contexts
+    for step in function.context_chain(context):
+        here = contexts[step]
+        if here.kind in WITH_KINDS and isinstance(here.subject, t.CallRef):
+            if _has_flag(program, function, here.subject.index):
+                return True
+    return any(
+        any(part == value for item in call.arguments for part in expressions.parts(function, item))
+        and _has_flag(program, function, index)
+        for index, call in enumerate(function.facts.calls)
+    )
+
+
+def _has_flag(program: Program, function: FunctionNode, index: int) -> bool:
+    return any(
+        target.behaviour is not None and BOUNDS in target.behaviour.flags
+        for target in program.types.call(function, index).targets
+    )
+
+
+def _is_local(program: Program, site: Site) -> bool:
+    """Return whether the address is on this machine."""
+    call = site.call
+    given = expressions.argument(call, "0|url") if call is not None else None
+    if given is None:
+        return False
+    found = sources(Origins(program.types), site.function, given)
+    texts = [_beginning(source.value) for source in found]
+    return bool(texts) and all(map(LOCAL_ADDRESS.match, texts))
+
+
+def _beginning(value: object) -> str:
+    if isinstance(value, t.Text) and isinstance(value.parts[0], str):
+        return value.parts[0]
+    return value.value if isinstance(value, t.Const) and isinstance(value.value, str) else ""

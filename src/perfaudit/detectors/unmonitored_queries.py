@@ -1,0 +1,192 @@
+"""Find services with a database in which nothing says how long queries take."""
+
+import re
+from collections.abc import Iterator
+
+from perfaudit.core.effect import DATABASE_ROUND_TRIPS
+from perfaudit.core.finding import Match
+from perfaudit.core.levels import Role
+from perfaudit.core.location import Location
+from perfaudit.core.report import Opportunity
+from perfaudit.facts import types as t
+from perfaudit.libraries.types import Library
+from perfaudit.program.capabilities import NOT_RUNNING, first_use, uses_of
+from perfaudit.program.expressions import argument, parts, spelled
+from perfaudit.program.nodes import FileNode, FunctionNode
+from perfaudit.program.program import Program
+from perfaudit.program.sql_text import text_of
+
+CAPABILITY = "query-monitoring"
+MANY_SITES = 5
+SERVING = frozenset({"route", "websocket", "task", "consumer"})
+POOL_KINDS = frozenset({"pool", "engine", "client"})
+EMBEDDED = re.compile(r"sqlite|duckdb", re.IGNORECASE)
+LISTENERS = frozenset({"before_cursor_execute", "after_cursor_execute", "before_execute", "after_execute"})
+LOGGERS = frozenset(
+    {"add_query_logger", "add_log_listener", "execute_wrapper", "CursorDebugWrapper", "CommandListener"}
+)
+CLOCKS = frozenset({"perf_counter", "perf_counter_ns", "monotonic", "monotonic_ns", "time", "time_ns"})
+METERS = frozenset({"Histogram", "Summary", "Timer", "histogram", "timing", "timer", "timed", "create_histogram"})
+OF_QUERIES = re.compile(r"quer(?:y|ies)|sql|\bdb|database|statement", re.IGNORECASE)
+SETTING = re.compile(r"^django\.db\.backends$|RECORD_QUERIES|SLOW_QUER", re.IGNORECASE)
+SERVER = re.compile(
+    r"pg_stat_statements|pg_stat_monitor|log_min_duration_(?:statement|sample)|auto_explain|slow[_-]query[_-]log|"
+    r"long_query_time|pganalyze|pgbadger|pghero|postgres[_-]exporter|mysqld[_-]exporter|performance_insights|"
+    r"query_insights|opentelemetry-instrument|ddtrace-run|newrelic-admin",
+    re.IGNORECASE,
+)
+PAGES = frozenset({"template", "script"})
+
+
+def detect(program: Program) -> Iterator[Match | Opportunity]:
+    """Yield the data layer of the project, and a match where nothing times its queries."""
+    if not any(endpoint.kind in SERVING for endpoint in program.endpoints):
+        return
+    found = _data_layer(program)
+    if found is None:
+        return
+    place, name, function = found
+    yield Opportunity(place, "endpoint")
+    if not _is_monitored(program):
+        queries = sum(
+            not DATABASE_ROUND_TRIPS.isdisjoint(site.effects)
+            for site in program.sites()
+            if site.function.role is Role.PRODUCTION
+        )
+        yield Match(
+            place,
+            {"database": name, "queries": str(queries)},
+            function=function.qualname,
+            exposure="endpoint",
+        )
+
+
+def _data_layer(program: Program) -> tuple[Location, str, FunctionNode] | None:
+    """Return where the project's pool is made, or its database is set, with a name for it."""
+    files = [file for file in program.files if file.role is Role.PRODUCTION]
+    pool = _pool(program, files)
+    if pool is not None:
+        return pool
+    for file in files:
+        for bind in file.body.binds.get("DATABASES", ()):
+            if bind.value is not None and not _is_embedded_setting(file.body, bind.value):
+                return file.body.line(bind.line, bind.column), "DATABASES", file.body
+    return _many_queries(program)
+
+
+def _pool(program: Program, files: list[FileNode]) -> tuple[Location, str, FunctionNode] | None:
+    databases = frozenset(
+        library.file for library in program.libraries.libraries if _speaks_sql(library)
+    )
+    for file in files:
+        for function in file.functions:
+            for index, call in enumerate(function.facts.calls):
+                for target in program.types.call(function, index).targets:
+                    if target.function is not None:
+                        continue
+                    name = target.behaviour.path if target.behaviour else target.name
+                    pool = program.libraries.pool(name)
+                    if pool is None or pool.kind not in POOL_KINDS or pool.file not in databases:
+                        continue
+                    given = argument(call, pool.url)
+                    at = (call.sequence, call.context)
+                    url = text_of(program.types, function, given, at) if given is not None else None
+                    if url is None or not EMBEDDED.match(url):
+                        return function.place(call), spelled(function, call.callee), function
+    return None
+
+
+def _speaks_sql(library: Library) -> bool:
+    behaviours = [*library.functions.values()]
+    for kind in library.types.values():
+        behaviours += kind.methods.values()
+        behaviours += kind.on.values()
+    return any("db.query" in behaviour.effects for behaviour in behaviours)
+
+
+def _is_embedded_setting(body: FunctionNode, value: t.Expr) -> bool:
+    """Return whether all database engines that settings name are files of the process."""
+    engines = [
+        part.value
+        for part in parts(body, value)
+        if isinstance(part, t.Const) and isinstance(part.value, str) and ".backends." in part.value
+    ]
+    return bool(engines) and all(EMBEDDED.search(engine) for engine in engines)
+
+
+def _many_queries(program: Program) -> tuple[Location, str, FunctionNode] | None:
+    """Return the first connection of a program that has many queries and no pool."""
+    sites = [
+        site
+        for site in program.sites()
+        if site.function.role is Role.PRODUCTION and not EMBEDDED.search(site.behaviour.path)
+    ]
+    queries = [site for site in sites if not DATABASE_ROUND_TRIPS.isdisjoint(site.effects)]
+    connections = [site for site in sites if "db.connect" in site.effects]
+    if len(queries) < MANY_SITES or not connections:
+        return None
+    first = connections[0]
+    return first.location, first.name, first.function
+
+
+def _is_monitored(program: Program) -> bool:
+    uses = uses_of(program)
+    if first_use(uses, program.libraries.provides(CAPABILITY)) is not None:
+        return True
+    if any(name.rpartition(".")[2] in LOGGERS for name in uses):
+        return True
+    for document in program.documents:
+        if document.kind not in PAGES and SERVER.search(document.text):
+            return True
+    files = [file for file in program.files if file.role not in NOT_RUNNING]
+    return any(_times_queries(program, file) for file in files)
+
+
+def _times_queries(program: Program, file: FileNode) -> bool:
+    """Return whether a file listens to queries, times them, or asks the server to."""
+    if any(SERVER.search(sql.text) for sql in file.facts.sql):
+        return True
+    for bind in file.body.facts.binds:
+        names = [bind.target] if bind.value is None else [bind.target, bind.value]
+        for part in (part for name in names for part in parts(file.body, name)):
+            if SETTING.search(_word(part)):
+                return True
+    return any(_listens(function) or _is_timing(program, function) for function in file.functions)
+
+
+def _word(part: t.Expr) -> str:
+    if isinstance(part, t.Name):
+        return part.id
+    return part.value if isinstance(part, t.Const) and isinstance(part.value, str) else ""
+
+
+def _listens(function: FunctionNode) -> bool:
+    """Return whether a function registers for the events of queries, or makes a meter for them."""
+    for call in function.facts.calls:
+        words = [_word(value) for value in (*call.arguments, *(value for _, value in call.keywords))]
+        if not LISTENERS.isdisjoint(words):
+            return True
+        name = _last_name(call.callee)
+        if name in LOGGERS or (name in METERS and any(OF_QUERIES.search(word) for word in words)):
+            return True
+    return False
+
+
+def _last_name(callee: t.Expr) -> str:
+    if isinstance(callee, t.Attr):
+        return callee.name
+    return callee.id if isinstance(callee, t.Name) else ""
+
+
+def _is_timing(program: Program, function: FunctionNode) -> bool:
+    """Return whether a function takes the time of statements that it is given."""
+    if not any(_last_name(call.callee) in CLOCKS for call in function.facts.calls):
+        return False
+    for site in program.sites_of(function):
+        if DATABASE_ROUND_TRIPS.isdisjoint(site.effects) or site.call is None:
+            continue
+        for given in (*site.call.arguments, *(value for _, value in site.call.keywords)):
+            inner = given.value if isinstance(given, t.Star) else given
+            if isinstance(inner, t.Name) and inner.id in function.params:
+                return True
+    return False

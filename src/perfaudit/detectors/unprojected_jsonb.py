@@ -1,0 +1,219 @@
+"""Find JSON columns that are fetched whole, of which only some keys are read, or nothing."""
+
+from collections.abc import Iterator
+
+from perfaudit.core.finding import Match
+from perfaudit.core.levels import Confidence, Severity
+from perfaudit.core.report import Opportunity
+from perfaudit.facts import types as t
+from perfaudit.program.entity_queries import EntityQuery, entity_queries
+from perfaudit.program.program import Program
+from perfaudit.program.projection import Output, Projection, projection
+from perfaudit.program.result_shapes import JsonPath
+from perfaudit.program.result_use import Readers, Use, find_readers, use_of
+from perfaudit.program.row_sources import row_source
+from perfaudit.program.sites import Site
+from perfaudit.program.tables import Table
+
+MAX_SHOWN = 4
+MANY_KEYS = 6
+"""Reading more keys than this is reading the value."""
+
+PATH_DIALECTS = ("aiomysql.", "pymysql.", "MySQLdb.", "mysql.")
+
+
+def detect(program: Program) -> Iterator[Match | Opportunity]:
+    """Yield the queries that fetch a JSON column whole although only known keys of it are read."""
+    if not any(column.type == "json" for table in program.schema.tables.values() for column in table.columns.values()):
+        return
+    readers = find_readers(program)
+    for site in program.sites():
+        if site.kind == "call" and site.sql is not None and "db.query" in site.effects:
+            yield from _raw(readers, site)
+    for query in entity_queries(program):
+        yield from _entities(readers, query)
+
+
+def _raw(readers: Readers, site: Site) -> Iterator[Match | Opportunity]:
+    program = readers.program
+    selected = projection(site.sql or "", program.schema)
+    if selected is None or not any(_is_json(output) for output in selected.outputs):
+        return
+    use = use_of(readers, row_source(site, selected.names))
+    if use.escapes:
+        return
+    exposure = program.exposure_of(site.function)
+    yield Opportunity(site.location, exposure.kind)
+    if use.entire or not use.columns or not selected.is_plain:
+        return
+    for output in selected.outputs:
+        if not _is_json(output) or selected.names.count(output.name) > 1:
+            continue
+        words = _verdict(output.name, use, unread=not output.starred)
+        if words is None:
+            continue
+        fix = _sql_fix(site, output, use.keys.get(output.name, frozenset()), selected)
+        yield _match(program, site, use, output, words, fix)
+
+
+def _is_json(output: Output) -> bool:
+    return output.column is not None and output.column.type == "json"
+
+
+def _verdict(column: str, use: Use, *, unread: bool) -> str | None:
+    """Return what the message says of a column, or None where it is sound or not known."""
+    if column not in use.columns:
+        return "nothing of it is read" if unread else None
+    keys = use.keys.get(column)
+    if not keys or len(_shortest(keys)) > MANY_KEYS:
+        return None
+    names = [f"'{'.'.join(str(key) for key in path)}'" for path in _shortest(keys)]
+    return f"only {_joined(names)} {'is' if len(names) == 1 else 'are'} read"
+
+
+def _joined(names: list[str]) -> str:
+    if len(names) > MAX_SHOWN:
+        names = [*names[:MAX_SHOWN], f"{len(names) - MAX_SHOWN} more"]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _shortest(keys: frozenset[JsonPath]) -> list[JsonPath]:
+    """Return the paths without those that another one already contains."""
+    kept = [path for path in keys if not any(path[:size] in keys for size in range(1, len(path)))]
+    return sorted(kept, key=lambda path: [str(key) for key in path])
+
+
+def _match(
+    program: Program, site: Site, use: Use, output: Output, words: str, fix: str
+) -> Match:
+    exposure = program.exposure_of(site.function)
+    table = output.table.name if output.table is not None else ""
+    return Match(
+        site.location,
+        {"call": site.name, "table": table, "column": output.name, "read": words},
+        trace=(*exposure.chain, *use.steps),
+        confidence=Confidence.MEDIUM if use.crossed else site.confidence,
+        function=site.function.qualname,
+        endpoint=exposure.endpoint,
+        exposure=exposure.kind,
+        role=site.function.role,
+        fix=fix,
+    )
+
+
+def _sql_fix(site: Site, output: Output, keys: frozenset[JsonPath], selected: Projection) -> str:
+    if not keys:
+        return f"Leave {output.spelled} out of the SELECT."
+    taken = set(selected.names) - {output.name}
+    parts = []
+    for path in _shortest(keys):
+        deeper = any(other[: len(path)] == path and len(other) > len(path) for other in keys)
+        alias = str(path[-1]) if str(path[-1]) not in taken and str(path[-1]).isidentifier() else ""
+        alias = alias or "_".join([output.name, *(str(key) for key in path)])
+        taken.add(alias)
+        parts.append(f"{_sql_path(site, output.spelled, path, deeper=deeper)} AS {alias}")
+    return f"Select {', '.join(parts)} in place of {output.spelled}."
+
+
+def _sql_path(site: Site, spelled: str, path: JsonPath, *, deeper: bool) -> str:
+    last = "->" if deeper else "->>"
+    if site.behaviour.path.startswith(PATH_DIALECTS):
+        inside = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path)
+        return f"{spelled}{last}'${inside}'"
+    steps = [repr(key) if isinstance(key, str) else str(key) for key in path]
+    return spelled + "".join(f"->{step}" for step in steps[:-1]) + f"{last}{steps[-1]}"
+
+
+def _entities(readers: Readers, query: EntityQuery) -> Iterator[Match | Opportunity]:
+    table = query.table
+    if table is None or not query.is_whole:
+        return
+    columns = [name for name, column in table.columns.items() if column.type == "json"]
+    if not columns:
+        return
+    program = readers.program
+    use = use_of(readers, query.source)
+    if use.escapes or not use.iterated:
+        return
+    function = query.source.function
+    exposure = program.exposure_of(function)
+    place = function.place(function.facts.calls[query.source.index])
+    yield Opportunity(place, exposure.kind)
+    if use.entire or not use.columns:
+        return
+    unread = [name for name in columns if name not in use.columns]
+    if unread and not _is_kept_by_session(query, use, table):
+        words = f"nothing of {'it' if len(unread) == 1 else 'them'} is read"
+        yield _entity_match(program, query, use, _joined(unread), words, _defer(query, unread))
+    for name in columns:
+        keys = _shortest(use.keys.get(name, frozenset()))
+        read = _verdict(name, use, unread=False)
+        if read is not None:
+            yield _entity_match(program, query, use, name, read, _entity_fix(query, name, keys))
+
+
+def _is_kept_by_session(query: EntityQuery, use: Use, table: Table) -> bool:
+    """Return whether other code may take the loaded objects out of the session again, by their key."""
+    if query.library != "sqlalchemy" or not any(
+        column.primary and name in use.columns for name, column in table.columns.items()
+    ):
+        return False
+    function = query.source.function
+    callee = function.facts.calls[query.source.index].callee
+    session = callee.base if isinstance(callee, t.Attr) else None
+    if not isinstance(session, t.Name):
+        return True
+    return any(
+        session in call.arguments or any(value == session for _, value in call.keywords)
+        for call in function.facts.calls
+    )
+
+
+def _entity_match(
+    program: Program, query: EntityQuery, use: Use, columns: str, words: str, fix: str
+) -> Match:
+    function = query.source.function
+    exposure = program.exposure_of(function)
+    return Match(
+        function.place(function.facts.calls[query.source.index]),
+        {
+            "call": query.name,
+            "table": query.table.name if query.table is not None else "",
+            "column": columns,
+            "read": words,
+        },
+        trace=(*exposure.chain, *use.steps),
+        confidence=Confidence.MEDIUM if use.crossed else Confidence.HIGH,
+        severity=None if words.startswith("only") else Severity.LOW,
+        function=function.qualname,
+        endpoint=exposure.endpoint,
+        exposure=exposure.kind,
+        role=function.role,
+        fix=fix,
+    )
+
+
+def _defer(query: EntityQuery, columns: list[str]) -> str:
+    if query.library == "django":
+        listed = ", ".join(f'"{name}"' for name in columns)
+        return f"Add .defer({listed})."
+    listed = ", ".join(f"defer({_class_name(query)}.{name})" for name in columns)
+    return f"Add .options({listed})."
+
+
+def _class_name(query: EntityQuery) -> str:
+    return query.source.entity.name if query.source.entity is not None else query.name
+
+
+def _entity_fix(query: EntityQuery, column: str, keys: list[JsonPath]) -> str:
+    if query.library == "django":
+        paths = ", ".join(f'"{"__".join([column, *(str(key) for key in path)])}"' for path in keys)
+        return (
+            f"Select them with .values({paths}, ...), or annotate with"
+            f' KeyTransform("{keys[0][0]}", "{column}") and add .defer("{column}").'
+        )
+    entity = _class_name(query)
+    items = ", ".join(
+        f"{entity}.{column}" + "".join(f"[{key!r}]".replace("'", '"') for key in path) for path in keys
+    )
+    return f"Select {items} and the other columns that are read in place of the whole {entity}."

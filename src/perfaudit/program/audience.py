@@ -1,0 +1,374 @@
+"""Whether an answer depends on who asks for it: what an endpoint knows of its caller. What is not known depends."""
+
+import re
+from collections.abc import Iterator
+
+from perfaudit.facts import types as t
+from perfaudit.program.endpoints import Endpoint
+from perfaudit.program.expressions import argument, names, parts, spelled
+from perfaudit.program.names import meanings
+from perfaudit.program.nodes import ClassNode, FunctionNode
+from perfaudit.program.program import Program
+from perfaudit.program.routes_origins import Origins, sources
+from perfaudit.program.values import (
+    ClassType,
+    FunctionType,
+    Instance,
+    LibraryInstance,
+    LibrarySymbol,
+    Type,
+    options_of,
+)
+
+MAX_FUNCTIONS = 150
+MAX_DEPTH = 6
+GUARDS = re.compile(
+    r"login|log_in|auth|permission|jwt|token|staff|superuser|admin|role|scope|protect|secur|member|owner|user|"
+    r"require|access",
+    re.IGNORECASE,
+)
+CALLER = re.compile(
+    r"^(?:get_)?(?:current|request|logged_in|active|acting|auth(?:enticated)?)_?(?:active_|super_?)?"
+    r"(?:user|account|member|identity|principal|tenant|organi[sz]ation|org|team|workspace|owner|customer)(?:_id)?$|"
+    r"^(?:get_)?(?:principal|identity|viewer|user|auth(?:_subject|_context|_info)?|credentials|jwt_identity|jwt)$",
+    re.IGNORECASE,
+)
+REQUEST = re.compile(r"^(?:req|request|_request|http_request|info|ctx|context)$")
+OF_CALLER = frozenset(
+    {"user", "auth", "session", "cookies", "headers", "state", "authorization", "token", "identity", "scope", "META",
+     "COOKIES", "auser", "rel_url_auth"}
+)  # fmt: skip
+OF_HOUSE = re.compile(r"^(?:db|conn|connection|pool|engine|db_session|database|async_session|session_factory|redis|"
+                      r"request_id|trace_id|logger|settings|config)$")
+CALLER_MARKERS = frozenset({"fastapi.Header", "fastapi.Cookie", "fastapi.Security"})
+PUBLIC = frozenset({"AllowAny", "IsAuthenticatedOrReadOnly", "DjangoModelPermissionsOrAnonReadOnly"})
+PERMISSIONS = "permission_classes"
+DEFAULT_PERMISSIONS = "DEFAULT_PERMISSION_CLASSES"
+LOGIN_MIXIN = re.compile(r"Login|Permission|UserPasses|Staff|Superuser|Auth|Access|Protected")
+RENDERERS = frozenset(
+    {"render", "render_template", "TemplateResponse", "render_to_response", "render_to_string", "render_async"}
+)
+PAGES = ("django.views.generic.",)
+FLASKS = frozenset({"flask", "quart"})
+CONTEXT_VARIABLE = "contextvars.ContextVar"
+
+
+def reached(program: Program, start: FunctionNode) -> list[FunctionNode]:
+    """Return the function and the project functions that it runs, nearest first, up to a bound."""
+    found = {start: None}
+    waiting = [start]
+    while waiting and len(found) < MAX_FUNCTIONS:
+        function = waiting.pop(0)
+        for edge in program.edges_from(function):
+            if edge.callee not in found and edge.how in ("call", "task", "loop", "thread"):
+                found[edge.callee] = None
+                waiting.append(edge.callee)
+    return list(found)
+
+
+def is_personal(program: Program, endpoint: Endpoint) -> bool:
+    """Return whether the answer of an endpoint may differ from caller to caller."""
+    handler = endpoint.handler
+    if any(GUARDS.search(path.rpartition(".")[2]) for path in _own_decorators(endpoint)):
+        return True
+    if handler.owner is not None and _is_guarded_class(program, handler.owner):
+        return True
+    if any(_knows_caller(program, function) for function in reached(program, handler)):
+        return True
+    used = _used_names(handler)
+    for param in handler.facts.params:
+        if param.name in used and _is_caller(program, handler, param, 0):
+            return True
+    return handler.owner is not None and _asks_in_class(program, handler.owner)
+
+
+def providers(
+    program: Program, function: FunctionNode, param: t.Param
+) -> list[tuple[Type, str]]:
+    """Return what a framework calls for a parameter, with the marker that says so."""
+    outer = function.parent or function
+    found: list[tuple[Type, str]] = []
+    for value in (param.annotation, param.default):
+        if value is not None:
+            found.extend(_marked(program, outer, value, 0))
+    return found
+
+
+def data_providers(program: Program, handler: FunctionNode) -> list[FunctionNode]:
+    """Return the project functions whose results a framework hands to a handler that reads them."""
+    used = _used_names(handler)
+    return [
+        option.node
+        for param in handler.facts.params
+        if param.name in used
+        for provider, _ in providers(program, handler, param)
+        for option in options_of(provider)
+        if isinstance(option, FunctionType)
+    ]
+
+
+def is_server_rendered(program: Program, endpoint: Endpoint) -> bool:
+    """Return whether an endpoint answers with a page made of a template."""
+    owner = endpoint.handler.owner
+    if owner is not None:
+        paths = program.types.classes.library_bases(owner)
+        if any(path.startswith(PAGES) and not path.endswith(".View") for path in paths):
+            return True
+    return any(
+        spelled(function, call.callee).rpartition(".")[2] in RENDERERS
+        for function in reached(program, endpoint.handler)[:20]
+        for call in function.facts.calls
+    )
+
+
+def _own_decorators(endpoint: Endpoint) -> Iterator[str]:
+    outer = endpoint.handler.parent
+    yield from (path for path in endpoint.decorators if not _is_route(path, endpoint))
+    if outer is not None:
+        for decorator in endpoint.handler.facts.decorators:
+            value = decorator
+            if isinstance(value, t.CallRef):
+                value = outer.facts.calls[value.index].callee
+            if isinstance(value, t.Name):
+                yield value.id
+
+
+def _is_route(path: str, endpoint: Endpoint) -> bool:
+    return path.rpartition(".")[2].upper() in (endpoint.method, "ROUTE", "API_ROUTE", "ACTION")
+
+
+def _is_guarded_class(program: Program, owner: ClassNode) -> bool:
+    """Return whether a view class lets only some callers in, or asks who they are."""
+    outer = owner.parent
+    for decorator in owner.facts.decorators:
+        if any(GUARDS.search(name) for name in names(outer, decorator)):
+            return True
+    paths = list(program.types.classes.library_bases(owner))
+    classes = program.types.classes.project_order(owner)
+    if any(LOGIN_MIXIN.search(path.rpartition(".")[2]) for path in paths):
+        return True
+    if any(LOGIN_MIXIN.search(node.name) for node in classes if node is not owner):
+        return True
+    if not any(path.startswith("rest_framework.") for path in paths):
+        return False
+    for node in classes:
+        binds = node.body.binds.get(PERMISSIONS)
+        if binds:
+            given = binds[-1].value
+            return given is None or not names(node.body, given) <= PUBLIC
+    return not _is_public_by_default(program)
+
+
+def _is_public_by_default(program: Program) -> bool:
+    """Return whether the settings of Django REST framework let everybody read."""
+    for file in program.files:
+        for bind in file.body.binds.get("REST_FRAMEWORK", ()):
+            if isinstance(bind.value, t.Mapping):
+                for key, value in zip(bind.value.keys, bind.value.values, strict=True):
+                    if isinstance(key, t.Const) and key.value == DEFAULT_PERMISSIONS:
+                        texts = [
+                            str(part.value).rpartition(".")[2]
+                            for part in parts(file.body, value)
+                            if isinstance(part, t.Const)
+                        ]
+                        return bool(texts) and set(texts) <= PUBLIC
+    return True
+
+
+def _knows_caller(program: Program, function: FunctionNode) -> bool:
+    """Return whether a function's own code reads who asks."""
+    for value, at in _values(function):
+        if _is_house_of_flask(value):
+            continue
+        for part in parts(function, value):
+            if _is_of_caller(program, function, part, at):
+                return True
+    return False
+
+
+def _is_house_of_flask(value: t.Expr) -> bool:
+    """Return whether an expression is ``g.db`` or the like, whatever is read of it."""
+    while isinstance(value, t.Attr | t.Item):
+        if isinstance(value, t.Attr) and value.base == t.Name("g"):
+            return OF_HOUSE.match(value.name) is not None
+        value = value.base
+    return False
+
+
+def _values(function: FunctionNode) -> Iterator[tuple[t.Expr, tuple[int, int]]]:
+    for read in function.facts.reads:
+        yield read.value, (read.sequence, read.context)
+    for call in function.facts.calls:
+        at = (call.sequence, call.context)
+        yield call.callee, at
+        for given in (*call.arguments, *(value for _, value in call.keywords)):
+            if isinstance(given, t.Name):
+                yield given, at
+
+
+def _is_of_caller(
+    program: Program, function: FunctionNode, part: t.Expr, at: tuple[int, int]
+) -> bool:
+    match part:
+        case t.Name(id=name):
+            if name in ("g", "session"):
+                return _is_of_flask(function, name, at)
+            is_call = CALLER.match(name) is not None and name.startswith("get_")
+            return is_call or name == "current_user"
+        case t.Attr(base=base, name="get"):
+            found = program.types.evaluate(function, base, at)
+            return _path(found) == CONTEXT_VARIABLE and not OF_HOUSE.match(_last(base))
+        case t.Attr(base=t.Attr(base=base, name="state"), name=name) if _is_request(base):
+            return not OF_HOUSE.match(name)
+        case t.Attr(base=base, name=name) if name in OF_CALLER and name != "state":
+            return _is_request(base)
+        case t.Attr(name=name):
+            return name in ("current_user", "get_current_user", "request_user")
+        case t.Item(base=base, key=key) if _is_request(base):
+            return not (isinstance(key, t.Const) and OF_HOUSE.match(str(key.value)))
+    return False
+
+
+def _is_of_flask(function: FunctionNode, name: str, at: tuple[int, int]) -> bool:
+    return any(
+        isinstance(found.definition, t.Import) and found.definition.module in FLASKS
+        for found in meanings(function, name, at)
+    )
+
+
+def _is_request(base: t.Expr) -> bool:
+    return REQUEST.match(_last(base)) is not None
+
+
+def _last(value: t.Expr) -> str:
+    if isinstance(value, t.Attr):
+        return value.name
+    return value.id if isinstance(value, t.Name) else ""
+
+
+def _path(found: Type) -> str:
+    if isinstance(found, LibraryInstance | LibrarySymbol):
+        return found.path
+    return ""
+
+
+def _used_names(function: FunctionNode) -> set[str]:
+    """Return the names that a function's body reads."""
+    found: set[str] = set()
+    facts = function.facts
+    for call in facts.calls:
+        for value in (call.callee, *call.arguments, *(value for _, value in call.keywords)):
+            found |= names(function, value)
+    for read in facts.reads:
+        found |= names(function, read.value)
+    for bind in facts.binds:
+        if bind.value is not None:
+            found |= names(function, bind.value)
+    for result in facts.results:
+        if result.value is not None:
+            found |= names(function, result.value)
+    for context in facts.contexts:
+        if context.subject is not None:
+            found |= names(function, context.subject)
+    for inner in function.file.functions:
+        if inner.parent is function:
+            found |= _used_names(inner)
+    return found
+
+
+def _is_caller(program: Program, function: FunctionNode, param: t.Param, depth: int) -> bool:
+    """Return whether a parameter holds something that a framework made of who asks."""
+    given = providers(program, function, param)
+    if not given:
+        return False
+    if depth > MAX_DEPTH or CALLER.match(param.name):
+        return True
+    return any(_makes_caller(program, provider, marker, depth) for provider, marker in given)
+
+
+def _makes_caller(program: Program, provider: Type, marker: str, depth: int) -> bool:
+    if marker in CALLER_MARKERS:
+        return True
+    for option in options_of(provider):
+        match option:
+            case FunctionType(node=node):
+                if _knows_asker(program, node, depth):
+                    return True
+            case ClassType(node=node) | Instance(node=node):
+                name = "__init__" if isinstance(option, ClassType) else "__call__"
+                method = program.types.classes.method(node, name)
+                if method is not None and _knows_asker(program, method, depth):
+                    return True
+                if isinstance(option, ClassType) and _asks_in_class(program, node):
+                    return True
+            case LibraryInstance(path=path) if path.startswith("builtins."):
+                continue
+            case LibrarySymbol(path=path) if path.startswith("builtins."):
+                continue
+            case _:
+                return True
+    return False
+
+
+def _knows_asker(program: Program, node: FunctionNode, depth: int) -> bool:
+    """Return whether a dependency learns who asks, itself or by those that it asks for."""
+    if CALLER.match(node.name):
+        return True
+    if any(_knows_caller(program, function) for function in reached(program, node)[:20]):
+        return True
+    return any(_is_caller(program, node, param, depth + 1) for param in node.facts.params)
+
+
+def _asks_in_class(program: Program, owner: ClassNode) -> bool:
+    """Return whether a field of a class is filled with something made of who asks."""
+    for node in program.types.classes.project_order(owner):
+        for bind in node.body.facts.binds:
+            for value in (bind.annotation, bind.value):
+                if value is None:
+                    continue
+                for provider, marker in _marked(program, node.body, value, 0):
+                    if _makes_caller(program, provider, marker, 1):
+                        return True
+    return False
+
+
+def _marked(
+    program: Program, scope: FunctionNode, value: t.Expr, depth: int
+) -> Iterator[tuple[Type, str]]:
+    """Yield what the dependency markers in an annotation or default call."""
+    if depth > 4:
+        return
+    match value:
+        case t.CallRef(index=index):
+            yield from _marker(program, scope, index, None)
+        case t.Item(base=base, key=key):
+            inside = key.items if isinstance(key, t.Seq) else (key,)
+            for part in inside[1:]:
+                if isinstance(part, t.CallRef):
+                    yield from _marker(program, scope, part.index, inside[0])
+            if inside and (len(inside) == 1 or not isinstance(base, t.Name | t.Attr)):
+                yield from _marked(program, scope, inside[0], depth + 1)
+        case t.Binary(left=left, right=right):
+            yield from _marked(program, scope, left, depth + 1)
+            yield from _marked(program, scope, right, depth + 1)
+        case t.Name() | t.Attr():
+            for source in sources(Origins(program.types), scope, value):
+                if isinstance(source.value, t.Item | t.CallRef | t.Binary):
+                    yield from _marked(program, source.function, source.value, depth + 1)
+
+
+def _marker(
+    program: Program, scope: FunctionNode, index: int, annotated: t.Expr | None
+) -> Iterator[tuple[Type, str]]:
+    callee = program.types.call(scope, index).callee
+    markers = {name for framework in program.libraries.frameworks for name in framework.dependencies}
+    for option in options_of(callee):
+        path = option.path if isinstance(option, LibrarySymbol) else ""
+        if path in CALLER_MARKERS and path not in markers:
+            yield callee, path
+        elif path in markers:
+            call = scope.facts.calls[index]
+            given = argument(call, "0|dependency|use")
+            given = annotated if given is None else given
+            if given is not None:
+                yield program.types.evaluate(scope, given, (call.sequence, call.context)), path

@@ -1,0 +1,187 @@
+"""Queries that an ORM builds: the call that each begins with, its statement, and the class of its rows."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from perfaudit.facts import types as t
+from perfaudit.program.names import meanings
+from perfaudit.program.nodes import ClassNode, FunctionNode
+from perfaudit.program.program import Program
+from perfaudit.program.result_shapes import BOUNDING, EAGER_OPTIONS, RESULT, ROW, ROWS
+from perfaudit.program.result_use import Source
+from perfaudit.program.sites import Site
+from perfaudit.program.tables import Table
+from perfaudit.program.values import ClassType, Instance, LibraryInstance, Type, options_of
+
+BEGINNINGS = {"objects": "django", "_default_manager": "django", "query": "sqlalchemy"}
+"""Class attributes whose queries begin at the whole table, with nothing loaded before."""
+
+NOT_OBJECTS = frozenset({"values", "values_list", "only", "defer", "dates", "datetimes", "none", "raw"})
+STATEMENTS = frozenset({"sqlalchemy.Select", "sqlmodel.SelectOfScalar", "sqlmodel.Select"})
+RUNNERS = {"execute": RESULT, "scalars": ROWS, "exec": ROWS, "scalar": ROW, "stream_scalars": ROWS, "stream": RESULT}
+SAME_COLUMNS = frozenset(
+    """where filter filter_by join outerjoin order_by limit offset fetch slice distinct group_by having
+    select_from with_for_update execution_options options""".split()
+)
+MAX_STEPS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class EntityQuery:
+    """A query that an ORM builds. ``is_whole``: it surely loads all columns of one class, whose ``table`` that is."""
+
+    source: Source
+    table: Table | None
+    library: str
+    name: str
+    is_whole: bool
+    is_bounded: bool
+
+
+def entity_queries(program: Program) -> Iterator[EntityQuery]:
+    """Yield the queries that begin at one table class or run a ``select``, in file order."""
+    for function in program.functions:
+        if function.kind not in ("function", "lambda"):
+            continue
+        for index in range(len(function.facts.calls)):
+            found = _begun_query(program, function, index)
+            if found is not None:
+                yield found
+        for site in program.sites_of(function):
+            found = _run_statement(program, site)
+            if found is not None:
+                yield found
+
+
+def _begun_query(program: Program, function: FunctionNode, index: int) -> EntityQuery | None:
+    call = function.facts.calls[index]
+    callee = call.callee
+    if not isinstance(callee, t.Attr):
+        return None
+    node: ClassNode | None = None
+    library = ""
+    at = (call.sequence, call.context)
+    if callee.name == "query" and len(call.arguments) == 1 and not call.keywords:
+        given = program.types.evaluate(function, call.arguments[0], at)
+        node, library = given.node if isinstance(given, ClassType) else None, "sqlalchemy"
+    elif isinstance(callee.base, t.Attr) and callee.base.name in BEGINNINGS:
+        owner = program.types.evaluate(function, callee.base.base, at)
+        node = owner.node if isinstance(owner, ClassType) else None
+        library = BEGINNINGS[callee.base.name]
+    elif callee.name == "select":
+        owner = program.types.evaluate(function, callee.base, at)
+        node, library = owner.node if isinstance(owner, ClassType) else None, "peewee"
+    table = None if node is None else program.schema.table_of(node)
+    if node is None or table is None or callee.name in NOT_OBJECTS or not _is_query_of(program, function, index, node):
+        return None
+    source = Source(function, index, ROWS, tuple(table.columns), None, node)
+    whole = library != "peewee"
+    return EntityQuery(source, table, library, f"{node.name} query", whole, callee.name in BOUNDING)
+
+
+def _is_query_of(program: Program, function: FunctionNode, index: int, node: ClassNode) -> bool:
+    for option in options_of(program.types.call(function, index).result):
+        if isinstance(option, LibraryInstance) and Instance(node) in option.arguments:
+            return not option.path.startswith("builtins.")
+        if isinstance(option, Instance) and Instance(node) in option.arguments:
+            return True
+    return False
+
+
+def _run_statement(program: Program, site: Site) -> EntityQuery | None:
+    """Return the query of a ``select`` that a session or connection runs, or None."""
+    call = site.call
+    if site.kind != "call" or call is None or not isinstance(site.value, t.CallRef) or not call.arguments:
+        return None
+    name = site.behaviour.path.rpartition(".")[2]
+    if site.sql is not None or site.behaviour.sql is None or name not in RUNNERS or "db.query" not in site.effects:
+        return None
+    at = (call.sequence, call.context)
+    statement = program.types.evaluate(site.function, call.arguments[0], at)
+    if not _is_select(statement):
+        return None
+    steps = _steps(site.function, call.arguments[0], at, MAX_STEPS)
+    if steps is None:
+        return None
+    node = _entity(statement)
+    table = None if node is None else program.schema.table_of(node)
+    columns = () if table is None else tuple(table.columns)
+    source = Source(site.function, site.value.index, RUNNERS[name], columns, None, node)
+    return EntityQuery(
+        source,
+        table,
+        "sqlalchemy",
+        f"{node.name} query" if node is not None else site.name,
+        table is not None and all(_keeps_columns(*step) for step in steps),
+        any(_step_name(call) in BOUNDING for _, call in steps),
+    )
+
+
+def _is_select(statement: Type) -> bool:
+    options = options_of(statement)
+    return all(isinstance(item, LibraryInstance) and item.path in STATEMENTS for item in options)
+
+
+def _entity(statement: Type) -> ClassNode | None:
+    options = options_of(statement)
+    if len(options) == 1 and isinstance(options[0], LibraryInstance) and len(options[0].arguments) == 1:
+        item = options[0].arguments[0]
+        return item.node if isinstance(item, Instance) else None
+    return None
+
+
+def _steps(
+    function: FunctionNode, value: t.Expr, at: tuple[int, int], steps: int
+) -> list[tuple[FunctionNode, t.Call]] | None:
+    """Return the calls that build a statement, on whatever path, or None where some are not known."""
+    if steps == 0:
+        return None
+    if isinstance(value, t.CallRef):
+        call = function.facts.calls[value.index]
+        if _step_name(call) == "select" and not isinstance(call.callee, t.Attr):
+            return [(function, call)]
+        if not isinstance(call.callee, t.Attr):
+            return None
+        if _step_name(call) == "select" and isinstance(call.callee.base, t.Name):
+            return [(function, call)]
+        before = _steps(function, call.callee.base, (call.sequence, call.context), steps - 1)
+        return None if before is None else [*before, (function, call)]
+    if not isinstance(value, t.Name):
+        return None
+    found: list[tuple[FunctionNode, t.Call]] = []
+    for scope, definition in meanings(function, value.id, at):
+        if not isinstance(definition, t.Bind) or definition.value is None or definition.kind == "for":
+            return None
+        point = (definition.sequence, definition.context)
+        before = _steps(scope, definition.value, point, steps - 1)
+        if before is None:
+            return None
+        found += before
+    return found or None
+
+
+def _step_name(call: t.Call) -> str:
+    callee = call.callee
+    return callee.name if isinstance(callee, t.Attr) else callee.id if isinstance(callee, t.Name) else ""
+
+
+def _keeps_columns(function: FunctionNode, call: t.Call) -> bool:
+    """Return whether a step of a statement leaves one whole class selected."""
+    name = _step_name(call)
+    if name == "select":
+        return len(call.arguments) == 1 and isinstance(call.arguments[0], t.Name | t.Attr)
+    if name == "options":
+        return all(_is_eager(function, given) for given in call.arguments)
+    return name in SAME_COLUMNS
+
+
+def _is_eager(function: FunctionNode, given: t.Expr) -> bool:
+    """Return whether a loader option only names relations."""
+    while isinstance(given, t.CallRef):
+        call = function.facts.calls[given.index]
+        if _step_name(call) not in EAGER_OPTIONS:
+            return False
+        if not isinstance(call.callee, t.Attr) or not isinstance(call.callee.base, t.CallRef):
+            return True
+        given = call.callee.base
+    return False

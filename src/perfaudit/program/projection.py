@@ -1,0 +1,168 @@
+"""What a SELECT gives: its columns in order, with the tables they are of."""
+
+import logging
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from perfaudit.program.schema import Schema
+from perfaudit.program.tables import Column, Table
+
+if TYPE_CHECKING:
+    from sqlglot import exp
+
+HOLE = "__hole__"
+"""Stands in the SQL for what is not known of it."""
+
+_HOLE = re.compile(r"'?\{[^{}]*\}'?")
+_START = re.compile(r"\s*(?:(?:--[^\n]*\n|/\*.*?\*/)\s*)*\(?\s*(?:select|with)\b", re.IGNORECASE | re.DOTALL)
+MAX_TEXT = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One column of a result. ``spelled`` is how the statement writes it; ``table`` and ``column`` are
+    None where it is computed or its table is not known. ``starred``: it comes out of a ``*``."""
+
+    name: str
+    spelled: str
+    table: Table | None
+    column: Column | None
+    starred: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """The result of one SELECT. ``stars`` are the ``*`` of it as they are written, each with its tables.
+
+    ``is_plain``: no DISTINCT, GROUP BY or set operation, so that a column may be exchanged for a part of it.
+    ``has_limit``: it gives a bounded number of rows.
+    """
+
+    outputs: tuple[Output, ...]
+    stars: tuple[tuple[str, tuple[Table, ...]], ...]
+    joined: int
+    is_plain: bool
+    has_limit: bool
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the columns, in order."""
+        return tuple(output.name for output in self.outputs)
+
+
+def projection(sql: str, schema: Schema) -> Projection | None:
+    """Return what a SELECT gives, or None where the text is no SELECT or its columns are not known."""
+    from sqlglot import exp
+
+    tree = _parse(sql)
+    if not isinstance(tree, exp.Select):
+        return None
+    sources = _sources(tree, schema)
+    outputs: list[Output] = []
+    stars: list[tuple[str, tuple[Table, ...]]] = []
+    for item in tree.expressions:
+        starred = _star_of(item)
+        if starred is None:
+            output = _output(item, sources)
+            if output is None:
+                return None
+            outputs.append(output)
+            continue
+        tables = _starred_tables(starred, sources)
+        if tables is None:
+            return None
+        stars.append((item.sql(), tables))
+        for table in tables:
+            outputs += [Output(found.name, found.name, table, found, True) for found in table.columns.values()]
+    plain = not any(tree.args.get(part) for part in ("distinct", "group", "having"))
+    return Projection(tuple(outputs), tuple(stars), len(sources), plain, bool(tree.args.get("limit")))
+
+
+def is_bounded(sql: str) -> bool:
+    """Return whether a statement limits its rows, or cannot be read."""
+    tree = _parse(sql)
+    return tree is None or bool(tree.args.get("limit") or tree.args.get("fetch"))
+
+
+@lru_cache(maxsize=512)
+def _parse(sql: str) -> Any:
+    """Return the tree of a SELECT, or None."""
+    if len(sql) > MAX_TEXT or not _START.match(sql):
+        return None
+    import sqlglot
+    from sqlglot.errors import SqlglotError
+
+    logger = logging.getLogger("sqlglot")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        for hole in (HOLE, " "):
+            for dialect in ("postgres", "mysql"):
+                try:
+                    return sqlglot.parse_one(_HOLE.sub(hole, sql), read=dialect)
+                except (SqlglotError, RecursionError, ValueError):
+                    continue
+    finally:
+        logger.setLevel(level)
+    return None
+
+
+def _sources(tree: "exp.Select", schema: Schema) -> dict[str, Table | None]:
+    """Return the tables of FROM and JOIN by the name they have there; None for those that are not known."""
+    from sqlglot import exp
+
+    with_ = tree.args.get("with_") or tree.args.get("with")
+    derived = {item.alias_or_name for item in with_.expressions} if with_ is not None else set()
+    found: dict[str, Table | None] = {}
+    start = tree.args.get("from_") or tree.args.get("from")
+    items = [] if start is None else [start.this]
+    items += [join.this for join in tree.args.get("joins") or ()]
+    items += list(tree.args.get("laterals") or ())
+    for number, item in enumerate(items):
+        name = item.alias_or_name or f"?{number}"
+        known = isinstance(item, exp.Table) and bool(item.name) and item.name not in derived
+        found[name] = schema.find(item.name) if known and item.name != HOLE else None
+    return found
+
+
+def _star_of(item: "exp.Expression") -> str | None:
+    """Return the name before the dot of a ``*``, empty where there is none, or None for any other column."""
+    from sqlglot import exp
+
+    if isinstance(item, exp.Star):
+        return ""
+    if isinstance(item, exp.Column) and isinstance(item.this, exp.Star):
+        return item.table
+    return None
+
+
+def _starred_tables(name: str, sources: dict[str, Table | None]) -> tuple[Table, ...] | None:
+    wanted = list(sources.values()) if not name else [sources.get(name)]
+    if not wanted or any(table is None for table in wanted):
+        return None
+    return tuple(table for table in wanted if table is not None)
+
+
+def _output(item: "exp.Expression", sources: dict[str, Table | None]) -> Output | None:
+    from sqlglot import exp
+
+    value = item.this if isinstance(item, exp.Alias) else item
+    name = item.alias_or_name or item.output_name
+    if HOLE in (name, getattr(value, "name", "")):
+        return None
+    if not isinstance(value, exp.Column):
+        return Output(name, item.sql(), None, None, False)
+    table = _owner(value, sources)
+    column = None if table is None else table.column(value.name)
+    return Output(name, value.sql(), table, column, False)
+
+
+def _owner(value: "exp.Column", sources: dict[str, Table | None]) -> Table | None:
+    if value.table:
+        return sources.get(value.table)
+    if len(sources) == 1:
+        return next(iter(sources.values()))
+    owners = [table for table in sources.values() if table is not None and table.column(value.name)]
+    return owners[0] if len(owners) == 1 and None not in sources.values() else None

@@ -1,0 +1,247 @@
+"""Every use of a route: decorators, registering calls, and handlers in lists of routes."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from perfaudit.core.levels import Role
+from perfaudit.facts import types as t
+from perfaudit.libraries.types import Framework, Route
+from perfaudit.program.expressions import argument
+from perfaudit.program.names import AT_END
+from perfaudit.program.nodes import ClassNode, FunctionNode
+from perfaudit.program.routes_handlers import (
+    Target,
+    find_targets,
+    route_methods,
+    unwrapped,
+    view_rows,
+)
+from perfaudit.program.routes_lists import is_pair, items
+from perfaudit.program.routes_mounts import (
+    NO_CHAIN,
+    Chain,
+    Mounts,
+    chains,
+    frames_of,
+    has_receiver,
+    join,
+    router_sites,
+)
+from perfaudit.program.routes_origins import Frame, Site, Source, sources
+from perfaudit.program.routes_sites import route_of
+from perfaudit.program.routes_texts import UNKNOWN_TEXT, text, texts
+
+
+class Registration(NamedTuple):
+    """One use of a route: what it runs, and where it hangs."""
+
+    route: Route | None
+    framework: Framework
+    function: FunctionNode
+    call: t.Call | None
+    chains: tuple[Chain, ...]
+    paths: tuple[str, ...]
+    methods: tuple[str, ...]
+    target: Target
+    frame: Frame | None
+
+
+def registrations(mounts: Mounts) -> Iterator[Registration]:
+    """Yield all uses of routes in the program."""
+    sites = mounts.sites
+    listed = {
+        source.value for source, _ in mounts.handlers if isinstance(source.value, FunctionNode)
+    }
+    for node, decorator in sites.decorated:
+        if node.file.role is not Role.TEST and node not in listed:
+            yield from _decorated(mounts, node, decorator)
+    for site, route in sites.routes.items():
+        yield from _called(mounts, site, route)
+    for source, edge in mounts.handlers:
+        above = chains(mounts, edge.parent) if edge.parent is not None else [NO_CHAIN]
+        hanging = tuple(below(chain, edge.prefix) for chain in above)
+        yield from _listed(mounts, source, hanging)
+    yield from _pairs(mounts)
+
+
+def below(chain: Chain, prefix: str) -> Chain:
+    """Return the chain with one more prefix."""
+    return chain._replace(prefix=join(chain.prefix, prefix))
+
+
+def _decorated(
+    mounts: Mounts, node: FunctionNode | ClassNode, decorator: t.Expr
+) -> Iterator[Registration]:
+    outer = node.parent
+    if outer is None:
+        return
+    route = route_of(mounts.sites, outer, decorator)
+    if route is not None:
+        owner = node.owner if isinstance(node, FunctionNode) else None
+        if (
+            owner is not None
+            and route.kind == "route"
+            and view_rows(mounts.sites, owner)[1] is not None
+        ):
+            return
+        yield from _by_decorator(mounts, Source(outer, decorator, None), route, node)
+        return
+    if isinstance(decorator, t.CallRef):
+        for source in sources(mounts.sites.origins, outer, decorator):
+            if isinstance(source.value, t.CallRef) and source.function is not outer:
+                inner = route_of(mounts.sites, source.function, source.value)
+                if inner is not None:
+                    yield from _by_decorator(mounts, source, inner, node)
+
+
+def _by_decorator(
+    mounts: Mounts, source: Source, route: Route, node: FunctionNode | ClassNode
+) -> Iterator[Registration]:
+    function, decorator, frame = source
+    call = function.facts.calls[decorator.index] if isinstance(decorator, t.CallRef) else None
+    spelled = call.callee if call is not None else decorator
+    at = (call.sequence, call.context) if call is not None else AT_END
+    hanging: list[Chain] = []
+    if isinstance(spelled, t.Attr):
+        for router in router_sites(mounts, function, spelled.base, frame, at):
+            hanging.extend(chains(mounts, router))
+    paths = [""]
+    given = _path_given(call, route.path_argument) if call is not None else None
+    if given is not None:
+        paths = texts(mounts.sites.origins, function, given, at, frame)
+    methods = route_methods(
+        mounts.sites, function, call, route.methods, route.methods_argument, frame
+    )
+    framework = mounts.sites.frameworks[route.path]
+    if route.kind == "route" and route.path_argument is None:
+        paths = [UNKNOWN_TEXT]
+    targets = (
+        unwrapped(mounts.sites, node, frame) if isinstance(node, FunctionNode) else [Target(node)]
+    )
+    for target in targets:
+        yield Registration(
+            route,
+            framework,
+            function,
+            call,
+            tuple(hanging) or (NO_CHAIN,),
+            tuple(paths),
+            methods,
+            target,
+            frame,
+        )
+
+
+def _called(mounts: Mounts, site: Site, route: Route) -> Iterator[Registration]:
+    """Yield what a call registers by an argument, or as a decorator called by hand."""
+    function, index = site
+    sites = mounts.sites
+    call = function.facts.calls[index]
+    at = (call.sequence, call.context)
+    specs = (route.handler_argument or "").split("|")
+    if route.form == "decorator":
+        if route.path_argument is not None and "0" in route.path_argument.split("|"):
+            return
+        specs = ["0"]
+    handlers = [given for spec in specs if (given := argument(call, spec)) is not None]
+    if not handlers:
+        return
+    path = _path_given(call, route.path_argument)
+    receiver = (
+        call.callee.base if isinstance(call.callee, t.Attr) and has_receiver(sites, site) else None
+    )
+    for frame in frames_of(sites, function, [*handlers, path, receiver]):
+        paths = [""] if path is None else texts(sites.origins, function, path, at, frame)
+        hanging: list[Chain] = []
+        if receiver is None:
+            hanging = chains(mounts, site, whole=False)
+        else:
+            for router in router_sites(mounts, function, receiver, frame, at):
+                hanging.extend(chains(mounts, router))
+            if route.kind == "route" and route.path_argument is None:
+                paths = [_resource_path(mounts, function, receiver, frame)]
+        methods = route_methods(sites, function, call, route.methods, route.methods_argument, frame)
+        framework = sites.frameworks[route.path]
+        for given in handlers:
+            if isinstance(given, t.CallRef) and (function, given.index) in sites.mounts:
+                continue
+            for target in find_targets(sites, function, given, at, frame):
+                yield Registration(
+                    route,
+                    framework,
+                    function,
+                    call,
+                    tuple(hanging) or (NO_CHAIN,),
+                    tuple(paths),
+                    methods,
+                    target,
+                    frame,
+                )
+
+
+def _path_given(call: t.Call, spec: str | None) -> t.Expr | None:
+    """Return the path argument of a call, also where it is one of several behind a star."""
+    found = argument(call, spec)
+    if found is None and spec is not None and spec.partition("|")[0].isdigit():
+        return next((given for given in call.arguments if isinstance(given, t.Star)), None)
+    return found
+
+
+def _resource_path(
+    mounts: Mounts, function: FunctionNode, receiver: t.Expr, frame: Frame | None
+) -> str:
+    """Return the path that the object was made with whose method registers a handler."""
+    for source in sources(mounts.sites.origins, function, receiver, AT_END, frame):
+        if isinstance(source.value, t.CallRef):
+            arguments = source.function.facts.calls[source.value.index].arguments
+            if arguments:
+                return text(
+                    mounts.sites.origins, source.function, arguments[0], AT_END, source.frame
+                )
+    return UNKNOWN_TEXT
+
+
+def _listed(mounts: Mounts, source: Source, hanging: tuple[Chain, ...]) -> Iterator[Registration]:
+    """Yield what stands in a list by itself: a decorated handler, or a path with a class."""
+    sites = mounts.sites
+    match source.value:
+        case FunctionNode() as node:
+            for decorator in node.facts.decorators:
+                route = route_of(sites, node.parent or node, decorator)
+                if route is not None:
+                    for found in _by_decorator(
+                        mounts, Source(node.parent or node, decorator, None), route, node
+                    ):
+                        yield found._replace(chains=hanging)
+        case t.Seq(items=parts) if is_pair(sites, source.function, source.value):
+            path = text(sites.origins, source.function, parts[0], AT_END, source.frame)
+            for target in find_targets(sites, source.function, parts[1], AT_END, source.frame):
+                if isinstance(target.node, ClassNode):
+                    framework = view_rows(sites, target.node)[2]
+                    if framework is not None:
+                        yield Registration(
+                            None,
+                            framework,
+                            source.function,
+                            None,
+                            hanging,
+                            (path,),
+                            ("",),
+                            target,
+                            source.frame,
+                        )
+
+
+def _pairs(mounts: Mounts) -> Iterator[Registration]:
+    """Yield the pairs of a path and a view class in lists that nothing known mounts."""
+    mounted = {source.value for source, _ in mounts.handlers if isinstance(source.value, t.Seq)}
+    for file in mounts.sites.types.modules.files:
+        if file.role is Role.TEST:
+            continue
+        for bind in file.body.facts.binds:
+            if isinstance(bind.value, t.Seq) and any(
+                isinstance(item, t.Seq) for item in bind.value.items
+            ):
+                for held in items(mounts.sites, file.body, bind.value, None):
+                    if held.source is not None and held.source.value not in mounted:
+                        yield from _listed(mounts, held.source, (NO_CHAIN,))

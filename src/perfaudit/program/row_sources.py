@@ -1,0 +1,31 @@
+"""Where the rows of a raw statement come out: of the call itself, or of the cursor it runs on."""
+
+from perfaudit.facts import types as t
+from perfaudit.program.result_shapes import RESULT, ROW, ROWS, Shape
+from perfaudit.program.result_use import Source
+from perfaudit.program.sites import Site
+
+ROWS_CALLS = frozenset({"fetch", "fetch_all", "fetchall", "execute_fetchall", "iterate", "cursor", "stream", "fetchmany"})
+ROW_CALLS = frozenset({"fetchrow", "fetch_one", "fetchone"})
+VALUE_CALLS = frozenset({"fetchval", "fetch_val", "scalar"})
+
+
+def row_source(site: Site, columns: tuple[str, ...]) -> Source:
+    """Return the source of the rows that a raw statement gives. ``columns`` are their names, in order."""
+    name = site.behaviour.path.rpartition(".")[2]
+    receiver: t.Expr | None = None
+    if name in ROWS_CALLS:
+        shape = ROWS
+    elif name in ROW_CALLS:
+        shape = ROW
+    elif name in VALUE_CALLS and columns:
+        shape = Shape("value", columns[0])
+    elif name == "scalars" and columns:
+        shape = Shape("values", columns[0])
+    else:
+        shape = RESULT
+        callee = site.call.callee if site.call is not None else None
+        if isinstance(callee, t.Attr) and isinstance(callee.base, t.Name | t.Attr):
+            receiver = callee.base
+    index = site.value.index if isinstance(site.value, t.CallRef) else -1
+    return Source(site.function, index, shape, columns, receiver)

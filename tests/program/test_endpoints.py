@@ -1,0 +1,551 @@
+"""Endpoints are found wherever frameworks find them: each test is a small application."""
+
+import ast
+
+import pytest
+
+from perfaudit.core.levels import Role
+from perfaudit.data import rules_root
+from perfaudit.facts.extract import extract_facts
+from perfaudit.libraries import load_libraries
+from perfaudit.program.endpoints import Endpoint, find_endpoints
+from perfaudit.program.infer import Types
+from perfaudit.program.modules import Modules
+
+LIBRARIES = load_libraries([rules_root() / "libraries"])
+
+
+def endpoints(roles: dict[str, Role] | None = None, **files: str) -> tuple[Endpoint, ...]:
+    """Return the endpoints of modules given by name; ``__`` stands for a folder."""
+    facts = []
+    for name, text in files.items():
+        path = name.replace("__", "/") + ".py"
+        facts.append(extract_facts(path, text, ast.parse(text)))
+    return find_endpoints(
+        Types(Modules(facts, roles or {}, frozenset(LIBRARIES.packages)), LIBRARIES)
+    )
+
+
+def lines(roles: dict[str, Role] | None = None, **files: str) -> list[str]:
+    """Return each endpoint as kind, method, path and handler, without what is empty."""
+    return [
+        " ".join(part for part in (item.kind, item.method, item.path, item.handler.name) if part)
+        for item in endpoints(roles, **files)
+    ]
+
+
+def test_fastapi_prefixes_join_over_nested_routers_constants_and_aliases() -> None:
+    assert lines(
+        settings='API = "/api"\nVERSION = "v1"\n',
+        books="""
+from fastapi import APIRouter
+
+router = APIRouter(prefix="/books")
+
+
+@router.get("/{book}")
+@router.get("/by-number/{book}")
+def read(book): ...
+""",
+        main="""
+from fastapi import APIRouter, FastAPI
+
+import settings
+from books import router as books_router
+
+inner = APIRouter()
+inner.include_router(books_router)
+app = FastAPI()
+app.include_router(inner, prefix=f"{settings.API}/{settings.VERSION}")
+""",
+    ) == [
+        "route GET /api/v1/books/by-number/{book} read",
+        "route GET /api/v1/books/{book} read",
+    ]
+
+
+def test_fastapi_routers_from_factories_and_subclasses() -> None:
+    assert lines(
+        main="""
+from fastapi import APIRouter, FastAPI
+
+
+class ItemRouter(APIRouter):
+    def __init__(self, name):
+        super().__init__(prefix=f"/{name}")
+
+
+def get_items_router(name) -> APIRouter:
+    router = ItemRouter(name)
+
+    @router.post("/new")
+    async def create(): ...
+
+    return router
+
+
+def register(app: FastAPI):
+    app.include_router(get_items_router("items"), prefix="/a")
+
+
+def create_app():
+    app = FastAPI()
+    register(app)
+    return app
+"""
+    ) == ["route POST /a/items/new create"]
+
+
+def test_fastapi_router_that_nothing_mounts_keeps_its_prefix() -> None:
+    assert lines(
+        main="""
+from fastapi import APIRouter
+
+router = APIRouter(prefix="/alone")
+router.add_api_route("/x", lambda: 1, methods=["PUT"])
+"""
+    ) == ["route PUT /alone/x <lambda>"]
+
+
+def test_fastapi_dependencies_come_from_parameters_aliases_decorators_and_routers() -> None:
+    found = endpoints(
+        main="""
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, FastAPI
+
+
+def session(): ...
+
+
+def user(db=Depends(session)): ...
+
+
+def guard(): ...
+
+
+def log(): ...
+
+
+def limit(): ...
+
+
+CurrentUser = Annotated[str, Depends(user)]
+router = APIRouter(dependencies=[Depends(guard)])
+
+
+@router.get("/", dependencies=[Depends(limit)], response_model=list[int])
+async def read(user: CurrentUser): ...
+
+
+app = FastAPI(dependencies=[Depends(log)])
+app.include_router(router)
+"""
+    )
+    assert [function.name for function in found[0].dependencies] == [
+        "log",
+        "guard",
+        "limit",
+        "user",
+        "session",
+    ]
+    assert "builtins.list" in repr(found[0].response_model)
+
+
+@pytest.mark.parametrize(("keyword", "dispatch"), [("async def", "event-loop"), ("def", "thread")])
+def test_dispatch_is_what_the_framework_says(keyword: str, dispatch: str) -> None:
+    code = f"from fastapi import FastAPI\napp = FastAPI()\n@app.get('/')\n{keyword} read(): ...\n"
+    found = endpoints(main=code)
+    assert [item.dispatch for item in found] == [dispatch]
+    assert found[0].application is not None
+    assert found[0].application.line == 2
+
+
+def test_starlette_lists_middleware_lifespan_and_error_handlers() -> None:
+    assert lines(
+        main="""
+from starlette.applications import Starlette
+from starlette.endpoints import HTTPEndpoint
+from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.routing import Mount, Route, WebSocketRoute
+
+
+async def home(request): ...
+
+
+async def chat(socket): ...
+
+
+async def failed(request, error): ...
+
+
+async def begin(): ...
+
+
+class Books(HTTPEndpoint):
+    async def get(self, request): ...
+    async def post(self, request): ...
+
+
+class Timing(BaseHTTPMiddleware):
+    async def dispatch(self, request, call_next): ...
+
+
+inner = [Route("/books", Books), WebSocketRoute("/chat", chat)]
+app = Starlette(routes=[Route("/", home), Mount("/v1", routes=inner)], on_startup=[begin])
+app.add_middleware(Timing)
+app.add_exception_handler(500, failed)
+"""
+    ) == [
+        "route GET / home",
+        "websocket /v1/chat chat",
+        "error-handler failed",
+        "lifespan begin",
+        "route GET /v1/books get",
+        "route POST /v1/books post",
+        "middleware dispatch",
+    ]
+
+
+def test_flask_blueprints_rules_views_and_hooks() -> None:
+    assert lines(
+        main="""
+from flask import Blueprint, Flask
+from flask.views import MethodView
+
+pages = Blueprint("pages", __name__)
+
+
+@pages.before_request
+def check(): ...
+
+
+@pages.route("/list", methods=["GET", "POST"])
+def listing(): ...
+
+
+class Page(MethodView):
+    def delete(self, number): ...
+
+
+pages.add_url_rule("/<int:number>", view_func=Page.as_view("page"))
+
+
+def register(app, blueprint, prefix):
+    app.register_blueprint(blueprint, url_prefix=prefix)
+
+
+def create_app():
+    app = Flask(__name__)
+    register(app, pages, "/pages")
+
+    @app.route("/")
+    def home(): ...
+
+    return app
+"""
+    ) == [
+        "middleware check",
+        "route GET /pages/list listing",
+        "route POST /pages/list listing",
+        "route DELETE /pages/<int:number> delete",
+        "route GET / home",
+    ]
+
+
+def test_flask_restful_resources_behind_a_project_method_with_several_paths() -> None:
+    assert lines(
+        main="""
+from flask_restful import Api, Resource
+
+
+def scoped(rule):
+    return rule
+
+
+class OwnApi(Api):
+    def add_scoped(self, resource, *urls, **kwargs):
+        urls = [scoped(url) for url in urls]
+        return self.add_resource(resource, *urls, **kwargs)
+
+
+class Books(Resource):
+    def get(self): ...
+
+
+api = OwnApi()
+api.add_scoped(Books, "/books", "/library", endpoint="books")
+"""
+    ) == ["route GET /books get", "route GET /library get"]
+
+
+def test_class_decorator_of_the_project_that_registers_a_resource() -> None:
+    assert lines(
+        main="""
+from flask_restful import Api, Resource
+
+api = Api()
+
+
+def resource(*urls):
+    def wrapper(node):
+        api.add_resource(node, *urls)
+        return node
+
+    return wrapper
+
+
+@resource("/v1/books")
+class Books(Resource):
+    def get(self): ...
+"""
+    ) == ["route GET /v1/books get"]
+
+
+def test_django_urls_includes_wrappers_and_class_views() -> None:
+    files = {
+        "site__urls": """
+from django.urls import include, path, re_path
+from django.views.decorators.cache import cache_page
+
+from shop import views
+
+extra = [path("extra/", views.plain)]
+urlpatterns = [
+    path("shop/", include("shop.urls")),
+    path("x/", include((extra, "x"))),
+    re_path(r"^cached/$", cache_page(60)(views.plain)),
+]
+urlpatterns += [path("late/", views.plain)]
+""",
+        "shop____init__": "",
+        "shop__urls": """
+from django.urls import path
+
+from shop.views import Books, Form, plain
+
+urlpatterns = [path("", Books.as_view()), path("form/", Form.as_view()), path("plain/", plain)]
+""",
+        "shop__views": """
+from django.views.generic import FormView, ListView
+
+
+def plain(request): ...
+
+
+class Books(ListView):
+    def get_context_data(self, **kwargs): ...
+    def get_queryset(self): ...
+
+
+class Form(FormView):
+    def dispatch(self, request): ...
+    def form_valid(self, form): ...
+""",
+    }
+    assert sorted(lines(**files)) == [
+        "route /cached/ plain",
+        "route /late/ plain",
+        "route /shop/plain/ plain",
+        "route /x/extra/ plain",
+        "route GET /shop/ get_queryset",
+        "route GET /shop/form/ Form",
+        "route POST /shop/form/ form_valid",
+    ]
+    found = {item.path: item for item in endpoints(**files)}
+    assert "django.views.decorators.cache.cache_page" in found["/cached/"].decorators
+    assert [hook.name for hook in found["/shop/"].dependencies] == ["get_context_data"]
+
+
+def test_rest_framework_routers_view_sets_actions_and_function_views() -> None:
+    assert sorted(
+        lines(
+            urls="""
+from django.urls import include, path
+from rest_framework.routers import DefaultRouter
+
+from views import BookViewSet, Single, login
+
+router = DefaultRouter()
+router.register("books", BookViewSet)
+urlpatterns = [
+    path("api/", include(router.urls)),
+    path("login/", login),
+    path("single/", Single.as_view({"get": "list"})),
+]
+""",
+            views="""
+from rest_framework import viewsets
+from rest_framework.decorators import action, api_view
+
+
+@api_view(["POST"])
+def login(request): ...
+
+
+class BookViewSet(viewsets.ReadOnlyModelViewSet):
+    def get_queryset(self): ...
+
+    def list(self, request): ...
+
+    @action(detail=True, methods=["post"])
+    def sell(self, request, pk=None): ...
+
+
+class Single(viewsets.ViewSet):
+    def list(self, request): ...
+""",
+        )
+    ) == [
+        "route GET /api/books list",
+        "route GET /api/books/{pk}/ get_queryset",
+        "route GET /single/ list",
+        "route POST /api/books/{pk}/sell/ sell",
+        "route POST /login/ login",
+    ]
+
+
+def test_aiohttp_tables_lists_and_untyped_applications() -> None:
+    assert lines(
+        main="""
+from aiohttp import web
+
+routes = web.RouteTableDef()
+
+
+@routes.get("/table")
+async def table(request): ...
+
+
+async def one(request): ...
+
+
+class Api:
+    async def two(self, request): ...
+
+
+def setup(app, api):
+    app.router.add_post("/one", one)
+    app.add_routes([web.get("/two", api.two)])
+
+
+def main():
+    app = web.Application()
+    inner = web.Application()
+    inner.add_routes(routes)
+    app.add_subapp("/inner", inner)
+    setup(app, Api())
+"""
+    ) == ["route GET /inner/table table", "route POST /one one", "route GET /two two"]
+
+
+def test_tornado_pairs_of_path_and_handler() -> None:
+    assert lines(
+        main="""
+from tornado import web
+
+
+class Books(web.RequestHandler):
+    async def get(self): ...
+
+
+handlers = [(r"/books", Books)]
+"""
+    ) == ["route GET /books get"]
+
+
+def test_tasks_commands_and_the_wrappers_of_a_project() -> None:
+    assert lines(
+        tasks="""
+import functools
+
+import click
+import dramatiq
+from celery import shared_task
+from django.core.management.base import BaseCommand
+
+
+@shared_task
+def first(): ...
+
+
+def actor(name=None):
+    def decorate(function):
+        @functools.wraps(function)
+        async def inner(*args):
+            return await function(*args)
+
+        dramatiq.actor(inner, actor_name=name)
+        return inner
+
+    return decorate
+
+
+@actor(name="second")
+async def second(): ...
+
+
+@click.group()
+def main(): ...
+
+
+@main.command()
+def show(): ...
+
+
+class Command(BaseCommand):
+    def handle(self, *args, **options): ...
+"""
+    ) == ["task first", "task second", "command main", "command show", "command handle"]
+
+
+def test_unknown_parts_of_a_path_are_marked() -> None:
+    assert lines(
+        main="""
+import os
+
+from fastapi import FastAPI
+
+app = FastAPI()
+
+
+@app.get(os.environ["BASE"] + "/x")
+def read(): ...
+"""
+    ) == ["route GET {?}/x read"]
+
+
+def test_view_class_that_no_route_names_has_an_unknown_path() -> None:
+    assert lines(
+        main="""
+from django.views.generic import View
+
+
+class Lost(View):
+    def get(self, request): ...
+"""
+    ) == ["route GET {?} get"]
+
+
+def test_handlers_in_tests_and_decorators_of_other_objects_are_no_endpoints() -> None:
+    app = "from fastapi import FastAPI\napp = FastAPI()\n@app.get('/')\ndef read(): ...\n"
+    assert lines({"test_main.py": Role.TEST}, test_main=app) == []
+    other = "class Cache:\n    def get(self, key): ...\n\n\ncache = Cache()\n"
+    assert lines(main=other + "@cache.get('/')\ndef read(): ...\n") == []
+
+
+def test_lists_that_hold_each_other_end() -> None:
+    assert lines(
+        urls="""
+from django.urls import include, path
+
+
+def view(request): ...
+
+
+urlpatterns = [path("a/", view), path("again/", include("urls"))]
+urlpatterns = urlpatterns + urlpatterns
+for part in [urlpatterns]:
+    urlpatterns += part
+"""
+    )[0].startswith("route")

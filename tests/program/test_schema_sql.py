@@ -1,0 +1,119 @@
+"""Tables and indexes that SQL declares."""
+
+from schema_project import project
+
+DDL = """
+-- the first; table
+CREATE TABLE IF NOT EXISTS public.users (
+    id SERIAL PRIMARY KEY,
+    email VARCHAR(255) NOT NULL UNIQUE,
+    profile JSONB,
+    avatar BYTEA,
+    bio TEXT DEFAULT 'a;b'
+);
+
+CREATE TABLE orders (
+    id bigint NOT NULL,
+    user_id bigint REFERENCES users(id),
+    shop_id bigint,
+    created timestamptz,
+    PRIMARY KEY (id),
+    CONSTRAINT shop FOREIGN KEY (shop_id) REFERENCES shops (key),
+    UNIQUE (shop_id, created)
+);
+CREATE INDEX ix_orders_user ON orders (user_id) WHERE created IS NOT NULL;
+CREATE UNIQUE INDEX CONCURRENTLY ix_lower ON users USING gin (lower(email), bio DESC);
+ALTER TABLE orders ADD COLUMN note text;
+ALTER TABLE ONLY orders ADD CONSTRAINT one UNIQUE (note);
+CREATE TABLE broken (((;
+INSERT INTO orders VALUES (1);
+"""
+
+
+def test_tables_and_columns() -> None:
+    schema = project({}, sql={"schema.sql": DDL}).schema
+    users = schema.find("public.users")
+    assert users is not None
+    assert users.node is None
+    assert {name: column.type for name, column in users.columns.items()} == {
+        "id": "integer",
+        "email": "text",
+        "profile": "json",
+        "avatar": "binary",
+        "bio": "text",
+    }
+    assert users.columns["id"].primary
+    assert users.columns["email"].unique
+    assert users.columns["email"].nullable is False
+    assert users.columns["profile"].nullable is True
+    assert users.location.path == "schema.sql"
+    assert users.location.line == 3
+
+
+def test_keys_constraints_and_added_columns() -> None:
+    orders = project({}, sql={"schema.sql": DDL}).schema.tables["orders"]
+    assert orders.columns["id"].primary
+    assert orders.columns["user_id"].references == "users.id"
+    assert orders.columns["shop_id"].references == "shops.key"
+    assert orders.columns["note"].type == "text"
+    assert orders.columns["note"].indexed
+    assert orders.columns["shop_id"].indexed
+
+
+def test_a_partial_index_does_not_mark_its_column() -> None:
+    orders = project({}, sql={"schema.sql": DDL}).schema.tables["orders"]
+    partial = next(index for index in orders.indexes if index.where)
+    assert partial.columns == ("user_id",)
+    assert not orders.columns["user_id"].indexed
+
+
+def test_an_index_keeps_its_method_and_its_expressions() -> None:
+    users = project({}, sql={"schema.sql": DDL}).schema.tables["users"]
+    index = next(index for index in users.indexes if index.method)
+    assert (index.method, index.unique) == ("gin", True)
+    assert index.columns == ("(LOWER(email))", "bio")
+
+
+def test_what_does_not_parse_is_counted() -> None:
+    assert project({}, sql={"schema.sql": DDL}).schema.unparsed == 1
+
+
+def test_sql_in_strings_adds_to_the_tables_of_classes() -> None:
+    found = project(
+        {
+            "models.py": """
+from django.db import models
+
+class Item(models.Model):
+    name = models.TextField()
+    size = models.IntegerField()
+""",
+            "setup_tables.py": """
+def prepare(cursor, prefix):
+    cursor.execute("CREATE INDEX size_index ON app_item (size)")
+    cursor.execute("CREATE TABLE notes (id int primary key, body text)")
+    cursor.execute(f"CREATE TABLE {prefix} (id int)")
+""",
+        }
+    )
+    assert sorted(found.schema.tables) == ["app_item", "notes"]
+    assert found.schema.tables["app_item"].columns["size"].indexed
+    assert not found.schema.tables["app_item"].columns["name"].indexed
+    assert found.schema.tables["notes"].location.line == 4
+
+
+def test_a_huge_text_without_statements_is_passed_over() -> None:
+    huge = "CREATE TABLE big (" + ", ".join(f"c{number} int" for number in range(30_000)) + ")"
+    schema = project({}, sql={"big.sql": huge, "small.sql": "create table small (id int)"}).schema
+    assert list(schema.tables) == ["small"]
+
+
+def test_statements_that_declare_no_column_or_index_are_not_read() -> None:
+    text = """
+CREATE TEMP TABLE moved ON COMMIT DROP AS SELECT * FROM users;
+ALTER TABLE users VALIDATE CONSTRAINT positive;
+ALTER TABLE users RENAME TO people;
+"""
+    schema = project({}, sql={"changes.sql": text}).schema
+    assert schema.tables == {}
+    assert schema.unparsed == 0
