@@ -16,6 +16,7 @@ RULES = {
     "network": "blocking-call-in-async",
     "database": "sync-database-in-async",
     "file": "blocking-file-io-in-async",
+    "cpu": "cpu-bound-in-async",
 }
 """Kinds of blocking that are reported, the dearest first, and their rules."""
 

@@ -25,26 +25,34 @@ from perfaudit.program.reach import site_step
 from perfaudit.program.sites import Site
 from perfaudit.program.values import LibraryInstance, options_of
 
-LENT = frozenset({"connection_pool", "transport", "connector", "http_client", "http_async_client", "mounts", "app"})
+LENT = frozenset(
+    {
+        "connection_pool",
+        "transport",
+        "connector",
+        "http_client",
+        "http_async_client",
+        "mounts",
+        "app",
+    }
+)
 """Keywords that hand a client the connections of somebody else."""
 FRESH_CONNECTIONS = frozenset(
     {"httpx.HTTPTransport", "httpx.AsyncHTTPTransport", "aiohttp.TCPConnector"}
 )
 """Types that, made for the call, are as new as the client itself."""
 PERSONAL = frozenset(
-    {
-        "base_url", "auth", "cert", "cookies", "cookie_jar", "proxy", "proxies", "verify", "ssl", "api_key", "token",
-        "aws_access_key_id", "aws_secret_access_key", "aws_session_token", "region_name", "endpoint_url",
-        "credentials", "username", "password", "host", "url", "project",
-    }
-)  # fmt: skip
+    {"base_url", "endpoint_url", "url", "host", "region_name", "project", "proxy", "proxies"}
+    | {"auth", "cert", "cookies", "cookie_jar", "verify", "ssl", "api_key", "token", "credentials"}
+    | {"username", "password", "aws_access_key_id", "aws_secret_access_key", "aws_session_token"}
+)
 """Keywords that, made from the arguments, give each call a client of its own."""
 ONCE = re.compile(
     r"^_*(?:main|run|start|setup|init|boot|connect|open|login|authenticate|shutdown|close|stop|lifespan|on_startup"
     r"|async_setup|__aenter__|__init__|__new__)(?:_|$)|(?:_main|_startup|_setup|_login|_lifespan)$"
 )
 """Names of functions that run once in the life of a process or an object."""
-MAKING = {("http.client",): "client", ("pool.create",): "pool"}
+MAKING: dict[tuple[str, ...], str] = {("http.client",): "client", ("pool.create",): "pool"}
 COMMAND_LINE = frozenset({"argparse", "click", "typer", "fire", "docopt", "optparse"})
 OFTEN = {
     "request": "each request",
@@ -74,7 +82,7 @@ def _builds(site: Site) -> bool:
 
 
 def _borrows(program: Program, site: Site) -> bool:
-    """Return whether a client is given connections that others share, or that lead into this process."""
+    """Return whether a client is given connections that are shared, or stay in this process."""
     call, function = site.call, site.function
     if call is None:
         return False
@@ -84,7 +92,8 @@ def _borrows(program: Program, site: Site) -> bool:
             continue
         found = options_of(program.types.evaluate(function, value, at))
         is_fresh = any(
-            isinstance(option, LibraryInstance) and option.path in FRESH_CONNECTIONS for option in found
+            isinstance(option, LibraryInstance) and option.path in FRESH_CONNECTIONS
+            for option in found
         )
         if not (is_fresh and isinstance(_origin(function, value), t.CallRef)):
             return not isinstance(value, t.Either)
@@ -109,22 +118,27 @@ def _origin(function: FunctionNode, value: t.Expr) -> t.Expr | None:
 
 
 def _opened_inside(program: Program, site: Site) -> Repetition | None:
-    """Return that a coroutine opens a client, uses it and closes it, though what calls it is not known."""
+    """Return that a coroutine opens, uses and closes a client, by whatever it is called."""
     function = site.function
     facts = function.facts
-    if site.effects != ("http.client",) or not facts.is_async or facts.is_generator or is_memoised(program, function):
+    if (
+        site.effects != ("http.client",)
+        or not facts.is_async
+        or facts.is_generator
+        or is_memoised(program, function)
+    ):
         return None
     if ONCE.search(function.name) or _is_command_line(function) or not _is_closed_inside(site):
         return None
     if is_kept(program, function, site.value) or is_returned(function, site.value):
         return None
-    if is_run_by_hand(program, function) or not _requests(program, site):
+    if is_run_by_hand(program, function) or not any(_uses(site)):
         return None
     return Repetition("call", "", (), Confidence.MEDIUM)
 
 
 def _is_closed_inside(site: Site) -> bool:
-    """Return whether a client is opened by ``async with``, or closed by the function that made it."""
+    """Return whether the function that makes a client also closes it."""
     function = site.function
     if any(
         context.kind in ("with", "async with") and context.subject == site.value
@@ -135,17 +149,14 @@ def _is_closed_inside(site: Site) -> bool:
     return any(
         isinstance(call.callee, t.Attr)
         and call.callee.name in ("close", "aclose")
-        and call.callee.base in map(t.Name, names)
+        and isinstance(call.callee.base, t.Name)
+        and call.callee.base.id in names
         for call in function.facts.calls
     )
 
 
-def _requests(program: Program, site: Site) -> bool:
-    """Return whether the client is used where it was made: a method of it, or it is passed on."""
-    return any(True for _ in _uses(site))
-
-
 def _uses(site: Site) -> Iterator[t.Call]:
+    """Yield the calls of the client's methods, and those that it is passed to."""
     function = site.function
     names = names_of(function, site.value)
     for call in function.facts.calls:
@@ -202,7 +213,7 @@ def _match(program: Program, site: Site, found: Repetition) -> Match:
 
 
 def _is_personal(site: Site) -> bool:
-    """Return whether the client is made for what the function was asked, or only where none was passed."""
+    """Return whether the client depends on the call, or is made only where none was passed."""
     call, function = site.call, site.function
     if call is None:
         return False

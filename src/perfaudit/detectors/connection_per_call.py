@@ -1,4 +1,4 @@
-"""Find connections to a database that are opened each time a function runs, instead of taken from a pool."""
+"""Find connections to a database that are opened anew where a pool could give one."""
 
 from collections.abc import Iterator
 
@@ -21,13 +21,15 @@ from perfaudit.program.values import LibraryInstance, options_of
 
 IN_PROCESS = "in-process"
 """The flag of a database that is a file or memory: opening it asks no server."""
-LISTENING = frozenset({"add_listener", "add_notification_handler", "notifies", "add_termination_listener"})
+LISTENING = frozenset(
+    {"add_listener", "add_notification_handler", "notifies", "add_termination_listener"}
+)
 """Methods that need a connection of their own."""
 OFTEN = {"request": "each request", "task": "each task", "item": "each item of a loop"}
 
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:
-    """Yield each place that connects to a server, and a match for each that does so again and again."""
+    """Yield each place that connects to a server, and a match for each that does so repeatedly."""
     repeated = repetitions(program)
     for site in program.sites():
         if not _connects(program, site) or site.function.role is not Role.PRODUCTION:
@@ -41,7 +43,11 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
 
 def _connects(program: Program, site: Site) -> bool:
     """Return whether a site gives a new connection to a server."""
-    if "db.connect" not in site.effects or site.kind != "call" or not isinstance(site.value, t.CallRef):
+    if (
+        "db.connect" not in site.effects
+        or site.kind != "call"
+        or not isinstance(site.value, t.CallRef)
+    ):
         return False
     if IN_PROCESS in site.behaviour.flags:
         return False
@@ -53,16 +59,23 @@ def _connects(program: Program, site: Site) -> bool:
 
 
 def _needs_its_own(site: Site) -> bool:
-    """Return whether the connection listens, or belongs to a loop that only ends with the process."""
+    """Return whether the connection listens, or belongs to a loop without end."""
     function = site.function
     names = names_of(function, site.value)
     for call in function.facts.calls:
         callee = call.callee
-        if isinstance(callee, t.Attr) and callee.name in LISTENING and callee.base in map(t.Name, names):
+        if (
+            isinstance(callee, t.Attr)
+            and callee.name in LISTENING
+            and isinstance(callee.base, t.Name)
+            and callee.base.id in names
+        ):
             return True
     contexts = function.facts.contexts
     return any(
-        context.kind == "while" and isinstance(context.subject, t.Const) and context.subject.value is True
+        context.kind == "while"
+        and isinstance(context.subject, t.Const)
+        and context.subject.value is True
         for context in contexts
     )
 

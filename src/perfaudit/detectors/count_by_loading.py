@@ -12,7 +12,8 @@ from perfaudit.program.expressions import parts, spelled
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.program import Program
 from perfaudit.program.projection import is_bounded
-from perfaudit.program.result_use import Readers, SizedAt, Source, Use, find_readers, use_of
+from perfaudit.program.result_use import Readers, Use, find_readers, use_of
+from perfaudit.program.result_walk import SizedAt, Source
 from perfaudit.program.row_sources import row_source
 
 MAX_RETURNS = 3
@@ -39,7 +40,8 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
 
 def _sources(program: Program) -> Iterator[tuple[Source, str, str]]:
     for site in program.sites():
-        if site.kind == "call" and site.sql and site.effects == ("db.query",) and not is_bounded(site.sql):
+        reads = site.kind == "call" and site.effects == ("db.query",)
+        if reads and site.sql and not is_bounded(site.sql):
             yield row_source(site, ()), "sql", site.name
     for query in entity_queries(program):
         if not query.is_bounded:
@@ -67,7 +69,7 @@ def _judged(
     if any(_asks_for_any(sized) for sized in own):
         return
     first = own[0]
-    call = first.function.facts.calls[first.index]
+    call = first.function.facts.calls[first.call]
     yield Match(
         first.function.place(call),
         {"call": f"len({spelled(first.function, call.arguments[0])})", "query": name},
@@ -112,7 +114,7 @@ def _in_callers(
 def _asks_for_any(sized: SizedAt) -> bool:
     """Return whether a number is only asked for being zero."""
     function = sized.function
-    number = t.CallRef(sized.index)
+    number = t.CallRef(sized.call)
     for value, is_test in _tests(function):
         if is_test and number in (value, value.value if isinstance(value, t.Not) else None):
             return True

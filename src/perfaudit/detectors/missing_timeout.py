@@ -7,11 +7,12 @@ from perfaudit.core.finding import Match
 from perfaudit.core.levels import Confidence, Role, Severity
 from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
-from perfaudit.libraries.types import Timeout
+from perfaudit.libraries.types import LibraryType, Timeout
 from perfaudit.program import expressions
+from perfaudit.program.addresses import beginnings
 from perfaudit.program.arguments import Given, Value, given_arguments
 from perfaudit.program.names import AT_END, meanings
-from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.program import Program
 from perfaudit.program.reach import site_step
 from perfaudit.program.routes_origins import Origins, sources
@@ -85,9 +86,10 @@ def _fault(
         return "is given the timeout None" if is_none and not _is_streaming(site) else ""
     if timeout.default != UNBOUNDED or "http.request" not in site.effects or not given.is_complete:
         return ""
-    if isinstance(call.callee, t.Attr) and site.receiver is not None and not _is_constructor(site):
-        if site.behaviour.file in replaced or not _is_bare(program, site, call.callee.base):
-            return ""
+    if not isinstance(call.callee, t.Attr) or site.receiver is None or _is_constructor(site):
+        return "has no timeout"
+    if site.behaviour.file in replaced or not _is_bare(program, site, call.callee.base):
+        return ""
     return "has no timeout"
 
 
@@ -141,7 +143,9 @@ def _is_constructor(site: Site) -> bool:
 def _is_bare(program: Program, site: Site, receiver: t.Expr) -> bool:
     """Return whether nothing that is seen gives the object of a method a timeout of its own."""
     if isinstance(site.receiver, Instance):
-        return not any(owner.methods for owner in program.types.classes.project_order(site.receiver.node))
+        return not any(
+            owner.methods for owner in program.types.classes.project_order(site.receiver.node)
+        )
     if not isinstance(site.receiver, LibraryInstance):
         return False
     if _is_patched(site.function):
@@ -167,7 +171,7 @@ def _leaves_open(program: Program, function: FunctionNode, index: int, timeout: 
 
 
 def _is_patched(function: FunctionNode) -> bool:
-    """Return whether code of the file sets how sessions send: ``session.request = partial(..., timeout=5)``."""
+    """Return whether the file replaces a method: ``session.request = partial(..., timeout=5)``."""
     return any(
         isinstance(bind.target, t.Attr) and bind.target.name in ("request", "send")
         for other in function.file.functions
@@ -176,24 +180,23 @@ def _is_patched(function: FunctionNode) -> bool:
 
 
 def _replaced_files(program: Program) -> frozenset[str]:
-    """Return the library files of which the project replaces a class that takes timeouts, such as an adapter."""
-    found = set()
+    """Return the library files of which the project replaces a class that takes timeouts."""
+    found: set[str] = set()
     for file in program.files:
         if file.role is Role.TEST:
             continue
         for node in file.classes:
             for path in program.types.classes.ancestors(node) if node.methods else ():
                 described = program.libraries.type(path)
-                if described is None:
-                    continue
-                behaviours = [described.methods.get(name) for name in node.methods]
-                if any(item is not None and item.timeout is not None for item in behaviours):
-                    found.add(described.file)
-                elif "__init__" in node.methods and any(
-                    item.timeout is not None for item in described.methods.values()
-                ):
+                if described is not None and _replaces(node, described):
                     found.add(described.file)
     return frozenset(found)
+
+
+def _replaces(node: ClassNode, described: LibraryType) -> bool:
+    """Return whether a class overrides how its base waits, or how it is made."""
+    bounded = {name for name, item in described.methods.items() if item.timeout is not None}
+    return bool(bounded & node.methods.keys()) or (bool(bounded) and "__init__" in node.methods)
 
 
 def _bounds_all(program: Program) -> bool:
@@ -210,7 +213,7 @@ def _bounds_all(program: Program) -> bool:
 
 
 def _is_bounded_around(program: Program, site: Site) -> bool:
-    """Return whether a limit around the call bounds it: ``asyncio.timeout``, ``wait_for``, a decorator, each caller."""
+    """Return whether something around the call bounds it: a context, a decorator, each caller."""
     function = site.function
     if _is_bounded(program, function, site.value, site.context):
         return True
@@ -226,12 +229,13 @@ def _is_bounded_around(program: Program, site: Site) -> bool:
 
 
 def _is_bounded(program: Program, function: FunctionNode, value: t.Expr, context: int) -> bool:
-    contexts = function.facts.contexts
-    for step in function.context_chain(context):
-        here = contexts[step]
-        if here.kind in WITH_KINDS and isinstance(here.subject, t.CallRef):
-            if _has_flag(program, function, here.subject.index):
-                return True
+    contexts = [function.facts.contexts[step] for step in function.context_chain(context)]
+    managers = [here.subject for here in contexts if here.kind in WITH_KINDS]
+    if any(
+        isinstance(item, t.CallRef) and _has_flag(program, function, item.index)
+        for item in managers
+    ):
+        return True
     return any(
         any(part == value for item in call.arguments for part in expressions.parts(function, item))
         and _has_flag(program, function, index)
@@ -252,12 +256,5 @@ def _is_local(program: Program, site: Site) -> bool:
     given = expressions.argument(call, "0|url") if call is not None else None
     if given is None:
         return False
-    found = sources(Origins(program.types), site.function, given)
-    texts = [_beginning(source.value) for source in found]
+    texts = list(beginnings(program.types, site.function, given))
     return bool(texts) and all(map(LOCAL_ADDRESS.match, texts))
-
-
-def _beginning(value: object) -> str:
-    if isinstance(value, t.Text) and isinstance(value.parts[0], str):
-        return value.parts[0]
-    return value.value if isinstance(value, t.Const) and isinstance(value.value, str) else ""

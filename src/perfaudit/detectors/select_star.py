@@ -25,7 +25,12 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
     """Yield the statements with ``*`` whose readers use only some of the columns."""
     readers = find_readers(program)
     for site in program.sites():
-        if site.kind != "call" or not site.sql or site.effects != ("db.query",) or "*" not in site.sql:
+        if (
+            site.kind != "call"
+            or not site.sql
+            or site.effects != ("db.query",)
+            or "*" not in site.sql
+        ):
             continue
         selected = projection(site.sql, program.schema)
         if selected is None or not selected.stars:
@@ -68,7 +73,9 @@ def _unread(selected: Projection, use: Use) -> list[str]:
     unread = [name for name in names if name not in use.columns]
     if not unread or len(unread) < (1 - MOST) * len(names):
         return []
-    large = {column.name for table in tables for column in table.columns.values() if column.type in LARGE}
+    large = {
+        column.name for table in tables for column in table.columns.values() if column.type in LARGE
+    }
     if len(names) >= WIDE or large & set(unread):
         return sorted(unread, key=lambda name: (name not in large, names.index(name)))
     return []
@@ -81,7 +88,11 @@ def _listed(names: list[str]) -> str:
 
 
 def _fix(selected: Projection, use: Use) -> str:
-    named = [output.spelled for output in selected.outputs if output.starred and output.name in use.columns]
+    named = [
+        output.spelled
+        for output in selected.outputs
+        if output.starred and output.name in use.columns
+    ]
     if not named:
         return ""
     return f"Select {', '.join(dict.fromkeys(named))} in place of *."

@@ -8,6 +8,7 @@ from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
 from perfaudit.libraries.types import Pool
 from perfaudit.program import expressions
+from perfaudit.program.addresses import beginnings, server_words
 from perfaudit.program.arguments import Given, given_arguments
 from perfaudit.program.calls import Target
 from perfaudit.program.lifetimes import (
@@ -21,15 +22,11 @@ from perfaudit.program.lifetimes import (
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.program import Program
 from perfaudit.program.reach import site_step
-from perfaudit.program.routes_origins import Origins, sources
 from perfaudit.program.values import Instance, LibraryInstance, options_of
 
 BOUNDED_KINDS = frozenset({"pool", "engine"})
-ADDRESS_KEYS = frozenset({"url", "drivername", "scheme", "default"})
-"""Keywords of makers of addresses and of settings that say which server it is."""
 KEEPING = frozenset({"configure", "bind", "init_app", "append", "add", "set", "update"})
 """Names of methods that put what they are given where it stays."""
-MAX_STEPS = 8
 MANY = 3
 """So many missing settings are named in the message."""
 
@@ -71,7 +68,7 @@ def _pool_of(program: Program, target: Target) -> Pool | None:
 def _is_rebuilt(
     program: Program, repeated: Repetitions, function: FunctionNode, call: t.Call
 ) -> bool:
-    """Return whether the pool is made again and again, which another rule reports: its size is then no matter."""
+    """Return whether the pool is made again and again: its size is then no matter."""
     return any(
         rebuilt(program, repeated, site) is not None
         for site in program.sites_of(function)
@@ -107,7 +104,7 @@ def _judge(
         },
         trace=(*exposure.chain, *steps[:1]),
         confidence=_confidence(program, pool, address),
-        # A pool that only has a size lets nobody wait and keeps no age: its default is too large, not too small.
+        # A pool that only has a size makes nobody wait: its default is too large, not too small.
         severity=Severity.MEDIUM if len(pool.settings) == 1 else None,
         function=function.qualname,
         endpoint=exposure.endpoint,
@@ -118,10 +115,10 @@ def _judge(
 
 
 def _confidence(program: Program, pool: Pool, address: str) -> Confidence:
-    """Return medium where neither the address nor the rest of the project shows that it is a server's."""
+    """Return medium where nothing shows that the address is a server's."""
     if "://" in address or not pool.quiet_urls:
         return Confidence.HIGH
-    servers = _servers(program)
+    servers = server_words(program.libraries)
     if address.startswith(servers):
         return Confidence.HIGH
     texts = [
@@ -136,21 +133,8 @@ def _confidence(program: Program, pool: Pool, address: str) -> Confidence:
     return Confidence.HIGH if any(text.startswith(servers) for text in texts) else Confidence.MEDIUM
 
 
-def _servers(program: Program) -> tuple[str, ...]:
-    """Return how the addresses of database servers, and the imports of their drivers, begin."""
-    drivers = [
-        library
-        for library in program.libraries.libraries
-        if library.service is not None
-        and any("db.connect" in behaviour.effects for behaviour in library.functions.values())
-    ]
-    words = [word for library in drivers for word in library.packages]
-    words += [word for library in drivers if library.service for word in library.service.schemes]
-    return tuple(sorted(set(words)))
-
-
 def _texts(function: FunctionNode) -> Iterator[str]:
-    """Yield the texts that a function names where an address may stand, and the modules it imports."""
+    """Yield the texts of a function where an address may stand, and the modules it imports."""
     facts = function.facts
     yield from (item.module for item in facts.imports)
     values = [bind.value for bind in facts.binds]
@@ -283,34 +267,10 @@ def _is_quiet_address(pool: Pool, address: str) -> bool:
 
 
 def _address(program: Program, function: FunctionNode, call: t.Call, pool: Pool) -> str:
-    """Return how the address begins, or that of its default, or an empty text where it is not known."""
+    """Return how the address or its default begins, or an empty text where that is not known."""
     given = expressions.argument(call, pool.url)
     if given is None:
         return ""
-    origins = Origins(program.types)
-    texts = [text for text in _beginnings(origins, function, given, MAX_STEPS) if text]
+    texts = [text for text in beginnings(program.types, function, given) if text]
     quiet = [text for text in texts if _is_quiet_address(pool, text)]
     return (quiet or texts or [""])[0]
-
-
-def _beginnings(
-    origins: Origins, function: FunctionNode, value: t.Expr, steps: int
-) -> Iterator[str]:
-    """Yield how the texts begin that a value may be: constants, defaults of settings, arguments of makers of URLs."""
-    if steps == 0:
-        return
-    for source in sources(origins, function, value):
-        match source.value:
-            case t.Const(value=str() as text):
-                yield text
-            case t.Text(parts=(str() as first, *_)):
-                yield first
-            case t.Text(parts=(first, *_)) | t.Binary(left=first):
-                yield from _beginnings(origins, source.function, first, steps - 1)
-            case t.CallRef(index=index):
-                call = source.function.facts.calls[index]
-                inner = [*call.arguments, *(item for name, item in call.keywords if name in ADDRESS_KEYS)]
-                if isinstance(call.callee, t.Attr):
-                    inner.append(call.callee.base)
-                for item in inner:
-                    yield from _beginnings(origins, source.function, item, steps - 1)

@@ -24,7 +24,11 @@ PATH_DIALECTS = ("aiomysql.", "pymysql.", "MySQLdb.", "mysql.")
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:
     """Yield the queries that fetch a JSON column whole although only known keys of it are read."""
-    if not any(column.type == "json" for table in program.schema.tables.values() for column in table.columns.values()):
+    if not any(
+        column.type == "json"
+        for table in program.schema.tables.values()
+        for column in table.columns.values()
+    ):
         return
     readers = find_readers(program)
     for site in program.sites():
@@ -83,9 +87,7 @@ def _shortest(keys: frozenset[JsonPath]) -> list[JsonPath]:
     return sorted(kept, key=lambda path: [str(key) for key in path])
 
 
-def _match(
-    program: Program, site: Site, use: Use, output: Output, words: str, fix: str
-) -> Match:
+def _match(program: Program, site: Site, use: Use, output: Output, words: str, fix: str) -> Match:
     exposure = program.exposure_of(site.function)
     table = output.table.name if output.table is not None else ""
     return Match(
@@ -153,11 +155,13 @@ def _entities(readers: Readers, query: EntityQuery) -> Iterator[Match | Opportun
 
 
 def _is_kept_by_session(query: EntityQuery, use: Use, table: Table) -> bool:
-    """Return whether other code may take the loaded objects out of the session again, by their key."""
+    """Return whether other code may take the objects out of the session again, by their key."""
     if query.library != "sqlalchemy" or not any(
         column.primary and name in use.columns for name, column in table.columns.items()
     ):
         return False
+    if use.crossed:
+        return True
     function = query.source.function
     callee = function.facts.calls[query.source.index].callee
     session = callee.base if isinstance(callee, t.Attr) else None
@@ -214,6 +218,7 @@ def _entity_fix(query: EntityQuery, column: str, keys: list[JsonPath]) -> str:
         )
     entity = _class_name(query)
     items = ", ".join(
-        f"{entity}.{column}" + "".join(f"[{key!r}]".replace("'", '"') for key in path) for path in keys
+        f"{entity}.{column}" + "".join(f"[{key!r}]".replace("'", '"') for key in path)
+        for path in keys
     )
     return f"Select {items} and the other columns that are read in place of the whole {entity}."

@@ -116,6 +116,8 @@ def _plain_option(types: "Types", found: Type) -> Type:
         return LibraryInstance(found.path)
     if isinstance(found, ClassType | External):
         return instance_of(found)
+    if isinstance(found, LibraryInstance) and found.path == "builtins.type" and found.arguments:
+        return found.arguments[0]
     if isinstance(found, TupleType | LibraryInstance | Instance):
         # An alias such as ``Items = list[Item]`` evaluates to the value of its subscript.
         return found
@@ -139,7 +141,8 @@ def alias(types: "Types", scope: FunctionNode, found: Type, key: t.Expr) -> Type
         return None
     if typing_name(found.path) is not None or found.path.startswith("builtins."):
         return _generic_of(types, scope, found, key)
-    return found
+    made = _generic_of(types, scope, found, key)
+    return LibraryInstance("builtins.type", (made,))
 
 
 def _generic(types: "Types", scope: FunctionNode, base: t.Expr, key: t.Expr) -> Type:

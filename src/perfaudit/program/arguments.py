@@ -140,7 +140,7 @@ def _named(program: Program, function: FunctionNode, name: str, steps: int) -> G
     found = meanings(function, name, AT_END)
     if not found or steps == 0:
         return ANYTHING
-    parts = []
+    parts: list[Given] = []
     for scope in dict.fromkeys(item.scope for item in found):
         parts.extend(_changes(program, scope, name, steps))
         parts.extend(_bound(program, function, bind, steps) for bind in scope.binds.get(name, ()))
@@ -182,7 +182,7 @@ def _changes(program: Program, scope: FunctionNode, name: str, steps: int) -> It
 
 
 def _may_fill(program: Program, scope: FunctionNode, call: t.Call) -> bool:
-    """Return whether a call that is passed a dict may add to it: it runs code that is not described."""
+    """Return whether a call that is passed a dict may add to it."""
     index = scope.facts.calls.index(call)
     targets = program.types.call(scope, index).targets
     return not targets or any(target.kind not in ("builtin", "library") for target in targets)
@@ -193,7 +193,7 @@ def _param(program: Program, scope: FunctionNode, param: t.Param, steps: int) ->
     edges = [edge for edge in program.edges_to(scope) if edge.caller.role is not Role.TEST]
     if not edges or steps == 0 or param.kind == "*args":
         return ANYTHING
-    parts = []
+    parts: list[Given] = []
     for edge in edges:
         if edge.call is None or edge.via != "call":
             return ANYTHING
@@ -212,9 +212,7 @@ def _param(program: Program, scope: FunctionNode, param: t.Param, steps: int) ->
     return _together(parts)
 
 
-def passed_to(
-    program: Program, scope: FunctionNode, param: t.Param, call: t.Call
-) -> t.Expr | None:
+def passed_to(program: Program, scope: FunctionNode, param: t.Param, call: t.Call) -> t.Expr | None:
     """Return the argument of a call that a function receives as this parameter."""
     positional = [item.name for item in scope.facts.params if item.kind == "positional"]
     if scope.owner is not None and calls.method_kind(program.types, scope) != "static":

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 PROPERTY_MAKERS = frozenset({"builtins.property", "functools.cached_property", "abc.abstractproperty"})
 CONTEXT_MANAGERS = frozenset({"contextlib.contextmanager", "contextlib.asynccontextmanager"})
+NEW_TYPES = frozenset({"typing.NewType", "typing_extensions.NewType"})
 MANAGED = "contextlib.AbstractContextManager"
 MAX_IMPLEMENTERS = 8
 
@@ -102,6 +103,11 @@ def _apply(types: "Types", function: FunctionNode, call: t.Call, callee: Type) -
             return _library_call(types, function, call, behaviour, receiver)
         case LibrarySymbol(path=path):
             return _symbol_call(types, function, call, path)
+        case LibraryInstance(path="builtins.type", arguments=(LibraryInstance(path=path) as made,)):
+            targets, _ = _symbol_call(types, function, call, path)
+            return targets, made
+        case LibraryInstance(path="builtins.type", arguments=(Instance(node=node, arguments=parts),)):
+            return _construct(types, function, call, ClassType(node, parts))
         case LibraryInstance(path=path):
             behaviour = types.libraries.method(path, "__call__")
             if behaviour is not None:
@@ -229,6 +235,10 @@ def _symbol_call(
         special = _language_call(types, function, call, path)
         if special is not None:
             return [Target("builtin", path)], special
+    if path in NEW_TYPES and len(call.arguments) == 2:
+        # A new type is its base to whoever uses the object.
+        at = (call.sequence, call.context)
+        return [Target("external", path)], types.evaluate(function, call.arguments[1], at)
     libraries = types.libraries
     behaviour = libraries.function(path)
     if behaviour is not None:
@@ -457,9 +467,9 @@ def returned(types: "Types", function: FunctionNode) -> Type:
             given = _yielded(types, function)
         return LibraryInstance(MANAGED if manager else "builtins.iterator", (given,))
     result = declared
-    if isinstance(result, Unknown) or is_weak(result):
+    if isinstance(result, Unknown | External) or is_weak(result):
         inferred = _inferred(types, function)
-        result = inferred if not isinstance(inferred, Unknown) else result
+        result = inferred if not isinstance(inferred, Unknown) and inferred != NONE else result
     return Awaitable(result) if facts.is_async else result
 
 

@@ -1,4 +1,4 @@
-"""Queries that an ORM builds: the call that each begins with, its statement, and the class of its rows."""
+"""Queries that an ORM builds: the call each begins with, and the class of its rows."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,8 +7,9 @@ from perfaudit.facts import types as t
 from perfaudit.program.names import meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.program import Program
-from perfaudit.program.result_shapes import BOUNDING, EAGER_OPTIONS, RESULT, ROW, ROWS
-from perfaudit.program.result_use import Source
+from perfaudit.program.result_roots import is_eager_option
+from perfaudit.program.result_shapes import BOUNDING, RESULT, ROW, ROWS
+from perfaudit.program.result_walk import Source
 from perfaudit.program.sites import Site
 from perfaudit.program.tables import Table
 from perfaudit.program.values import ClassType, Instance, LibraryInstance, Type, options_of
@@ -16,19 +17,48 @@ from perfaudit.program.values import ClassType, Instance, LibraryInstance, Type,
 BEGINNINGS = {"objects": "django", "_default_manager": "django", "query": "sqlalchemy"}
 """Class attributes whose queries begin at the whole table, with nothing loaded before."""
 
-NOT_OBJECTS = frozenset({"values", "values_list", "only", "defer", "dates", "datetimes", "none", "raw"})
+NOT_OBJECTS = frozenset(
+    {"values", "values_list", "only", "defer", "dates", "datetimes", "none", "raw"}
+)
 STATEMENTS = frozenset({"sqlalchemy.Select", "sqlmodel.SelectOfScalar", "sqlmodel.Select"})
-RUNNERS = {"execute": RESULT, "scalars": ROWS, "exec": ROWS, "scalar": ROW, "stream_scalars": ROWS, "stream": RESULT}
+RUNNERS = {
+    "execute": RESULT,
+    "scalars": ROWS,
+    "exec": ROWS,
+    "scalar": ROW,
+    "stream_scalars": ROWS,
+    "stream": RESULT,
+}
 SAME_COLUMNS = frozenset(
-    """where filter filter_by join outerjoin order_by limit offset fetch slice distinct group_by having
-    select_from with_for_update execution_options options""".split()
+    {
+        "where",
+        "filter",
+        "filter_by",
+        "join",
+        "outerjoin",
+        "order_by",
+        "limit",
+        "offset",
+        "fetch",
+        "slice",
+        "distinct",
+        "group_by",
+        "having",
+        "select_from",
+        "with_for_update",
+        "execution_options",
+        "options",
+    }
 )
 MAX_STEPS = 16
 
 
 @dataclass(frozen=True, slots=True)
 class EntityQuery:
-    """A query that an ORM builds. ``is_whole``: it surely loads all columns of one class, whose ``table`` that is."""
+    """A query that an ORM builds.
+
+    ``is_whole``: it surely loads all columns of one class, whose ``table`` that is.
+    """
 
     source: Source
     table: Table | None
@@ -72,7 +102,12 @@ def _begun_query(program: Program, function: FunctionNode, index: int) -> Entity
         owner = program.types.evaluate(function, callee.base, at)
         node, library = owner.node if isinstance(owner, ClassType) else None, "peewee"
     table = None if node is None else program.schema.table_of(node)
-    if node is None or table is None or callee.name in NOT_OBJECTS or not _is_query_of(program, function, index, node):
+    if (
+        node is None
+        or table is None
+        or callee.name in NOT_OBJECTS
+        or not _is_query_of(program, function, index, node)
+    ):
         return None
     source = Source(function, index, ROWS, tuple(table.columns), None, node)
     whole = library != "peewee"
@@ -91,10 +126,20 @@ def _is_query_of(program: Program, function: FunctionNode, index: int, node: Cla
 def _run_statement(program: Program, site: Site) -> EntityQuery | None:
     """Return the query of a ``select`` that a session or connection runs, or None."""
     call = site.call
-    if site.kind != "call" or call is None or not isinstance(site.value, t.CallRef) or not call.arguments:
+    if (
+        site.kind != "call"
+        or call is None
+        or not isinstance(site.value, t.CallRef)
+        or not call.arguments
+    ):
         return None
     name = site.behaviour.path.rpartition(".")[2]
-    if site.sql is not None or site.behaviour.sql is None or name not in RUNNERS or "db.query" not in site.effects:
+    if (
+        site.sql is not None
+        or site.behaviour.sql is None
+        or name not in RUNNERS
+        or "db.query" not in site.effects
+    ):
         return None
     at = (call.sequence, call.context)
     statement = program.types.evaluate(site.function, call.arguments[0], at)
@@ -124,7 +169,11 @@ def _is_select(statement: Type) -> bool:
 
 def _entity(statement: Type) -> ClassNode | None:
     options = options_of(statement)
-    if len(options) == 1 and isinstance(options[0], LibraryInstance) and len(options[0].arguments) == 1:
+    if (
+        len(options) == 1
+        and isinstance(options[0], LibraryInstance)
+        and len(options[0].arguments) == 1
+    ):
         item = options[0].arguments[0]
         return item.node if isinstance(item, Instance) else None
     return None
@@ -133,7 +182,7 @@ def _entity(statement: Type) -> ClassNode | None:
 def _steps(
     function: FunctionNode, value: t.Expr, at: tuple[int, int], steps: int
 ) -> list[tuple[FunctionNode, t.Call]] | None:
-    """Return the calls that build a statement, on whatever path, or None where some are not known."""
+    """Return the calls that build a statement, on whatever path; None where some are not known."""
     if steps == 0:
         return None
     if isinstance(value, t.CallRef):
@@ -150,7 +199,11 @@ def _steps(
         return None
     found: list[tuple[FunctionNode, t.Call]] = []
     for scope, definition in meanings(function, value.id, at):
-        if not isinstance(definition, t.Bind) or definition.value is None or definition.kind == "for":
+        if (
+            not isinstance(definition, t.Bind)
+            or definition.value is None
+            or definition.kind == "for"
+        ):
             return None
         point = (definition.sequence, definition.context)
         before = _steps(scope, definition.value, point, steps - 1)
@@ -162,7 +215,13 @@ def _steps(
 
 def _step_name(call: t.Call) -> str:
     callee = call.callee
-    return callee.name if isinstance(callee, t.Attr) else callee.id if isinstance(callee, t.Name) else ""
+    return (
+        callee.name
+        if isinstance(callee, t.Attr)
+        else callee.id
+        if isinstance(callee, t.Name)
+        else ""
+    )
 
 
 def _keeps_columns(function: FunctionNode, call: t.Call) -> bool:
@@ -171,17 +230,5 @@ def _keeps_columns(function: FunctionNode, call: t.Call) -> bool:
     if name == "select":
         return len(call.arguments) == 1 and isinstance(call.arguments[0], t.Name | t.Attr)
     if name == "options":
-        return all(_is_eager(function, given) for given in call.arguments)
+        return all(is_eager_option(function, given) for given in call.arguments)
     return name in SAME_COLUMNS
-
-
-def _is_eager(function: FunctionNode, given: t.Expr) -> bool:
-    """Return whether a loader option only names relations."""
-    while isinstance(given, t.CallRef):
-        call = function.facts.calls[given.index]
-        if _step_name(call) not in EAGER_OPTIONS:
-            return False
-        if not isinstance(call.callee, t.Attr) or not isinstance(call.callee.base, t.CallRef):
-            return True
-        given = call.callee.base
-    return False

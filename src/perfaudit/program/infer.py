@@ -8,6 +8,7 @@ from perfaudit.facts import types as t
 from perfaudit.libraries import Libraries
 from perfaudit.libraries.types import TypeExpr
 from perfaudit.program import annotations, calls, members
+from perfaudit.program.callers import Callers
 from perfaudit.program.classes import Hierarchy
 from perfaudit.program.modules import Modules
 from perfaudit.program.names import AT_END, Meaning, meanings
@@ -48,6 +49,7 @@ class Types:
         self.classes = Hierarchy(
             [node for file in modules.files for node in file.classes], libraries, self.evaluate
         )
+        self.callers = Callers(modules.files)
         self.relations: dict[tuple[ClassNode, str], Type] = {}
         """Types of the attributes that an ORM makes, by class and name: filled in by ``program.schema``."""
         self._calls: dict[tuple[FunctionNode, int], calls.Resolved] = {}
@@ -202,10 +204,11 @@ class Types:
         if param.kind == "**kwargs":
             inner = annotations.annotated(self, outer, param.annotation) if param.annotation else Unknown("**kwargs")
             return LibraryInstance("builtins.dict", (STRING, inner))
+        declared: Type = Unknown("untyped parameter")
         if param.annotation is not None:
-            found = annotations.annotated(self, outer, param.annotation)
-            if not isinstance(found, Unknown):
-                return found
+            declared = annotations.annotated(self, outer, param.annotation)
+            if not isinstance(declared, Unknown | External):
+                return declared
         receiver = calls.receiver_of(self, scope, param)
         if receiver is not None:
             return receiver
@@ -213,7 +216,10 @@ class Types:
             found = self._default(outer, scope, param.default)
             if not isinstance(found, Unknown) and found != NONE:
                 return found
-        return Unknown("untyped parameter")
+        passed = self.callers.passed(self, scope, param)
+        if passed is not None:
+            return passed
+        return declared if isinstance(declared, External) else Unknown("untyped parameter")
 
     def _default(self, outer: FunctionNode, scope: FunctionNode, default: t.Expr) -> Type:
         if isinstance(default, t.CallRef):

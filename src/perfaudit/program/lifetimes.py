@@ -110,7 +110,7 @@ def repetitions(program: Program) -> Repetitions:
 
 
 def is_memoised(program: Program, function: FunctionNode) -> bool:
-    """Return whether a decorator keeps the function's results, as a library says or its name does."""
+    """Return whether a decorator keeps the function's results, as a library or its name says."""
     if function in program.memoised:
         return True
     outer = function.parent
@@ -121,7 +121,7 @@ def is_memoised(program: Program, function: FunctionNode) -> bool:
 
 
 def _makes_middleware(program: Program, function: FunctionNode) -> bool:
-    """Return whether a function is called once, to give the object or function that is called per request."""
+    """Return whether a function only makes the object or function that is called per request."""
     if function.name == "__init__":
         return True
     return any(
@@ -180,9 +180,9 @@ def _walked(
 
 
 def rebuilt(program: Program, repeated: Repetitions, site: Site) -> Repetition | None:
-    """Return why the thing that a call makes is made again and again, or None where that is not known.
+    """Return why what a call makes is made again and again, or None where that is not known.
 
-    What is stored is made once, unless the object that it is stored on is itself made again and again.
+    What is stored is made once, unless the object that holds it is itself made again and again.
     """
     function = site.function
     if function.kind in ("module", "class") or is_memoised(program, function):
@@ -199,18 +199,17 @@ def rebuilt(program: Program, repeated: Repetitions, site: Site) -> Repetition |
     return None
 
 
-def depends_on_parameters(
-    function: FunctionNode, values: Iterable[t.Expr], *, besides: frozenset[str] = frozenset()
-) -> bool:
-    """Return whether some of the values are made from parameters of the function, other than its receiver."""
+def depends_on_parameters(function: FunctionNode, values: Iterable[t.Expr]) -> bool:
+    """Return whether some value is made from parameters of the function besides its receiver."""
     own = function.facts.params[:1] if function.owner is not None else ()
-    tainted = {param.name for param in function.facts.params} - {param.name for param in own} - besides
+    tainted = {param.name for param in function.facts.params} - {param.name for param in own}
     if not tainted:
         return False
     for bind in function.facts.binds:
-        if isinstance(bind.target, t.Name) and bind.value is not None:
-            if expressions.names(function, bind.value) & tainted:
-                tainted.add(bind.target.id)
+        if not isinstance(bind.target, t.Name) or bind.value is None:
+            continue
+        if expressions.names(function, bind.value) & tainted:
+            tainted.add(bind.target.id)
     return any(expressions.names(function, value) & tainted for value in values)
 
 
@@ -243,7 +242,7 @@ def is_run_by_hand(program: Program, function: FunctionNode) -> bool:
 
 
 def is_kept(program: Program, function: FunctionNode, made: t.Expr) -> bool:
-    """Return whether the result of a call is stored where it outlives the function and its request."""
+    """Return whether the result of a call is stored where it outlives the function."""
     return any(_is_lasting(program, function, bind.target) for bind in stores_of(function, made))
 
 
@@ -269,15 +268,14 @@ def is_returned(function: FunctionNode, made: t.Expr) -> bool:
     return any(
         _holds(function, result.value, made)
         or any(
-            isinstance(part, t.Name) and part.id in names
-            for part in _alternatives(result.value)
+            isinstance(part, t.Name) and part.id in names for part in _alternatives(result.value)
         )
         for result in function.facts.results
     )
 
 
 def _holds(function: FunctionNode, value: t.Expr | None, made: t.Expr) -> bool:
-    """Return whether an expression is the result of a call, or wraps it: ``await x()``, ``y or x()``, ``Z(x())``."""
+    """Return whether an expression is the result of a call, or wraps it: ``y or Z(await x())``."""
     for part in _alternatives(value):
         if part == made:
             return True

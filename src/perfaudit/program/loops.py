@@ -159,7 +159,8 @@ def is_few(program: "Program", function: FunctionNode, subject: t.Expr, at: tupl
                 )
                 if constant and not _grows(function, name):
                     return True
-            return name.isupper() and len(name) > 1
+            if name.isupper() and len(name) > 1:
+                return True
     value = program.types.evaluate(function, subject, at)
     return any(isinstance(option, ClassType | TupleType) for option in options_of(value))
 

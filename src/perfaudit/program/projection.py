@@ -16,14 +16,19 @@ HOLE = "__hole__"
 """Stands in the SQL for what is not known of it."""
 
 _HOLE = re.compile(r"'?\{[^{}]*\}'?")
-_START = re.compile(r"\s*(?:(?:--[^\n]*\n|/\*.*?\*/)\s*)*\(?\s*(?:select|with)\b", re.IGNORECASE | re.DOTALL)
+_START = re.compile(
+    r"\s*(?:(?:--[^\n]*\n|/\*.*?\*/)\s*)*\(?\s*(?:select|with)\b", re.IGNORECASE | re.DOTALL
+)
 MAX_TEXT = 20_000
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One column of a result. ``spelled`` is how the statement writes it; ``table`` and ``column`` are
-    None where it is computed or its table is not known. ``starred``: it comes out of a ``*``."""
+    """One column of a result.
+
+    ``spelled`` is how the statement writes it; ``table`` and ``column`` are None where it is
+    computed or its table is not known. ``starred``: it comes out of a ``*``.
+    """
 
     name: str
     spelled: str
@@ -34,17 +39,15 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """The result of one SELECT. ``stars`` are the ``*`` of it as they are written, each with its tables.
+    """The result of one SELECT.
 
-    ``is_plain``: no DISTINCT, GROUP BY or set operation, so that a column may be exchanged for a part of it.
-    ``has_limit``: it gives a bounded number of rows.
+    ``stars`` are the ``*`` of it as they are written, each with its tables. ``is_plain``: without
+    DISTINCT and GROUP BY, so that a column may be exchanged for a part of it.
     """
 
     outputs: tuple[Output, ...]
     stars: tuple[tuple[str, tuple[Table, ...]], ...]
-    joined: int
     is_plain: bool
-    has_limit: bool
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -53,7 +56,7 @@ class Projection:
 
 
 def projection(sql: str, schema: Schema) -> Projection | None:
-    """Return what a SELECT gives, or None where the text is no SELECT or its columns are not known."""
+    """Return what a SELECT gives; None where it is none or its columns are not known."""
     from sqlglot import exp
 
     tree = _parse(sql)
@@ -75,9 +78,12 @@ def projection(sql: str, schema: Schema) -> Projection | None:
             return None
         stars.append((item.sql(), tables))
         for table in tables:
-            outputs += [Output(found.name, found.name, table, found, True) for found in table.columns.values()]
+            outputs += [
+                Output(found.name, found.name, table, found, True)
+                for found in table.columns.values()
+            ]
     plain = not any(tree.args.get(part) for part in ("distinct", "group", "having"))
-    return Projection(tuple(outputs), tuple(stars), len(sources), plain, bool(tree.args.get("limit")))
+    return Projection(tuple(outputs), tuple(stars), plain)
 
 
 def is_bounded(sql: str) -> bool:
@@ -110,7 +116,7 @@ def _parse(sql: str) -> Any:
 
 
 def _sources(tree: "exp.Select", schema: Schema) -> dict[str, Table | None]:
-    """Return the tables of FROM and JOIN by the name they have there; None for those that are not known."""
+    """Return the tables of FROM and JOIN by their name there; None for those not known."""
     from sqlglot import exp
 
     with_ = tree.args.get("with_") or tree.args.get("with")
@@ -128,7 +134,7 @@ def _sources(tree: "exp.Select", schema: Schema) -> dict[str, Table | None]:
 
 
 def _star_of(item: "exp.Expression") -> str | None:
-    """Return the name before the dot of a ``*``, empty where there is none, or None for any other column."""
+    """Return the name before the dot of a ``*`` (empty: no dot); None for other columns."""
     from sqlglot import exp
 
     if isinstance(item, exp.Star):

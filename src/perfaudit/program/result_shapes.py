@@ -1,4 +1,4 @@
-"""What a value holds of a fetched result: its rows, one row, a column of it, a key inside a column."""
+"""What a value holds of a fetched result: rows, a row, a column, a key inside a column."""
 
 from typing import NamedTuple
 
@@ -8,8 +8,8 @@ JsonPath = tuple[str | int, ...]
 class Shape(NamedTuple):
     """What a value holds of a fetched result.
 
-    ``form``: result (a cursor), rows, row, map (rows by some key), pairs (of something and a row), pair,
-    values (one column of many rows), value (one column of a row). ``path`` leads into a JSON value.
+    ``form``: result (a cursor), rows, row, map (rows by some key), pairs (of something and a row),
+    pair, values (one column of many rows), value (one column of a row). ``path`` leads into JSON.
     """
 
     form: str
@@ -28,7 +28,8 @@ MANY = frozenset({"result", "rows", "map", "pairs", "values"})
 """Forms that hold more than one row."""
 
 LOADERS = frozenset(
-    f"{module}.loads" for module in ("json", "orjson", "ujson", "rapidjson", "simplejson", "msgspec.json")
+    f"{module}.loads"
+    for module in ("json", "orjson", "ujson", "rapidjson", "simplejson", "msgspec.json")
 )
 DECODERS = LOADERS | {"msgspec.json.decode"}
 """Functions that decode a JSON text."""
@@ -52,7 +53,7 @@ NEUTRAL = frozenset(
 )
 """Functions that look at no column."""
 
-ALL_ROWS = frozenset({"fetchall", "all", "fetchmany", "fetch_all", "fetchmany", "to_list"})
+ALL_ROWS = frozenset({"fetchall", "all", "fetchmany", "fetch_all", "to_list"})
 ONE_ROW = frozenset({"fetchone", "first", "one", "one_or_none", "fetch_one", "fetchrow"})
 ONE_VALUE = frozenset({"scalar", "scalar_one", "scalar_one_or_none", "fetchval", "fetch_val"})
 SAME = frozenset({"mappings", "unique", "yield_per", "tuples", "execution_options"})
@@ -60,9 +61,33 @@ SILENT = frozenset({"close", "keys", "sort", "reverse", "append", "extend", "cle
 """Methods of a result that show nothing of its rows."""
 
 STEPS = frozenset(
-    """filter exclude complex_filter order_by distinct reverse using select_related prefetch_related
-    select_for_update filter_by where having join outerjoin limit offset iterator with_for_update
-    aiterator enable_eagerloads execution_options populate_existing unique yield_per""".split()
+    {
+        "filter",
+        "exclude",
+        "complex_filter",
+        "order_by",
+        "distinct",
+        "reverse",
+        "using",
+        "select_related",
+        "prefetch_related",
+        "select_for_update",
+        "filter_by",
+        "where",
+        "having",
+        "join",
+        "outerjoin",
+        "limit",
+        "offset",
+        "iterator",
+        "with_for_update",
+        "aiterator",
+        "enable_eagerloads",
+        "execution_options",
+        "populate_existing",
+        "unique",
+        "yield_per",
+    }
 )
 """Methods of a query of whole objects that give another such query."""
 
@@ -70,18 +95,50 @@ BOUNDING = frozenset({"limit", "slice", "fetch", "paginate"})
 """Steps that give a bounded number of rows."""
 
 COUNTING = frozenset(
-    """count exists aggregate update delete explain contains acount aexists aaggregate aupdate adelete
-    acontains scalar subquery with_entities""".split()
+    {
+        "count",
+        "exists",
+        "aggregate",
+        "update",
+        "delete",
+        "explain",
+        "contains",
+        "acount",
+        "aexists",
+        "aaggregate",
+        "aupdate",
+        "adelete",
+        "acontains",
+        "scalar",
+        "subquery",
+        "with_entities",
+    }
 )
 """Methods of a query of whole objects that fetch none of them."""
 
 OBJECT = frozenset(
-    """get first last one one_or_none latest earliest aget afirst alast alatest aearliest get_or_404
-    first_or_404""".split()
+    [
+        "get",
+        "first",
+        "last",
+        "one",
+        "one_or_none",
+        "latest",
+        "earliest",
+        "aget",
+        "afirst",
+        "alast",
+        "alatest",
+        "aearliest",
+        "get_or_404",
+        "first_or_404",
+    ]
 )
 """Methods of a query of whole objects that fetch one."""
 
-EAGER_OPTIONS = frozenset({"joinedload", "selectinload", "subqueryload", "contains_eager", "immediateload"})
+EAGER_OPTIONS = frozenset(
+    {"joinedload", "selectinload", "subqueryload", "contains_eager", "immediateload"}
+)
 """Loader options that leave the columns of the entity alone."""
 
 

@@ -2,16 +2,27 @@
 
 from perfaudit.facts import types as t
 from perfaudit.program.result_shapes import RESULT, ROW, ROWS, Shape
-from perfaudit.program.result_use import Source
+from perfaudit.program.result_walk import Source
 from perfaudit.program.sites import Site
 
-ROWS_CALLS = frozenset({"fetch", "fetch_all", "fetchall", "execute_fetchall", "iterate", "cursor", "stream", "fetchmany"})
+ROWS_CALLS = frozenset(
+    {
+        "fetch",
+        "fetch_all",
+        "fetchall",
+        "execute_fetchall",
+        "iterate",
+        "cursor",
+        "stream",
+        "fetchmany",
+    }
+)
 ROW_CALLS = frozenset({"fetchrow", "fetch_one", "fetchone"})
 VALUE_CALLS = frozenset({"fetchval", "fetch_val", "scalar"})
 
 
 def row_source(site: Site, columns: tuple[str, ...]) -> Source:
-    """Return the source of the rows that a raw statement gives. ``columns`` are their names, in order."""
+    """Return the source of the rows of a raw statement; ``columns`` are their names, in order."""
     name = site.behaviour.path.rpartition(".")[2]
     receiver: t.Expr | None = None
     if name in ROWS_CALLS:

@@ -6,12 +6,11 @@ from perfaudit.core.levels import Role
 
 TEST_FOLDERS = frozenset({"test", "tests", "testing", "testsuite", "e2e", "__tests__"})
 MIGRATION_FOLDERS = frozenset({"migrations"})
-SCRIPT_FOLDERS = frozenset(
-    {"scripts", "script", "bin", "tools", "benchmarks", "benchmark", "bench"}
-)
-EXAMPLE_FOLDERS = frozenset(
-    {"example", "examples", "doc", "docs", "sample", "samples", "demo", "demos", "tutorials"}
-)
+SCRIPT_FOLDERS = frozenset({"scripts", "benchmarks", "benchmark"})
+TOP_SCRIPT_FOLDERS = frozenset({"script", "bin", "tools", "bench", "dev", "hack"})
+"""Names that a package may well have for production code: they speak only at the top."""
+EXAMPLE_FOLDERS = frozenset({"example", "examples", "docs", "tutorials"})
+TOP_EXAMPLE_FOLDERS = frozenset({"doc", "sample", "samples", "demo", "demos"})
 SCRIPT_FILES = frozenset({"setup.py", "manage.py", "noxfile.py", "fabfile.py"})
 TEST_FILE = re.compile(r"test_.*|.*_test|.*_tests|tests?|conftest")
 
@@ -26,9 +25,10 @@ def role_of(path: str) -> Role:
         return Role.MIGRATION
     if _has_pair(folders, "management", "commands"):
         return Role.COMMAND
-    if known & EXAMPLE_FOLDERS:
+    top = {folder.lower() for folder in folders[:1]}
+    if known & EXAMPLE_FOLDERS or top & TOP_EXAMPLE_FOLDERS:
         return Role.EXAMPLE
-    if known & SCRIPT_FOLDERS or name in SCRIPT_FILES:
+    if known & SCRIPT_FOLDERS or top & TOP_SCRIPT_FOLDERS or name in SCRIPT_FILES:
         return Role.SCRIPT
     return Role.PRODUCTION
 

@@ -1,0 +1,741 @@
+"""One pass over a function that notes what it does with a fetched result."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from perfaudit.core.finding import TraceStep
+from perfaudit.core.location import Location
+from perfaudit.facts import types as t
+from perfaudit.program.expressions import spelled
+from perfaudit.program.names import meanings
+from perfaudit.program.nodes import ClassNode, FunctionNode
+from perfaudit.program.result_roots import (
+    TEST,
+    VALUE,
+    Point,
+    Role,
+    Root,
+    arguments_of,
+    inner_functions,
+    is_eager_option,
+    last_name,
+    parts_of,
+    roots_of,
+)
+from perfaudit.program.result_shapes import (
+    ALL_ROWS,
+    BOUNDING,
+    COUNTING,
+    DECODERS,
+    KEEPERS,
+    KEYED,
+    MANY,
+    MAP,
+    NEUTRAL,
+    OBJECT,
+    ONE_ROW,
+    ONE_VALUE,
+    PAIRS,
+    PICKERS,
+    RESULT,
+    ROW,
+    ROWS,
+    SAME,
+    SELECTING,
+    SILENT,
+    STEPS,
+    JsonPath,
+    Shape,
+    element,
+    many,
+)
+from perfaudit.program.values import FunctionType, options_of
+
+if TYPE_CHECKING:
+    from perfaudit.program.infer import Types
+
+MAX_DEPTH = 6
+Origins = dict[tuple[str, int | str], Shape]
+"""What a function is given of the result: by ``("call", index)`` or ``("param", name)``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A fetched result: the call that gives it, what that holds, and the names of its columns.
+
+    ``cursor``: the object that the rows are fetched from, where the call does not give them.
+    ``entity`` is the class of the rows where they are objects of the project.
+    """
+
+    function: FunctionNode
+    index: int
+    shape: Shape
+    columns: tuple[str, ...] = ()
+    cursor: t.Expr | None = None
+    entity: ClassNode | None = None
+
+
+class SizedAt(NamedTuple):
+    """A call of ``len``: the function it stands in, and its number there."""
+
+    function: FunctionNode
+    call: int
+
+
+class Reading:
+    """What has been seen so far of one result."""
+
+    def __init__(self, types: "Types", source: Source) -> None:
+        self.types = types
+        self.source = source
+        self.columns: set[str] = set()
+        self.keys: dict[str, set[JsonPath]] = {}
+        self.whole: set[str] = set()
+        self.tested: set[str] = set()
+        self.entire = False
+        self.escapes: str | None = None
+        self.sized: list[SizedAt] = []
+        self.iterated = False
+        self.bounded = False
+        self.crossed = False
+        self.steps: list[TraceStep] = []
+        self._entered: set[object] = set()
+        self.returns: dict[object, Shape | None] = {}
+
+    def escape(self, reason: str) -> None:
+        """Note that not every reader is known."""
+        self.escapes = self.escapes or reason
+
+    def enter(self, key: object) -> bool:
+        """Return whether a place is entered for the first time."""
+        if key in self._entered:
+            return False
+        self._entered.add(key)
+        return True
+
+    def read(self, shape: Shape, place: Location, text: str) -> None:
+        """Note that the value of a column, or a part of it, is used."""
+        self.columns.add(shape.column)
+        if not shape.path:
+            self.whole.add(shape.column)
+            return
+        paths = self.keys.setdefault(shape.column, set())
+        if shape.path not in paths:
+            paths.add(shape.path)
+            self.steps.append(TraceStep(place, f"{text} is read"))
+
+
+@dataclass(slots=True)
+class _Cursor:
+    """An object that rows are fetched from, between its statement and the next one."""
+
+    receiver: t.Expr
+    start: int
+    end: int
+    context: int
+
+
+class Walk:
+    """One pass over a function and the functions in it, from known origins."""
+
+    def __init__(
+        self,
+        reading: Reading,
+        function: FunctionNode,
+        origins: Origins,
+        *,
+        depth: int,
+    ) -> None:
+        self.reading = reading
+        self.types = reading.types
+        self.function = function
+        self.origins = origins
+        self.depth = depth
+        self.cursor: _Cursor | None = None
+        self.returned: Shape | None = None
+        self.place = function.location
+        self._busy: set[object] = set()
+        self._shapes: dict[object, Shape | None] = {}
+        self._seen: set[tuple[FunctionNode, t.Expr]] = set()
+        self._lambdas: dict[FunctionNode, tuple[FunctionNode, int]] = {}
+
+    def watch_cursor(self, source: Source) -> None:
+        """Take what is fetched from the cursor, until its next statement, for the result."""
+        if source.cursor is None:
+            return
+        here = source.function.facts.calls[source.index]
+        others = [
+            call
+            for index, call in enumerate(source.function.facts.calls)
+            if index != source.index
+            and isinstance(call.callee, t.Attr)
+            and call.callee.base == source.cursor
+            and call.callee.name.startswith(("execute", "callproc", "stream"))
+        ]
+        later = [call.sequence for call in others if call.sequence > here.sequence]
+        context = here.context if others else -1
+        self.cursor = _Cursor(source.cursor, here.sequence, min(later, default=1 << 60), context)
+
+    def run(self) -> None:
+        """Note every use of the result in the function."""
+        scopes = [self.function, *inner_functions(self.function)]
+        if self._gives_row_to_base():
+            self.reading.escape("used by its base class")
+        for scope in scopes:
+            self._find_lambdas(scope)
+        for scope in scopes:
+            for root in roots_of(scope):
+                self._visit(scope, root)
+        for scope in scopes:
+            for read in scope.facts.reads:
+                if (scope, read.value) not in self._seen:
+                    at = (read.sequence, read.context)
+                    self._visit(scope, Root(read.value, at, Role("read"), read.line, read.column))
+
+    def _gives_row_to_base(self) -> bool:
+        """Return whether a method of the row's class hands it to ``super()``."""
+        params = self.function.facts.params
+        if not params or self.origins.get(("param", params[0].name)) != ROW:
+            return False
+        return any(
+            isinstance(call.callee, t.Name) and call.callee.id == "super"
+            for call in self.function.facts.calls
+        )
+
+    def _visit(self, scope: FunctionNode, root: Root) -> None:
+        if self.reading.escapes:
+            return
+        self.place = scope.line(root.line, root.column)
+        self._walk(scope, root.value, root.at, root.role)
+
+    def _find_lambdas(self, scope: FunctionNode) -> None:
+        for index, call in enumerate(scope.facts.calls):
+            for given in (*call.arguments, *(value for _, value in call.keywords)):
+                if isinstance(given, t.Lambda):
+                    self._lambdas[scope.file.functions[given.function]] = (scope, index)
+
+    def _walk(self, scope: FunctionNode, value: t.Expr, at: Point, role: Role) -> None:
+        """Note the uses in an expression, whose own value goes where the role says."""
+        shape = self.shape(scope, value, at)
+        self._remember(scope, value)
+        if shape is not None:
+            self._used(scope, shape, role, value)
+            self._walk_chain(scope, value, at)
+            return
+        for part, part_role, part_at in parts_of(scope, value, at, role):
+            self._walk(scope, part, part_at, part_role)
+
+    def _remember(self, scope: FunctionNode, value: t.Expr) -> None:
+        while isinstance(value, t.Attr | t.Item):
+            self._seen.add((scope, value))
+            value = value.base
+
+    def _walk_chain(self, scope: FunctionNode, value: t.Expr, at: Point) -> None:
+        """Note the uses in the parts of a chain that are not its spine: keys, tests, other arms."""
+        self._remember(scope, value)
+        match value:
+            case t.Item(base=base, key=key):
+                self._walk(scope, key, at, VALUE)
+                self._walk_chain(scope, base, at)
+            case t.Attr(base=base):
+                self._walk_chain(scope, base, at)
+            case t.Await(value=inner) | t.Star(value=inner) | t.Entered(value=inner):
+                self._walk_chain(scope, inner, at)
+            case t.Element(iterable=inner):
+                shape = self.shape(scope, inner, at)
+                if shape is not None and shape.form in MANY:
+                    self.reading.iterated = True
+                self._walk_chain(scope, inner, at)
+            case t.Either(kind=kind, options=options, test=test):
+                if test is not None:
+                    self._walk(scope, test, at, TEST)
+                for number, option in enumerate(options):
+                    if kind == "and" and number < len(options) - 1:
+                        self._walk(scope, option, at, TEST)
+                    elif self.shape(scope, option, at) is None:
+                        self._walk(scope, option, at, VALUE)
+                    else:
+                        self._walk_chain(scope, option, at)
+            case t.Comp(key=key_part, element=part, context=context):
+                inside = (at[0], context)
+                if key_part is not None:
+                    self._walk(scope, key_part, inside, VALUE)
+                self._walk_chain(scope, part, inside)
+
+    def shape(self, scope: FunctionNode, value: t.Expr, at: Point) -> Shape | None:
+        """Return what an expression holds of the result, or None."""
+        match value:
+            case t.Name(id=name):
+                return self._of_cursor(scope, value, at) or self._of_name(scope, name, at)
+            case t.CallRef(index=index):
+                return self._of_call(scope, index)
+            case t.Await(value=inner) | t.Entered(value=inner):
+                return self.shape(scope, inner, at)
+            case t.Element(iterable=inner):
+                found = self.shape(scope, inner, at)
+                return None if found is None else element(found)
+            case t.Attr(base=base, name=name):
+                found = self._of_cursor(scope, value, at) or self.shape(scope, base, at)
+                if found is None:
+                    return None
+                if self.cursor is not None and value == self.cursor.receiver:
+                    return found
+                return self._attribute(found, name)
+            case t.Item(base=base, key=key):
+                found = self.shape(scope, base, at)
+                return None if found is None else self._item(found, key)
+            case t.Either(kind=kind, options=options):
+                chosen = options[-1:] if kind == "and" else options
+                shapes = [self.shape(scope, option, at) for option in chosen]
+                return self._agreed([item for item in shapes if item is not None])
+            case t.Comp(kind=kind, element=part, context=context):
+                found = self.shape(scope, part, (at[0], context))
+                if found is None:
+                    return None
+                if kind == "dict":
+                    return MAP if found.form == "row" else None
+                return many(found)
+        return None
+
+    def _agreed(self, shapes: list[Shape]) -> Shape | None:
+        if not shapes:
+            return None
+        if any(item != shapes[0] for item in shapes):
+            self.reading.escape("several results meet in one name")
+        return shapes[0]
+
+    def _of_cursor(self, scope: FunctionNode, value: t.Expr, at: Point) -> Shape | None:
+        cursor = self.cursor
+        if cursor is None or scope is not self.function or value != cursor.receiver:
+            return None
+        if not cursor.start < at[0] < cursor.end:
+            return None
+        if not scope.is_within(at[1], cursor.context):
+            return None
+        return RESULT
+
+    def _of_name(self, scope: FunctionNode, name: str, at: Point) -> Shape | None:
+        found: list[Shape] = []
+        for home, definition in meanings(scope, name, at):
+            shape: Shape | None = None
+            if isinstance(definition, t.Param):
+                shape = self._of_param(home, definition.name)
+            elif isinstance(definition, t.Bind) and definition.value is not None:
+                shape = self._of_bind(home, definition)
+            if shape is not None:
+                found.append(shape)
+        return self._agreed(found)
+
+    def _of_param(self, home: FunctionNode, name: str) -> Shape | None:
+        if home is self.function and ("param", name) in self.origins:
+            return self.origins["param", name]
+        given = self._lambdas.get(home)
+        if given is None or not home.facts.params or home.facts.params[0].name != name:
+            return None
+        scope, index = given
+        call = scope.facts.calls[index]
+        if last_name(call.callee) not in KEYED:
+            return None
+        rows = call.arguments[-1] if last_name(call.callee) in ("map", "filter") else None
+        if rows is None:
+            rows = call.arguments[0] if call.arguments else None
+            if isinstance(call.callee, t.Attr) and call.callee.name == "sort":
+                rows = call.callee.base
+        if rows is None or isinstance(rows, t.Lambda):
+            return None
+        shape = self.shape(scope, rows, (call.sequence, call.context))
+        return None if shape is None else element(shape)
+
+    def _of_bind(self, home: FunctionNode, bind: t.Bind) -> Shape | None:
+        key = ("bind", home, bind.sequence)
+        if key in self._shapes:
+            return self._shapes[key]
+        if key in self._busy or bind.value is None or home.kind in ("module", "class"):
+            return None
+        self._busy.add(key)
+        context = bind.context
+        if bind.kind == "for":
+            context = home.facts.contexts[context].parent
+        shape = self.shape(home, bind.value, (bind.sequence, context))
+        self._busy.discard(key)
+        if not self._busy:
+            self._shapes[key] = shape
+        return shape
+
+    def _attribute(self, shape: Shape, name: str) -> Shape | None:
+        if shape.form == "row":
+            if name in ("_mapping", "_t", "_data"):
+                return shape
+            if self.reading.source.entity is not None and not self._is_column(name):
+                return None
+            return Shape("value", name)
+        return None
+
+    def _is_column(self, name: str) -> bool:
+        return name in self.reading.source.columns
+
+    def _item(self, shape: Shape, key: t.Expr) -> Shape | None:
+        constant = key.value if isinstance(key, t.Const) and key.kind in ("str", "int") else None
+        match shape.form:
+            case "result" | "rows" if isinstance(key, t.Slice):
+                self.reading.bounded = True
+                return shape
+            case "result" | "rows":
+                return ROW
+            case "map":
+                return ROW
+            case "pair":
+                return ROW if constant == 1 else None
+            case "values":
+                if isinstance(key, t.Slice):
+                    return shape
+                return Shape("value", shape.column, shape.path)
+            case "row" if isinstance(constant, str):
+                return Shape("value", constant)
+            case "row" if isinstance(constant, int):
+                names = self.reading.source.columns
+                if -len(names) <= constant < len(names) and self.reading.source.entity is None:
+                    return Shape("value", names[constant])
+                self.reading.escape("read by position")
+            case "value" if constant is not None and not isinstance(constant, bool | float):
+                return Shape("value", shape.column, (*shape.path, constant))
+        return None
+
+    def _of_call(self, scope: FunctionNode, index: int) -> Shape | None:
+        if scope is self.function and ("call", index) in self.origins:
+            return self.origins["call", index]
+        key = ("result", scope, index)
+        if key in self._shapes:
+            return self._shapes[key]
+        if key in self._busy:
+            return None
+        self._busy.add(key)
+        shape = self._find_call(scope, index)
+        self._busy.discard(key)
+        if not self._busy:
+            self._shapes[key] = shape
+        return shape
+
+    def _find_call(self, scope: FunctionNode, index: int) -> Shape | None:
+        call = scope.facts.calls[index]
+        at = (call.sequence, call.context)
+        if isinstance(call.callee, t.Attr):
+            base = self.shape(scope, call.callee.base, at)
+            if base is not None:
+                return self._method(base, call)
+        given = [self.shape(scope, value, at) for value in call.arguments]
+        if not any(given) and not any(self.shape(scope, value, at) for _, value in call.keywords):
+            return None
+        name = self._target_name(scope, index)
+        first = given[0] if given else None
+        if name in DECODERS:
+            return first
+        if name in KEEPERS and first is not None and first.form in MANY:
+            return first if first.form != "map" else None
+        if name in PICKERS and first is not None and len(given) - bool(name.endswith("next")) <= 1:
+            return element(first)
+        if name in SELECTING and len(given) > SELECTING[name]:
+            return given[SELECTING[name]]
+        if name == "builtins.enumerate" and first is not None:
+            return PAIRS if first.form in ("rows", "result") else None
+        if name == "builtins.getattr" and first == ROW and len(call.arguments) > 1:
+            return self._item(first, call.arguments[1])
+        if name in ("typing.cast", "copy.copy", "copy.deepcopy"):
+            return given[-1]
+        return self._result_of_project_call(scope, index, call, at)
+
+    def _method(self, base: Shape, call: t.Call) -> Shape | None:
+        name = call.callee.name if isinstance(call.callee, t.Attr) else ""
+        key = call.arguments[0] if call.arguments else None
+        match base.form:
+            case "result" | "rows" if self.reading.source.entity is not None:
+                return self._query_method(base, name, call)
+            case "result":
+                return self._result_method(name)
+            case "rows":
+                if name in ("copy", "__iter__", "all", "fetchall", "unique"):
+                    return base
+                return ROW if name in ("pop", *ONE_ROW) else None
+            case "row" if name == "get" and key is not None:
+                return self._item(base, key)
+            case "map":
+                return {"get": ROW, "pop": ROW, "values": ROWS, "items": PAIRS}.get(name)
+            case "value" if name in ("get", "pop") and key is not None:
+                return self._item(base, key)
+            case "value" if name == "copy":
+                return base
+            case "values" if name in ("all", "fetchall", "copy", "unique"):
+                return base
+            case "values" if name in ("first", "one", "one_or_none", "pop"):
+                return Shape("value", base.column, base.path)
+        return None
+
+    def _result_method(self, name: str) -> Shape | None:
+        names = self.reading.source.columns
+        if name in ALL_ROWS:
+            return ROWS
+        if name in ONE_ROW:
+            return ROW
+        if name in SAME:
+            return RESULT
+        if name == "scalars" and names:
+            return Shape("values", names[0])
+        if name in ONE_VALUE and names:
+            return Shape("value", names[0])
+        return None
+
+    def _query_method(self, base: Shape, name: str, call: t.Call) -> Shape | None:
+        if name in STEPS:
+            self.reading.bounded |= name in BOUNDING
+            return base
+        if name in ("all", "fetchall", "scalars", "partitions", "to_list"):
+            return ROWS
+        if name in OBJECT or name in ("scalar_one", "scalar_one_or_none"):
+            return ROW
+        if name == "in_bulk":
+            return MAP
+        if name == "options" and all(
+            is_eager_option(self.function, given) for given in call.arguments
+        ):
+            return base
+        return None
+
+    def _target_name(self, scope: FunctionNode, index: int) -> str:
+        targets = self.types.call(scope, index).targets
+        return targets[0].name if len(targets) == 1 else ""
+
+    def _result_of_project_call(
+        self, scope: FunctionNode, index: int, call: t.Call, at: Point
+    ) -> Shape | None:
+        found: list[Shape] = []
+        for spec, value in arguments_of(call):
+            shape = self.shape(scope, value, at)
+            if shape is None:
+                continue
+            for callee, given in self._given_to(scope, index, spec, shape):
+                returned = self._enter(callee, given)
+                if returned is not None:
+                    found.append(returned)
+        return self._agreed(found)
+
+    def _given_to(
+        self, scope: FunctionNode, index: int, spec: str, shape: Shape
+    ) -> Iterator[tuple[FunctionNode, Origins]]:
+        """Yield the project functions that a call gives a value to, with what it is there."""
+        if shape.form == "value" and shape.path:
+            return
+        resolved = self.types.call(scope, index)
+        if resolved.targets and resolved.targets[0].name in ("builtins.map", "builtins.filter"):
+            call = scope.facts.calls[index]
+            item = element(shape)
+            mapped = self.types.evaluate(scope, call.arguments[0], (call.sequence, call.context))
+            for option in options_of(mapped):
+                if (
+                    isinstance(option, FunctionType)
+                    and item is not None
+                    and option.node.kind == "function"
+                ):
+                    param = _param(option.node, "0", shift=int(option.receiver is not None))
+                    if param is not None:
+                        yield option.node, {("param", param): item}
+            return
+        for target in resolved.targets:
+            if target.function is None:
+                continue
+            callee = target.function
+            shift = 1 if callee.owner is not None and target.receiver is not None else 0
+            param = _param(callee, spec, shift=shift)
+            if param is not None:
+                yield callee, {("param", param): shape}
+
+    def _enter(self, callee: FunctionNode, origins: Origins) -> Shape | None:
+        """Note what a project function reads of what it is given; return what it gives back."""
+        key = ("callee", callee, *sorted(origins.items()))
+        if not self.reading.enter(key):
+            return self.reading.returns.get(key)
+        if self.depth >= MAX_DEPTH:
+            self.reading.escape("given on through many calls")
+            return None
+        walk = Walk(self.reading, callee, origins, depth=self.depth + 1)
+        walk.run()
+        self.reading.returns[key] = walk.returned
+        return walk.returned
+
+    def _used(self, scope: FunctionNode, shape: Shape, role: Role, value: t.Expr) -> None:
+        if shape.form in ("value", "values"):
+            self.reading.columns.add(shape.column)
+        if role.kind == "alias":
+            return
+        if role.kind == "argument":
+            self._used_as_argument(scope, shape, role, value)
+        elif role.kind == "method":
+            self._used_by_method(scope, shape, role, value)
+        elif role.kind in ("return", "yield", "yield from"):
+            self._used_as_answer(shape, role.kind)
+        elif shape.form == "value":
+            self._used_value(scope, shape, role, value)
+        elif shape.form in ("row", "pair"):
+            self._used_row(scope, shape, role)
+        else:
+            self._used_rows(shape, role)
+
+    def _used_value(self, scope: FunctionNode, shape: Shape, role: Role, value: t.Expr) -> None:
+        if role.kind == "test" and not shape.path:
+            self.reading.tested.add(shape.column)
+        elif role.kind == "has key":
+            self.reading.read(
+                Shape("value", shape.column, (*shape.path, role.argument)),
+                self.place,
+                spelled(scope, value),
+            )
+        elif role.kind == "iterate" and not shape.path:
+            self.reading.read(shape, self.place, "")
+        else:
+            self.reading.read(shape, self.place, spelled_path(shape))
+
+    def _used_row(self, scope: FunctionNode, shape: Shape, role: Role) -> None:
+        kind = role.kind
+        if kind in ("test", "read", "enter"):
+            return
+        if kind == "attribute" and self.reading.source.entity is not None:
+            self._read_property(role.argument)
+        elif kind in ("star", "splat", "iterate", "item"):
+            self.reading.entire = True
+        elif kind == "has key":
+            self.reading.columns.add(role.argument)
+        else:
+            self.reading.escape(f"a row is {WHERE.get(kind, 'used')}")
+
+    def _read_property(self, name: str) -> None:
+        """Follow the row into a property of its class; other attributes hold no column."""
+        entity = self.reading.source.entity
+        method = None if entity is None else self.types.classes.method(entity, name)
+        if method is None or not method.facts.params:
+            return
+        self._enter(method, {("param", method.facts.params[0].name): ROW})
+
+    def _used_rows(self, shape: Shape, role: Role) -> None:
+        kind = role.kind
+        if kind == "iterate":
+            self.reading.iterated = True
+        elif kind in ("test", "read", "enter", "item"):
+            return
+        elif shape.form == "values":
+            self.reading.read(
+                Shape("value", shape.column, shape.path), self.place, spelled_path(shape)
+            )
+        else:
+            self.reading.escape(f"the rows are {WHERE.get(kind, 'used')}")
+
+    def _used_as_answer(self, shape: Shape, kind: str) -> None:
+        given = shape if kind == "return" else many(shape)
+        if kind == "yield from":
+            given = shape
+        if given is None:
+            self.reading.escape("yielded")
+        elif shape.path:
+            self.reading.read(shape, self.place, spelled_path(shape))
+        elif self.returned is not None and self.returned != given:
+            self.reading.escape("several results are returned")
+        else:
+            self.returned = given
+
+    def _used_as_argument(
+        self, scope: FunctionNode, shape: Shape, role: Role, value: t.Expr
+    ) -> None:
+        name = self._target_name(scope, role.call)
+        if name == "builtins.len" and shape.form != "value" and shape.form != "row":
+            self.reading.sized.append(SizedAt(scope, role.call))
+            return
+        if name in NEUTRAL:
+            if shape.form == "value" and not shape.path:
+                self.reading.tested.add(shape.column)
+            return
+        if self._of_call(scope, role.call) is not None and not (
+            shape.form == "value" and shape.path
+        ):
+            if shape.form in MANY and name not in KEEPERS:
+                self.reading.iterated = True
+            if name == "builtins.set" and shape.form in ("rows", "result"):
+                self.reading.entire = True
+            return
+        if shape.form == "value" and shape.path:
+            self.reading.read(shape, self.place, spelled_path(shape))
+            return
+        followed = list(self._given_to(scope, role.call, role.argument, shape))
+        targets = self.types.call(scope, role.call).targets
+        if followed and (len(followed) == len(targets)):
+            for callee, origins in followed:
+                self._enter(callee, origins)
+            return
+        if shape.form in ("value", "values"):
+            self.reading.read(Shape("value", shape.column, shape.path), self.place, "")
+        elif name == "builtins.dict" and shape.form == "row":
+            self.reading.entire = True
+        else:
+            called = spelled(scope, scope.facts.calls[role.call].callee)
+            self.reading.escape(f"given to {called}")
+
+    def _used_by_method(self, scope: FunctionNode, shape: Shape, role: Role, value: t.Expr) -> None:
+        if self._of_call(scope, role.call) is not None:
+            return
+        call = scope.facts.calls[role.call]
+        name = role.argument
+        if shape.form == "value":
+            if not (name == "get" and shape.path):
+                self.reading.read(shape, self.place, spelled_path(shape))
+        elif shape.form == "row":
+            self._row_method(scope, role.call, name)
+        elif name in SILENT or (name in COUNTING and self.reading.source.entity is not None):
+            return
+        elif shape.form == "values":
+            self.reading.read(Shape("value", shape.column, shape.path), self.place, "")
+        else:
+            self.reading.escape(f"narrowed or used by {spelled(scope, call.callee)}")
+
+    def _row_method(self, scope: FunctionNode, index: int, name: str) -> None:
+        if name == "keys":
+            return
+        if self.reading.source.entity is None:
+            if name in ("values", "items", "_asdict", "get"):
+                self.reading.entire = True
+            else:
+                self.reading.escape(f"used by .{name}()")
+            return
+        targets = self.types.call(scope, index).targets
+        methods = [target.function for target in targets if target.function is not None]
+        if not methods or len(methods) != len(targets):
+            self.reading.escape(f"used by .{name}()")
+            return
+        for method in methods:
+            if method.facts.params:
+                self._enter(method, {("param", method.facts.params[0].name): ROW})
+
+
+WHERE = {
+    "store": "kept in a collection",
+    "kept": "kept in an object",
+    "format": "written into a text",
+    "compare": "compared",
+    "compute": "combined",
+    "star": "unpacked",
+    "splat": "unpacked",
+    "assigned": "changed",
+    "attribute": "read by attribute",
+}
+
+
+def spelled_path(shape: Shape) -> str:
+    """Return a column and the keys in it, for messages."""
+    return shape.column + "".join(f"[{key!r}]" for key in shape.path)
+
+
+def _param(callee: FunctionNode, spec: str, *, shift: int) -> str | None:
+    """Return the one plain parameter that takes an argument, or None."""
+    if spec.isdigit():
+        positional = [param for param in callee.facts.params if param.kind == "positional"][shift:]
+        position = int(spec)
+        return positional[position].name if position < len(positional) else None
+    param = callee.params.get(spec)
+    return spec if param is not None and param.kind in ("positional", "keyword") else None
