@@ -98,11 +98,17 @@ def nest_deeply(data: bytes, chance: random.Random) -> bytes:
             "x = " + "-" * depth + "1",
             "x = " + " + ".join(["a"] * depth * 10),
             "x = " + "lambda: " * depth + "0",
-            "\n".join(" " * level + "if a:" for level in range(min(depth, 90))) + "\n" + " " * 90 + "b",
+            "\n".join(" " * level + "if a:" for level in range(min(depth, 90)))
+            + "\n"
+            + " " * 90
+            + "b",
             "\n".join(
                 "if a:\n    b()" if not level else "elif a:\n    b()" for level in range(depth)
             ),
-            "\n".join(" " * level + "def f():" for level in range(min(depth, 90))) + "\n" + " " * 90 + "f()",
+            "\n".join(" " * level + "def f():" for level in range(min(depth, 90)))
+            + "\n"
+            + " " * 90
+            + "f()",
         )
     )
     return data + b"\n" + nested.encode() + b"\n"
@@ -160,7 +166,9 @@ class _Rearranged(ast.NodeTransformer):
             else:
                 node.args, node.keywords = [], []
         elif isinstance(node, ast.Constant):
-            return ast.Constant(self.chance.choice((None, "", "SELECT {", 1, -1, b"", 1.5, 2**70, ...)))
+            return ast.Constant(
+                self.chance.choice((None, "", "SELECT {", 1, -1, b"", 1.5, 2**70, ...))
+            )
         elif isinstance(node, ast.FunctionDef):
             return ast.AsyncFunctionDef(**dict(ast.iter_fields(node)))
         elif isinstance(node, ast.ClassDef):

@@ -1,5 +1,6 @@
 """Find rows that are loaded only to be counted."""
 
+import re
 from collections.abc import Iterator
 
 from perfaudit.core.finding import Match, TraceStep
@@ -12,11 +13,15 @@ from perfaudit.program.expressions import parts, spelled
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.program import Program
 from perfaudit.program.projection import is_bounded
-from perfaudit.program.result_use import Readers, Use, find_readers, use_of
+from perfaudit.program.result_roots import inner_functions
+from perfaudit.program.result_use import Readers, Use, use_of
 from perfaudit.program.result_walk import SizedAt, Source
 from perfaudit.program.row_sources import row_source
 
 MAX_RETURNS = 3
+LEN = t.Name("len")
+LOCKS = re.compile(r"\bfor\s+(?:no\s+key\s+)?(?:update|share)\b", re.IGNORECASE)
+"""Loading rows to lock them is no counting."""
 
 FIXES = {
     "django": "Ask for the number: .count().",
@@ -28,7 +33,7 @@ FIXES = {
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:
     """Yield each ``len`` of a fetched result that is used for nothing else."""
-    readers = find_readers(program)
+    readers = Readers(program)
     reported: set[Location] = set()
     for source, library, name in _sources(program):
         for found in _judged(readers, source, library, name, MAX_RETURNS):
@@ -41,7 +46,7 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
 def _sources(program: Program) -> Iterator[tuple[Source, str, str]]:
     for site in program.sites():
         reads = site.kind == "call" and site.effects == ("db.query",)
-        if reads and site.sql and not is_bounded(site.sql):
+        if reads and site.sql and not is_bounded(site.sql) and not LOCKS.search(site.sql):
             yield row_source(site, ()), "sql", site.name
     for query in entity_queries(program):
         if not query.is_bounded:
@@ -53,6 +58,11 @@ def _judged(
 ) -> Iterator[Match | Opportunity]:
     """Yield what is said of one result, and of it in each function that it is returned to."""
     program = readers.program
+    place = source.function.place(source.function.facts.calls[source.index])
+    exposure = program.exposure_of(source.function)
+    if not _may_be_sized(program, source.function, returns):
+        yield Opportunity(place, exposure.kind)
+        return
     use = use_of(readers, source, follow_returns=False)
     if use.escapes or use.bounded:
         return
@@ -61,8 +71,6 @@ def _judged(
             yield from _in_callers(readers, source, use, library, name, returns)
         return
     own = [sized for sized in use.sized if _is_inside(sized.function, source.function)]
-    place = source.function.place(source.function.facts.calls[source.index])
-    exposure = program.exposure_of(source.function)
     yield Opportunity(place, exposure.kind)
     if not own or len(own) != len(use.sized) or _reads_rows(use):
         return
@@ -81,6 +89,19 @@ def _judged(
         role=first.function.role,
         fix=FIXES[library],
     )
+
+
+def _may_be_sized(program: Program, function: FunctionNode, returns: int) -> bool:
+    """Return whether the function, or one above that may get its result, takes any length."""
+    if any(_takes_length(inner) for inner in (function, *inner_functions(function))):
+        return True
+    return returns > 0 and any(
+        _may_be_sized(program, edge.caller, returns - 1) for edge in program.edges_to(function)
+    )
+
+
+def _takes_length(function: FunctionNode) -> bool:
+    return any(call.callee == LEN for call in function.facts.calls)
 
 
 def _reads_rows(use: Use) -> bool:

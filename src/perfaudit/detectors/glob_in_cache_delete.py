@@ -135,9 +135,10 @@ def _deleters(
     """Yield the parameters of the function that are deleted as they come."""
     for value in given:
         inner = value.value if isinstance(value, t.Star) else value
-        if isinstance(inner, t.Name) and inner.id in function.params:
-            if inner.id not in function.binds:
-                yield Deleter(function, inner.id, site, steps)
+        if not isinstance(inner, t.Name) or inner.id in function.binds:
+            continue
+        if inner.id in function.params:
+            yield Deleter(function, inner.id, site, steps)
 
 
 def _given(edge: Edge, call: t.Call, parameter: str) -> list[t.Expr]:
@@ -170,8 +171,8 @@ def _searches(function: FunctionNode) -> bool:
 
 
 def _stored_keys(program: Program) -> frozenset[str]:
-    """Return the texts with a wildcard that are read or written as they are: those are whole keys."""
-    found = set()
+    """Return the texts with a wildcard that are read or written as they are: whole keys."""
+    found: set[str] = set()
     for site in program.sites():
         flags = site.behaviour.flags
         if site.call is None or TAKEN_LITERALLY in flags or SEARCHES in flags:

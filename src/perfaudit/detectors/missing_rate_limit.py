@@ -17,11 +17,15 @@ from perfaudit.program.program import Program
 CAPABILITY = "rate-limit"
 FEW_ROUTES = 3
 LIMITING = re.compile(r"rate_?limit|throttl|too_?many_?requests|(?:^|_)limiter", re.IGNORECASE)
+OUTGOING = re.compile(r"llm|openai|embedding|upstream|provider|_client|Client", re.IGNORECASE)
 COMPLAINT = re.compile(r"(?:Error|Exception|Exceeded|Response)$")
 TOO_MANY = 429
-TOO_MANY_NAMES = frozenset({"TOO_MANY_REQUESTS", "HTTP_429_TOO_MANY_REQUESTS", "HTTPTooManyRequests"})
+TOO_MANY_NAMES = frozenset(
+    {"TOO_MANY_REQUESTS", "HTTP_429_TOO_MANY_REQUESTS", "HTTPTooManyRequests"}
+)
 GATEWAY = re.compile(
-    r"limit_req|limit_conn|rate-?_?limit|limit-rps|limit-rpm|throttling|requests_per_(?:second|minute)",
+    r"limit_req|limit_conn|rate-?_?limit|limit-rps|limit-rpm|throttling|"
+    r"requests_per_(?:second|minute)",
     re.IGNORECASE,
 )
 GATEWAY_KINDS = frozenset({"compose", "kubernetes", "helm", "settings", "dockerfile", "procfile"})
@@ -75,8 +79,9 @@ def _role_at(program: Program, place: Location) -> Role | None:
 
 def _settings(program: Program) -> Location | None:
     """Return the line of the settings that says where the routes are."""
+    files = sorted(program.files, key=lambda file: (file.path.count("/"), file.path))
     for name in SETTINGS_NAMES:
-        for file in program.files:
+        for file in files:
             binds = file.body.binds.get(name)
             if binds and file.role is Role.PRODUCTION:
                 return file.body.line(binds[0].line, binds[0].column)
@@ -84,7 +89,7 @@ def _settings(program: Program) -> Location | None:
 
 
 def _only_application(program: Program) -> Location | None:
-    """Return where the one application of the program is made, or None where there are more or none."""
+    """Return where the only application is made, or None where there are more or none."""
     found = [
         function.place(call)
         for function in program.functions
@@ -131,13 +136,18 @@ def _is_limited(program: Program) -> bool:
 
 
 def _has_limiting_name(*names: str) -> bool:
-    return any(LIMITING.search(name) is not None for name in names)
+    return any(_is_limiting(name) for name in names)
+
+
+def _is_limiting(name: str) -> bool:
+    """Return whether a name is that of a limiter of those who ask us, not of what we ask others."""
+    return LIMITING.search(name) is not None and not OUTGOING.search(name)
 
 
 def _limits(file: FileNode) -> bool:
     """Return whether a file has a limiter of its own, one of a package, or settings of one."""
     for node in file.classes:
-        if LIMITING.search(node.name) and not COMPLAINT.search(node.name):
+        if _is_limiting(node.name) and not COMPLAINT.search(node.name):
             return True
     for function in file.functions:
         if any(_imports_limiter(item) for item in function.facts.imports):
@@ -152,26 +162,25 @@ def _limits(file: FileNode) -> bool:
 def _imports_limiter(item: t.Import) -> bool:
     if COMPLAINT.search(item.name or ""):
         return False
-    return LIMITING.search(item.module.partition(".")[0]) is not None or (
-        item.name is not None and LIMITING.search(item.name) is not None
-    )
+    return _has_limiting_name(item.module.partition(".")[0], item.name or "")
 
 
 def _is_decorated(file: FileNode, function: FunctionNode, decorator: t.Expr) -> bool:
     outer = function.parent or file.body
-    return LIMITING.search(spelled(outer, decorator)) is not None
+    return _is_limiting(spelled(outer, decorator))
 
 
 def _is_set(body: FunctionNode) -> bool:
     """Return whether settings name a limiter: a variable, a key or a dotted name."""
     for bind in body.facts.binds:
-        if isinstance(bind.target, t.Name) and bind.target.id.isupper() and LIMITING.search(bind.target.id):
+        name = bind.target.id if isinstance(bind.target, t.Name) else ""
+        if name.isupper() and _is_limiting(name):
             return True
-        if bind.value is None or not isinstance(bind.value, t.Seq | t.Mapping | t.Binary):
+        if not isinstance(bind.value, t.Seq | t.Mapping | t.Binary):
             continue
-        for part in parts(body, bind.value):
-            if isinstance(part, t.Const) and isinstance(part.value, str) and LIMITING.search(part.value):
-                return True
+        texts = [part.value for part in parts(body, bind.value) if isinstance(part, t.Const)]
+        if any(isinstance(text, str) and _is_limiting(text) for text in texts):
+            return True
     return False
 
 
@@ -195,5 +204,6 @@ def _is_too_many(value: t.Expr) -> bool:
         return value.value == TOO_MANY and value.kind == "int"
     if isinstance(value, t.Attr) and value.name in ("value", "status_code"):
         value = value.base
-    name = value.name if isinstance(value, t.Attr) else value.id if isinstance(value, t.Name) else ""
-    return name in TOO_MANY_NAMES
+    if isinstance(value, t.Attr):
+        return value.name in TOO_MANY_NAMES
+    return isinstance(value, t.Name) and value.id in TOO_MANY_NAMES

@@ -1,4 +1,4 @@
-"""Find servers that the code cannot do without, and that no deployment file provides or keeps alive."""
+"""Find servers that the code needs, and that no deployment file provides or keeps alive."""
 
 import re
 from collections.abc import Iterator
@@ -22,7 +22,11 @@ CLIENTS = frozenset({"http.client", "pool.create", "db.connect"})
 HAND_RUN = frozenset({"command", "script"})
 DECLARING = frozenset({"compose", "kubernetes", "helm", "procfile"})
 MAIN_NAMES = ("docker-compose.yml", "docker-compose.yaml", "compose.yml", "compose.yaml")
-NOT_DEPLOYED = re.compile(r"test|(?:^|[.-])ci\b|dev|local|example|sample|debug|override", re.IGNORECASE)
+NOT_DEPLOYED = re.compile(
+    r"test|(?:^|[.-])ci\b|dev|local|example|sample|debug|override", re.IGNORECASE
+)
+WORKPLACE = re.compile(r"""-\s*["']?(?:\.{1,2}/?|\$\{?PWD\}?):/""")
+"""A compose file that mounts the whole project serves those who write it."""
 SERVICES_LINE = re.compile(r"^services\s*:", re.MULTILINE)
 COMMENT = re.compile(r"(?:^|\s)#[^\n]*")
 ENVIRONMENT_FILE = re.compile(r"(?:^|/)[^/]*\.?env(?:\.[^/]*)?$")
@@ -39,7 +43,9 @@ OTHER_WORDS = {
 """Words of deployment files that show that a server is thought of, by its name."""
 OUTSIDE = re.compile(r"^[a-z0-9+]+://(?:[^@/]*@)?(?P<host>[^:/?{]+)")
 AT_HOME = re.compile(r"^(?:localhost|127\.|0\.0\.0\.0|::1|host\.docker)")
-GUARD = re.compile(r"url|dsn|host|enable|backend|redis|use_|config|settings|provider|driver", re.IGNORECASE)
+GUARD = re.compile(
+    r"url|dsn|host|enable|backend|redis|use_|config|settings|provider|driver", re.IGNORECASE
+)
 BRANCHES = frozenset({"if", "else", "match", "except"})
 MAX_CALLERS = 3
 
@@ -52,7 +58,7 @@ class Need(NamedTuple):
 
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:
-    """Yield each needed server that deployment files speak of, and those that are missing or not kept alive."""
+    """Yield each needed server that was judged, and those that are missing or not kept alive."""
     main = _main_file(program)
     if main is None:
         return
@@ -67,23 +73,23 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
         if provided:
             yield from _judge_running(program, main, need, provided)
             continue
-        if _is_mentioned(need.service, evidence) or _is_unknown(program, evidence):
-            continue
-        missing.append(need)
+        if not _is_mentioned(need.service, evidence) and not _is_unknown(program, evidence):
+            missing.append(need)
     if missing:
         yield Opportunity(place, "endpoint")
         yield _missing(program, main, place, missing)
 
 
 def _main_file(program: Program) -> Document | None:
-    """Return the compose file that deploys the project: one that runs more than ready-made servers."""
+    """Return the compose file that deploys the project: one that builds it."""
     found = [
         document
         for document in program.documents
         if document.kind == "compose"
         and role_of(document.path) is Role.PRODUCTION
         and not NOT_DEPLOYED.search(document.path)
-        and any(_is_own(program, service) for service in document.services)
+        and any(service.build for service in document.services)
+        and not WORKPLACE.search(document.text)
     ]
 
     def order(document: Document) -> tuple[int, int, str]:
@@ -92,11 +98,6 @@ def _main_file(program: Program) -> Document | None:
         return document.path.count("/"), rank, document.path
 
     return min(found, key=order, default=None)
-
-
-def _is_own(program: Program, running: Running) -> bool:
-    """Return whether a service runs the project's code, as far as its declaration says."""
-    return bool(running.build)
 
 
 def _judge_running(
@@ -138,7 +139,8 @@ def _match(
         for need in needs
     ]
     exposure = program.exposure_of(needs[0].site.function)
-    weakest = max((confidence, *(need.site.confidence for need in needs)), key=lambda item: item.rank)
+    levels = [confidence, *(need.site.confidence for need in needs)]
+    weakest = max(levels, key=lambda level: level.rank)
     return Match(
         place,
         {"service": " and ".join(need.service.name for need in needs), "fault": fault},
@@ -201,7 +203,9 @@ def _is_run(program: Program, function: FunctionNode) -> bool:
     """Return whether something runs the function; what is never called is no need."""
     if program.exposure_of(function).kind in HAND_RUN:
         return False
-    return function.kind != "function" or bool(program.edges_to(function)) or _is_entry(program, function)
+    if function.kind != "function" or program.edges_to(function):
+        return True
+    return _is_entry(program, function)
 
 
 def _is_entry(program: Program, function: FunctionNode) -> bool:
@@ -212,7 +216,7 @@ def _is_entry(program: Program, function: FunctionNode) -> bool:
 
 
 def _is_optional(program: Program, site: Site) -> bool:
-    """Return whether the code can do without: a guarded import, a setting that decides, one of several back ends."""
+    """Return whether the code can do without: a setting decides, or it is one of several."""
     function = site.function
     if _is_decided(function, site.context) or _is_left_before(function, site):
         return True
@@ -224,7 +228,7 @@ def _is_optional(program: Program, site: Site) -> bool:
 
 
 def _is_decided(function: FunctionNode, context: int) -> bool:
-    """Return whether a condition on something else than the client itself decides if a place runs."""
+    """Return whether a condition on more than the client itself decides if a place runs."""
     for number in function.context_chain(context):
         here = function.facts.contexts[number]
         if here.kind in BRANCHES and not _is_lazy(function, here):
@@ -270,7 +274,7 @@ def _words(function: FunctionNode, value: t.Expr) -> set[str]:
 
 
 def _is_guarded_import(function: FunctionNode, site: Site) -> bool:
-    """Return whether the package of the client is imported inside ``try``, so that it may be absent."""
+    """Return whether the client's package is imported inside ``try``: it may be absent."""
     root = site.behaviour.path.partition(".")[0]
     for scope in (function.file.body, function):
         for item in scope.facts.imports:
@@ -287,12 +291,8 @@ def _has_siblings(program: Program, function: FunctionNode) -> bool:
     owner = function.owner
     if owner is None:
         return False
-    return any(
-        sum(below.file.role is Role.PRODUCTION for below in program.types.classes.subclasses(base)) > 2
-        or (base is not owner and len(list(program.types.classes.subclasses(base))) > 1)
-        for base in program.types.classes.project_order(owner)
-        if base is not owner
-    )
+    bases = [base for base in program.types.classes.project_order(owner) if base is not owner]
+    return any(len(list(program.types.classes.subclasses(base))) > 1 for base in bases)
 
 
 def _is_decided_by_callers(program: Program, function: FunctionNode, depth: int) -> bool:

@@ -252,9 +252,11 @@ def _has_flag(program: Program, function: FunctionNode, index: int) -> bool:
 
 def _is_local(program: Program, site: Site) -> bool:
     """Return whether the address is on this machine."""
-    call = site.call
-    given = expressions.argument(call, "0|url") if call is not None else None
-    if given is None:
+    if site.call is None:
         return False
-    texts = list(beginnings(program.types, site.function, given))
-    return bool(texts) and all(map(LOCAL_ADDRESS.match, texts))
+    named = [value for name, value in site.call.keywords if name == "url"]
+    for value in (*site.call.arguments[:2], *named):
+        texts = list(beginnings(program.types, site.function, value))
+        if texts and all(map(LOCAL_ADDRESS.match, texts)):
+            return True
+    return False

@@ -1,15 +1,16 @@
-"""Find what asks again and again whether something is new: endless loops that sleep, and timers of pages."""
+"""Find what asks again and again whether there is news: endless loops and timers of pages."""
 
 import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from perfaudit.core.finding import Match, TraceStep
-from perfaudit.core.levels import Confidence, Role, Severity
+from perfaudit.core.levels import Role, Severity
 from perfaudit.core.location import Location
 from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
-from perfaudit.program.expressions import argument, parts, spelled
+from perfaudit.program.exposure import label_of
+from perfaudit.program.expressions import argument, parts
 from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.program import Program
@@ -20,20 +21,33 @@ from perfaudit.program.timers import Timer, timers
 from perfaudit.sources import Document, role_of
 
 AUDITED = frozenset({Role.PRODUCTION, Role.COMMAND})
-RARE_SECONDS = 300
-"""What runs less often than this looks after the house: it does not wait for anything."""
+RARE_SECONDS = 60
+"""A loop that runs no more often than this looks after the house: it does not wait for anything."""
+RARE_PAGE_SECONDS = 300
 CALM_SECONDS = 60
 MAX_STEPS = 5
 STOPPING = re.compile(
     r"stop|shut|running|alive|cancel|clos|exit|term|quit|disconnect|kill|finish_event|enabled|active|should"
 )
-SENDING = frozenset({"post", "put", "patch", "delete"})
+SENDING = re.compile(r"^(?:post|put|patch|delete|push|send|publish|report|notify|upload)")
+LISTENING = re.compile(r"stream|ws_connect|websocket|listen|subscribe")
+CONDITIONS = frozenset({"if", "else", "match"})
 RETURNING = re.compile(r"\breturning\b", re.IGNORECASE)
 FOLLOWED = frozenset({"call", "loop", "thread", "task"})
 WAITING = frozenset({"queue.wait"})
 PAGE_KINDS = frozenset({"template", "script"})
 OTHERS_CODE = frozenset(
-    {"vendor", "vendors", "node_modules", "dist", "third_party", "bower_components", "plugins", "lib", "libs"}
+    {
+        "vendor",
+        "vendors",
+        "node_modules",
+        "dist",
+        "third_party",
+        "bower_components",
+        "plugins",
+        "lib",
+        "libs",
+    }
 )
 
 
@@ -49,7 +63,7 @@ class Poll(NamedTuple):
 def detect(program: Program) -> Iterator[Match | Opportunity]:
     """Yield each polling loop and timer that was judged, and those that ask often."""
     asking = _reach(program, _asks)
-    waiting = _reach(program, lambda site: not WAITING.isdisjoint(site.effects))
+    waiting = _reach(program, _waits)
     for function in program.functions:
         if function.role in AUDITED:
             for poll in _polls(program, function, asking, waiting):
@@ -74,7 +88,15 @@ def _asks(site: Site) -> bool:
         return True
     if "db.write" in site.effects:
         return site.sql is not None and RETURNING.search(site.sql) is not None
-    return "http.request" in site.effects and site.name.rpartition(".")[2] not in SENDING
+    return "http.request" in site.effects and not SENDING.match(site.name.rpartition(".")[2])
+
+
+def _waits(site: Site) -> bool:
+    """Return whether a site waits until something comes."""
+    if not WAITING.isdisjoint(site.effects):
+        return True
+    name = site.name.rpartition(".")[2]
+    return "http.request" in site.effects and LISTENING.search(name) is not None
 
 
 def _polls(
@@ -86,7 +108,7 @@ def _polls(
             continue
         sites = [site for site in program.sites_of(function) if _is_in(function, site, number)]
         edges = [edge for edge in program.edges_from(function) if _is_in(function, edge, number)]
-        if any(not WAITING.isdisjoint(site.effects) for site in sites):
+        if any(_waits(site) for site in sites):
             continue
         if any(edge.callee in waiting and edge.how in FOLLOWED for edge in edges):
             continue
@@ -95,7 +117,11 @@ def _polls(
         sleep = _sleep(function, number, sites)
         asked: list[Site | Edge] = [site for site in sites if _asks(site)]
         asked += [edge for edge in edges if edge.how in FOLLOWED and edge.callee in asking]
-        asked = [place for place in asked if not _is_aside(function, place.context, number)]
+        asked = [
+            place
+            for place in asked
+            if _is_sure(program, function, place, number, asking, MAX_STEPS)
+        ]
         if sleep is None or not asked:
             continue
         first = min(asked, key=lambda place: place.sequence)
@@ -168,6 +194,38 @@ def _is_aside(function: FunctionNode, context: int, loop: int) -> bool:
     return False
 
 
+def _is_sure(
+    program: Program,
+    function: FunctionNode,
+    place: Site | Edge,
+    loop: int,
+    asking: Reach,
+    steps: int,
+) -> bool:
+    """Return whether a place asks in each turn: nothing that the process knows itself decides."""
+    for number in function.context_chain(place.context):
+        if number == loop:
+            break
+        if function.facts.contexts[number].kind in (*CONDITIONS, "except"):
+            return False
+    for leave in function.facts.exits:
+        if leave.kind == "raise" or leave.sequence >= place.sequence:
+            continue
+        if loop < 0 or function.is_within(leave.context, loop):
+            return False
+    if isinstance(place, Site):
+        return True
+    if steps == 0:
+        return False
+    inner: list[Site | Edge] = [site for site in program.sites_of(place.callee) if _asks(site)]
+    inner += [
+        edge
+        for edge in program.edges_from(place.callee)
+        if edge.how in FOLLOWED and edge.callee in asking
+    ]
+    return any(_is_sure(program, place.callee, item, -1, asking, steps - 1) for item in inner)
+
+
 def _interval(program: Program, function: FunctionNode, sleep: Site) -> float | None:
     if sleep.call is None:
         return None
@@ -181,7 +239,7 @@ def _interval(program: Program, function: FunctionNode, sleep: Site) -> float | 
 def _number(
     program: Program, function: FunctionNode, value: t.Expr, at: tuple[int, int], steps: int
 ) -> float | None:
-    """Return the number that an expression gives: a constant, a product, a setting's default, an argument."""
+    """Return the number that an expression gives, followed to settings and to callers."""
     if steps == 0:
         return None
     match value:
@@ -223,25 +281,29 @@ def _judge(program: Program, poll: Poll, asking: Reach) -> Iterator[Match | Oppo
     exposure = program.exposure_of(function)
     place = poll.sleep.location
     yield Opportunity(place, exposure.kind)
-    if poll.seconds is not None and (poll.seconds > RARE_SECONDS or poll.seconds <= 0):
+    if poll.seconds is not None and (poll.seconds >= RARE_SECONDS or poll.seconds <= 0):
         return
     if isinstance(asks, Site):
         site, steps = asks, [site_step(asks)]
     else:
-        first = TraceStep(asks.location, f"{function.facts.qualname} calls {asks.callee.facts.qualname}")
+        step = f"{function.facts.qualname} calls {asks.callee.facts.qualname}"
+        first = TraceStep(asks.location, step)
         found = asking.site(asks.callee)
         if found is None:
             return
         site, steps = found, [first, *asking.trace(asks.callee)]
     sleeps = TraceStep(place, f"then sleeps {_shown(poll.seconds)}".rstrip())
     is_remote = "http.request" in site.effects
-    is_calm = poll.seconds is not None and poll.seconds >= CALM_SECONDS
     yield Match(
         place,
-        {"who": f"The loop in {function.name}", "what": asks.name, "interval": _shown(poll.seconds)},
+        {
+            "who": f"The loop in {function.name}",
+            "what": asks.name,
+            "interval": _shown(poll.seconds),
+        },
         trace=(*exposure.chain, sleeps, *steps),
-        confidence=max(Confidence.HIGH, asks.confidence, site.confidence, key=lambda level: level.rank),
-        severity=Severity.LOW if is_remote or is_calm else None,
+        confidence=max(asks.confidence, site.confidence, key=lambda level: level.rank),
+        severity=Severity.LOW if is_remote else None,
         function=function.qualname,
         endpoint=exposure.endpoint,
         exposure=exposure.kind,
@@ -263,7 +325,7 @@ def _pages(program: Program, document: Document) -> Iterator[Match | Opportunity
         end = timer.column + len(timer.call)
         place = Location(document.path, timer.line, timer.column, timer.line, end)
         yield Opportunity(place, "endpoint")
-        if timer.seconds is not None and timer.seconds > RARE_SECONDS:
+        if timer.seconds is not None and timer.seconds > RARE_PAGE_SECONDS:
             continue
         steps = [TraceStep(place, f"{timer.call} {_shown(timer.seconds)}".strip())]
         label, answering = _answering(program, timer)
@@ -275,7 +337,7 @@ def _pages(program: Program, document: Document) -> Iterator[Match | Opportunity
                 "interval": _shown(timer.seconds),
             },
             trace=(*steps, *answering),
-            severity=Severity.LOW if (timer.seconds or 0) > CALM_SECONDS else None,
+            severity=Severity.LOW if (timer.seconds or 0) >= CALM_SECONDS else None,
             endpoint=label,
             exposure="endpoint",
             role=role,
@@ -286,11 +348,11 @@ def _answering(program: Program, timer: Timer) -> tuple[str, list[TraceStep]]:
     """Return the endpoint that a page's timer asks, and the chain from there to its query."""
     address = timer.address.partition("?")[0]
     for endpoint in program.endpoints:
-        if endpoint.kind == "route" and address and endpoint.path == address:
-            if endpoint.method in ("GET", ""):
-                label = f"{endpoint.method} {endpoint.path}".strip()
-                entered = TraceStep(
-                    endpoint.location, f"{label} enters {endpoint.handler.facts.qualname}"
-                )
-                return label, [entered, *program.query_reach.trace(endpoint.handler)]
+        is_route = endpoint.kind == "route" and endpoint.method in ("GET", "")
+        if is_route and address and endpoint.path == address:
+            label = label_of(endpoint)
+            entered = TraceStep(
+                endpoint.location, f"{label} enters {endpoint.handler.facts.qualname}"
+            )
+            return label, [entered, *program.query_reach.trace(endpoint.handler)]
     return "", []

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from perfaudit.core.finding import Match
+from perfaudit.core.finding import Match, TraceStep
 from perfaudit.core.levels import Confidence
 from perfaudit.core.report import Opportunity
 from perfaudit.program.program import Program
 from perfaudit.program.projection import Projection, projection
-from perfaudit.program.result_use import Use, find_readers, use_of
+from perfaudit.program.result_use import Readers, Use, use_of
 from perfaudit.program.row_sources import row_source
 
 WIDE = 12
@@ -23,7 +23,7 @@ MOST = 0.75
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:
     """Yield the statements with ``*`` whose readers use only some of the columns."""
-    readers = find_readers(program)
+    readers = Readers(program)
     for site in program.sites():
         if (
             site.kind != "call"
@@ -35,7 +35,7 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
         selected = projection(site.sql, program.schema)
         if selected is None or not selected.stars:
             continue
-        use = use_of(readers, row_source(site, selected.names))
+        use = use_of(readers, row_source(site, selected.positions))
         if use.escapes:
             continue
         exposure = program.exposure_of(site.function)
@@ -53,7 +53,7 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
                 "read": _listed(sorted(use.columns)),
                 "unread": _listed(unread),
             },
-            trace=(*exposure.chain, *use.steps),
+            trace=(*exposure.chain, TraceStep(site.location, f"{site.name} fetches all columns")),
             confidence=Confidence.MEDIUM if use.crossed else site.confidence,
             function=site.function.qualname,
             endpoint=exposure.endpoint,

@@ -1,4 +1,4 @@
-"""Find endpoints that read the database for each request, although their answer is the same for all callers."""
+"""Find endpoints that read the database each time, although the answer is the same for all."""
 
 import re
 from collections.abc import Iterator
@@ -16,27 +16,31 @@ from perfaudit.program.program import Program
 
 CACHED = re.compile(r"cache|memoi[sz]|etag|last_modified|conditional", re.IGNORECASE)
 STREAMS = frozenset(
-    {"StreamingResponse", "EventSourceResponse", "StreamingHttpResponse", "StreamResponse", "WebSocketResponse",
-     "FileResponse", "RedirectResponse", "HttpResponseRedirect", "send_file", "send_from_directory", "redirect",
-     "stream_with_context"}
+    {"StreamingResponse", "EventSourceResponse", "StreamingHttpResponse", "StreamResponse",
+     "WebSocketResponse", "FileResponse", "RedirectResponse", "HttpResponseRedirect", "send_file",
+     "send_from_directory", "redirect", "stream_with_context"}
 )  # fmt: skip
 WHOLE_APPLICATION = re.compile(r"Middleware$|Config$")
 OWN_PLACE = re.compile(
-    r"(?:^|[/_-])(?:health\w*|live\w*|ready|readiness|ping|heartbeat|metrics|status|version|probe|"
-    r"me|self|admin|login|logout|signin|signup|register|auth|oauth2?|sso|callback|token|tokens|session|sessions|"
-    r"account|profile|password|verify|invite|invitation|webhooks?|csrf|captcha|random|stream|events?/stream|sse|ws|"
-    r"download|export|backup)(?:$|[/_-])",
+    r"(?:^|[/_-])(?:health\w*|live|liveness|livez|ready|readiness|readyz|ping|heartbeat|metrics|"
+    r"status|version|probe|me|self|admin|login|logout|signin|signup|register|auth|oauth2?|sso|"
+    r"callback|tokens?|sessions?|account|profile|password|verify|invite|invitation|webhooks?|csrf|"
+    r"captcha|random|stream|sse|ws|download|export|backup)(?:$|[/_-])",
     re.IGNORECASE,
 )
-ONE_ROW = re.compile(r"[}>]/?$")
+BY_KEY = re.compile(r"[{<(]")
+HOUSE_KEEPERS = re.compile(r"super_?user|admin|staff", re.IGNORECASE)
+HOOKS = frozenset({"get_queryset", "get_object", "get_serializer", "get_context_data"})
 SIGN_IN = ("flask_login", "flask_security", "flask_jwt_extended", "django.contrib.auth", "allauth")
 
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:
-    """Yield each read endpoint whose answer could be shared, and a match for those that nothing caches."""
+    """Yield each read endpoint whose answer could be shared, and those that nothing caches."""
     uses = uses_of(program)
     shared = [
-        name for name in program.libraries.provides("response-cache") if WHOLE_APPLICATION.search(name)
+        name
+        for name in program.libraries.provides("response-cache")
+        if WHOLE_APPLICATION.search(name)
     ]
     is_cached_everywhere = first_use(uses, shared) is not None
     has_cache = bool(
@@ -67,6 +71,10 @@ def _is_read(program: Program, endpoint: Endpoint) -> bool:
     handler = endpoint.handler
     if endpoint.kind != "route" or endpoint.method != "GET" or handler.role is not Role.PRODUCTION:
         return False
+    if handler.name in HOOKS or any(
+        HOUSE_KEEPERS.search(function.name) for function in endpoint.dependencies
+    ):
+        return False
     if OWN_PLACE.search(endpoint.path) or OWN_PLACE.search(f"_{handler.name}_"):
         return False
     return not _streams(program, endpoint)
@@ -76,9 +84,9 @@ def _streams(program: Program, endpoint: Endpoint) -> bool:
     handler = endpoint.handler
     if handler.facts.is_generator:
         return True
-    if handler.facts.returns is not None and handler.parent is not None:
-        if names(handler.parent, handler.facts.returns) & STREAMS:
-            return True
+    declared = handler.facts.returns
+    if declared is not None and names(handler.parent or handler, declared) & STREAMS:
+        return True
     return any(
         spelled(function, call.callee).rpartition(".")[2] in STREAMS
         for function in reached(program, handler)
@@ -100,7 +108,11 @@ def _is_cached(program: Program, endpoint: Endpoint, runs: list[FunctionNode]) -
 
 def _is_cached_class(program: Program, owner: ClassNode) -> bool:
     for node in program.types.classes.project_order(owner):
-        if any(CACHED.search(name) for value in node.facts.decorators for name in names(node.parent, value)):
+        if any(
+            CACHED.search(name)
+            for value in node.facts.decorators
+            for name in names(node.parent, value)
+        ):
             return True
     paths = [*program.types.classes.library_bases(owner)]
     paths += [node.name for node in program.types.classes.project_order(owner)]
@@ -108,7 +120,7 @@ def _is_cached_class(program: Program, owner: ClassNode) -> bool:
 
 
 def _names_a_cache(function: FunctionNode) -> bool:
-    """Return whether a function's code, or its decorators, speak of a cache of the project's own."""
+    """Return whether a function's code, or its decorators, speak of a cache."""
     if function.name == "__init__":
         return False
     if CACHED.search(function.name):
@@ -137,14 +149,16 @@ def _match(
     entered = TraceStep(endpoint.location, f"{label} enters {handler.facts.qualname}")
     steps = [entered]
     if queries is not handler:
-        steps.append(TraceStep(queries.location, f"which is given what {queries.facts.qualname} returns"))
+        steps.append(
+            TraceStep(queries.location, f"which is given what {queries.facts.qualname} returns")
+        )
     site = program.query_reach.site(queries)
     return Match(
         endpoint.location,
         {"endpoint": label, "query": site.name if site is not None else "the query"},
         trace=(*steps, *program.query_reach.trace(queries)),
         confidence=confidence,
-        severity=Severity.LOW if ONE_ROW.search(endpoint.path) else None,
+        severity=Severity.LOW if BY_KEY.search(endpoint.path) else None,
         function=handler.qualname,
         endpoint=label,
         exposure="endpoint",

@@ -21,12 +21,24 @@ MANY_SITES = 5
 SERVING = frozenset({"route", "websocket", "task", "consumer"})
 POOL_KINDS = frozenset({"pool", "engine", "client"})
 EMBEDDED = re.compile(r"sqlite|duckdb", re.IGNORECASE)
-LISTENERS = frozenset({"before_cursor_execute", "after_cursor_execute", "before_execute", "after_execute"})
-LOGGERS = frozenset(
-    {"add_query_logger", "add_log_listener", "execute_wrapper", "CursorDebugWrapper", "CommandListener"}
+LISTENERS = frozenset(
+    {"before_cursor_execute", "after_cursor_execute", "before_execute", "after_execute"}
 )
-CLOCKS = frozenset({"perf_counter", "perf_counter_ns", "monotonic", "monotonic_ns", "time", "time_ns"})
-METERS = frozenset({"Histogram", "Summary", "Timer", "histogram", "timing", "timer", "timed", "create_histogram"})
+LOGGERS = frozenset(
+    {
+        "add_query_logger",
+        "add_log_listener",
+        "execute_wrapper",
+        "CursorDebugWrapper",
+        "CommandListener",
+    }
+)
+CLOCKS = frozenset(
+    {"perf_counter", "perf_counter_ns", "monotonic", "monotonic_ns", "time", "time_ns"}
+)
+METERS = frozenset(
+    {"Histogram", "Summary", "Timer", "histogram", "timing", "timer", "timed", "create_histogram"}
+)
 OF_QUERIES = re.compile(r"quer(?:y|ies)|sql|\bdb|database|statement", re.IGNORECASE)
 SETTING = re.compile(r"^django\.db\.backends$|RECORD_QUERIES|SLOW_QUER", re.IGNORECASE)
 SERVER = re.compile(
@@ -35,6 +47,11 @@ SERVER = re.compile(
     r"query_insights|opentelemetry-instrument|ddtrace-run|newrelic-admin",
     re.IGNORECASE,
 )
+SERVERS = re.compile(
+    r"postgres|psycopg|asyncpg|pg8000|mysql|mariadb|oracledb|pyodbc", re.IGNORECASE
+)
+NOT_SQL = frozenset({"redis", "rediss", "unix", "amqp", "amqps", "kafka", "memcached"})
+BY_HAND = frozenset({"command", "script"})
 PAGES = frozenset({"template", "script"})
 
 
@@ -78,22 +95,77 @@ def _pool(program: Program, files: list[FileNode]) -> tuple[Location, str, Funct
     databases = frozenset(
         library.file for library in program.libraries.libraries if _speaks_sql(library)
     )
-    for file in files:
-        for function in file.functions:
-            for index, call in enumerate(function.facts.calls):
-                for target in program.types.call(function, index).targets:
-                    if target.function is not None:
-                        continue
-                    name = target.behaviour.path if target.behaviour else target.name
-                    pool = program.libraries.pool(name)
-                    if pool is None or pool.kind not in POOL_KINDS or pool.file not in databases:
-                        continue
-                    given = argument(call, pool.url)
-                    at = (call.sequence, call.context)
-                    url = text_of(program.types, function, given, at) if given is not None else None
-                    if url is None or not EMBEDDED.match(url):
-                        return function.place(call), spelled(function, call.callee), function
-    return None
+    found = [
+        (program.exposure_of(function).kind in BY_HAND, function.place(call), function, call)
+        for file in files
+        for function in file.functions
+        for index, call in enumerate(function.facts.calls)
+        if _makes_pool(program, function, index, databases)
+    ]
+    if not found:
+        return None
+    _, place, function, call = min(found, key=lambda item: item[:2])
+    return place, spelled(function, call.callee), function
+
+
+def _makes_pool(
+    program: Program, function: FunctionNode, index: int, databases: frozenset[str]
+) -> bool:
+    """Return whether a call makes a pool of connections to a database server."""
+    call = function.facts.calls[index]
+    for target in program.types.call(function, index).targets:
+        if target.function is not None:
+            continue
+        name = target.behaviour.path if target.behaviour else target.name
+        pool = program.libraries.pool(name)
+        if pool is None or pool.kind not in POOL_KINDS or pool.file not in databases:
+            continue
+        given = argument(call, pool.url)
+        at = (call.sequence, call.context)
+        url = text_of(program.types, function, given, at) if given is not None else None
+        if url is None and not _is_of_server(program, pool.file):
+            return _names_a_server(program)
+        if url is None or not EMBEDDED.match(url):
+            return True
+    return False
+
+
+def _is_of_server(program: Program, library: str) -> bool:
+    """Return whether the library of this file speaks to one kind of server only."""
+    return any(item.service and item.file == library for item in program.libraries.libraries)
+
+
+def _names_a_server(program: Program) -> bool:
+    """Return whether an address in the code, or a file beside it, names a database server."""
+    if any(
+        document.kind not in PAGES and SERVERS.search(document.text)
+        for document in program.documents
+    ):
+        return True
+    schemes = {
+        scheme for service in program.libraries.services.values() for scheme in service.schemes
+    }
+    return any(
+        "://" in text and text.partition("://")[0].partition("+")[0] in schemes - NOT_SQL
+        for file in program.files
+        if file.role is Role.PRODUCTION
+        for function in file.functions
+        for text in _texts(function)
+    )
+
+
+def _texts(function: FunctionNode) -> Iterator[str]:
+    """Yield the beginnings of the strings that a function makes, passes on or has as defaults."""
+    given: list[t.Expr | None] = [bind.value for bind in function.facts.binds]
+    given += [item.value for item in function.facts.results]
+    given += [param.default for param in function.facts.params]
+    for call in function.facts.calls:
+        given += [*call.arguments, *(value for _, value in call.keywords)]
+    for value in given:
+        if isinstance(value, t.Text) and value.parts:
+            yield value.parts[0] if isinstance(value.parts[0], str) else ""
+        elif value is not None:
+            yield _word(value)
 
 
 def _speaks_sql(library: Library) -> bool:
@@ -126,6 +198,8 @@ def _many_queries(program: Program) -> tuple[Location, str, FunctionNode] | None
     if len(queries) < MANY_SITES or not connections:
         return None
     first = connections[0]
+    if not _is_of_server(program, first.behaviour.file) and not _names_a_server(program):
+        return None
     return first.location, first.name, first.function
 
 
@@ -163,7 +237,8 @@ def _word(part: t.Expr) -> str:
 def _listens(function: FunctionNode) -> bool:
     """Return whether a function registers for the events of queries, or makes a meter for them."""
     for call in function.facts.calls:
-        words = [_word(value) for value in (*call.arguments, *(value for _, value in call.keywords))]
+        given = [*call.arguments, *(value for _, value in call.keywords)]
+        words = [_word(value) for value in given]
         if not LISTENERS.isdisjoint(words):
             return True
         name = _last_name(call.callee)

@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator
 
-from perfaudit.core.finding import Match
+from perfaudit.core.finding import Match, TraceStep
 from perfaudit.core.levels import Confidence, Severity
 from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
-from perfaudit.program.entity_queries import EntityQuery, entity_queries
+from perfaudit.program.entity_queries import EntityQuery, entity_queries, is_deferred
 from perfaudit.program.program import Program
 from perfaudit.program.projection import Output, Projection, projection
 from perfaudit.program.result_shapes import JsonPath
-from perfaudit.program.result_use import Readers, Use, find_readers, use_of
+from perfaudit.program.result_use import Readers, Use, use_of
 from perfaudit.program.row_sources import row_source
 from perfaudit.program.sites import Site
 from perfaudit.program.tables import Table
@@ -30,7 +30,7 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
         for column in table.columns.values()
     ):
         return
-    readers = find_readers(program)
+    readers = Readers(program)
     for site in program.sites():
         if site.kind == "call" and site.sql is not None and "db.query" in site.effects:
             yield from _raw(readers, site)
@@ -43,12 +43,15 @@ def _raw(readers: Readers, site: Site) -> Iterator[Match | Opportunity]:
     selected = projection(site.sql or "", program.schema)
     if selected is None or not any(_is_json(output) for output in selected.outputs):
         return
-    use = use_of(readers, row_source(site, selected.names))
+    use = use_of(readers, row_source(site, selected.positions))
     if use.escapes:
         return
     exposure = program.exposure_of(site.function)
     yield Opportunity(site.location, exposure.kind)
     if use.entire or not use.columns or not selected.is_plain:
+        return
+    if not use.columns <= set(selected.names):
+        # The rows have other names than the statement gives, for a reason that is not known here.
         return
     for output in selected.outputs:
         if not _is_json(output) or selected.names.count(output.name) > 1:
@@ -93,7 +96,11 @@ def _match(program: Program, site: Site, use: Use, output: Output, words: str, f
     return Match(
         site.location,
         {"call": site.name, "table": table, "column": output.name, "read": words},
-        trace=(*exposure.chain, *use.steps),
+        trace=(
+            *exposure.chain,
+            *use.steps,
+            TraceStep(site.location, f"{site.name} fetches {output.name} whole"),
+        ),
         confidence=Confidence.MEDIUM if use.crossed else site.confidence,
         function=site.function.qualname,
         endpoint=exposure.endpoint,
@@ -130,7 +137,11 @@ def _entities(readers: Readers, query: EntityQuery) -> Iterator[Match | Opportun
     table = query.table
     if table is None or not query.is_whole:
         return
-    columns = [name for name, column in table.columns.items() if column.type == "json"]
+    columns = [
+        name
+        for name, column in table.columns.items()
+        if column.type == "json" and not is_deferred(readers.program, query, name)
+    ]
     if not columns:
         return
     program = readers.program
@@ -178,15 +189,20 @@ def _entity_match(
 ) -> Match:
     function = query.source.function
     exposure = program.exposure_of(function)
+    place = function.place(function.facts.calls[query.source.index])
     return Match(
-        function.place(function.facts.calls[query.source.index]),
+        place,
         {
             "call": query.name,
             "table": query.table.name if query.table is not None else "",
             "column": columns,
             "read": words,
         },
-        trace=(*exposure.chain, *use.steps),
+        trace=(
+            *exposure.chain,
+            *use.steps,
+            TraceStep(place, f"{query.name} fetches {columns} whole"),
+        ),
         confidence=Confidence.MEDIUM if use.crossed else Confidence.HIGH,
         severity=None if words.startswith("only") else Severity.LOW,
         function=function.qualname,

@@ -1,4 +1,4 @@
-"""Whether an answer depends on who asks for it: what an endpoint knows of its caller. What is not known depends."""
+"""Whether an answer depends on who asks for it. What is not known does."""
 
 import re
 from collections.abc import Iterator
@@ -12,6 +12,7 @@ from perfaudit.program.program import Program
 from perfaudit.program.routes_origins import Origins, sources
 from perfaudit.program.values import (
     ClassType,
+    External,
     FunctionType,
     Instance,
     LibraryInstance,
@@ -34,22 +35,49 @@ CALLER = re.compile(
     re.IGNORECASE,
 )
 REQUEST = re.compile(r"^(?:req|request|_request|http_request|info|ctx|context)$")
+CURRENT = re.compile(
+    r"^(?:get_)?(?:current|request|authenticated|logged_in)_(?:user|account|member|identity|principal|tenant|"
+    r"organi[sz]ation|org|team|workspace|owner|customer|service|company|project)(?:_id)?$"
+)
 OF_CALLER = frozenset(
-    {"user", "auth", "session", "cookies", "headers", "state", "authorization", "token", "identity", "scope", "META",
-     "COOKIES", "auser", "rel_url_auth"}
+    {"user", "auth", "session", "cookies", "headers", "state", "authorization", "token",
+     "identity", "scope", "META", "COOKIES", "auser"}
 )  # fmt: skip
-OF_HOUSE = re.compile(r"^(?:db|conn|connection|pool|engine|db_session|database|async_session|session_factory|redis|"
-                      r"request_id|trace_id|logger|settings|config)$")
+OF_HOUSE = re.compile(
+    r"^(?:db|conn|connection|pool|engine|db_session|database|async_session|session_factory|redis|"
+    r"request_id|trace_id|logger|settings|config)$"
+)
 CALLER_MARKERS = frozenset({"fastapi.Header", "fastapi.Cookie", "fastapi.Security"})
-PUBLIC = frozenset({"AllowAny", "IsAuthenticatedOrReadOnly", "DjangoModelPermissionsOrAnonReadOnly"})
+OWNED = re.compile(
+    r"[{<](?:\w+:)?(?:user|account|member|customer|owner|profile|person|employee|patient|student|wallet)"
+    r"(?:_?(?:id|uuid|name|slug|pk|email))?(?::\w+)?[}>]|/users?/[{<]"
+)
+"""Paths that name whose data is asked for."""
+PUBLIC = frozenset(
+    {"AllowAny", "IsAuthenticatedOrReadOnly", "DjangoModelPermissionsOrAnonReadOnly"}
+)
 PERMISSIONS = "permission_classes"
 DEFAULT_PERMISSIONS = "DEFAULT_PERMISSION_CLASSES"
+WRITING = re.compile(
+    r"(?:a?post|put|patch|delete|create|update|destroy|partial_update|perform_\w+|form_valid|save)$"
+)
 LOGIN_MIXIN = re.compile(r"Login|Permission|UserPasses|Staff|Superuser|Auth|Access|Protected")
 RENDERERS = frozenset(
-    {"render", "render_template", "TemplateResponse", "render_to_response", "render_to_string", "render_async"}
+    {
+        "render",
+        "render_template",
+        "TemplateResponse",
+        "render_to_response",
+        "render_to_string",
+        "render_async",
+    }
 )
 PAGES = ("django.views.generic.",)
 FLASKS = frozenset({"flask", "quart"})
+PROXY = "werkzeug.local.LocalProxy"
+PROXIED = re.compile(
+    r"user|service|account|auth|tenant|org|session|identity|member|token", re.IGNORECASE
+)
 CONTEXT_VARIABLE = "contextvars.ContextVar"
 
 
@@ -69,11 +97,14 @@ def reached(program: Program, start: FunctionNode) -> list[FunctionNode]:
 def is_personal(program: Program, endpoint: Endpoint) -> bool:
     """Return whether the answer of an endpoint may differ from caller to caller."""
     handler = endpoint.handler
+    if OWNED.search(endpoint.path):
+        return True
     if any(GUARDS.search(path.rpartition(".")[2]) for path in _own_decorators(endpoint)):
         return True
     if handler.owner is not None and _is_guarded_class(program, handler.owner):
         return True
-    if any(_knows_caller(program, function) for function in reached(program, handler)):
+    runs = [*reached(program, handler), *_reading_methods(program, handler)]
+    if any(_knows_caller(program, function) for function in runs):
         return True
     used = _used_names(handler)
     for param in handler.facts.params:
@@ -82,9 +113,7 @@ def is_personal(program: Program, endpoint: Endpoint) -> bool:
     return handler.owner is not None and _asks_in_class(program, handler.owner)
 
 
-def providers(
-    program: Program, function: FunctionNode, param: t.Param
-) -> list[tuple[Type, str]]:
+def providers(program: Program, function: FunctionNode, param: t.Param) -> list[tuple[Type, str]]:
     """Return what a framework calls for a parameter, with the marker that says so."""
     outer = function.parent or function
     found: list[tuple[Type, str]] = []
@@ -119,6 +148,16 @@ def is_server_rendered(program: Program, endpoint: Endpoint) -> bool:
         for function in reached(program, endpoint.handler)[:20]
         for call in function.facts.calls
     )
+
+
+def _reading_methods(program: Program, handler: FunctionNode) -> Iterator[FunctionNode]:
+    """Yield the methods of a view class that its library may run for a read."""
+    if handler.owner is None:
+        return
+    for node in program.types.classes.project_order(handler.owner):
+        for name, method in node.methods.items():
+            if not WRITING.match(name):
+                yield method
 
 
 def _own_decorators(endpoint: Endpoint) -> Iterator[str]:
@@ -214,7 +253,9 @@ def _is_of_caller(
             if name in ("g", "session"):
                 return _is_of_flask(function, name, at)
             is_call = CALLER.match(name) is not None and name.startswith("get_")
-            return is_call or name == "current_user"
+            if is_call or CURRENT.match(name):
+                return True
+            return _is_proxy(program, function, part, at)
         case t.Attr(base=base, name="get"):
             found = program.types.evaluate(function, base, at)
             return _path(found) == CONTEXT_VARIABLE and not OF_HOUSE.match(_last(base))
@@ -223,10 +264,18 @@ def _is_of_caller(
         case t.Attr(base=base, name=name) if name in OF_CALLER and name != "state":
             return _is_request(base)
         case t.Attr(name=name):
-            return name in ("current_user", "get_current_user", "request_user")
+            return CURRENT.match(name) is not None
         case t.Item(base=base, key=key) if _is_request(base):
             return not (isinstance(key, t.Const) and OF_HOUSE.match(str(key.value)))
     return False
+
+
+def _is_proxy(program: Program, function: FunctionNode, name: t.Name, at: tuple[int, int]) -> bool:
+    """Return whether a name stands for something of the request, as a proxy of ``g.user`` does."""
+    if not PROXIED.search(name.id):
+        return False
+    found = program.types.evaluate(function, name, at)
+    return isinstance(found, External) and found.origin.startswith(PROXY)
 
 
 def _is_of_flask(function: FunctionNode, name: str, at: tuple[int, int]) -> bool:
@@ -361,7 +410,8 @@ def _marker(
     program: Program, scope: FunctionNode, index: int, annotated: t.Expr | None
 ) -> Iterator[tuple[Type, str]]:
     callee = program.types.call(scope, index).callee
-    markers = {name for framework in program.libraries.frameworks for name in framework.dependencies}
+    frameworks = program.libraries.frameworks
+    markers = {name for framework in frameworks for name in framework.dependencies}
     for option in options_of(callee):
         path = option.path if isinstance(option, LibrarySymbol) else ""
         if path in CALLER_MARKERS and path not in markers:

@@ -1,4 +1,4 @@
-"""What a project shows that it has: a limiter, tracing, a cache, by the library names that its code uses."""
+"""What a project shows that it has, by the library names that its code uses."""
 
 from collections.abc import Iterable, Iterator
 
@@ -14,9 +14,9 @@ NOT_RUNNING = frozenset({Role.TEST, Role.EXAMPLE})
 
 
 def uses_of(program: Program) -> dict[str, Location]:
-    """Return the dotted library names that the project's code imports, calls or names in settings, with a place.
+    """Return the dotted names that the project's code imports, calls or sets, each with a place.
 
-    Names in settings are strings such as ``"django.middleware.gzip.GZipMiddleware"``.
+    Names that are set are strings such as ``"django.middleware.gzip.GZipMiddleware"``.
     """
     found: dict[str, Location] = {}
     for file in program.files:

@@ -46,7 +46,11 @@ class Hierarchy:
             self._bases[node] = ()
             found: list[Type] = []
             for base in node.facts.bases:
-                found.extend(options_of(self._evaluate(node.parent, base, AT_END))[:1])
+                option = options_of(self._evaluate(node.parent, base, AT_END))[0]
+                if isinstance(option, LibraryInstance) and option.path == "builtins.type" and option.arguments:
+                    # ``class Books(ListView[Book])``: the class with its parameters.
+                    option = option.arguments[0]
+                found.append(option)
             self._bases[node] = tuple(found)
         return self._bases[node]
 

@@ -12,13 +12,30 @@ from perfaudit.program.result_shapes import BOUNDING, RESULT, ROW, ROWS
 from perfaudit.program.result_walk import Source
 from perfaudit.program.sites import Site
 from perfaudit.program.tables import Table
-from perfaudit.program.values import ClassType, Instance, LibraryInstance, Type, options_of
+from perfaudit.program.values import (
+    ClassType,
+    FunctionType,
+    Instance,
+    LibraryInstance,
+    Type,
+    options_of,
+)
 
 BEGINNINGS = {"objects": "django", "_default_manager": "django", "query": "sqlalchemy"}
 """Class attributes whose queries begin at the whole table, with nothing loaded before."""
 
 NOT_OBJECTS = frozenset(
-    {"values", "values_list", "only", "defer", "dates", "datetimes", "none", "raw"}
+    {
+        "values",
+        "values_list",
+        "only",
+        "defer",
+        "dates",
+        "datetimes",
+        "none",
+        "raw",
+        "select_for_update",
+    }
 )
 STATEMENTS = frozenset({"sqlalchemy.Select", "sqlmodel.SelectOfScalar", "sqlmodel.Select"})
 RUNNERS = {
@@ -45,7 +62,6 @@ SAME_COLUMNS = frozenset(
         "group_by",
         "having",
         "select_from",
-        "with_for_update",
         "execution_options",
         "options",
     }
@@ -110,8 +126,39 @@ def _begun_query(program: Program, function: FunctionNode, index: int) -> Entity
     ):
         return None
     source = Source(function, index, ROWS, tuple(table.columns), None, node)
-    whole = library != "peewee"
+    whole = library != "peewee" and _is_plain_manager(program, function, call)
     return EntityQuery(source, table, library, f"{node.name} query", whole, callee.name in BOUNDING)
+
+
+def _is_plain_manager(program: Program, function: FunctionNode, call: t.Call) -> bool:
+    """Return whether no code of the project had a hand in the columns of the query."""
+    if not isinstance(call.callee, t.Attr):
+        return False
+    manager = program.types.evaluate(function, call.callee.base, (call.sequence, call.context))
+    return not any(
+        isinstance(option, Instance) and program.types.classes.method(option.node, "get_queryset")
+        for option in options_of(manager)
+    ) and not any(
+        isinstance(option, FunctionType)
+        for option in options_of(
+            program.types.evaluate(function, call.callee, (call.sequence, call.context))
+        )
+    )
+
+
+def is_deferred(program: Program, query: EntityQuery, column: str) -> bool:
+    """Return whether the class itself leaves a column to be loaded when it is read."""
+    node = query.source.entity
+    for owner in [] if node is None else program.types.classes.project_order(node):
+        for bind in owner.body.binds.get(column, ()):
+            if not isinstance(bind.value, t.CallRef):
+                continue
+            call = owner.body.facts.calls[bind.value.index]
+            if _step_name(call) == "deferred" or any(
+                name.startswith("deferred") for name, _ in call.keywords
+            ):
+                return True
+    return False
 
 
 def _is_query_of(program: Program, function: FunctionNode, index: int, node: ClassNode) -> bool:
@@ -158,7 +205,7 @@ def _run_statement(program: Program, site: Site) -> EntityQuery | None:
         "sqlalchemy",
         f"{node.name} query" if node is not None else site.name,
         table is not None and all(_keeps_columns(*step) for step in steps),
-        any(_step_name(call) in BOUNDING for _, call in steps),
+        any(_step_name(call) in (*BOUNDING, "with_for_update") for _, call in steps),
     )
 
 

@@ -24,8 +24,12 @@ ENTRY_KINDS = (
 )
 PER_REQUEST = ("flask.ctx.", "starlette.requests.", "fastapi.Request", "django.http.")
 """Where the types of objects begin that live for one request."""
+WRAPPED = frozenset({"app", "get_response"})
+"""Names of the parameter by which a middleware is given what it wraps."""
 KEEPERS = re.compile(r"cache|memo|singleton|once\b", re.IGNORECASE)
 """Names of decorators that keep what a function gave."""
+EMPTIERS = re.compile(r"never|no_?cache|control|invalidat|clear|evict|purge", re.IGNORECASE)
+"""Names of decorators that speak of a cache, but keep nothing."""
 WALKS_OVER_DATA = frozenset({Walk.DATA, Walk.CHUNKS, Walk.MESSAGES})
 """What a loop walks that has many items; one that only counts is more often a retry."""
 BY_HAND = frozenset({"command", "script", "startup"})
@@ -113,16 +117,15 @@ def is_memoised(program: Program, function: FunctionNode) -> bool:
     """Return whether a decorator keeps the function's results, as a library or its name says."""
     if function in program.memoised:
         return True
-    outer = function.parent
-    return outer is not None and any(
-        KEEPERS.search(expressions.spelled(outer, decorator))
-        for decorator in function.facts.decorators
-    )
+    if function.parent is None:
+        return False
+    names = [expressions.spelled(function.parent, item) for item in function.facts.decorators]
+    return any(KEEPERS.search(name) and not EMPTIERS.search(name) for name in names)
 
 
 def _makes_middleware(program: Program, function: FunctionNode) -> bool:
     """Return whether a function only makes the object or function that is called per request."""
-    if function.name == "__init__":
+    if function.name == "__init__" or (not function.is_async and WRAPPED & function.params.keys()):
         return True
     return any(
         isinstance(option, Instance | FunctionType)

@@ -161,7 +161,7 @@ def _class_attribute(types: "Types", owner: ClassType, name: str) -> Type:
             return FunctionType(method)
     for path in types.classes.library_bases(node):
         attribute = types.libraries.class_attribute(path, name)
-        if attribute is not None and name not in node.body.binds:
+        if attribute is not None and not _is_written(types, node, name):
             return types.instantiate(attribute, receiver=Instance(node, owner.arguments))
     found = types.attribute(node, name)
     if isinstance(found, Instance | LibraryInstance) and is_enum(types, node) and name in node.body.binds:
@@ -173,6 +173,11 @@ def _class_attribute(types: "Types", owner: ClassType, name: str) -> Type:
         if behaviour is not None:
             return LibraryMethod(Instance(node, owner.arguments), path, behaviour)
     return _open_member(types, node, name, found)
+
+
+def _is_written(types: "Types", node: ClassNode, name: str) -> bool:
+    """Return whether the class or a project base of it sets the attribute itself."""
+    return any(name in owner.body.binds for owner in types.classes.project_order(node))
 
 
 def _managed(types: "Types", owner: ClassType, found: Type) -> Type:

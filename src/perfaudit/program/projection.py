@@ -50,6 +50,11 @@ class Projection:
     is_plain: bool
 
     @property
+    def positions(self) -> tuple[str, ...]:
+        """Return the names as positions in a row find them; none where a ``*`` hides the order."""
+        return () if self.stars else self.names
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Return the names of the columns, in order."""
         return tuple(output.name for output in self.outputs)

@@ -71,7 +71,6 @@ STEPS = frozenset(
         "using",
         "select_related",
         "prefetch_related",
-        "select_for_update",
         "filter_by",
         "where",
         "having",
@@ -80,7 +79,6 @@ STEPS = frozenset(
         "limit",
         "offset",
         "iterator",
-        "with_for_update",
         "aiterator",
         "enable_eagerloads",
         "execution_options",
@@ -89,7 +87,7 @@ STEPS = frozenset(
         "yield_per",
     }
 )
-"""Methods of a query of whole objects that give another such query."""
+"""Methods of a query of whole objects that give another such query; locking is not one."""
 
 BOUNDING = frozenset({"limit", "slice", "fetch", "paginate"})
 """Steps that give a bounded number of rows."""
@@ -150,8 +148,6 @@ def element(shape: Shape) -> Shape | None:
         case "pairs":
             return PAIR
         case "values":
-            return Shape("value", shape.column, shape.path)
-        case "value" if shape.path and shape.path[-1] != "[]":
             return Shape("value", shape.column, shape.path)
     return None
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from perfaudit.core.finding import TraceStep
 from perfaudit.facts import types as t
 from perfaudit.program import calls
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.program import Program
-from perfaudit.program.result_roots import last_name
+from perfaudit.program.result_roots import arguments_of, last_name
 from perfaudit.program.result_shapes import JsonPath, Shape
 from perfaudit.program.result_walk import MAX_DEPTH, Reading, SizedAt, Source, Walk
 
@@ -21,7 +22,7 @@ class Use:
 
     ``columns``: those that are named at all. ``keys``: the parts that are read of JSON columns that
     are never used ``whole``. ``tested``: columns that are looked at for presence. ``entire``: rows
-    are used as they are, such as ``dict(row)``. ``escapes``: why not every reader is known, or None.
+    are used as they are (``dict(row)``). ``escapes``: why not every reader is known, or None.
     ``sized``: where the number of rows is taken. ``bounded``: a slice or limit is put on them.
     ``returned``: what the function returns of it; ``crossed``: readers were found by following
     that. ``steps``: where keys are read, in order.
@@ -41,17 +42,38 @@ class Use:
     steps: tuple[TraceStep, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Readers:
-    """The program, and the names of functions that may be called from where nobody can see."""
+    """The program, and which of its functions may be called from where nobody can see."""
 
-    program: Program
-    loose: frozenset[str]
-    entries: frozenset[FunctionNode]
+    def __init__(self, program: Program) -> None:
+        self.program = program
+
+    @cached_property
+    def loose(self) -> frozenset[str]:
+        """Return the names of functions that are passed about, or called on something unknown."""
+        return frozenset(_loose_names(self.program))
+
+    @cached_property
+    def entries(self) -> frozenset[FunctionNode]:
+        """Return the functions that a framework calls."""
+        endpoints = self.program.endpoints
+        return frozenset(
+            function for item in endpoints for function in (item.handler, *item.dependencies)
+        )
+
+    @cached_property
+    def protocol_methods(self) -> frozenset[str]:
+        """Return the names of methods that a protocol declares."""
+        return frozenset(
+            name
+            for file in self.program.files
+            for node in file.classes
+            if "typing.Protocol" in self.program.types.classes.ancestors(node)
+            for name in node.methods
+        )
 
 
-def find_readers(program: Program) -> Readers:
-    """Return what ``use_of`` needs to know of the whole program."""
+def _loose_names(program: Program) -> set[str]:
     loose: set[str] = set()
     for function in program.functions:
         facts = function.facts
@@ -59,7 +81,7 @@ def find_readers(program: Program) -> Readers:
             name = last_name(call.callee)
             if name is not None and not program.types.call(function, index).targets:
                 loose.add(name)
-            for given in (*call.arguments, *(value for _, value in call.keywords)):
+            for _, given in arguments_of(call):
                 _mention(given, loose)
         for bind in facts.binds:
             if bind.value is not None:
@@ -70,9 +92,7 @@ def find_readers(program: Program) -> Readers:
         for read in facts.reads:
             if isinstance(read.value, t.Attr):
                 loose.add(read.value.name)
-    entries = {item.handler for item in program.endpoints}
-    entries.update(function for item in program.endpoints for function in item.dependencies)
-    return Readers(program, frozenset(loose), frozenset(entries))
+    return loose
 
 
 def _mention(value: t.Expr, loose: set[str]) -> None:
@@ -160,7 +180,22 @@ def _unknown_callers(readers: Readers, function: FunctionNode) -> str | None:
         return "returned as an answer"
     if function.kind != "function" or function.name in readers.loose:
         return "returned to callers that are not known"
+    if function.owner is not None and _is_called_by_another_name(readers, function):
+        return "called through another class"
     paths = calls.decorator_paths(readers.program.types, function)
     if function.facts.decorators and not set(paths) <= PLAIN_DECORATORS:
         return "returned through a decorator"
     return None
+
+
+def _is_called_by_another_name(readers: Readers, function: FunctionNode) -> bool:
+    """Return whether calls of a base class or a protocol may run the method."""
+    if function.owner is None:
+        return False
+    if function.name in readers.protocol_methods:
+        return True
+    classes = readers.program.types.classes
+    return any(
+        function.name in node.methods and not classes.is_abstract(node, node.methods[function.name])
+        for node in classes.project_order(function.owner)[1:]
+    )

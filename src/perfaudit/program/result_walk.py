@@ -1,6 +1,6 @@
 """One pass over a function that notes what it does with a fetched result."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -56,6 +56,14 @@ if TYPE_CHECKING:
     from perfaudit.program.infer import Types
 
 MAX_DEPTH = 6
+MAX_NAMES = 400
+"""Names and calls that may stand between a value and where it comes from."""
+
+TAKING_COLLECTIONS = frozenset(
+    {"builtins.enumerate", "builtins.len", "builtins.dict", "builtins.zip"}
+)
+"""Functions whose argument is no plain text or number."""
+
 Origins = dict[tuple[str, int | str], Shape]
 """What a function is given of the result: by ``("call", index)`` or ``("param", name)``."""
 
@@ -155,7 +163,7 @@ class Walk:
         self.cursor: _Cursor | None = None
         self.returned: Shape | None = None
         self.place = function.location
-        self._busy: set[object] = set()
+        self._provisional: dict[object, Shape | None] = {}
         self._shapes: dict[object, Shape | None] = {}
         self._seen: set[tuple[FunctionNode, t.Expr]] = set()
         self._lambdas: dict[FunctionNode, tuple[FunctionNode, int]] = {}
@@ -348,18 +356,33 @@ class Walk:
         return None if shape is None else element(shape)
 
     def _of_bind(self, home: FunctionNode, bind: t.Bind) -> Shape | None:
-        key = ("bind", home, bind.sequence)
-        if key in self._shapes:
-            return self._shapes[key]
-        if key in self._busy or bind.value is None or home.kind in ("module", "class"):
+        value = bind.value
+        if value is None or home.kind in ("module", "class"):
             return None
-        self._busy.add(key)
         context = bind.context
         if bind.kind == "for":
             context = home.facts.contexts[context].parent
-        shape = self.shape(home, bind.value, (bind.sequence, context))
-        self._busy.discard(key)
-        if not self._busy:
+        at = (bind.sequence, context)
+        return self._once(("bind", home, bind.sequence), lambda: self.shape(home, value, at))
+
+    def _once(self, key: object, compute: Callable[[], Shape | None]) -> Shape | None:
+        """Return the remembered answer, or compute it; what leads back to itself adds nothing.
+
+        Answers found on the way may be cut short by such a ring, so they last only until the
+        outermost question is answered.
+        """
+        if key in self._shapes:
+            return self._shapes[key]
+        if key in self._provisional:
+            return self._provisional[key]
+        if len(self._provisional) > MAX_NAMES:
+            self.reading.escape("too many names")
+            return None
+        is_outermost = not self._provisional
+        self._provisional[key] = None
+        shape = self._provisional[key] = compute()
+        if is_outermost:
+            self._provisional.clear()
             self._shapes[key] = shape
         return shape
 
@@ -405,17 +428,7 @@ class Walk:
     def _of_call(self, scope: FunctionNode, index: int) -> Shape | None:
         if scope is self.function and ("call", index) in self.origins:
             return self.origins["call", index]
-        key = ("result", scope, index)
-        if key in self._shapes:
-            return self._shapes[key]
-        if key in self._busy:
-            return None
-        self._busy.add(key)
-        shape = self._find_call(scope, index)
-        self._busy.discard(key)
-        if not self._busy:
-            self._shapes[key] = shape
-        return shape
+        return self._once(("result", scope, index), lambda: self._find_call(scope, index))
 
     def _find_call(self, scope: FunctionNode, index: int) -> Shape | None:
         call = scope.facts.calls[index]
@@ -543,11 +556,20 @@ class Walk:
         for target in resolved.targets:
             if target.function is None:
                 continue
-            callee = target.function
-            shift = 1 if callee.owner is not None and target.receiver is not None else 0
-            param = _param(callee, spec, shift=shift)
-            if param is not None:
-                yield callee, {("param", param): shape}
+            shift = 1 if target.function.owner is not None and target.receiver is not None else 0
+            for callee in self._with_overrides(target.function):
+                param = _param(callee, spec, shift=shift)
+                if param is not None:
+                    yield callee, {("param", param): shape}
+
+    def _with_overrides(self, method: FunctionNode) -> list[FunctionNode]:
+        """Return a function and what subclasses put in its place: any of them may run."""
+        if method.owner is None or method.name.startswith("__"):
+            return [method]
+        below = [
+            node.methods.get(method.name) for node in self.types.classes.subclasses(method.owner)
+        ]
+        return list(dict.fromkeys([method, *(item for item in below if item is not None)]))
 
     def _enter(self, callee: FunctionNode, origins: Origins) -> Shape | None:
         """Note what a project function reads of what it is given; return what it gives back."""
@@ -589,8 +611,9 @@ class Walk:
                 self.place,
                 spelled(scope, value),
             )
-        elif role.kind == "iterate" and not shape.path:
-            self.reading.read(shape, self.place, "")
+        elif role.kind == "iterate" and shape.path:
+            self.reading.read(shape, self.place, spelled_path(shape))
+            self.reading.keys[shape.column].add((*shape.path, 0))
         else:
             self.reading.read(shape, self.place, spelled_path(shape))
 
@@ -619,7 +642,11 @@ class Walk:
         kind = role.kind
         if kind == "iterate":
             self.reading.iterated = True
-        elif kind in ("test", "read", "enter", "item"):
+        elif (
+            kind in ("test", "read", "enter", "item")
+            or kind == "attribute"
+            and role.argument in ("rowcount", "lastrowid")
+        ):
             return
         elif shape.form == "values":
             self.reading.read(
@@ -662,10 +689,12 @@ class Walk:
             return
         if shape.form == "value" and shape.path:
             self.reading.read(shape, self.place, spelled_path(shape))
+            if name in KEEPERS or name in TAKING_COLLECTIONS:
+                self.reading.keys[shape.column].add((*shape.path, 0))
             return
         followed = list(self._given_to(scope, role.call, role.argument, shape))
         targets = self.types.call(scope, role.call).targets
-        if followed and (len(followed) == len(targets)):
+        if followed and len(followed) >= len(targets):
             for callee, origins in followed:
                 self._enter(callee, origins)
             return

@@ -36,7 +36,8 @@ def row_source(site: Site, columns: tuple[str, ...]) -> Source:
     else:
         shape = RESULT
         callee = site.call.callee if site.call is not None else None
-        if isinstance(callee, t.Attr) and isinstance(callee.base, t.Name | t.Attr):
+        on_cursor = "cursor" in site.behaviour.path.lower()
+        if on_cursor and isinstance(callee, t.Attr) and isinstance(callee.base, t.Name | t.Attr):
             receiver = callee.base
     index = site.value.index if isinstance(site.value, t.CallRef) else -1
     return Source(site.function, index, shape, columns, receiver)

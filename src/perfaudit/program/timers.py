@@ -1,4 +1,4 @@
-"""Timers of page scripts that ask a server again and again, found in the text of templates and scripts."""
+"""Timers of page scripts that ask a server again and again, found in their text."""
 
 import re
 from collections.abc import Iterator
@@ -6,9 +6,15 @@ from typing import NamedTuple
 
 MAX_LINE = 2_000
 MAX_CALLS = 3
-SCRIPT = re.compile(r"<script\b(?P<attributes>[^>]*)>(?P<body>.*?)</script", re.DOTALL | re.IGNORECASE)
-OTHER_TYPE = re.compile(r"""\btype\s*=\s*["']?(?!text/javascript|module|application/javascript)\w""", re.IGNORECASE)
-TEMPLATE_COMMENT = re.compile(r"<!--.*?-->|\{#.*?#\}|\{%-?\s*comment\b.*?endcomment\s*-?%\}", re.DOTALL)
+SCRIPT = re.compile(
+    r"<script\b(?P<attributes>[^>]*)>(?P<body>.*?)</script", re.DOTALL | re.IGNORECASE
+)
+OTHER_TYPE = re.compile(
+    r"""\btype\s*=\s*["']?(?!text/javascript|module|application/javascript)\w""", re.IGNORECASE
+)
+TEMPLATE_COMMENT = re.compile(
+    r"<!--.*?-->|\{#.*?#\}|\{%-?\s*comment\b.*?endcomment\s*-?%\}", re.DOTALL
+)
 TEMPLATE_TAG = re.compile(r"\{%.*?%\}", re.DOTALL)
 TOKEN = re.compile(
     r"""(?P<comment>//[^\n]*|/\*.*?\*/)"""
@@ -23,28 +29,36 @@ REQUEST = re.compile(
     r"|(?<![\w$])(?:\$|jQuery)\.(?:get|ajax|getJSON)\s*\(|\)\.load\s*\("
     r"|(?<![\w$])new\s+XMLHttpRequest\b|(?<![\w$])htmx\.ajax\s*\(|location\.reload\s*\("
 )
-SENDS = re.compile(r"""["']?\b(?:method|type)["']?\s*:\s*["'](?:post|put|patch|delete)""", re.IGNORECASE)
+SENDS = re.compile(
+    r"""["']?\b(?:method|type)["']?\s*:\s*["'](?:post|put|patch|delete)""", re.IGNORECASE
+)
 DEFINITION = re.compile(
     r"(?:\bfunction\s*\*?\s+(?P<declared>[\w$]+)\s*\()"
-    r"|(?:(?<![\w$.])(?:(?:const|let|var)\s+|(?:this|self|window)\.)?(?P<assigned>[\w$]+)\s*[:=]\s*(?:async\s+)?"
-    r"(?:function\b[^(]*\(|(?:\([^()]*\)|[\w$]+)\s*=>))"
-    r"|(?:^[ \t]*(?:async\s+)?(?P<method>(?!if\b|for\b|while\b|switch\b|catch\b|function\b)[\w$]+)"
-    r"\s*\((?=[^()]*\)\s*\{))",
+    r"|(?:(?<![\w$.])(?:(?:const|let|var)\s+|(?:this|self|window)\.)?(?P<assigned>[\w$]+)"
+    r"\s*[:=]\s*(?:async\s+)?(?:function\b[^(]*\(|(?:\([^()]*\)|[\w$]+)\s*=>))"
+    r"|(?:^[ \t]*(?:async\s+)?"
+    r"(?P<method>(?!if\b|for\b|while\b|switch\b|catch\b|function\b)[\w$]+)\s*\((?=[^()]*\)\s*\{))",
     re.MULTILINE,
 )
 NUMBER = re.compile(r"(?:const|let|var)\s+([\w$]+)\s*=\s*([\d_][\d_ \t*+.]*?)\s*(?:;|\n|$)")
 CALLED = re.compile(r"(?<![\w$])([\w$]+)\s*\(")
 LAST_NAME = re.compile(r"([\w$]+)(?:\.bind\s*\(.*|\s*\(\s*\))?\s*$", re.DOTALL)
-CONDITION = re.compile(r"(?:^|[\s;}])(?:if|else|catch|case|while|for)\b[^;{}]*$|\?\s*$|&&\s*$|\.catch\s*\([^;]*$")
+CONDITION = re.compile(
+    r"(?:^|[\s;}])(?:if|else|catch|case|while|for)\b[^;{}]*$|\?\s*$|&&\s*$|\.catch\s*\([^;]*$"
+)
 GUARD = re.compile(r"(?<![\w$])return\b")
-EVERY = re.compile(r"""\bhx-trigger\s*=\s*(?P<quote>["'])(?:(?!(?P=quote)).)*?\bevery\s+(?P<count>\d+(?:\.\d+)?)(?P<unit>ms|s|m)\b""", re.DOTALL)
+EVERY = re.compile(
+    r"""\bhx-trigger\s*=\s*(?P<quote>["'])(?:(?!(?P=quote)).)*?"""
+    r"""\bevery\s+(?P<count>\d+(?:\.\d+)?)(?P<unit>ms|s|m)\b""",
+    re.DOTALL,
+)
 HX_ADDRESS = re.compile(r"""\bhx-get\s*=\s*["']([^"']*)["']""")
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
 FIRST_TEXT = re.compile(r"""\s*["'`]([^"'`]*)["'`]""")
 
 
 class Timer(NamedTuple):
-    """One timer that asks a server: where it is set, how often it runs and what it asks, if known."""
+    """One timer that asks a server: where it is set, how often it runs and what it asks."""
 
     line: int
     column: int
@@ -61,7 +75,7 @@ class _Script(NamedTuple):
 
 
 def timers(text: str, *, is_template: bool) -> Iterator[Timer]:
-    """Yield the timers of a page or a script, in order. Written for people's code: minified files give none."""
+    """Yield the timers of a page or a script, in order; minified files give none."""
     if not re.search(r"setInterval|setTimeout|hx-trigger", text):
         return
     if any(len(line) > MAX_LINE for line in text.split("\n")):
@@ -112,7 +126,8 @@ def _repeated_timeouts(script: _Script) -> Iterator[tuple[int, str, float | None
         around = [
             (name, part)
             for name, part in bodies.items()
-            if part[0] <= found.start() < part[1] and re.search(rf"(?<![\w$]){re.escape(name)}(?![\w$])", given)
+            if part[0] <= found.start() < part[1]
+            and re.search(rf"(?<![\w$]){re.escape(name)}(?![\w$])", given)
         ]
         if not around:
             continue
@@ -154,7 +169,7 @@ def _blank_text(text: str) -> str:
 
 
 def _closing(code: str, opening: int) -> int:
-    """Return the place of the bracket that closes the one at ``opening``, or the end of the text."""
+    """Return where the bracket at ``opening`` is closed, or the end of the text."""
     depth = 0
     for place in range(opening, len(code)):
         if code[place] in "([{":
@@ -206,7 +221,7 @@ def _bodies(script: _Script) -> dict[str, tuple[int, int]]:
 def _callback(
     script: _Script, bodies: dict[str, tuple[int, int]], given: tuple[int, int]
 ) -> list[tuple[int, int]]:
-    """Return the ranges of code that a callback runs: itself, or the body of the function it names."""
+    """Return the code that a callback runs: itself, or the body of the function it names."""
     code = script.code[slice(*given)]
     if "=>" in code or re.match(r"\s*(?:async\s+)?function\b", code):
         return [given]
@@ -225,13 +240,14 @@ def _reached(
     waiting = list(ranges)
     for _ in range(MAX_CALLS):
         called = {name for part in waiting for name in CALLED.findall(script.code, *part)}
-        waiting = [bodies[name] for name in sorted(called) if name in bodies and bodies[name] not in reached]
+        known = [bodies[name] for name in sorted(called) if name in bodies]
+        waiting = [part for part in known if part not in reached]
         reached += waiting
     return reached
 
 
 def _address(script: _Script, ranges: list[tuple[int, int]]) -> str | None:
-    """Return what the code asks a server for, empty where it is not a plain text; None if it asks nothing."""
+    """Return what the code asks a server for, empty where not known; None if it asks nothing."""
     for part in ranges:
         for found in REQUEST.finditer(script.code, *part):
             if not found.group().endswith("("):
@@ -251,7 +267,7 @@ def _seconds(script: _Script, given: tuple[int, int]) -> float | None:
         number = _product(text)
         if number is not None:
             return number / 1000
-        known = {name: value for name, value in NUMBER.findall(script.code)}
+        known = dict(NUMBER.findall(script.code))
         text = known.get(text.rpartition(".")[2], "")
     return None
 
