@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from perfaudit.audit import program_of
 from perfaudit.data import rules_root
+from perfaudit.extraction import extract
 from perfaudit.program.cards import endpoint_cards
 from perfaudit.rules import judge, load_rules
 
@@ -136,18 +137,10 @@ statements = st.recursive(
 modules = st.lists(statements, max_size=5).map("\n".join)
 
 
-def is_syntax(text: str) -> bool:
-    try:
-        compile(text, "a.py", "exec", flags=0x400, dont_inherit=True)
-    except SyntaxError:
-        return False
-    return True
-
-
 @settings(
     deadline=timedelta(seconds=20),
     derandomize=True,
-    max_examples=150,
+    max_examples=120,
     suppress_health_check=list(HealthCheck),
 )
 @given(st.lists(modules, min_size=len(HEADS), max_size=len(HEADS)))
@@ -156,7 +149,13 @@ def test_any_program_is_linked_and_judged(texts: list[str]) -> None:
         path: textwrap.dedent(head) + text
         for (path, head), text in zip(HEADS.items(), texts, strict=True)
     }
-    program = program_of({path: text for path, text in files.items() if is_syntax(text)})
+    program = program_of(
+        {
+            path: text
+            for path, text in files.items()
+            if extract(path, text.encode()).facts is not None
+        }
+    )
 
     judgement = judge(program, RULES, read_line=lambda path, line: "", suppressions={}, strict=True)
     cards = endpoint_cards(program)

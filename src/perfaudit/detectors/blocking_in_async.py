@@ -119,4 +119,4 @@ def _through(place: Site | Edge, sink: Site) -> str:
     """Return how the call leads to what blocks, or nothing where it is the same."""
     if isinstance(place, Site):
         return ""
-    return f" through {sink.name} in {sink.function.facts.qualname}"
+    return f", through {sink.name} in {sink.function.facts.qualname}"

@@ -12,7 +12,9 @@ from perfaudit.program.loops import (
     Walk,
     decides_exit,
     is_fallback,
+    is_periodic,
     item_names,
+    leaves_after,
     name_of_walked,
     walk_of,
 )
@@ -57,6 +59,8 @@ def _judge(program: Program, function: FunctionNode, place: Site | Edge) -> Iter
     if isinstance(place, Site) or loops:
         exposure = program.exposure_of(function)
         yield Opportunity(place.location, exposure.kind, rule=rule)
+    if loops and _is_switched_off(program, place, reached):
+        return
     for loop in loops:
         if not _is_per_item(program, function, place, loop):
             continue
@@ -84,7 +88,18 @@ def _is_per_item(program: Program, function: FunctionNode, place: Site | Edge, l
         return False
     if is_fallback(function, loop, place.context) or decides_exit(function, loop, place.value):
         return False
-    return not _leaves_after(function, place, loop)
+    if is_periodic(function, loop, place.context) or leaves_after(function, loop, place.context):
+        return False
+    return not _claims_row(function, place)
+
+
+def _claims_row(function: FunctionNode, place: Site | Edge) -> bool:
+    """Return whether a query locks one row that others skip: a job queue is worked off one by one on purpose."""
+    return any(
+        isinstance(part, t.CallRef)
+        and any(name == "skip_locked" for name, _ in function.facts.calls[part.index].keywords)
+        for part in expressions.parts(function, place.value)
+    )
 
 
 def _uses(function: FunctionNode, place: Site | Edge, items: set[str]) -> bool:
@@ -105,14 +120,34 @@ def _adds_item(function: FunctionNode, place: Site, items: set[str]) -> bool:
     return False
 
 
-def _leaves_after(function: FunctionNode, place: Site | Edge, loop: int) -> bool:
-    """Return whether the block that holds the place always ends the loop: a search that has found its item."""
-    for step in function.context_chain(place.context):
-        if step == loop:
-            return False
-        for exit_ in function.facts.exits:
-            if exit_.context == step and exit_.kind in ("return", "break", "raise"):
-                return True
+def _is_switched_off(program: Program, place: Site | Edge, reached: Reach) -> bool:
+    """Return whether the way to the query stands behind a parameter that the calls on the way leave off."""
+    if isinstance(place, Site):
+        return False
+    incoming: Edge = place
+    for step in reached.chain(place.callee):
+        here = step.edge or step.site
+        if here is not None and _leaves_off(incoming, here.context):
+            return True
+        if step.edge is not None:
+            incoming = step.edge
+    return False
+
+
+def _leaves_off(incoming: Edge, context: int) -> bool:
+    callee = incoming.callee
+    if incoming.call is None or expressions.has_splat(incoming.call):
+        return False
+    for step in callee.context_chain(context):
+        here = callee.facts.contexts[step]
+        if here.kind != "if" or not isinstance(here.subject, t.Name):
+            continue
+        param = callee.params.get(here.subject.id)
+        if param is None or here.subject.id in callee.binds:
+            continue
+        given = expressions.argument_for(incoming.call, callee, param.name) or param.default
+        if isinstance(given, t.Const) and not given.value and given.kind != "ellipsis":
+            return True
     return False
 
 
@@ -158,32 +193,47 @@ def _match(
 def _hops(distance: int) -> str:
     if distance == 0:
         return ""
-    return " 1 call away" if distance == 1 else f" {distance} calls away"
+    return ", 1 call away" if distance == 1 else f", {distance} calls away"
 
 
 def _plural(program: Program, place: Site | Edge, sink: Site) -> str:
     """Return a sentence that names the plural twin, where there is one."""
     if isinstance(place, Edge):
-        twin = _project_twin(place.callee)
+        twin = _project_twin(program, place.callee)
         if twin:
-            return f" `{twin}` takes them all at once."
+            return f"; `{twin}` takes them all at once"
     if sink.behaviour.batch:
-        return f" `{sink.behaviour.batch}` does it in one round trip."
+        return f"; `{sink.behaviour.batch}` does it in one round trip"
     return ""
 
 
-def _project_twin(callee: FunctionNode) -> str:
+def _project_twin(program: Program, callee: FunctionNode) -> str:
     """Return the sibling of a function that does the same for many, such as get_users for get_user."""
     siblings = callee.parent.inner if callee.parent is not None else {}
     name = callee.name
-    for candidate in (f"{name}s", f"{name}_many", f"{name}_bulk", f"bulk_{name}", f"{name}_by_ids", f"{name}_batch"):
-        if candidate in siblings:
-            return candidate
     verb, _, rest = name.partition("_")
-    for candidate in (f"{verb}_many", f"{verb}_many_{rest}", f"{verb}_bulk_{rest}", f"{verb}_{rest}_by_ids"):
-        if candidate in siblings and candidate != name:
+    candidates = (
+        f"{name}s",
+        f"{name}_many",
+        f"{name}_bulk",
+        f"bulk_{name}",
+        f"{name}_by_ids",
+        f"{name}_batch",
+        f"{verb}_many",
+        f"{verb}_many_{rest}",
+        f"{verb}_bulk_{rest}",
+        f"{verb}_{rest}_by_ids",
+    )
+    for candidate in candidates:
+        twins = siblings.get(candidate, [])
+        if twins and candidate != name and not _runs(program, twins[-1], callee):
             return candidate
     return ""
+
+
+def _runs(program: Program, function: FunctionNode, callee: FunctionNode) -> bool:
+    """Return whether a function is itself made of calls of the other."""
+    return any(edge.callee is callee for edge in program.edges_from(function))
 
 
 def _confidence(program: Program, place: Site | Edge, reached: Reach, distance: int) -> Confidence:

@@ -15,14 +15,19 @@ ADDRESS_KEYS = frozenset({"url", "drivername", "scheme", "default"})
 
 def beginnings(types: Types, function: FunctionNode, value: t.Expr) -> Iterator[str]:
     """Yield how a text may begin: constants, defaults of settings, arguments of makers of URLs."""
-    yield from _beginnings(Origins(types), function, value, MAX_STEPS)
+    yield from _beginnings(Origins(types), function, value, MAX_STEPS, set())
 
 
 def _beginnings(
-    origins: Origins, function: FunctionNode, value: t.Expr, steps: int
+    origins: Origins,
+    function: FunctionNode,
+    value: t.Expr,
+    steps: int,
+    seen: set[tuple[FunctionNode, t.Expr]],
 ) -> Iterator[str]:
-    if steps == 0:
+    if steps == 0 or (function, value) in seen:
         return
+    seen.add((function, value))
     for source in sources(origins, function, value):
         match source.value:
             case t.Const(value=str() as text):
@@ -30,9 +35,9 @@ def _beginnings(
             case t.Text(parts=(str() as first, *_)):
                 yield first
             case t.Text(parts=(t.Name() | t.Attr() | t.CallRef() as first, *_)):
-                yield from _beginnings(origins, source.function, first, steps - 1)
+                yield from _beginnings(origins, source.function, first, steps - 1, seen)
             case t.Binary(left=left):
-                yield from _beginnings(origins, source.function, left, steps - 1)
+                yield from _beginnings(origins, source.function, left, steps - 1, seen)
             case t.CallRef(index=index):
                 call = source.function.facts.calls[index]
                 inner = [*call.arguments]
@@ -40,7 +45,7 @@ def _beginnings(
                 if isinstance(call.callee, t.Attr):
                     inner.append(call.callee.base)
                 for item in inner:
-                    yield from _beginnings(origins, source.function, item, steps - 1)
+                    yield from _beginnings(origins, source.function, item, steps - 1, seen)
 
 
 def server_words(libraries: Libraries) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """What a call runs, and what it gives."""
 
+import re
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -9,7 +10,7 @@ from perfaudit.facts import types as t
 from perfaudit.libraries.types import Behaviour
 from perfaudit.program import annotations, members
 from perfaudit.program.classes import instance_of
-from perfaudit.program.expressions import argument
+from perfaudit.program.expressions import argument, spelled
 from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.values import (
@@ -37,6 +38,10 @@ if TYPE_CHECKING:
 
 PROPERTY_MAKERS = frozenset({"builtins.property", "functools.cached_property", "abc.abstractproperty"})
 CONTEXT_MANAGERS = frozenset({"contextlib.contextmanager", "contextlib.asynccontextmanager"})
+KEEPERS = re.compile(r"cache|memo|singleton|once\b", re.IGNORECASE)
+"""Names of decorators that keep what a function gave."""
+EMPTIERS = re.compile(r"never|no_?cache|control|invalidat|clear|evict|purge", re.IGNORECASE)
+"""Names of decorators that speak of a cache, but keep nothing."""
 NEW_TYPES = frozenset({"typing.NewType", "typing_extensions.NewType"})
 MANAGED = "contextlib.AbstractContextManager"
 MAX_IMPLEMENTERS = 8
@@ -420,6 +425,14 @@ def is_memoised(types: "Types", function: FunctionNode) -> bool:
     if not function.facts.decorators:
         return False
     return any(behaviour.memoises for behaviour in decorator_behaviours(types, function))
+
+
+def keeps_by_name(function: FunctionNode) -> bool:
+    """Return whether a decorator that no library file describes says by its name that it keeps results."""
+    if function.parent is None:
+        return False
+    names = [spelled(function.parent, item) for item in function.facts.decorators]
+    return any(KEEPERS.search(name) and not EMPTIERS.search(name) for name in names)
 
 
 def receiver_of(types: "Types", scope: FunctionNode, param: t.Param) -> Type | None:

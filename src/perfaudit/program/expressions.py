@@ -113,3 +113,28 @@ def has_splat(call: t.Call) -> bool:
     return any(isinstance(given, t.Star) for given in call.arguments) or any(
         name == "**" for name, _ in call.keywords
     )
+
+
+def argument_for(call: t.Call, callee: FunctionNode, name: str) -> t.Expr | None:
+    """Return the expression that a call passes for a parameter of a project function, or None."""
+    for keyword, value in call.keywords:
+        if keyword == name:
+            return value
+    params = [param for param in callee.facts.params if param.kind == "positional"]
+    index = next((number for number, param in enumerate(params) if param.name == name), None)
+    if index is None:
+        return None
+    if is_bound(callee):
+        if index == 0:
+            return call.callee.base if isinstance(call.callee, t.Attr) else None
+        index -= 1
+    if index < len(call.arguments) and not any(isinstance(given, t.Star) for given in call.arguments[: index + 1]):
+        return call.arguments[index]
+    return None
+
+
+def is_bound(callee: FunctionNode) -> bool:
+    """Return whether a function takes its receiver as first parameter."""
+    if callee.owner is None or callee.kind != "function":
+        return False
+    return not any(isinstance(item, t.Name) and item.id == "staticmethod" for item in callee.facts.decorators)

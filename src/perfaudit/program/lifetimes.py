@@ -26,10 +26,6 @@ PER_REQUEST = ("flask.ctx.", "starlette.requests.", "fastapi.Request", "django.h
 """Where the types of objects begin that live for one request."""
 WRAPPED = frozenset({"app", "get_response"})
 """Names of the parameter by which a middleware is given what it wraps."""
-KEEPERS = re.compile(r"cache|memo|singleton|once\b", re.IGNORECASE)
-"""Names of decorators that keep what a function gave."""
-EMPTIERS = re.compile(r"never|no_?cache|control|invalidat|clear|evict|purge", re.IGNORECASE)
-"""Names of decorators that speak of a cache, but keep nothing."""
 WALKS_OVER_DATA = frozenset({Walk.DATA, Walk.CHUNKS, Walk.MESSAGES})
 """What a loop walks that has many items; one that only counts is more often a retry."""
 BY_HAND = frozenset({"command", "script", "startup"})
@@ -80,14 +76,16 @@ class Repetitions:
 
     def _chain(self, node: FunctionNode) -> list[TraceStep]:
         steps: list[TraceStep] = []
+        seen = {node}
         origin = self._origins[node]
         while origin.edge is not None:
             edge = origin.edge
             callee, caller = edge.callee.facts.qualname, edge.caller.facts.qualname
             steps.append(TraceStep(edge.location, f"{caller} calls {callee}"))
             above = self._origins.get(edge.caller)
-            if above is None or above.often != origin.often:
+            if above is None or above.often != origin.often or edge.caller in seen:
                 return steps[::-1]
+            seen.add(edge.caller)
             node, origin = edge.caller, above
         steps.append(TraceStep(node.location, f"{origin.endpoint} enters {node.facts.qualname}"))
         return steps[::-1]
@@ -115,12 +113,7 @@ def repetitions(program: Program) -> Repetitions:
 
 def is_memoised(program: Program, function: FunctionNode) -> bool:
     """Return whether a decorator keeps the function's results, as a library or its name says."""
-    if function in program.memoised:
-        return True
-    if function.parent is None:
-        return False
-    names = [expressions.spelled(function.parent, item) for item in function.facts.decorators]
-    return any(KEEPERS.search(name) and not EMPTIERS.search(name) for name in names)
+    return function in program.memoised
 
 
 def _makes_middleware(program: Program, function: FunctionNode) -> bool:

@@ -6,9 +6,9 @@ from msgspec import Struct
 
 from perfaudit.core.finding import TraceStep
 from perfaudit.facts import types as t
-from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.nodes import FunctionNode, is_handler
 from perfaudit.program.reach import site_step
-from perfaudit.program.rows import argument_for
+from perfaudit.program.expressions import argument_for
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.tables import Relation
 
@@ -66,6 +66,8 @@ class Loads:
         for site in self._program.sites_of(function):
             if site.relation is None or is_assigned(function, site):
                 continue
+            if is_handler(function, site.context):
+                continue
             rooted = root_of(function, relation_base(function, site))
             if rooted is not None:
                 found.append(Load(rooted[0], rooted[1], site.relation, site, ()))
@@ -75,6 +77,8 @@ class Loads:
         found = []
         for edge in self._program.edges_from(function):
             if edge.how != "call" or edge.callee in self._program.memoised:
+                continue
+            if is_handler(function, edge.context):
                 continue
             for load in self.of(edge.callee):
                 given = given_for(self._program, edge, load.root)
@@ -93,7 +97,7 @@ def given_for(program: "Program", edge: Edge, name: str) -> t.Expr | None:
     if edge.via == "property" and isinstance(edge.value, t.Attr):
         return edge.value.base
     if edge.via == "call" and edge.call is not None:
-        return argument_for(program, edge.call, edge.callee, name)
+        return argument_for(edge.call, edge.callee, name)
     return None
 
 

@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING
 
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
+from perfaudit.program.expressions import argument_for
 from perfaudit.program.names import meanings
-from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.nodes import ClassNode, FunctionNode
+from perfaudit.program.sizes import iterable_size
 from perfaudit.program.values import (
     ClassType,
     External,
     FunctionType,
+    Instance,
     LibraryInstance,
     LibrarySymbol,
     ModuleType,
@@ -23,6 +26,8 @@ from perfaudit.program.values import (
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
 
+ADDING = frozenset({"append", "extend", "add", "insert", "update", "appendleft", "setdefault"})
+MANY = 1 << 30
 FEW = 5
 """A loop over so many known items is no loop over data."""
 
@@ -73,7 +78,7 @@ def _iterated(program: "Program", function: FunctionNode, context: t.Context) ->
         return Walk.INFRASTRUCTURE
     found = program.types.evaluate(function, context.subject or subject, at)
     element = program.types.evaluate(function, t.Element(context.subject or subject, False), at)
-    if any(isinstance(option, ClassType | LibrarySymbol | ModuleType | FunctionType) for option in options_of(element)):
+    if any(_is_code(option) for option in options_of(element)):
         return Walk.INFRASTRUCTURE
     if any(_is_list(option) for option in options_of(element)):
         return Walk.CHUNKS
@@ -82,6 +87,15 @@ def _iterated(program: "Program", function: FunctionNode, context: t.Context) ->
     if _is_endless_generator(program, function, subject):
         return Walk.MESSAGES
     return Walk.DATA
+
+
+def _is_code(value: Type) -> bool:
+    """Return whether a value is a piece of the code itself: a class, a function, a module, or a pair with one."""
+    if isinstance(value, TupleType):
+        return any(_is_code(part) for part in value.items)
+    if isinstance(value, LibraryInstance) and value.path == "builtins.type":
+        return True
+    return isinstance(value, ClassType | LibrarySymbol | ModuleType | FunctionType)
 
 
 def _is_list(value: Type) -> bool:
@@ -146,8 +160,11 @@ def is_few(program: "Program", function: FunctionNode, subject: t.Expr, at: tupl
             return is_few(program, function, left, at) and is_few(program, function, right, at)
         case t.Const():
             return True
-        case t.Attr() if subject.name.isupper():
+        case t.Attr(name=name) if name.isupper() or name == "__members__":
             return True
+        case t.Attr(base=base, name=name):
+            owner = program.types.evaluate(function, base, at)
+            return isinstance(owner, Instance | ClassType) and _is_fixed(program, owner.node, name)
         case t.Name(id=name):
             found = meanings(function, name, at)
             binds = [item for item in found if isinstance(item.definition, t.Bind)]
@@ -157,32 +174,60 @@ def is_few(program: "Program", function: FunctionNode, subject: t.Expr, at: tupl
                     value is not None and isinstance(value, t.Seq | t.Mapping) and is_few(program, item.scope, value, at)
                     for item, value in zip(binds, values, strict=True)
                 )
-                if constant and not _grows(function, name):
+                if constant and _appended(function, name) <= FEW:
                     return True
             if name.isupper() and len(name) > 1:
                 return True
+            if found and all(isinstance(item.definition, t.Param) for item in found):
+                return _few_passed(program, found[0].scope, name)
     value = program.types.evaluate(function, subject, at)
     return any(isinstance(option, ClassType | TupleType) for option in options_of(value))
 
 
-def _grows(function: FunctionNode, name: str) -> bool:
-    """Return whether a collection held in a name is added to."""
+def _is_fixed(program: "Program", node: ClassNode, name: str) -> bool:
+    """Return whether an attribute is a literal collection in the body of each class that has it."""
+    bodies = [
+        bind.value
+        for owner in (*program.types.classes.project_order(node), *program.types.classes.subclasses(node))
+        for bind in owner.body.binds.get(name, ())
+    ]
+    stored = any(name in owner.stores for owner in program.types.classes.project_order(node))
+    return bool(bodies) and not stored and all(isinstance(value, t.Seq | t.Mapping) for value in bodies)
+
+
+def _few_passed(program: "Program", function: FunctionNode, name: str) -> bool:
+    """Return whether every caller passes a short literal for a parameter."""
+    edges = program.edges_to(function)
+    if not edges or len(edges) > 20:
+        return False
+    for edge in edges:
+        given = argument_for(edge.call, function, name) if edge.call is not None else None
+        if not isinstance(given, t.Seq) or any(isinstance(item, t.Star) for item in given.items):
+            return False
+    return True
+
+
+def _appended(function: FunctionNode, name: str) -> int:
+    """Return how often a collection held in a name is added to; many where that is in a loop or by many at once."""
+    count = 0
     for call in function.facts.calls:
         callee = call.callee
         if (
             isinstance(callee, t.Attr)
             and isinstance(callee.base, t.Name)
             and callee.base.id == name
-            and callee.name in ("append", "extend", "add", "insert", "update", "appendleft", "setdefault")
+            and callee.name in ADDING
         ):
-            return True
+            if callee.name not in ("append", "add") or function.loops(call.context):
+                return MANY
+            count += 1
     for bind in function.facts.binds:
         target = bind.target
         if isinstance(target, t.Item) and isinstance(target.base, t.Name) and target.base.id == name:
-            return True
+            return MANY
         if isinstance(target, t.Name) and target.id == name and bind.kind == "augmented":
-            return True
-    return False
+            return MANY
+    return count
 
 
 def _counted(program: "Program", function: FunctionNode, subject: t.Expr) -> Walk | None:
@@ -225,10 +270,10 @@ def _last_name(function: FunctionNode, value: t.Expr) -> str:
 
 def name_of_walked(program: "Program", function: FunctionNode, loop: int) -> str:
     """Return the short name of what a loop walks, such as ``agents``."""
-    subject = function.facts.contexts[loop].subject
-    if subject is None:
+    context = function.facts.contexts[loop]
+    if context.subject is None:
         return "items"
-    return _last_name(function, unwrapped(program, function, subject)) or "items"
+    return str(iterable_size(program.types, function, context.subject, context))
 
 
 def leaves_at_once(function: FunctionNode, loop: int) -> bool:
@@ -241,7 +286,7 @@ def leaves_at_once(function: FunctionNode, loop: int) -> bool:
 def item_names(function: FunctionNode, loop: int) -> set[str]:
     """Return the names that hold the item of a loop, or something made from it."""
     context = function.facts.contexts[loop]
-    found = _target_names(context.target)
+    found = target_names(context.target)
     for bind in function.facts.binds:
         if not isinstance(bind.target, t.Name) or bind.value is None:
             continue
@@ -252,13 +297,25 @@ def item_names(function: FunctionNode, loop: int) -> set[str]:
     return found
 
 
-def _target_names(target: t.Expr | None) -> set[str]:
+def target_names(target: t.Expr | None) -> set[str]:
+    """Return the names that a loop's target binds."""
     match target:
         case t.Name(id=name):
             return {name}
         case t.Seq(items=items):
-            return set().union(*(_target_names(item) for item in items))
+            return set().union(*(target_names(item) for item in items))
     return set()
+
+
+def leaves_after(function: FunctionNode, loop: int, context: int) -> bool:
+    """Return whether the block that holds a place always ends the loop: a search that has found its item."""
+    for step in function.context_chain(context):
+        if step == loop:
+            return False
+        for exit_ in function.facts.exits:
+            if exit_.context == step and exit_.kind in ("return", "break", "raise"):
+                return True
+    return False
 
 
 def decides_exit(function: FunctionNode, loop: int, value: t.Expr) -> bool:
@@ -325,6 +382,80 @@ def is_fallback(function: FunctionNode, loop: int, context: int) -> bool:
         if here.kind == "else" and here.subject is not None and _tests_presence(here.subject):
             return True
     return False
+
+
+def fills_gap(function: FunctionNode, context: int) -> bool:
+    """Return whether a place runs only where a kept answer is missing, and the answer is kept again."""
+    facts = function.facts
+    for step in function.context_chain(context):
+        here = facts.contexts[step]
+        if here.kind != "if" or here.subject is None:
+            continue
+        name = _absent_name(here.subject)
+        if name is None or not _is_kept(function, name):
+            continue
+        if any(
+            isinstance(bind.target, t.Name) and bind.target.id == name and function.is_within(bind.context, step)
+            for bind in facts.binds
+        ):
+            return True
+    return False
+
+
+def _absent_name(test: t.Expr) -> str | None:
+    """Return the name that ``x is None`` or ``not x`` tests."""
+    subject: t.Expr | None = None
+    if isinstance(test, t.Compare) and test.operator in ("Is", "Eq"):
+        if isinstance(test.right, t.Const) and test.right.kind == "NoneType":
+            subject = test.left
+    elif isinstance(test, t.Not):
+        subject = test.value
+    return subject.id if isinstance(subject, t.Name) else None
+
+
+def _is_kept(function: FunctionNode, name: str) -> bool:
+    """Return whether a name holds what was kept earlier: an entry of a mapping or cache, or an attribute that may lack."""
+    for bind in function.binds.get(name, ()):
+        value = bind.value.value if isinstance(bind.value, t.Await) else bind.value
+        if not isinstance(value, t.CallRef):
+            continue
+        call = function.facts.calls[value.index]
+        callee = call.callee
+        if isinstance(callee, t.Attr) and callee.name in ("get", "pop"):
+            return True
+        if isinstance(callee, t.Name) and callee.id == "getattr" and len(call.arguments) == 3:
+            return True
+    return False
+
+
+def is_periodic(function: FunctionNode, loop: int, context: int) -> bool:
+    """Return whether a place in a loop runs once per so many items: a full bucket, or every n-th turn."""
+    facts = function.facts
+    for step in function.context_chain(context):
+        if step == loop:
+            return False
+        here = facts.contexts[step]
+        if here.kind == "if" and here.subject is not None and _tests_fullness(function, here.subject):
+            return True
+    return False
+
+
+def _tests_fullness(function: FunctionNode, test: t.Expr) -> bool:
+    inner = test.value if isinstance(test, t.Not) else test
+    if isinstance(inner, t.Binary) and inner.operator == "Mod":
+        return True
+    if not isinstance(inner, t.Compare):
+        return False
+    if isinstance(inner.left, t.Binary) and inner.left.operator == "Mod":
+        return True
+    if inner.operator not in ("GtE", "Gt", "Eq") or not isinstance(inner.left, t.CallRef):
+        return False
+    measured = function.facts.calls[inner.left.index]
+    return (
+        isinstance(measured.callee, t.Name)
+        and measured.callee.id == "len"
+        and not (isinstance(inner.right, t.Const) and inner.right.value in (0, 1))
+    )
 
 
 def _tests_presence(test: t.Expr) -> bool:

@@ -193,3 +193,9 @@ class ClassNode:
                     ):
                         found.setdefault(target.name, []).append((function, bind))
         return found
+
+
+def is_handler(function: FunctionNode, context: int) -> bool:
+    """Return whether a place runs only after an exception."""
+    contexts = function.facts.contexts
+    return any(contexts[step].kind == "except" for step in function.context_chain(context))

@@ -12,8 +12,9 @@ from perfaudit.program.endpoints import Endpoint, find_endpoints
 from perfaudit.program.exposure import Exposure, Exposures
 from perfaudit.program.infer import Types
 from perfaudit.program.loads import Loads
+from perfaudit.program.loops import fills_gap
 from perfaudit.program.modules import Modules
-from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.nodes import FunctionNode, is_handler
 from perfaudit.program.reach import Reach, reach
 from perfaudit.program.schema import Schema, build_schema
 from perfaudit.program.sites import Activity, Edge, Site, activity, property_names_of
@@ -95,7 +96,8 @@ class Program:
         return frozenset(
             function
             for function in self.functions
-            if function.facts.decorators and calls.is_memoised(self.types, function)
+            if function.facts.decorators
+            and (calls.is_memoised(self.types, function) or calls.keeps_by_name(function))
         )
 
     @cached_property
@@ -135,13 +137,13 @@ class Program:
             # What may have been loaded with its object is not surely a round trip: see program.loads.
             if site.relation is not None:
                 return False
-            return not effects.isdisjoint(site.effects) and not is_handler(site.function, site.context)
+            return not effects.isdisjoint(site.effects) and is_usual(site.function, site.context)
 
         def follows(edge: Edge) -> bool:
             return (
                 edge.how in ("call", "task", "loop", "thread")
                 and edge.callee not in memoised
-                and not is_handler(edge.caller, edge.context)
+                and is_usual(edge.caller, edge.context)
             )
 
         return reach(self.functions, self.sites_of, self.edges_to, counts=counts, follows=follows)
@@ -163,10 +165,9 @@ class Program:
         return reach(self.functions, self.sites_of, self.edges_to, counts=counts, follows=follows)
 
 
-def is_handler(function: FunctionNode, context: int) -> bool:
-    """Return whether a place runs only after an exception."""
-    contexts = function.facts.contexts
-    return any(contexts[step].kind == "except" for step in function.context_chain(context))
+def is_usual(function: FunctionNode, context: int) -> bool:
+    """Return whether a place runs as a rule: not only after an exception, nor only where a kept answer is missing."""
+    return not is_handler(function, context) and not fills_gap(function, context)
 
 
 def link(

@@ -23,6 +23,8 @@ MAX_STEPS = 14
 MAX_CALLERS = 2000
 MAX_NESTED_CALLERS = 40
 MAX_SOURCES = 2000
+MAX_VISITS = 20_000
+"""Values looked at for one question: code that goes in rings would be searched without end."""
 
 Site = tuple[FunctionNode, int]
 """One call: the function it stands in, and its number there."""
@@ -55,12 +57,15 @@ class Source(NamedTuple):
 class Origins:
     """The types of a program, and who calls each of its functions.
 
-    ``through_calls``: a call of a project function is followed to what it returns.
+    ``through_calls``: a call of a project function is followed to what it returns. ``asked`` holds
+    the values that are being followed now, ``visits`` how many were looked at for this question.
     """
 
     types: Types
     frames: dict[FunctionNode, list[Frame]] = field(default_factory=dict)
     through_calls: bool = True
+    asked: set[tuple[object, ...]] = field(default_factory=set)
+    visits: list[int] = field(default_factory=lambda: [0])
 
 
 def sources(
@@ -72,8 +77,28 @@ def sources(
     steps: int = 0,
 ) -> list[Source]:
     """Return the places that make the value; empty where they are not known."""
-    if steps > MAX_STEPS:
+    asked = origins.asked
+    if not asked:
+        origins.visits[0] = 0
+    origins.visits[0] += 1
+    question = (function, id(value), at, frame and id(frame))
+    if steps > MAX_STEPS or origins.visits[0] > MAX_VISITS or question in asked:
         return []
+    asked.add(question)
+    try:
+        return _sources(origins, function, value, at, frame, steps)
+    finally:
+        asked.discard(question)
+
+
+def _sources(
+    origins: Origins,
+    function: FunctionNode,
+    value: t.Expr,
+    at: tuple[int, int],
+    frame: Frame | None,
+    steps: int,
+) -> list[Source]:
     match value:
         case t.Name(id=name):
             return _named(origins, function, name, at, frame, steps)

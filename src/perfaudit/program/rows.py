@@ -34,7 +34,7 @@ class Rows(Struct, frozen=True):
         return self.all_eager or relation in self.eager
 
 
-NO_ROWS = None
+NOTHING_MORE = Rows(frozenset(), False, ())
 
 
 def rows_of(
@@ -50,6 +50,7 @@ class _Search:
     def __init__(self, program: "Program") -> None:
         self.program = program
         self.entered: set[tuple[FunctionNode, str]] = set()
+        self.bound: dict[tuple[FunctionNode, int], Rows | None] = {}
 
     def rows(self, function: FunctionNode, value: t.Expr, at: tuple[int, int], steps: int) -> Rows | None:
         if steps <= 0:
@@ -86,7 +87,12 @@ class _Search:
                     continue
                 if isinstance(definition.value, t.Seq) and not definition.value.items:
                     continue
-                answers.append(self.rows(scope, definition.value, inner, steps))
+                key = (scope, definition.sequence)
+                if key not in self.bound:
+                    # A name that is made from itself in a loop adds nothing to what it was before.
+                    self.bound[key] = NOTHING_MORE
+                    self.bound[key] = self.rows(scope, definition.value, inner, steps)
+                answers.append(self.bound[key])
             elif isinstance(definition, t.Param):
                 answers.append(self.passed(scope, definition, steps))
             else:
@@ -104,7 +110,7 @@ class _Search:
             return None
         answers = []
         for edge in edges:
-            given = argument_for(self.program, edge.call, function, param.name) if edge.call is not None else None
+            given = expressions.argument_for(edge.call, function, param.name) if edge.call is not None else None
             if given is None or edge.call is None:
                 return None
             answers.append(self.rows(edge.caller, given, (edge.call.sequence, edge.call.context), steps))
@@ -142,6 +148,8 @@ class _Search:
             if _is_query(types.evaluate(function, given, at)):
                 before.append(self.rows(function, given, at, steps))
         if None in before:
+            return None
+        if not before and not _is_query(types.call(function, index).result):
             return None
         return _joined([here, *before])
 
@@ -257,28 +265,3 @@ def _joined(answers: list[Rows | None]) -> Rows | None:
         any(answer.all_eager for answer in known),
         tuple(dict.fromkeys(place for answer in known for place in answer.places)),
     )
-
-
-def argument_for(program: "Program", call: t.Call, callee: FunctionNode, name: str) -> t.Expr | None:
-    """Return the expression that a call passes for a parameter of a project function, or None."""
-    for keyword, value in call.keywords:
-        if keyword == name:
-            return value
-    params = [param for param in callee.facts.params if param.kind == "positional"]
-    index = next((number for number, param in enumerate(params) if param.name == name), None)
-    if index is None:
-        return None
-    if is_bound(callee):
-        if index == 0:
-            return call.callee.base if isinstance(call.callee, t.Attr) else None
-        index -= 1
-    if index < len(call.arguments) and not any(isinstance(given, t.Star) for given in call.arguments[: index + 1]):
-        return call.arguments[index]
-    return None
-
-
-def is_bound(callee: FunctionNode) -> bool:
-    """Return whether a function takes its receiver as first parameter."""
-    if callee.owner is None or callee.kind != "function":
-        return False
-    return not any(isinstance(item, t.Name) and item.id == "staticmethod" for item in callee.facts.decorators)
