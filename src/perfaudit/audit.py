@@ -46,7 +46,10 @@ class AuditResult:
 
 
 def audit(root: Path, paths: Sequence[Path], settings: Settings) -> AuditResult:
-    """Return the audit of the files below ``paths``. Raises PerfauditError for a fault in settings or rule files."""
+    """Return the audit of the files below ``paths``.
+
+    Raises PerfauditError for a fault in settings or rule files.
+    """
     rules = with_severities(load_rules([rules_root(), *settings.rules_dirs]), settings.severities)
     chosen = selected_rules(rules, settings.select, settings.ignore)
     libraries = load_libraries([rules_root() / "libraries", *_project_libraries(settings)])
@@ -60,7 +63,9 @@ def audit(root: Path, paths: Sequence[Path], settings: Settings) -> AuditResult:
 
 
 def _project_libraries(settings: Settings) -> list[Path]:
-    return [folder / "libraries" for folder in settings.rules_dirs if (folder / "libraries").is_dir()]
+    return [
+        folder / "libraries" for folder in settings.rules_dirs if (folder / "libraries").is_dir()
+    ]
 
 
 def _audit(
@@ -75,8 +80,14 @@ def _audit(
     python = [file for file in found.files if file.kind == "python"]
     cache = FactCache(root) if settings.cache else None
     results = extract_all(root, python, jobs=settings.jobs, cache=cache)
-    documents, document_problems = _documents(root, [file for file in found.files if file.kind != "python"])
-    problems = [*found.problems, *document_problems, *(item.problem for item in results if item.problem)]
+    documents, document_problems = _documents(
+        root, [file for file in found.files if file.kind != "python"]
+    )
+    problems = [
+        *found.problems,
+        *document_problems,
+        *(item.problem for item in results if item.problem),
+    ]
 
     facts = [item.facts for item in results if item.facts is not None]
     program = link(facts, {file.path: file.role for file in python}, libraries, documents)
@@ -109,7 +120,10 @@ def _audit(
             root=".",
             files=len(found.files),
             lines=sum(item.lines for item in facts),
-            entry_points=sum(endpoint.kind in ("route", "websocket", "task", "command", "consumer") for endpoint in program.endpoints),
+            entry_points=sum(
+                endpoint.kind in ("route", "websocket", "task", "command", "consumer")
+                for endpoint in program.endpoints
+            ),
         ),
         coverage=coverage,
         findings=judgement.findings,

@@ -1,4 +1,7 @@
-"""Facts of earlier runs, by content. A cache that cannot be read or written is no cache, never an error."""
+"""Facts of earlier runs, by content.
+
+A cache that cannot be read or written is no cache, never an error.
+"""
 
 import contextlib
 import os

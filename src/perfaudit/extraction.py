@@ -42,14 +42,19 @@ def extract(path: str, data: bytes) -> FileResult:
     try:
         facts = extract_facts(path, source.text, source.tree)
     except RecursionError:
-        return FileResult(None, (), Problem(path, 1, "too-deep", "Its statements nest too deep to follow."))
+        return FileResult(
+            None, (), Problem(path, 1, "too-deep", "Its statements nest too deep to follow.")
+        )
     return FileResult(facts, source.suppressions, None)
 
 
 def extract_all(
     root: Path, files: Sequence[SourceFile], *, jobs: int = 0, cache: FactCache | None = None
 ) -> list[FileResult]:
-    """Return what each Python file gives, in the order of ``files``. ``jobs`` 0 means one worker per core."""
+    """Return what each Python file gives, in the order of ``files``.
+
+    ``jobs`` 0 means one worker per core.
+    """
     raise_recursion_limit()
     encoded: dict[str, bytes] = {}
     digests: dict[str, bytes] = {}

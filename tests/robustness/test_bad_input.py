@@ -21,6 +21,7 @@ RULE = (rules_root() / "database" / "query-in-loop.yaml").read_text("utf-8")
 LIBRARY = """\
 library: shelf
 docs: https://shelf.example
+packages: [shelf]
 functions:
   shelf.fetch: {effects: [db.query]}
 examples:
@@ -40,7 +41,7 @@ examples:
         (["scan", "-o", "report.docx"], "the suffix must be one of .txt, .json, .sarif, .md"),
         (["scan", "--rules", "gone"], "--rules gone: no such folder."),
         (["scan", "--jobs", "-1"], "-1 is not in the range"),
-        (["scan", "--fail-under", "101"], "101 is not in the range"),
+        (["scan", "--fail-under", "101"], "101.0 is not in the range"),
         (["explain", "query-in-lop"], 'Did you mean "query-in-loop"?'),
         (["endpoints", "gone"], "no such file or folder: gone"),
         (["show", "callgraf"], "'callgraf' is not one of"),
@@ -98,7 +99,7 @@ def test_a_mistake_in_the_settings_is_named_with_its_line(
             RULE.replace("detector: query_in_loop", "detector: os"),
             'there is no detector "os"',
         ),
-        ("libraries/shelf.yaml", LIBRARY.replace("db.query]", "db.qeury]"), "shelf.yaml:4: "),
+        ("libraries/shelf.yaml", LIBRARY.replace("db.query]", "db.qeury]"), "shelf.yaml:5: "),
         ("libraries/shelf.yaml", LIBRARY.replace("docs", "dcos"), "shelf.yaml:2: "),
         ("libraries/shelf.yaml", "{", "shelf.yaml:"),
     ],

@@ -2,7 +2,10 @@
 
 
 class PerfauditError(Exception):
-    """A mistake in how perfaudit is used or configured, or in its own data. The CLI prints it and exits with 2."""
+    """A mistake in how perfaudit is used or configured, or in its own data.
+
+    The CLI prints it and exits with 2.
+    """
 
 
 class UsageError(PerfauditError):

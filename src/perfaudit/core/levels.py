@@ -1,4 +1,4 @@
-"""The ordered scales of a finding: how bad, how sure, how dear to mend, and in what kind of code."""
+"""The ordered scales of a finding: how bad, how sure, how dear to mend, in what kind of code."""
 
 from enum import StrEnum
 from typing import Self

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, order=True)
 class Location:
-    """A region of one file: lines and columns start at 1, columns count code points, ends are exclusive."""
+    """A region of one file.
+
+    Lines and columns start at 1, columns count code points, ends are exclusive.
+    """
 
     path: str
     line: int

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 class Problem:
     """A file, or a part of one, that the audit could not use.
 
-    ``kind`` is one of: unreadable, undecodable, syntax, too-large, too-deep, outside-root, unsupported, internal.
+    ``kind`` is one of: unreadable, undecodable, syntax, too-large, too-deep, outside-root,
+    unsupported, internal.
     """
 
     path: str

@@ -41,8 +41,8 @@ class Coverage:
 class Opportunity:
     """One thing that a rule judged, sound or not: a query site, an endpoint, a pool, the project.
 
-    ``exposure`` says from where it is reached, as in ``Match``. ``rule`` is the name of the rule that
-    judged it, where only one of those that share the detector did.
+    ``exposure`` says from where it is reached, as in ``Match``. ``rule`` is the name of the rule
+    that judged it, where only one of those that share the detector did.
     """
 
     location: Location

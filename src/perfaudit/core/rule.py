@@ -7,7 +7,10 @@ from perfaudit.core.levels import Confidence, Effort, Severity
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Code that proves a rule: each line that ends in ``# finding`` must be reported, and no other."""
+    """Code that proves a rule.
+
+    Each line that ends in ``# finding`` must be reported, and no other.
+    """
 
     name: str
     files: dict[str, str]

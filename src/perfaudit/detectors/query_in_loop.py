@@ -22,6 +22,7 @@ from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.program import Program
 from perfaudit.program.reach import Reach, site_step
 from perfaudit.program.sites import Edge, Site
+from perfaudit.program.values import LibraryInstance
 
 RULES = {"db.query": "query-in-loop", "db.write": "write-in-loop"}
 FAR = 4
@@ -71,12 +72,12 @@ def _judge(program: Program, function: FunctionNode, place: Site | Edge) -> Iter
 def _effect(program: Program, place: Site | Edge) -> tuple[str, Reach]:
     """Return whether a place reads or writes first, and the reach that leads there."""
     if isinstance(place, Site):
-        if "db.query" in place.effects:
+        if "db.query" in place.effects and "db.write" not in place.effects:
             return "db.query", program.query_reach
         return "db.write", program.write_reach
     read = program.query_reach.step(place.callee)
     write = program.write_reach.step(place.callee)
-    if read is None or (write is not None and write.distance < read.distance):
+    if read is None or (write is not None and write.distance <= read.distance):
         return "db.write", program.write_reach
     return "db.query", program.query_reach
 
@@ -84,7 +85,7 @@ def _effect(program: Program, place: Site | Edge) -> tuple[str, Reach]:
 def _is_per_item(program: Program, function: FunctionNode, place: Site | Edge, loop: int) -> bool:
     if walk_of(program, function, loop) is not Walk.DATA:
         return False
-    if not _uses(function, place, item_names(function, loop)):
+    if not _uses(program, function, place, item_names(function, loop)):
         return False
     if is_fallback(function, loop, place.context) or decides_exit(function, loop, place.value):
         return False
@@ -102,10 +103,28 @@ def _claims_row(function: FunctionNode, place: Site | Edge) -> bool:
     )
 
 
-def _uses(function: FunctionNode, place: Site | Edge, items: set[str]) -> bool:
+def _uses(program: Program, function: FunctionNode, place: Site | Edge, items: set[str]) -> bool:
     if isinstance(place, Site) and "flushes" in place.behaviour.flags and place.receiver is not None:
         return _adds_item(function, place, items)
-    return bool(expressions.names(function, place.value) & items)
+    if not expressions.names(function, place.value) & items:
+        return False
+    return isinstance(place, Edge) or not _takes_group(program, function, place, items)
+
+
+def _takes_group(program: Program, function: FunctionNode, place: Site, items: set[str]) -> bool:
+    """Return whether a statement takes a list that hangs on the item: a group at a time, not a row."""
+    if place.call is None:
+        return False
+    at = (place.sequence, place.context)
+    values = [*place.call.arguments, *(value for _, value in place.call.keywords)]
+    for value in values:
+        parts = value.values if isinstance(value, t.Mapping) else (value,)
+        for part in parts:
+            if isinstance(part, t.Name | t.Attr) and expressions.names(function, part) & items:
+                found = program.types.evaluate(function, part, at)
+                if isinstance(found, LibraryInstance) and found.path in ("builtins.list", "builtins.set"):
+                    return True
+    return False
 
 
 def _adds_item(function: FunctionNode, place: Site, items: set[str]) -> bool:
@@ -140,15 +159,32 @@ def _leaves_off(incoming: Edge, context: int) -> bool:
         return False
     for step in callee.context_chain(context):
         here = callee.facts.contexts[step]
-        if here.kind != "if" or not isinstance(here.subject, t.Name):
+        if here.kind != "if" or here.subject is None:
             continue
-        param = callee.params.get(here.subject.id)
-        if param is None or here.subject.id in callee.binds:
+        name, wanted = _switch(here.subject)
+        param = callee.params.get(name)
+        if param is None or name in callee.binds:
             continue
-        given = expressions.argument_for(incoming.call, callee, param.name) or param.default
-        if isinstance(given, t.Const) and not given.value and given.kind != "ellipsis":
+        given = expressions.argument_for(incoming.call, callee, name)
+        value = given if given is not None else param.default
+        is_off = isinstance(value, t.Const) and not value.value and value.kind != "ellipsis"
+        if is_off if wanted else given is not None and not is_off:
             return True
     return False
+
+
+def _switch(test: t.Expr) -> tuple[str, bool]:
+    """Return the name that decides a branch, and whether the branch wants it to be given."""
+    match test:
+        case t.Name(id=name):
+            return name, True
+        case t.Not(value=t.Name(id=name)):
+            return name, False
+        case t.Compare(operator="Is", left=t.Name(id=name), right=t.Const(kind="NoneType")):
+            return name, False
+        case t.Compare(operator="IsNot", left=t.Name(id=name), right=t.Const(kind="NoneType")):
+            return name, True
+    return "", True
 
 
 def _match(

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections.abc import Callable
 from typing import Any
 
 from perfaudit.facts import types as t
@@ -10,15 +11,25 @@ from perfaudit.facts.scope import Scope
 MAX_TEXT = 20_000
 MAX_DEPTH = 150
 _SQL_START = re.compile(
-    r"\s*(?:--[^\n]*\n\s*)*(?:select|insert\s+into|update|delete\s+from|create|alter|with|merge|replace\s+into|drop|truncate)\b",
+    r"\s*(?:--[^\n]*\n\s*)*"
+    r"(?:select|insert\s+into|update|delete\s+from|create|alter|with|merge|replace\s+into|drop|truncate)\b",
     re.IGNORECASE,
 )
 _LINE_BREAK = re.compile(r"\r\n|\r|\n")
 _NONE = t.Const(None, "NoneType")
+_COMPREHENSIONS: dict[type[ast.expr], str] = {
+    ast.ListComp: "list",
+    ast.SetComp: "set",
+    ast.DictComp: "dict",
+    ast.GeneratorExp: "generator",
+}
 
 
 def extract_facts(path: str, text: str, tree: ast.Module) -> t.FileFacts:
-    """Return what the file says. Raises RecursionError where its statements nest too deep to follow."""
+    """Return what the file says.
+
+    Raises RecursionError where its statements nest too deep to follow.
+    """
     walk = _Walk(text)
     walk.enter_scope("", "<module>", "module", tree, context=-1)
     walk.statements(tree.body)
@@ -52,7 +63,7 @@ class _Walk:
                 for number, line in enumerate(_LINE_BREAK.split(text), start=1)
                 if not line.isascii()
             }
-        self.expressions = {
+        self.expressions: dict[type[ast.expr], Callable[[Any], t.Expr]] = {
             ast.Name: self.name,
             ast.Attribute: self.attribute_value,
             ast.Call: self.call,
@@ -80,7 +91,7 @@ class _Walk:
             ast.YieldFrom: self.yield_from,
             ast.Slice: self.slice,
         }
-        self.handlers = {
+        self.handlers: dict[type[ast.stmt], Callable[[Any], None]] = {
             ast.Expr: self.expression_statement,
             ast.Assign: self.assign,
             ast.AnnAssign: self.annotated_assign,
@@ -123,7 +134,14 @@ class _Walk:
     # Scopes
 
     def enter_scope(
-        self, name: str, qualname: str, kind: str, node: Any, *, context: int, is_async: bool = False
+        self,
+        name: str,
+        qualname: str,
+        kind: str,
+        node: Any,
+        *,
+        context: int,
+        is_async: bool = False,
     ) -> Scope:
         line = getattr(node, "lineno", 1)
         body = getattr(node, "body", None)
@@ -220,16 +238,15 @@ class _Walk:
     def constant(self, node: ast.Constant) -> t.Expr:
         value = node.value
         kind = type(value).__name__
-        if kind == "str":
-            value = storable(value)
-            if len(value) > 7 and _SQL_START.match(value):
-                self.sql.append(
-                    t.SqlText(value, self.scope.index, node.lineno, self.column(node.lineno, node.col_offset))
-                )
+        if isinstance(value, str):
+            text = storable(value)
+            if len(text) > 7 and _SQL_START.match(text):
+                column = self.column(node.lineno, node.col_offset)
+                self.sql.append(t.SqlText(text, self.scope.index, node.lineno, column))
+            return t.Const(text, kind)
+        if isinstance(value, bool | float):
             return t.Const(value, kind)
-        if kind == "int":
-            return t.Const(value if -(2**63) <= value < 2**63 else None, kind)
-        if kind in ("float", "bool", "NoneType"):
+        if isinstance(value, int) and -(2**63) <= value < 2**63:
             return t.Const(value, kind)
         return t.Const(None, kind)
 
@@ -253,7 +270,9 @@ class _Walk:
         if parts and isinstance(parts[0], str) and _SQL_START.match(parts[0]):
             text = "".join(part if isinstance(part, str) else "{}" for part in parts)
             self.sql.append(
-                t.SqlText(text, self.scope.index, node.lineno, self.column(node.lineno, node.col_offset))
+                t.SqlText(
+                    text, self.scope.index, node.lineno, self.column(node.lineno, node.col_offset)
+                )
             )
 
     def sequence(self, node: Any) -> t.Expr:
@@ -323,15 +342,25 @@ class _Walk:
         value = self.value(node.operand)
         if isinstance(node.op, ast.Not):
             return t.Not(value)
-        if isinstance(node.op, ast.USub) and isinstance(value, t.Const) and value.kind in ("int", "float"):
-            return t.Const(-value.value, value.kind) if value.value is not None else value  # type: ignore[operator]
+        if (
+            isinstance(node.op, ast.USub)
+            and isinstance(value, t.Const)
+            and isinstance(value.value, int | float)
+            and value.kind != "bool"
+        ):
+            return t.Const(-value.value, value.kind)
         return value
 
     def starred(self, node: ast.Starred) -> t.Expr:
         return t.Star(self.value(node.value))
 
     def slice(self, node: ast.Slice) -> t.Expr:
-        return t.Slice(*(None if part is None else self.value(part) for part in (node.lower, node.upper, node.step)))
+        return t.Slice(
+            *(
+                None if part is None else self.value(part)
+                for part in (node.lower, node.upper, node.step)
+            )
+        )
 
     def walrus(self, node: ast.NamedExpr) -> t.Expr:
         value = self.value(node.value)
@@ -349,7 +378,9 @@ class _Walk:
     def call(self, node: ast.Call, *, awaited: bool = False, discarded: bool = False) -> t.Expr:
         callee = self.path(node.func)
         arguments = tuple([self.value(argument) for argument in node.args])
-        keywords = tuple([(keyword.arg or "**", self.value(keyword.value)) for keyword in node.keywords])
+        keywords = tuple(
+            [(keyword.arg or "**", self.value(keyword.value)) for keyword in node.keywords]
+        )
         scope = self.scope
         scope.sequence += 1
         line = node.lineno
@@ -411,13 +442,7 @@ class _Walk:
             element = self.value(node.elt)
         for _ in range(pushed):
             self.pop()
-        kind = {
-            ast.ListComp: "list",
-            ast.SetComp: "set",
-            ast.DictComp: "dict",
-            ast.GeneratorExp: "generator",
-        }[type(node)]
-        return t.Comp(kind, element, key, context)
+        return t.Comp(_COMPREHENSIONS[type(node)], element, key, context)
 
     # Contexts
 
@@ -426,14 +451,21 @@ class _Walk:
         scope.sequence += 1
         line = node.lineno
         end_line = node.end_lineno or line
-        scope.contexts.append(t.Context(kind, scope.context, subject, target, line, end_line, scope.sequence))
+        scope.contexts.append(
+            t.Context(kind, scope.context, subject, target, line, end_line, scope.sequence)
+        )
         scope.context = len(scope.contexts) - 1
 
     def pop(self) -> None:
         self.scope.context = self.scope.contexts[self.scope.context].parent
 
     def block(
-        self, kind: str, subject: t.Expr | None, target: t.Expr | None, body: list[ast.stmt], node: Any
+        self,
+        kind: str,
+        subject: t.Expr | None,
+        target: t.Expr | None,
+        body: list[ast.stmt],
+        node: Any,
     ) -> None:
         self.push(kind, subject, target, node)
         self.statements(body)
@@ -463,7 +495,11 @@ class _Walk:
         value = self.value(node.value)
         for target in node.targets:
             self.bind(target, value, "assign")
-            if isinstance(target, ast.Name) and target.id == "__all__" and self.scope.kind == "module":
+            if (
+                isinstance(target, ast.Name)
+                and target.id == "__all__"
+                and self.scope.kind == "module"
+            ):
                 self.exported = literal_names(node.value)
 
     def annotated_assign(self, node: ast.AnnAssign) -> None:
@@ -486,7 +522,9 @@ class _Walk:
                 if isinstance(part, ast.Starred):
                     self.bind(part.value, t.Opaque("starred target"), kind)
                     continue
-                self.bind(part, None if value is None else t.Item(value, t.Const(index, "int")), kind)
+                self.bind(
+                    part, None if value is None else t.Item(value, t.Const(index, "int")), kind
+                )
             return
         if isinstance(target, ast.Starred):
             target = target.value
@@ -618,7 +656,14 @@ class _Walk:
         scope.sequence += 1
         scope.binds.append(
             t.Bind(
-                t.Name(name), value, None, kind, scope.context, scope.sequence, node.lineno, node.col_offset + 1
+                t.Name(name),
+                value,
+                None,
+                kind,
+                scope.context,
+                scope.sequence,
+                node.lineno,
+                node.col_offset + 1,
             )
         )
 
@@ -646,7 +691,13 @@ class _Walk:
     def import_from(self, node: ast.ImportFrom) -> None:
         for alias in node.names:
             self.scope.imports.append(
-                t.Import(node.module or "", alias.name, alias.asname or alias.name, node.level, node.lineno)
+                t.Import(
+                    node.module or "",
+                    alias.name,
+                    alias.asname or alias.name,
+                    node.level,
+                    node.lineno,
+                )
             )
 
     def inner_qualname(self, name: str) -> str:
@@ -700,7 +751,9 @@ class _Walk:
     def class_(self, node: ast.ClassDef) -> None:
         decorators = tuple(self.path(decorator) for decorator in node.decorator_list)
         bases = tuple(self.path(base) for base in node.bases)
-        keywords = tuple((keyword.arg or "**", self.value(keyword.value)) for keyword in node.keywords)
+        keywords = tuple(
+            (keyword.arg or "**", self.value(keyword.value)) for keyword in node.keywords
+        )
         qualname = self.inner_qualname(node.name)
         parent = self.scope.index
         scope = self.enter_scope(node.name, qualname, "class", node, context=self.scope.context)
@@ -777,7 +830,9 @@ def literal_names(node: ast.expr) -> tuple[str, ...]:
     if not isinstance(node, ast.List | ast.Tuple):
         return ()
     return tuple(
-        item.value for item in node.elts if isinstance(item, ast.Constant) and isinstance(item.value, str)
+        item.value
+        for item in node.elts
+        if isinstance(item, ast.Constant) and isinstance(item.value, str)
     )
 
 

@@ -11,7 +11,8 @@ class Scope:
     __slots__ = (
         "index", "name", "qualname", "kind", "parent", "outer_context", "is_async", "is_generator",
         "line", "column", "end_line", "body_line", "decorators", "params", "returns", "contexts",
-        "calls", "binds", "reads", "results", "exits", "imports", "outer_names", "context", "sequence",
+        "calls", "binds", "reads", "results", "exits", "imports", "outer_names", "context",
+        "sequence",
     )  # fmt: skip
 
     def __init__(

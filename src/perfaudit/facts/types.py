@@ -1,7 +1,9 @@
-"""What one file says. Facts hold no library knowledge and no tree nodes, and serialise with msgspec.
+"""What one file says.
 
-Expressions are access paths: how a value is reached, not what it is. A call inside an expression is a
-``CallRef``, the index of a ``Call`` of the same function, so that every call is stored once.
+Facts hold no library knowledge and no tree nodes, and serialise with msgspec.
+
+Expressions are access paths: how a value is reached, not what it is. A call inside an expression is
+a ``CallRef``, the index of a ``Call`` of the same function, so that every call is stored once.
 Lines and columns start at 1, columns count code points, ends are exclusive.
 """
 
@@ -45,14 +47,17 @@ class Slice(Struct, frozen=True, array_like=True, gc=False, tag="s"):
 
 
 class Const(Struct, frozen=True, array_like=True, gc=False, tag="k"):
-    """A literal. ``kind`` is the type's name: str, bytes, int, float, bool, NoneType, ellipsis, complex."""
+    """A literal.
+
+    ``kind`` is the type's name: str, bytes, int, float, bool, NoneType, ellipsis, complex.
+    """
 
     value: str | int | float | bool | None
     kind: str
 
 
 class Text(Struct, frozen=True, array_like=True, gc=False, tag="f"):
-    """An f-string, or a concatenation with a literal: literal parts, and expressions in the holes."""
+    """An f-string, or a concatenation with a literal: its text, and expressions in the holes."""
 
     parts: "tuple[str | Expr, ...]"
 
@@ -92,7 +97,7 @@ class Either(Struct, frozen=True, array_like=True, gc=False, tag="e"):
 
 
 class Binary(Struct, frozen=True, array_like=True, gc=False, tag="b"):
-    """An arithmetic operation; ``operator`` is the name of the ast node, such as Add, Mod, BitOr."""
+    """An arithmetic operation; ``operator`` names the node of ast, such as Add, Mod, BitOr."""
 
     operator: str
     left: "Expr"
@@ -114,7 +119,10 @@ class Not(Struct, frozen=True, array_like=True, gc=False, tag="t"):
 
 
 class Comp(Struct, frozen=True, array_like=True, gc=False, tag="x"):
-    """A comprehension: ``kind`` is list, set, dict or generator; ``context`` the innermost loop of it."""
+    """A comprehension.
+
+    ``kind`` is list, set, dict or generator; ``context`` is its innermost loop.
+    """
 
     kind: str
     element: "Expr"
@@ -175,10 +183,10 @@ Expr = Union[  # noqa: UP007  (msgspec resolves the forward references of a Unio
 class Context(Struct, frozen=True, array_like=True, gc=False):
     """A block that calls stand in.
 
-    ``kind``: for, async for, while, comprehension, async comprehension, with, async with, try, except, finally,
-    if, else (of an ``if`` or a conditional expression), loop-else, match.
-    ``subject``: what is iterated, the test, or the context manager. ``target``: what a loop or ``as`` binds.
-    ``parent`` is the enclosing context, -1 at the top of the function.
+    ``kind``: for, async for, while, comprehension, async comprehension, with, async with, try,
+    except, finally, if, else (of an ``if`` or a conditional expression), loop-else, match.
+    ``subject``: what is iterated, the test, or the context manager. ``target``: what a loop or
+    ``as`` binds. ``parent`` is the enclosing context, -1 at the top of the function.
     """
 
     kind: str
@@ -191,7 +199,9 @@ class Context(Struct, frozen=True, array_like=True, gc=False):
 
 
 class Call(Struct, frozen=True, array_like=True, gc=False):
-    """One call. ``sequence`` orders the events of a function as they run. ``awaited``: directly under ``await``.
+    """One call.
+
+    ``sequence`` orders the events of a function as they run. ``awaited``: directly under ``await``.
 
     ``discarded``: the whole of an expression statement, so the result is thrown away.
     A ``**`` argument has the keyword name ``**``.
@@ -227,7 +237,7 @@ class Bind(Struct, frozen=True, array_like=True, gc=False):
 
 
 class Read(Struct, frozen=True, array_like=True, gc=False):
-    """The longest chain of attributes and items that is read as a value (not the callee of a call)."""
+    """The longest chain of attributes and items that is read as a value, not called."""
 
     value: Expr
     context: int
@@ -268,7 +278,9 @@ class Param(Struct, frozen=True, array_like=True, gc=False):
 
 
 class Import(Struct, frozen=True, array_like=True, gc=False):
-    """``import module as bound`` (name None) or ``from module import name as bound`` (name may be ``*``).
+    """``import module as bound``, or ``from module import name as bound``.
+
+    The name is None in the first, and may be ``*`` in the second.
 
     ``level`` is the number of leading dots. ``import a.b`` without ``as`` binds ``a``.
     """
@@ -283,8 +295,8 @@ class Import(Struct, frozen=True, array_like=True, gc=False):
 class Function(Struct, frozen=True, array_like=True, gc=False):
     """A body of code: ``kind`` is module, class (its body), function or lambda.
 
-    ``parent`` is the index of the enclosing function, -1 for the module, which is always function 0.
-    ``decorators``, parameter defaults and the return annotation are expressions of the parent.
+    ``parent`` is the index of the enclosing function, -1 for the module, which is always function
+    0. ``decorators``, parameter defaults and the return annotation are expressions of the parent.
     ``context`` is the block of the parent that defines it.
     """
 
@@ -313,7 +325,10 @@ class Function(Struct, frozen=True, array_like=True, gc=False):
 
 
 class Class(Struct, frozen=True, array_like=True, gc=False):
-    """A class. Its body is function number ``body``; bases and decorators are expressions of ``parent``."""
+    """A class.
+
+    Its body is function number ``body``; bases and decorators are expressions of ``parent``.
+    """
 
     name: str
     qualname: str

@@ -108,7 +108,9 @@ def _plain_option(types: "Types", found: Type) -> Type:
         name = typing_name(found.path)
         if name is not None:
             builtin = CONTAINERS.get(name)
-            return LibraryInstance(f"builtins.{builtin}") if builtin else Unknown(f"annotated {name}")
+            return (
+                LibraryInstance(f"builtins.{builtin}") if builtin else Unknown(f"annotated {name}")
+            )
         if found.path in ("builtins.object", "builtins.any", "builtins.callable"):
             return Unknown("annotated object")
         if found.path == "builtins.None":
@@ -133,7 +135,7 @@ def typing_name(path: str) -> str | None:
 
 
 def alias(types: "Types", scope: FunctionNode, found: Type, key: t.Expr) -> Type | None:
-    """Return what ``Class[key]`` is as a value, such as a type alias; None where it is not a class."""
+    """Return what ``Class[key]`` is as a value, such as an alias; None where it is no class."""
     if isinstance(found, ClassType):
         items = key.items if isinstance(key, t.Seq) else (key,)
         return ClassType(found.node, tuple(annotated(types, scope, item) for item in items))
@@ -181,9 +183,17 @@ def _typing_generic(
     if name in AWAITABLES or path.rpartition(".")[2] in ("Future", "Task"):
         return Awaitable(annotated(types, scope, arguments[-1]))
     if name == "Callable":
-        return Factory(annotated(types, scope, arguments[-1])) if len(arguments) == 2 else Unknown("callable")
+        return (
+            Factory(annotated(types, scope, arguments[-1]))
+            if len(arguments) == 2
+            else Unknown("callable")
+        )
     if name in ("Tuple", "tuple"):
-        items = [item for item in arguments if not (isinstance(item, t.Const) and item.kind == "ellipsis")]
+        items = [
+            item
+            for item in arguments
+            if not (isinstance(item, t.Const) and item.kind == "ellipsis")
+        ]
         parts = tuple(annotated(types, scope, item) for item in items)
         if len(items) < len(arguments):
             return LibraryInstance("builtins.tuple", parts)
@@ -244,7 +254,10 @@ def instantiate(
 def _first_given(
     types: "Types", expression: TypeExpr, receiver: Type | None, arguments: Arguments | None
 ) -> Type:
-    """Return a union of a library file. An option made from an argument that is given decides alone."""
+    """Return a union of a library file.
+
+    An option made from an argument that is given decides alone.
+    """
     found = []
     for part in expression.arguments:
         option = instantiate(types, part, receiver, arguments)
@@ -256,7 +269,9 @@ def _first_given(
 
 def mentions_argument(expression: TypeExpr) -> bool:
     """Return whether a type expression is made from an argument."""
-    return expression.kind == "argument" or any(mentions_argument(part) for part in expression.arguments)
+    return expression.kind == "argument" or any(
+        mentions_argument(part) for part in expression.arguments
+    )
 
 
 def is_known(value: Type) -> bool:
@@ -284,7 +299,9 @@ def _made_from(types: "Types", kind: str, inner: Type) -> Type:
     return Unknown("library does not say")
 
 
-def _named(types: "Types", expression: TypeExpr, receiver: Type | None, arguments: Arguments | None) -> Type:
+def _named(
+    types: "Types", expression: TypeExpr, receiver: Type | None, arguments: Arguments | None
+) -> Type:
     name = expression.name
     parts = tuple(instantiate(types, part, receiver, arguments) for part in expression.arguments)
     short = name.removeprefix("builtins.")
@@ -298,7 +315,9 @@ def _named(types: "Types", expression: TypeExpr, receiver: Type | None, argument
         return Factory(parts[0] if parts else Unknown("library does not say"))
     if short == "type" and parts:
         return _class_of(parts[0])
-    return LibraryInstance(types.libraries.canonical(name if "." in name else f"builtins.{name}"), parts)
+    return LibraryInstance(
+        types.libraries.canonical(name if "." in name else f"builtins.{name}"), parts
+    )
 
 
 def _type_parameter(types: "Types", receiver: Type | None, name: str) -> Type:
@@ -309,7 +328,11 @@ def _type_parameter(types: "Types", receiver: Type | None, name: str) -> Type:
                 if index < len(receiver.arguments):
                     return receiver.arguments[index]
         # A parameter of a base: the position is the same in the files we ship.
-        return receiver.arguments[0] if len(receiver.arguments) == 1 else Unknown("type parameter not known")
+        return (
+            receiver.arguments[0]
+            if len(receiver.arguments) == 1
+            else Unknown("type parameter not known")
+        )
     if isinstance(receiver, Instance) and len(receiver.arguments) >= 1:
         return receiver.arguments[0]
     return Unknown("type parameter not known")

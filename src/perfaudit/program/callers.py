@@ -25,7 +25,10 @@ class Callers:
         self._nested = 0
 
     def passed(self, types: "Types", function: FunctionNode, param: t.Param) -> Type | None:
-        """Return what the known callers pass for a parameter, or None where none is known or they are too many."""
+        """Return what the known callers pass for a parameter.
+
+        None where no caller is known, or they are too many.
+        """
         if function.kind != "function" or self._nested >= MAX_NESTED:
             return None
         sites = self._named(function)
@@ -33,7 +36,11 @@ class Callers:
             return None
         self._nested += 1
         try:
-            found = [value for caller, index in sites for value in self._given(types, caller, index, function, param)]
+            found = [
+                value
+                for caller, index in sites
+                for value in self._given(types, caller, index, function, param)
+            ]
         finally:
             self._nested -= 1
         known = [value for value in found if not isinstance(value, Unknown) and value != NONE]
@@ -48,7 +55,12 @@ class Callers:
         return self._sites.get(name, [])
 
     def _given(
-        self, types: "Types", caller: FunctionNode, index: int, function: FunctionNode, param: t.Param
+        self,
+        types: "Types",
+        caller: FunctionNode,
+        index: int,
+        function: FunctionNode,
+        param: t.Param,
     ) -> list[Type]:
         call = caller.facts.calls[index]
         shift = None
@@ -83,5 +95,3 @@ def _index(files: list[FileNode]) -> dict[str, list[tuple[FunctionNode, int]]]:
                 elif isinstance(callee, t.Name):
                     found.setdefault(callee.id, []).append((function, index))
     return found
-
-

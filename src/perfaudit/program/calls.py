@@ -11,6 +11,7 @@ from perfaudit.libraries.types import Behaviour
 from perfaudit.program import annotations, members
 from perfaudit.program.classes import instance_of
 from perfaudit.program.expressions import argument, spelled
+from perfaudit.program.expressions import names as expression_names
 from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.values import (
@@ -74,15 +75,45 @@ def resolve(types: "Types", function: FunctionNode, call: t.Call) -> Resolved:
     """Return what the call may run and what it gives."""
     at = (call.sequence, call.context)
     callee = types.evaluate(function, call.callee, at)
-    targets: list[Target] = []
+    groups: list[list[Target]] = []
     results: list[Type] = []
     for option in options_of(callee):
         found, result = _apply(types, function, call, option)
-        targets.extend(found)
+        groups.append(found)
         results.append(result)
+    if call.awaited:
+        groups, results = _awaitable_only(groups, results)
+    targets = [target for group in groups for target in group]
     if sum(target.function is not None for target in targets) > 1:
         targets = [_doubted(target) for target in targets]
     return Resolved(tuple(targets), union(results), callee)
+
+
+def _awaitable_only(
+    groups: list[list[Target]], results: list[Type]
+) -> tuple[list[list[Target]], list[Type]]:
+    """Return the alternatives of an awaited call without those that cannot be awaited: plain twins of a union, and
+    plain blocking methods where the annotation of the receiver is wrong."""
+    kept = [
+        (group, result)
+        for group, result in zip(groups, results, strict=True)
+        if not (is_plain(result) and any(_surely_plain(target) for target in group))
+    ]
+    awaitable = [pair for pair in kept if any(isinstance(part, Awaitable) for part in options_of(pair[1]))]
+    chosen = awaitable or kept
+    if not chosen:
+        return [], [Unknown("awaited, but not awaitable")]
+    return [group for group, _ in chosen], [result for _, result in chosen]
+
+
+def is_plain(value: Type) -> bool:
+    """Return whether a result is known and nothing of it can be awaited."""
+    return not any(isinstance(part, Awaitable | Unknown) for part in options_of(value))
+
+
+def _surely_plain(target: Target) -> bool:
+    behaviour = target.behaviour
+    return behaviour is not None and behaviour.blocking and not behaviour.awaitable
 
 
 def _doubted(target: Target) -> Target:
@@ -425,6 +456,17 @@ def is_memoised(types: "Types", function: FunctionNode) -> bool:
     if not function.facts.decorators:
         return False
     return any(behaviour.memoises for behaviour in decorator_behaviours(types, function))
+
+
+def keeps_in_global(function: FunctionNode) -> bool:
+    """Return whether a function makes an object of the module on first use, and gives the same one ever after."""
+    names = set(function.facts.outer_names) & function.binds.keys()
+    if not names:
+        return False
+    return any(
+        context.kind == "if" and context.subject is not None and expression_names(function, context.subject) & names
+        for context in function.facts.contexts
+    )
 
 
 def keeps_by_name(function: FunctionNode) -> bool:

@@ -23,7 +23,10 @@ MAX_BASES = 60
 
 
 class Hierarchy:
-    """The bases of project classes, linked on demand. ``evaluate`` gives the type of a base expression."""
+    """The bases of project classes, linked on demand.
+
+    ``evaluate`` gives the type of a base expression.
+    """
 
     def __init__(
         self,
@@ -47,7 +50,11 @@ class Hierarchy:
             found: list[Type] = []
             for base in node.facts.bases:
                 option = options_of(self._evaluate(node.parent, base, AT_END))[0]
-                if isinstance(option, LibraryInstance) and option.path == "builtins.type" and option.arguments:
+                if (
+                    isinstance(option, LibraryInstance)
+                    and option.path == "builtins.type"
+                    and option.arguments
+                ):
                     # ``class Books(ListView[Book])``: the class with its parameters.
                     option = option.arguments[0]
                 found.append(option)
@@ -55,7 +62,10 @@ class Hierarchy:
         return self._bases[node]
 
     def order(self, node: ClassNode) -> tuple[Type, ...]:
-        """Return the class and its bases, nearest first: ClassType, LibrarySymbol, External or Unknown."""
+        """Return the class and its bases, nearest first.
+
+        Each is a ClassType, LibrarySymbol, External or Unknown.
+        """
         known = self._orders.get(node)
         if known is not None:
             return known
@@ -135,7 +145,10 @@ class Hierarchy:
         return self._subclasses.get(node, [])
 
     def is_abstract(self, node: ClassNode, method: FunctionNode) -> bool:
-        """Return whether a method has no body of its own: abstract, a protocol's, or only ``raise``/``...``/``pass``."""
+        """Return whether a method has no body of its own.
+
+        It is abstract, a protocol's, or only ``raise``, ``...`` or ``pass``.
+        """
         facts = method.facts
         if facts.calls and not all(exit_.kind == "raise" for exit_ in facts.exits):
             return False

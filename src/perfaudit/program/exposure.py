@@ -23,8 +23,11 @@ UNREACHED = {Role.COMMAND: "command", Role.SCRIPT: "script", Role.MIGRATION: "sc
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """How a function is reached: ``kind`` (endpoint, task, startup, command, script, unknown), the label of the
-    nearest entry point, and the steps from there to the function."""
+    """How a function is reached.
+
+    ``kind`` is endpoint, task, startup, command, script or unknown; then the label of the nearest
+    entry point, and the steps from there to the function.
+    """
 
     kind: str
     endpoint: str = ""
@@ -68,7 +71,10 @@ class Exposures:
                 waiting.append(edge.callee)
 
     def of(self, function: FunctionNode) -> Exposure:
-        """Return how a function is reached. A lambda or a nested function not called by name counts as its parent."""
+        """Return how a function is reached.
+
+        A lambda or a nested function not called by name counts as its parent.
+        """
         node: FunctionNode | None = function
         while node is not None and node not in self._kind:
             node = node.parent if node.kind in ("function", "lambda") else None
@@ -80,7 +86,10 @@ class Exposures:
         while here in self._edge:
             edge = self._edge[here]
             steps.append(
-                TraceStep(edge.location, f"{edge.caller.facts.qualname} calls {edge.callee.facts.qualname}")
+                TraceStep(
+                    edge.location,
+                    f"{edge.caller.facts.qualname} calls {edge.callee.facts.qualname}",
+                )
             )
             here = edge.caller
         label = label_of(endpoint)

@@ -38,7 +38,9 @@ def children(function: FunctionNode, value: t.Expr) -> Iterator[t.Expr]:
         case t.Mapping(keys=keys, values=values):
             yield from (key for key in keys if key is not None)
             yield from values
-        case t.Await(value=inner) | t.Not(value=inner) | t.Star(value=inner) | t.Entered(value=inner):
+        case (
+            t.Await(value=inner) | t.Not(value=inner) | t.Star(value=inner) | t.Entered(value=inner)
+        ):
             yield inner
         case t.Either(options=options, test=test):
             yield from options
@@ -92,7 +94,10 @@ def _spelled(function: FunctionNode, value: t.Expr) -> str:
 
 
 def argument(call: t.Call, spec: str | None) -> t.Expr | None:
-    """Return the argument a library file names: ``0``, ``keyword`` or ``0|keyword``; None where it is not given."""
+    """Return the argument a library file names: ``0``, ``keyword`` or ``0|keyword``.
+
+    None where the call does not give it.
+    """
     if spec is None:
         return None
     keywords = dict(call.keywords)
@@ -128,7 +133,9 @@ def argument_for(call: t.Call, callee: FunctionNode, name: str) -> t.Expr | None
         if index == 0:
             return call.callee.base if isinstance(call.callee, t.Attr) else None
         index -= 1
-    if index < len(call.arguments) and not any(isinstance(given, t.Star) for given in call.arguments[: index + 1]):
+    if index < len(call.arguments) and not any(
+        isinstance(given, t.Star) for given in call.arguments[: index + 1]
+    ):
         return call.arguments[index]
     return None
 
@@ -137,4 +144,6 @@ def is_bound(callee: FunctionNode) -> bool:
     """Return whether a function takes its receiver as first parameter."""
     if callee.owner is None or callee.kind != "function":
         return False
-    return not any(isinstance(item, t.Name) and item.id == "staticmethod" for item in callee.facts.decorators)
+    return not any(
+        isinstance(item, t.Name) and item.id == "staticmethod" for item in callee.facts.decorators
+    )

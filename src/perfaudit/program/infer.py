@@ -7,7 +7,7 @@ from typing import TypeVar
 from perfaudit.facts import types as t
 from perfaudit.libraries import Libraries
 from perfaudit.libraries.types import TypeExpr
-from perfaudit.program import annotations, calls, members
+from perfaudit.program import annotations, calls, displays, members
 from perfaudit.program.callers import Callers
 from perfaudit.program.classes import Hierarchy
 from perfaudit.program.modules import Modules
@@ -90,13 +90,16 @@ class Types:
             case t.Text():
                 return STRING
             case t.Item(base=base, key=key):
+                chosen = displays.entry(function, value, at)
+                if chosen is not None:
+                    return union([self.evaluate(scope, part, AT_END) for scope, part in chosen])
                 found = self.evaluate(function, base, at)
                 aliased = annotations.alias(self, function, found, key)
                 return members.item(self, found, key) if aliased is None else aliased
             case t.Element(iterable=iterable):
                 return members.element(self, self.evaluate(function, iterable, at))
-            case t.Entered(value=inner):
-                return members.entered(self, self.evaluate(function, inner, at))
+            case t.Entered(value=inner, is_async=is_async):
+                return members.entered(self, self.evaluate(function, inner, at), is_async=is_async)
             case t.Seq(kind="tuple", items=items) if len(items) <= 8:
                 return TupleType(tuple(self.evaluate(function, item, at) for item in items))
             case t.Seq(kind=kind, items=items):

@@ -1,6 +1,5 @@
 """How long what a call makes is kept, and which functions run again and again."""
 
-import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 

@@ -71,13 +71,15 @@ def _iterated(program: "Program", function: FunctionNode, context: t.Context) ->
     counted = _counted(program, function, subject)
     if counted is not None:
         return counted
+    found = program.types.evaluate(function, context.subject or subject, at)
+    element = program.types.evaluate(function, t.Element(context.subject or subject, False), at)
+    if any(isinstance(option, Instance) and program.schema.table_of(option.node) for option in options_of(element)):
+        return Walk.DATA
     target = context.target
     if isinstance(target, t.Name) and _PLURAL_ITEM.search(target.id):
         return Walk.CHUNKS
     if _last_name(function, subject) and _INFRASTRUCTURE.search(_last_name(function, subject)):
         return Walk.INFRASTRUCTURE
-    found = program.types.evaluate(function, context.subject or subject, at)
-    element = program.types.evaluate(function, t.Element(context.subject or subject, False), at)
     if any(_is_code(option) for option in options_of(element)):
         return Walk.INFRASTRUCTURE
     if any(_is_list(option) for option in options_of(element)):
@@ -165,6 +167,10 @@ def is_few(program: "Program", function: FunctionNode, subject: t.Expr, at: tupl
         case t.Attr(base=base, name=name):
             owner = program.types.evaluate(function, base, at)
             return isinstance(owner, Instance | ClassType) and _is_fixed(program, owner.node, name)
+        case t.CallRef(index=index):
+            targets = program.types.call(function, index).targets
+            if targets and all(_gives_literal(target.function) for target in targets):
+                return True
         case t.Name(id=name):
             found = meanings(function, name, at)
             binds = [item for item in found if isinstance(item.definition, t.Bind)]
@@ -182,6 +188,16 @@ def is_few(program: "Program", function: FunctionNode, subject: t.Expr, at: tupl
                 return _few_passed(program, found[0].scope, name)
     value = program.types.evaluate(function, subject, at)
     return any(isinstance(option, ClassType | TupleType) for option in options_of(value))
+
+
+def _gives_literal(callee: FunctionNode | None) -> bool:
+    """Return whether a project function returns a literal list and nothing else."""
+    if callee is None or callee.facts.is_generator or not callee.facts.results:
+        return False
+    return all(
+        isinstance(item.value, t.Seq) and not any(isinstance(part, t.Star) for part in item.value.items)
+        for item in callee.facts.results
+    )
 
 
 def _is_fixed(program: "Program", node: ClassNode, name: str) -> bool:
@@ -391,6 +407,8 @@ def fills_gap(function: FunctionNode, context: int) -> bool:
         here = facts.contexts[step]
         if here.kind != "if" or here.subject is None:
             continue
+        if _fills_attribute(function, step, here.subject):
+            return True
         name = _absent_name(here.subject)
         if name is None or not _is_kept(function, name):
             continue
@@ -402,30 +420,50 @@ def fills_gap(function: FunctionNode, context: int) -> bool:
     return False
 
 
+def _fills_attribute(function: FunctionNode, step: int, test: t.Expr) -> bool:
+    """Return whether a block runs while an attribute of the object is not set, and sets it: once per object."""
+    subject = _absent(test)
+    return isinstance(subject, t.Attr) and any(
+        bind.target == subject and function.is_within(bind.context, step) for bind in function.facts.binds
+    )
+
+
 def _absent_name(test: t.Expr) -> str | None:
     """Return the name that ``x is None`` or ``not x`` tests."""
+    subject = _absent(test)
+    return subject.id if isinstance(subject, t.Name) else None
+
+
+def _absent(test: t.Expr) -> t.Expr | None:
+    """Return what ``x is None`` or ``not x`` tests."""
     subject: t.Expr | None = None
     if isinstance(test, t.Compare) and test.operator in ("Is", "Eq"):
         if isinstance(test.right, t.Const) and test.right.kind == "NoneType":
             subject = test.left
     elif isinstance(test, t.Not):
         subject = test.value
-    return subject.id if isinstance(subject, t.Name) else None
+    return subject
 
 
 def _is_kept(function: FunctionNode, name: str) -> bool:
     """Return whether a name holds what was kept earlier: an entry of a mapping or cache, or an attribute that may lack."""
     for bind in function.binds.get(name, ()):
-        value = bind.value.value if isinstance(bind.value, t.Await) else bind.value
-        if not isinstance(value, t.CallRef):
-            continue
-        call = function.facts.calls[value.index]
-        callee = call.callee
-        if isinstance(callee, t.Attr) and callee.name in ("get", "pop"):
-            return True
-        if isinstance(callee, t.Name) and callee.id == "getattr" and len(call.arguments) == 3:
+        values = bind.value.options if isinstance(bind.value, t.Either) else (bind.value,)
+        if any(_looks_up(function, value) for value in values):
             return True
     return False
+
+
+def _looks_up(function: FunctionNode, value: t.Expr | None) -> bool:
+    """Return whether an expression asks a mapping, a cache or an object for what it may not have."""
+    inner = value.value if isinstance(value, t.Await) else value
+    if not isinstance(inner, t.CallRef):
+        return False
+    call = function.facts.calls[inner.index]
+    callee = call.callee
+    if isinstance(callee, t.Attr):
+        return callee.name in ("get", "pop")
+    return isinstance(callee, t.Name) and callee.id == "getattr" and len(call.arguments) == 3
 
 
 def is_periodic(function: FunctionNode, loop: int, context: int) -> bool:

@@ -319,11 +319,17 @@ def _instance_element(types: "Types", owner: Instance, node: ClassNode) -> Type:
     return Unknown("no __iter__")
 
 
-def entered(types: "Types", owner: Type) -> Type:
-    """Return what ``with owner as`` gives."""
+def entered(types: "Types", owner: Type, *, is_async: bool = False) -> Type:
+    """Return what ``with owner as`` gives, or ``async with``."""
     match owner:
         case UnionType(options=options):
-            return union([entered(types, option) for option in options])
+            name = "__aenter__" if is_async else "__enter__"
+            fitting = [
+                option
+                for option in options
+                if not isinstance(option, Instance) or types.classes.method(option.node, name) is not None
+            ]
+            return union([entered(types, option, is_async=is_async) for option in fitting or options])
         case Instance(node=node):
             for name in ("__aenter__", "__enter__"):
                 method = types.classes.method(node, name)
@@ -340,7 +346,7 @@ def entered(types: "Types", owner: Type) -> Type:
             declared = types.libraries.enters(path)
             return owner if declared is None else types.instantiate(declared, receiver=owner)
         case Awaitable(result=result):
-            return entered(types, result)
+            return entered(types, result, is_async=is_async)
     return owner
 
 

@@ -11,7 +11,9 @@ from perfaudit.program.nodes import FileNode
 class Modules:
     """All files by dotted name. Read-only once built."""
 
-    def __init__(self, files: Sequence[t.FileFacts], roles: dict[str, Role], library_packages: frozenset[str]) -> None:
+    def __init__(
+        self, files: Sequence[t.FileFacts], roles: dict[str, Role], library_packages: frozenset[str]
+    ) -> None:
         paths = {facts.path for facts in files}
         self._roots = source_roots(paths)
         self._marked = marked_roots(paths)
@@ -23,7 +25,7 @@ class Modules:
             node = FileNode(
                 facts,
                 dotted(facts.path, self._naming_root(facts.path, paths)),
-                roles.get(facts.path, Role.PRODUCTION),
+                Role.MIGRATION if is_revision(facts) else roles.get(facts.path, Role.PRODUCTION),
                 is_package=facts.path.endswith("__init__.py"),
             )
             self._by_path[facts.path] = node
@@ -38,20 +40,26 @@ class Modules:
         return max(marked, key=len, default="")
 
     def find(self, module: str, importer: FileNode) -> FileNode | str | None:
-        """Return the file of an absolute dotted name, the folder of a namespace package, or None."""
+        """Return the file of a dotted name, the folder of a namespace package, or None."""
         folder = importer.path.rpartition("/")[0]
         key = (module, folder)
         if key not in self._memo:
             self._memo[key] = self._search(module, folder, importer)
         found = self._memo[key]
-        return None if found is importer and "." not in module and not importer.is_package else found
+        return (
+            None if found is importer and "." not in module and not importer.is_package else found
+        )
 
     def _search(self, module: str, folder: str, importer: FileNode) -> FileNode | str | None:
         relative = module.replace(".", "/")
         top = module.partition(".")[0]
-        ancestors = [root for root in self._roots if root == "" or (folder + "/").startswith(root + "/")]
+        ancestors = [
+            root for root in self._roots if root == "" or (folder + "/").startswith(root + "/")
+        ]
         others = [root for root in self._roots if root not in ancestors]
-        for root in sorted(ancestors, key=len, reverse=True) + sorted(others, key=lambda root: (len(root), root)):
+        for root in sorted(ancestors, key=len, reverse=True) + sorted(
+            others, key=lambda root: (len(root), root)
+        ):
             if top in self._foreign and not self._is_package(root, top):
                 continue
             found = self._at(f"{root}/{relative}" if root else relative)
@@ -94,6 +102,13 @@ class Modules:
         return None
 
 
+def is_revision(facts: t.FileFacts) -> bool:
+    """Return whether a module names the revision of a schema that it follows: a migration, wherever it lies."""
+    return any(
+        isinstance(bind.target, t.Name) and bind.target.id == "down_revision" for bind in facts.functions[0].binds
+    )
+
+
 def parents(path: str) -> list[str]:
     """Return the folders of a path, nearest first, without the root."""
     found = []
@@ -118,13 +133,18 @@ def marked_roots(paths: set[str]) -> frozenset[str]:
     roots = set()
     for path in paths:
         folder, _, name = path.rpartition("/")
-        if name in ("manage.py", "setup.py", "wsgi.py", "asgi.py") and folder + "/__init__.py" not in paths:
+        if (
+            name in ("manage.py", "setup.py", "wsgi.py", "asgi.py")
+            and folder + "/__init__.py" not in paths
+        ):
             roots.add(folder)
         for parent in parents(path):
-            if parent.rpartition("/")[2] in ("src", "lib", "python") and parent + "/__init__.py" not in paths:
+            if (
+                parent.rpartition("/")[2] in ("src", "lib", "python")
+                and parent + "/__init__.py" not in paths
+            ):
                 roots.add(parent)
     return frozenset(roots - {""})
-
 
 
 def home_root(path: str, paths: set[str]) -> str:

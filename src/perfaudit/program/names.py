@@ -21,7 +21,10 @@ class Meaning(NamedTuple):
 
 
 def meanings(function: FunctionNode, name: str, at: tuple[int, int]) -> list[Meaning]:
-    """Return what the name can mean at a point (sequence, context) of the function; empty where it is not defined."""
+    """Return what the name can mean at a point (sequence, context) of the function.
+
+    Empty where it is not defined.
+    """
     scope: FunctionNode | None = function
     local = True
     while scope is not None:
@@ -39,7 +42,9 @@ def meanings(function: FunctionNode, name: str, at: tuple[int, int]) -> list[Mea
     return []
 
 
-def _in_scope(scope: FunctionNode, name: str, at: tuple[int, int], *, local: bool) -> Iterator[Meaning]:
+def _in_scope(
+    scope: FunctionNode, name: str, at: tuple[int, int], *, local: bool
+) -> Iterator[Meaning]:
     for function in scope.inner.get(name, ()):
         yield Meaning(scope, function)
     for node in scope.inner_classes.get(name, ()):
@@ -49,7 +54,9 @@ def _in_scope(scope: FunctionNode, name: str, at: tuple[int, int], *, local: boo
     binds = scope.binds.get(name)
     param = scope.params.get(name)
     if binds:
-        reaching, dominated = _reaching(scope, binds, at) if local else (_lasting(scope, binds), False)
+        reaching, dominated = (
+            _reaching(scope, binds, at) if local else (_lasting(scope, binds), False)
+        )
         for bind in reaching:
             yield Meaning(scope, bind)
         if dominated:
@@ -61,7 +68,11 @@ def _in_scope(scope: FunctionNode, name: str, at: tuple[int, int], *, local: boo
 def _lasting(scope: FunctionNode, binds: list[t.Bind]) -> list[t.Bind]:
     """Return the binds that outlive a comprehension."""
     contexts = scope.facts.contexts
-    return [bind for bind in binds if bind.context < 0 or contexts[bind.context].kind not in COMPREHENSIONS]
+    return [
+        bind
+        for bind in binds
+        if bind.context < 0 or contexts[bind.context].kind not in COMPREHENSIONS
+    ]
 
 
 def _reaching(
@@ -74,7 +85,9 @@ def _reaching(
     visible = [
         bind
         for bind in binds
-        if bind.context < 0 or contexts[bind.context].kind not in COMPREHENSIONS or bind.context in chain
+        if bind.context < 0
+        or contexts[bind.context].kind not in COMPREHENSIONS
+        or bind.context in chain
     ]
     found: list[t.Bind] = []
     for bind in reversed(visible):

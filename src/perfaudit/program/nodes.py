@@ -1,4 +1,7 @@
-"""Files, functions and classes of the audited code, as linked: each exists once and is compared by identity."""
+"""Files, functions and classes of the audited code, as linked.
+
+Each exists once and is compared by identity.
+"""
 
 from collections.abc import Iterator
 from functools import cached_property
@@ -19,7 +22,9 @@ class FileNode:
         self.module = module
         self.role = role
         self.is_package = is_package
-        self.functions = [FunctionNode(self, index, facts) for index, facts in enumerate(facts.functions)]
+        self.functions = [
+            FunctionNode(self, index, facts) for index, facts in enumerate(facts.functions)
+        ]
         for function in self.functions:
             if function.facts.parent >= 0:
                 function.parent = self.functions[function.facts.parent]
@@ -42,7 +47,8 @@ class FunctionNode:
     """One body of code: a module, a class body, a function or a lambda."""
 
     __slots__ = (
-        "file", "index", "facts", "parent", "inner", "inner_classes", "owner", "_binds", "_imports", "_params",
+        "file", "index", "facts", "parent", "inner", "inner_classes", "owner",
+        "_binds", "_imports", "_params",
     )  # fmt: skip
 
     def __init__(self, file: FileNode, index: int, facts: t.Function) -> None:
@@ -171,9 +177,7 @@ class ClassNode:
     @cached_property
     def methods(self) -> dict[str, "FunctionNode"]:
         """Return the methods written in the class; the last definition of a name wins."""
-        return {
-            name: functions[-1] for name, functions in self.body.inner.items()
-        }
+        return {name: functions[-1] for name, functions in self.body.inner.items()}
 
     @cached_property
     def stores(self) -> dict[str, list[tuple["FunctionNode", t.Bind]]]:

@@ -12,7 +12,7 @@ from perfaudit.program.endpoints import Endpoint, find_endpoints
 from perfaudit.program.exposure import Exposure, Exposures
 from perfaudit.program.infer import Types
 from perfaudit.program.loads import Loads
-from perfaudit.program.loops import fills_gap
+from perfaudit.program.loops import fills_gap, is_periodic
 from perfaudit.program.modules import Modules
 from perfaudit.program.nodes import FunctionNode, is_handler
 from perfaudit.program.reach import Reach, reach
@@ -96,8 +96,11 @@ class Program:
         return frozenset(
             function
             for function in self.functions
-            if function.facts.decorators
-            and (calls.is_memoised(self.types, function) or calls.keeps_by_name(function))
+            if (
+                function.facts.decorators
+                and (calls.is_memoised(self.types, function) or calls.keeps_by_name(function))
+            )
+            or (function.facts.outer_names and calls.keeps_in_global(function))
         )
 
     @cached_property
@@ -157,17 +160,29 @@ class Program:
         memoised = self.memoised
 
         def counts(site: Site) -> bool:
-            return site.blocking and site.relation is None and not effects.isdisjoint(site.effects)
+            return (
+                site.blocking
+                and site.relation is None
+                and not effects.isdisjoint(site.effects)
+                and (site.function.is_async or not fills_gap(site.function, site.context))
+            )
 
         def follows(edge: Edge) -> bool:
-            return edge.how == "call" and not edge.callee.is_async and edge.callee not in memoised
+            return (
+                edge.how == "call"
+                and not edge.callee.is_async
+                and edge.callee not in memoised
+                and not fills_gap(edge.caller, edge.context)
+            )
 
         return reach(self.functions, self.sites_of, self.edges_to, counts=counts, follows=follows)
 
 
 def is_usual(function: FunctionNode, context: int) -> bool:
     """Return whether a place runs as a rule: not only after an exception, nor only where a kept answer is missing."""
-    return not is_handler(function, context) and not fills_gap(function, context)
+    return not (
+        is_handler(function, context) or fills_gap(function, context) or is_periodic(function, -1, context)
+    )
 
 
 def link(

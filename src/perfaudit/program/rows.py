@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from perfaudit.program.program import Program
 
 MAX_STEPS = 24
+IN_MEMORY = ("builtins.", "collections.", "itertools.", "functools.", "queue.", "asyncio.", "contextlib.")
+"""Where the containers come from that hold what the program has put into them."""
 MAX_CALLERS = 6
 PASSED_ON = frozenset(
     {"list", "sorted", "set", "tuple", "reversed", "iter", "enumerate", "tqdm", "filter", "chain", "islice", "frozenset"}
@@ -246,7 +248,7 @@ class _Search:
 def _is_query(value: object) -> bool:
     """Return whether a value is a query, a result or rows of a library, or a project class made from one."""
     for option in options_of(value):  # type: ignore[arg-type]
-        if isinstance(option, LibraryInstance) and option.arguments and not option.path.startswith("builtins."):
+        if isinstance(option, LibraryInstance) and option.arguments and not option.path.startswith(IN_MEMORY):
             return True
         if isinstance(option, Instance) and option.arguments:
             return True

@@ -10,7 +10,7 @@ from perfaudit.core.location import Location
 from perfaudit.facts import types as t
 from perfaudit.libraries.types import Behaviour, Callback
 from perfaudit.program import calls
-from perfaudit.program.expressions import spelled
+from perfaudit.program.expressions import argument, spelled
 from perfaudit.program.nodes import LOOP_KINDS, FunctionNode
 from perfaudit.program.schema import Schema
 from perfaudit.program.sql_text import sql_effects, text_of
@@ -36,10 +36,11 @@ IN_MEMORY = frozenset({"io.BytesIO", "io.StringIO"})
 class Site(Struct, frozen=True):
     """A place that costs something itself.
 
-    ``kind``: call, iterate, len, bool, index, enter, exit, relation (an attribute that loads related rows).
-    ``relation``: the relation whose rows it loads, if it may have been loaded with its object already. ``sql`` is the text it runs, with ``{}`` for holes, if known.
-    ``receiver`` is the object it is called on. ``call`` is the call, where it is one; ``value`` is the expression
-    of the function whose evaluation costs.
+    ``kind``: call, iterate, len, bool, index, enter, exit, relation (an attribute that loads
+    related rows). ``relation``: the relation whose rows it loads, if it may have been loaded with
+    its object already. ``sql`` is the text it runs, with ``{}`` for holes, if known. ``receiver``
+    is the object it is called on. ``call`` is the call, where it is one; ``value`` is the
+    expression of the function whose evaluation costs.
     """
 
     function: FunctionNode
@@ -62,9 +63,9 @@ class Site(Struct, frozen=True):
 class Edge(Struct, frozen=True):
     """A place that runs a project function.
 
-    ``how``: call, thread, process, loop, task, worker, later. ``each``: once per item of an iterable.
-    ``via``: call, property, iterate, enter, exit, callback. ``call`` is the call, where it is one; ``value`` is the
-    expression of the caller whose evaluation runs it.
+    ``how``: call, thread, process, loop, task, worker, later. ``each``: once per item of an
+    iterable. ``via``: call, property, iterate, enter, exit, callback. ``call`` is the call, where
+    it is one; ``value`` is the expression of the caller whose evaluation runs it.
     """
 
     caller: FunctionNode
@@ -116,7 +117,7 @@ class _Found:
         self.sites: list[Site] = []
         self.edges: list[Edge] = []
         self.chains: list[tuple[t.Attr, Instance, t.Call | t.Read]] = []
-        """Attributes with the name of a property or relation, read from an object of a project class."""
+        """Attributes that are named as a property or relation, read from an object of a class."""
 
 
 def _from_call(found: _Found, index: int, call: t.Call, property_names: frozenset[str]) -> None:
@@ -136,7 +137,9 @@ def _from_call(found: _Found, index: int, call: t.Call, property_names: frozense
             if flag in EVALUATORS:
                 _evaluate_arguments(found, call, behaviour, EVALUATORS[flag], flag)
     if property_names:
-        _properties_in(found, call.callee, call, call.context, call.sequence, property_names, skip_last=True)
+        _properties_in(
+            found, call.callee, call, call.context, call.sequence, property_names, skip_last=True
+        )
     if call.awaited:
         _add_await(found, call, index, resolved.result)
 
@@ -180,13 +183,19 @@ def _add_call_site(found: _Found, call: t.Call, index: int, target: calls.Target
     sql = None
     at = (call.sequence, call.context)
     if behaviour.sql is not None:
-        given = calls.argument(call, behaviour.sql)
+        given = argument(call, behaviour.sql)
         if given is not None:
             sql = text_of(types, function, given, at)
             effects = _statement_effects(types, function, given, at, sql, effects)
-    if "in-memory-quiet" in behaviour.flags and _is_in_memory(types, function, call, target.receiver):
+    if "in-memory-quiet" in behaviour.flags and _is_in_memory(
+        types, function, call, target.receiver
+    ):
         return
-    blocking = behaviour.blocking and not ("blocking-argument" in behaviour.flags and _declines_waiting(call))
+    blocking = behaviour.blocking and not (
+        "blocking-argument" in behaviour.flags and _declines_waiting(call)
+    )
+    if "flushes" in behaviour.flags and "db.write" not in effects and _adds_before(found, call):
+        effects = (*effects, "db.write")
     if not effects:
         return
     found.sites.append(
@@ -209,6 +218,17 @@ def _add_call_site(found: _Found, call: t.Call, index: int, target: calls.Target
     )
 
 
+def _adds_before(found: _Found, call: t.Call) -> bool:
+    """Return whether the function adds an object to the session before it flushes it."""
+    for index, earlier in enumerate(found.function.facts.calls):
+        if earlier.sequence >= call.sequence:
+            return False
+        for target in found.types.call(found.function, index).targets:
+            if target.behaviour is not None and "adds-without-query" in target.behaviour.flags:
+                return True
+    return False
+
+
 def _statement_effects(
     types: "Types",
     function: FunctionNode,
@@ -217,13 +237,17 @@ def _statement_effects(
     sql: str | None,
     effects: tuple[str, ...],
 ) -> tuple[str, ...]:
-    """Return the effects as the statement decides them: its text, or the kind of statement object."""
+    """Return the effects as the statement decides them: by its text, or its kind of object."""
     others = tuple(effect for effect in effects if effect not in ("db.query", "db.write"))
     if sql is not None:
         decided = sql_effects(sql)
         return effects if decided is None else others + decided
     for option in options_of(types.evaluate(function, given, at)):
-        if isinstance(option, LibraryInstance) and option.path.rpartition(".")[2] in ("Insert", "Update", "Delete"):
+        if isinstance(option, LibraryInstance) and option.path.rpartition(".")[2] in (
+            "Insert",
+            "Update",
+            "Delete",
+        ):
             return (*others, "db.write")
     return effects
 
@@ -236,17 +260,18 @@ def _is_in_memory(
     given += [types.evaluate(function, value, at) for _, value in call.keywords]
     if receiver is not None:
         given.append(receiver)
+        given.extend(getattr(receiver, "arguments", ()))
     return any(isinstance(value, LibraryInstance) and value.path in IN_MEMORY for value in given)
 
 
 def _declines_waiting(call: t.Call) -> bool:
-    given = calls.argument(call, "0|blocking|block")
+    given = argument(call, "0|blocking|block")
     return isinstance(given, t.Const) and given.value is False
 
 
 def _add_callback(found: _Found, call: t.Call, index: int, callback: Callback) -> None:
     types, function = found.types, found.function
-    given = calls.argument(call, callback.argument)
+    given = argument(call, callback.argument)
     if given is None or callback.where == "never":
         return
     how = "call" if callback.where == "inline" else callback.where
@@ -272,11 +297,11 @@ def _callable_of(types: "Types", value: Type) -> FunctionNode | None:
     return None
 
 
-def _evaluate_arguments(found: _Found, call: t.Call, behaviour: Behaviour, event: str, flag: str) -> None:
+def _evaluate_arguments(
+    found: _Found, call: t.Call, behaviour: Behaviour, event: str, flag: str
+) -> None:
     skipped = {callback.argument for callback in behaviour.runs}
-    given = [
-        value for position, value in enumerate(call.arguments) if str(position) not in skipped
-    ]
+    given = [value for position, value in enumerate(call.arguments) if str(position) not in skipped]
     if flag != "iterates-argument":
         given = given[:1]
     for value in given:
@@ -295,7 +320,7 @@ def _add_event(
     call: t.Call | None,
     value: t.Expr,
 ) -> None:
-    """Add what evaluating an object costs: the site of a library type, or the edge to a project method."""
+    """Add what evaluating an object costs: the site of a library type, or an edge to a method."""
     types, function = found.types, found.function
     name = spelled(function, value)
     for option in options_of(owner):
@@ -406,7 +431,9 @@ def _from_context(found: _Found, number: int, context: t.Context) -> None:
         place = _subject_place(function, subject, context)
         _add_event(found, owner, "enter", place, context.parent, context.sequence, None, subject)
         _add_event(found, owner, "exit", place, context.parent, context.sequence, None, subject)
-    elif context.kind in ("if", "while") and isinstance(subject, t.Name | t.Attr | t.CallRef | t.Not):
+    elif context.kind in ("if", "while") and isinstance(
+        subject, t.Name | t.Attr | t.CallRef | t.Not
+    ):
         inner = subject.value if isinstance(subject, t.Not) else subject
         if isinstance(inner, t.Name | t.Attr | t.CallRef):
             inside = number if context.kind == "while" else context.parent
@@ -442,7 +469,9 @@ def _from_read(found: _Found, read: t.Read, property_names: frozenset[str]) -> N
                 value,
             )
     if property_names:
-        _properties_in(found, value, read, read.context, read.sequence, property_names, skip_last=False)
+        _properties_in(
+            found, value, read, read.context, read.sequence, property_names, skip_last=False
+        )
 
 
 def _properties_in(
@@ -494,10 +523,8 @@ def relation_sites(found: _Found, schema: Schema) -> list[Site]:
         relation = schema.relation(owner.node, value.name)
         if relation is None or relation.lazy not in ("lazy", "dynamic") or relation.target is None:
             continue
-        if isinstance(relation.value, LibraryInstance) and relation.many:
-            if not relation.value.path.startswith("builtins."):
-                # A manager: reading it costs nothing, what is asked of it does.
-                continue
+        if relation.many and _is_manager(relation.value):
+            continue
         key = (place.sequence, value)
         if key in seen:
             continue
@@ -526,8 +553,13 @@ def relation_sites(found: _Found, schema: Schema) -> list[Site]:
     return sites
 
 
+def _is_manager(value: Type | None) -> bool:
+    """Return whether reading the relation costs nothing, and only what is asked of it does."""
+    return isinstance(value, LibraryInstance) and not value.path.startswith("builtins.")
+
+
 def with_relation(found: _Found, schema: Schema, site: Site) -> Site:
-    """Return the site, marked with the relation whose rows it asks for where a prefetch would have loaded them."""
+    """Return the site, marked with its relation where a prefetch would have loaded its rows."""
     if not schema.relation_names or "db.query" not in site.effects:
         return site
     value = site.value
@@ -535,14 +567,19 @@ def with_relation(found: _Found, schema: Schema, site: Site) -> Site:
         if "keeps-prefetch" not in site.behaviour.flags or site.call is None:
             return site
         value = site.call.callee.base if isinstance(site.call.callee, t.Attr) else value
-    relation = asked_relation(found.types, schema, found.function, value, (site.sequence, site.context))
+    relation = asked_relation(
+        found.types, schema, found.function, value, (site.sequence, site.context)
+    )
     return site if relation is None else msgspec.structs.replace(site, relation=relation)
 
 
 def asked_relation(
     types: "Types", schema: Schema, function: FunctionNode, value: t.Expr, at: tuple[int, int]
 ) -> Relation | None:
-    """Return the relation that ``row.relation.all()`` asks for, or None where a prefetch would not serve it."""
+    """Return the relation that ``row.relation.all()`` asks for.
+
+    None where a prefetch would not serve it.
+    """
     while isinstance(value, t.CallRef):
         call = function.facts.calls[value.index]
         kept = any(

@@ -14,14 +14,23 @@ if TYPE_CHECKING:
 
 _COMMENT = re.compile(r"\s+|--[^\n]*(?:\n|$)|/\*.*?\*/", re.DOTALL)
 _WORD = re.compile(r"[A-Za-z]+")
-_WRITES = re.compile(r"\b(?:insert\s+into|update\s+\S+\s+set|delete\s+from|merge\s+into)\b", re.IGNORECASE)
-READS = frozenset({"select", "with", "show", "values", "table", "explain", "call", "exec", "execute"})
+_WRITES = re.compile(
+    r"\b(?:insert\s+into|update\s+\S+\s+set|delete\s+from|merge\s+into)\b", re.IGNORECASE
+)
+READS = frozenset(
+    {"select", "with", "show", "values", "table", "explain", "call", "exec", "execute"}
+)
 WRITES = frozenset({"insert", "update", "delete", "merge", "replace", "truncate", "copy"})
 MAX_STEPS = 12
 
 
-def text_of(types: "Types", function: FunctionNode, value: t.Expr, at: tuple[int, int]) -> str | None:
-    """Return the text of an expression with ``{}`` for what is not known, or None where it is no known text."""
+def text_of(
+    types: "Types", function: FunctionNode, value: t.Expr, at: tuple[int, int]
+) -> str | None:
+    """Return the text of an expression, with ``{}`` for what is not known.
+
+    None where it is no known text.
+    """
     return _text(types, function, value, at, MAX_STEPS)
 
 
@@ -35,7 +44,9 @@ def _text(
             return text
         case t.Text(parts=parts):
             found = [
-                part if isinstance(part, str) else (_text(types, function, part, at, steps - 1) or "{}")
+                part
+                if isinstance(part, str)
+                else (_text(types, function, part, at, steps - 1) or "{}")
                 for part in parts
             ]
             return "".join(found)
@@ -55,7 +66,9 @@ def _text(
     return None
 
 
-def _called(types: "Types", function: FunctionNode, call: t.Call, index: int, steps: int) -> str | None:
+def _called(
+    types: "Types", function: FunctionNode, call: t.Call, index: int, steps: int
+) -> str | None:
     at = (call.sequence, call.context)
     if isinstance(call.callee, t.Attr) and call.callee.name in ("format", "strip", "replace"):
         return _text(types, function, call.callee.base, at, steps - 1)
@@ -65,8 +78,14 @@ def _called(types: "Types", function: FunctionNode, call: t.Call, index: int, st
     return None
 
 
-def _named(types: "Types", function: FunctionNode, name: str, at: tuple[int, int], steps: int) -> str | None:
-    found = [item for item in meanings(function, name, at) if isinstance(item.definition, t.Bind | t.Import)]
+def _named(
+    types: "Types", function: FunctionNode, name: str, at: tuple[int, int], steps: int
+) -> str | None:
+    found = [
+        item
+        for item in meanings(function, name, at)
+        if isinstance(item.definition, t.Bind | t.Import)
+    ]
     texts = []
     for scope, definition in found[:4]:
         if isinstance(definition, t.Import):
@@ -86,7 +105,10 @@ def _named(types: "Types", function: FunctionNode, name: str, at: tuple[int, int
 
 
 def sql_effects(text: str) -> tuple[str, ...] | None:
-    """Return the effects of running the SQL: db.query, db.write or none; None where the text does not say."""
+    """Return the effects of running the SQL: db.query, db.write or none.
+
+    None where the text does not say.
+    """
     stripped = text
     while True:
         match = _COMMENT.match(stripped)

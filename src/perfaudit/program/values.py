@@ -1,5 +1,6 @@
 """What an expression can be, once linked. Types are values: two equal ones are the same type."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Union
 
 from msgspec import Struct
@@ -44,7 +45,7 @@ class LibrarySymbol(Struct, frozen=True, gc=False):
 
 
 class External(Struct, frozen=True, gc=False):
-    """A value that came out of a library no file describes: the library is known, the value is not."""
+    """A value out of a library that no file describes: only the library is known."""
 
     origin: str
 
@@ -138,7 +139,7 @@ BOOL = LibraryInstance("builtins.bool")
 NOT_INFERRED = Unknown("not inferred")
 
 
-def union(options: "list[Type]") -> Type:
+def union(options: "Iterable[Type]") -> Type:
     """Return the union of the options; None and unknown options yield to known ones."""
     flat: list[Type] = []
     unknown: Type | None = None
