@@ -17,7 +17,7 @@ from perfaudit.cli.options import (
 )
 from perfaudit.cli.output import uses_color, write
 from perfaudit.core.report import EndpointCard
-from perfaudit.reporters.escaping import visible
+from perfaudit.core.visible import visible
 
 _DEGREE_COLORS = {0: "green", 1: "yellow"}
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from perfaudit.core.effect import DATABASE_ROUND_TRIPS
 from perfaudit.facts import types as t
+from perfaudit.program.loads import is_loaded_with_rows
 from perfaudit.program.infer import Types
 from perfaudit.program.nodes import LOOP_KINDS, FunctionNode
 from perfaudit.program.reach import reach
@@ -258,6 +259,13 @@ def _costs(
         if not number:
             continue
         cost = Cost((((), number),))
+        if site.relation is not None:
+            loaded = is_loaded_with_rows(program, function, site)
+            if loaded:
+                continue
+            # Whether rows that come from elsewhere brought the relation with them is not known here.
+            yield site.context, site.sequence, ZERO.at_least() if loaded is None else cost
+            continue
         if site.kind == "call":
             choices.setdefault((site.context, site.sequence), []).append(cost)
         else:

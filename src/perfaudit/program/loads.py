@@ -8,6 +8,7 @@ from perfaudit.core.finding import TraceStep
 from perfaudit.facts import types as t
 from perfaudit.program.nodes import FunctionNode, is_handler
 from perfaudit.program.reach import site_step
+from perfaudit.program.rows import rows_of
 from perfaudit.program.expressions import argument_for
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.tables import Relation
@@ -141,3 +142,16 @@ def is_assigned(function: FunctionNode, site: Site) -> bool:
     if site.kind != "relation" or not isinstance(site.value, t.Attr):
         return False
     return any(bind.target == site.value and bind.sequence < site.sequence for bind in function.facts.binds)
+
+
+def is_loaded_with_rows(program: "Program", function: FunctionNode, site: Site) -> bool | None:
+    """Return whether the relation that a site reads was loaded with its rows; None where their query is not known."""
+    rooted = root_of(function, relation_base(function, site))
+    if rooted is None or site.relation is None:
+        return None
+    if is_assigned(function, site):
+        return True
+    rows = rows_of(program, function, t.Name(rooted[0]), (site.sequence, site.context))
+    if rows is None:
+        return None
+    return rows.has(site.relation.name) or any(rows.has(name) for name in rooted[1])

@@ -7,22 +7,12 @@ that turn the direction of writing or take no room. All of them are shown, and n
 import re
 from urllib.parse import quote
 
-INVISIBLE = re.compile(
-    "["
-    "\x00-\x1f\x7f-\x9f"  # controls
-    "\u00ad\u061c\u180e\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    "\ud800-\udfff"  # halves of pairs: what is left of bytes that are no UTF-8
-    "\U000e0000-\U000e007f"  # tags: invisible letters
-    "]"
-)
+from perfaudit.core.visible import visible
+
 MARKDOWN = re.compile(r"([\\`*\[\]#|~$]|(?<![^\W_])_|_(?![^\W_]))")
 BLOCK_START = re.compile(r"^(\d+(?=[.)](?:\s|$))|(?=[-+=](?:\s|[-+=]|$)))")
 TAB = "    "
-
-
-def visible(text: str) -> str:
-    """Return the text on one line, with every character that acts or hides written as an escape."""
-    return INVISIBLE.sub(_escape, text)
+HASHES_OF_COMMAND = re.compile("#(?=#[A-Za-z]*\\[)")
 
 
 def visible_lines(text: str) -> str:
@@ -76,16 +66,14 @@ def sarif_text(text: str) -> str:
     return re.sub(r"([\\\[\]])", r"\\\1", visible_lines(text))
 
 
+def json_text(text: str) -> str:
+    """Return JSON, of the same meaning, that no runner of workflows takes for a command."""
+    return HASHES_OF_COMMAND.sub(r"\\u0023", text)
+
+
 def uri(path: str) -> str:
     """Return a relative path as a URI reference."""
     return quote(path.encode("utf-8", "surrogateescape" if _from_bytes(path) else "surrogatepass"))
-
-
-def _escape(match: re.Match[str]) -> str:
-    code = ord(match.group())
-    if code <= 0xFF:
-        return {0x0A: "\\n", 0x0D: "\\r", 0x09: "\\t"}.get(code, f"\\x{code:02x}")
-    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
 
 
 def _longest_run(text: str) -> int:

@@ -13,7 +13,6 @@ from perfaudit.reporters.escaping import (
     markdown,
     markdown_block,
     markdown_code,
-    visible,
     visible_lines,
 )
 from perfaudit.reporters.grouping import (

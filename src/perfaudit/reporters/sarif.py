@@ -18,7 +18,6 @@ from perfaudit.reporters.escaping import (
     markdown_code,
     sarif_text,
     uri,
-    visible,
     visible_lines,
 )
 from perfaudit.reporters.grouping import EFFORT_WORDS

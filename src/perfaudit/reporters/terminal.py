@@ -13,7 +13,7 @@ from perfaudit.core.finding import Finding, TraceStep
 from perfaudit.core.levels import Severity
 from perfaudit.core.report import CategoryScore, Improvement, Report
 from perfaudit.core.rule import Rule
-from perfaudit.reporters.escaping import one_line, visible, visible_source
+from perfaudit.reporters.escaping import one_line, visible_source
 from perfaudit.reporters.grouping import (
     EFFORT_WORDS,
     Cluster,
