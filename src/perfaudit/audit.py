@@ -118,7 +118,7 @@ def _audit(
         version=__version__,
         project=ProjectSummary(
             root=".",
-            files=len(found.files),
+            files=len(python),
             lines=sum(item.lines for item in facts),
             entry_points=sum(
                 endpoint.kind in ("route", "websocket", "task", "command", "consumer")

@@ -140,6 +140,13 @@ def test_a_new_rule_is_a_file_to_fill_in(tmp_path: Path, run: Run) -> None:
     assert (again.exit_code, "exists already" in again.stderr) == (2, True)
 
 
+def test_a_new_library_says_how_it_is_proved(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "libraries").mkdir()
+
+    made = run("rules", "new", "libraries/slowhttp", "--into", str(tmp_path))
+    assert "`pytest rules/libraries/slowhttp.yaml`" in made.stderr
+
+
 @pytest.mark.parametrize("name", ["query", "gone/query", "database/Query", "database/../x"])
 def test_a_new_rule_needs_a_category_and_a_name(tmp_path: Path, run: Run, name: str) -> None:
     (tmp_path / "database").mkdir()

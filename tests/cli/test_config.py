@@ -227,7 +227,6 @@ def rule(id: str, name: str) -> Rule:
         effort=Effort.S,
         since="0.1",
         detector="",
-        inspects="",
         why="",
         fix="",
     )

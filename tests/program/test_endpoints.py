@@ -207,6 +207,69 @@ app.add_exception_handler(500, failed)
     ]
 
 
+def test_a_function_that_makes_a_middleware_runs_at_start_up() -> None:
+    assert lines(
+        main="""
+from fastapi import FastAPI
+
+
+class Timing:
+    def __init__(self, app):
+        self.app = app
+
+    async def __call__(self, scope, receive, send): ...
+
+
+def limit(app):
+    async def limited(scope, receive, send): ...
+    return limited
+
+
+def timed(app):
+    return Timing(app)
+
+
+async def plain(scope, receive, send): ...
+
+
+app = FastAPI()
+app.add_middleware(limit)
+app.add_middleware(timed)
+app.add_middleware(plain)
+"""
+    ) == [
+        "middleware __call__",
+        "lifespan limit",
+        "middleware limited",
+        "lifespan timed",
+        "middleware plain",
+    ]
+
+
+def test_methods_that_another_scope_makes() -> None:
+    assert lines(
+        main="""
+from flask import Flask
+
+
+def verb(name): ...
+
+
+verb("a"), verb("b"), verb("c")
+METHODS = [verb("PUT"), "POST"]
+
+
+def make():
+    app = Flask(__name__)
+
+    @app.route("/", methods=METHODS)
+    def home(): ...
+
+    return app
+"""
+    ) == ["route POST / home", "route PUT / home"]
+
+
 def test_flask_blueprints_rules_views_and_hooks() -> None:
     assert lines(
         main="""

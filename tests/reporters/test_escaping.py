@@ -11,6 +11,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from sample_report import RULES
 
+from perfaudit.core.visible import visible
 from perfaudit.reporters import FORMATS, RenderOptions
 from perfaudit.reporters.escaping import (
     markdown,
@@ -18,7 +19,6 @@ from perfaudit.reporters.escaping import (
     markdown_code,
     sarif_text,
     uri,
-    visible,
     visible_lines,
 )
 from perfaudit.reporters.sarif import render as render_sarif

@@ -175,6 +175,12 @@ def test_what_if_names_the_findings_and_the_grade() -> None:
     assert "grade D → B" in text
 
 
+def test_what_if_names_what_the_report_leaves_out() -> None:
+    text = render(replace(sample_report(), findings=()), RULES)
+
+    assert "mend missing-rate-limit (1 finding)" in text
+
+
 def test_problems_are_never_passed_over() -> None:
     text = render(sample_report(), RULES)
 

@@ -108,14 +108,14 @@ HOSTILE = (
     "\r::warning::FORGED",
     "##[error]FORGED",
     "| a | b |",
-    "{0} {{x}} %s",
+    "{0} {x} %s",
     "[bold]FORGED[/bold]",
 )
 ACTS = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069\ufeff]"
 )
 OWN_COLOR = re.compile(r"\x1b\[[0-9;]*m")
-COMMAND_OF_A_RUNNER = re.compile(r"^\s*::|##\[", re.MULTILINE)
+COMMAND_OF_A_RUNNER = re.compile(r"^\s*::|##[a-z]*\[", re.MULTILINE)
 APPLICATION = """\
 import time
 
@@ -132,8 +132,9 @@ pool = asyncpg.create_pool("postgresql://h/d")
 async def read(ids: list[int]):
     time.sleep(1)  # {comment}
     for id in ids:
-        requests.get({text}); await pool.fetch("SELECT * FROM t WHERE a = " + {text}, {text})
-        await pool.fetch({text})
+        requests.get({text}, params=id)
+        await pool.fetch("SELECT * FROM t WHERE a = $1 AND b = " + {text}, id)
+        await pool.fetch({text}, id)
 """
 TABLES = """\
 from sqlalchemy import Column, Integer
@@ -176,8 +177,7 @@ def test_every_output_stays_inert(write: Write, start: Start) -> None:
         shown = OWN_COLOR.sub("", done.stdout) if "always" in command else done.stdout
         for text in (shown, done.stderr):
             assert ACTS.findall(text) == [], command
-            if not set(FORMATS_FOR_MACHINES) & set(command):
-                assert COMMAND_OF_A_RUNNER.findall(text) == [], command
+            assert COMMAND_OF_A_RUNNER.findall(text) == [], command
         if set(FORMATS_FOR_MACHINES) & set(command):
             assert json.loads(done.stdout)
 
@@ -208,13 +208,13 @@ def without_code(text: str) -> str:
     return re.sub(r"(?<!`)(`+)(?!`)[^\n]*?(?<!`)\1(?!`)", "", prose)
 
 
-def test_messages_of_sarif_hold_no_links(write: Write, start: Start) -> None:
+def test_messages_of_sarif_link_to_places_only(write: Write, start: Start) -> None:
     shown = start(hostile_project(write), "scan", "--no-cache", "-f", "sarif").stdout
     messages = re.findall(r'"message":\{"text":("(?:[^"\\]|\\.)*")', shown)
 
     assert len(messages) > len(HOSTILE)
     for message in map(json.loads, messages):
-        assert re.findall(r"(?<!\\)(?:\\\\)*[\[\]]", message) == []
+        assert re.findall(r"(?<!\\)(?:\\\\)*\]\((?!\d+\))", message) == []
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ cache = redis.Redis.from_url("redis://:hunter2@cache:6379/0")
 @app.get("/a")
 def read(ids: list[int]):
     for id in ids:
-        requests.get("https://api.example/x?api_key=k3yk3yk3yk3yk3y", headers={"token": "s3cr3tvalue"})
+        requests.get("https://h/x?api_key=k3yk3yk3yk3yk3y", headers={"token": "s3cr3tvalue"})
         psycopg2.connect("postgresql://app:hunter2@db/app", password="s3cr3tvalue")
         cache.get("redis://:hunter2@cache:6379/0")
 
@@ -269,7 +269,7 @@ def read(ids: list[int]):
 async def load(ids: list[int], key="AKIAIOSFODNN7EXAMPLE", token="s3cr3tvalue"):
     pool = await asyncpg.create_pool("postgresql://app:hunter2@db/app", password="s3cr3tvalue")
     for id in ids:
-        await pool.fetch("SELECT * FROM t WHERE url = 'postgresql://app:hunter2@db/app'")
+        await pool.fetch("SELECT a FROM t WHERE url = 'postgresql://app:hunter2@db/app'", id)
         requests.get("https://app:hunter2@host/x", auth=("AKIAIOSFODNN7EXAMPLE", "hunter2"))
 """,
     "docker-compose.yml": """\

@@ -23,7 +23,6 @@ def failure_of(code: str, **options: object) -> str:
         effort=Effort.S,
         since="0.1",
         detector="effect_within",
-        inspects="",
         why="",
         fix="",
         options=options,

@@ -99,6 +99,20 @@ def test_words_cannot_break_the_page_or_tell_secrets(rules: dict[str, Rule]) -> 
     assert "hunter22" not in finding.snippet
 
 
+def test_a_word_keeps_the_space_it_brings(write_rule: WriteRule, rules: dict[str, Rule]) -> None:
+    fake_calls = import_module("perfaudit.detectors.fake_calls")
+    path = write_rule(message='"`{call}`{hops}{plural} is slow."')
+    program = FakeProgram("slow()\n")
+    words = {"call": "slow(\n\n1)", "hops": " (2 calls\n away)", "plural": ""}
+
+    with pytest.MonkeyPatch.context() as patch:
+        original = fake_calls.Match
+        patch.setattr(fake_calls, "Match", lambda place, given, **more: original(place, words))
+        (finding,) = judged(program, load_rules([path.parents[1]])).findings
+
+    assert finding.message == "`slow( 1)` (2 calls away) is slow."
+
+
 def test_a_message_asks_only_for_words_that_are_given(write_rule: WriteRule) -> None:
     path = write_rule(message='"{table} is slow."')
 

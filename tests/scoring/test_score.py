@@ -257,6 +257,7 @@ def test_what_mending_brings_is_computed() -> None:
     assert (best.category, best.before, best.after) == ("database", 70, 90)
     assert (best.overall_before, best.overall_after) == (70, 90)
     assert (best.grade_before, best.grade_after) == ("C", "A")
+    assert best.rules == ("query-in-loop",)
 
 
 def test_what_all_of_it_brings_is_computed_too() -> None:
@@ -268,6 +269,7 @@ def test_what_all_of_it_brings_is_computed_too() -> None:
     assert card.together is not None
     assert len(card.together.fingerprints) == 2
     assert (card.together.overall_after, card.together.grade_after) == (100, "A")
+    assert card.together.rules == ("missing-rate-limit", "query-in-loop")
 
 
 def test_no_finding_is_in_two_what_ifs() -> None:

@@ -165,6 +165,8 @@ def test_a_package_named_build_is_read(tmp_path: Path) -> None:
         ("**/gen\n", ["a.py", "src/a.py", "src/b.py"]),
         ("\ufeffgen/\r\nsrc/\r\n", ["a.py"]),
         ("!\n[\nsrc/\n", ["a.py", "gen/a.py"]),
+        ("[!-b-a]\nsrc/\n", ["a.py", "gen/a.py"]),
+        ("[[a]x\nsrc/\n", ["a.py", "gen/a.py"]),
     ],
 )
 def test_gitignore_means_what_git_means(tmp_path: Path, ignored: str, kept: list[str]) -> None:

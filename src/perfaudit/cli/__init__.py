@@ -9,7 +9,7 @@ from importlib import import_module
 import click
 
 from perfaudit import __version__
-from perfaudit.cli.output import discard_output
+from perfaudit.cli.output import discard_output, note
 from perfaudit.core.errors import PerfauditError
 
 COMMANDS = {
@@ -50,7 +50,7 @@ class _Commands(click.Group):
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except PerfauditError as mistake:
-            click.echo(f"perfaudit: {mistake}", err=True)
+            note(str(mistake))
             ctx.exit(2)
         except BrokenPipeError:
             discard_output()
@@ -61,10 +61,7 @@ class _Commands(click.Group):
             if ctx.meta.get("perfaudit.verbose") or os.environ.get("PERFAUDIT_DEBUG"):
                 click.echo(traceback.format_exc(), err=True, nl=False)
             summary = " ".join(str(fault).split()) or "no message"
-            click.echo(
-                f"perfaudit: internal error: {type(fault).__name__}: {summary}; {REPORT_A_FAULT}.",
-                err=True,
-            )
+            note(f"internal error: {type(fault).__name__}: {summary}; {REPORT_A_FAULT}.")
             ctx.exit(2)
 
 

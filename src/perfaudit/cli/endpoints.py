@@ -18,6 +18,7 @@ from perfaudit.cli.options import (
 from perfaudit.cli.output import uses_color, write
 from perfaudit.core.report import EndpointCard
 from perfaudit.core.visible import visible
+from perfaudit.reporters.escaping import json_text
 
 _DEGREE_COLORS = {0: "green", 1: "yellow"}
 
@@ -43,7 +44,7 @@ def command(ctx: click.Context, /, paths: tuple[Path, ...], form: str, **given: 
     cards = sorted(report.endpoints, key=lambda card: (-card.degree, card.path, card.method))
     if form == "json":
         document = {"schema_version": 1, "endpoints": [_entry(card) for card in cards]}
-        write(json.dumps(document, indent=2), for_machines=True)
+        write(json_text(json.dumps(document, indent=2)), for_machines=True)
     else:
         write(_cards(cards), color=uses_color(given["color"]))
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from perfaudit.core.errors import UsageError
+from perfaudit.core.visible import visible
 
 COLOR_CHOICES = ("auto", "always", "never")
 
@@ -49,7 +50,7 @@ def write(text: str, *, color: bool = False, for_machines: bool = False) -> None
 
 def note(text: str) -> None:
     """Write a line beside the report, to standard error."""
-    click.echo(f"perfaudit: {text}", err=True)
+    click.echo(f"perfaudit: {visible(text)}", err=True)
 
 
 def discard_output() -> None:

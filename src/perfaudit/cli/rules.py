@@ -109,7 +109,8 @@ def new_command(name: str, into: Path | None) -> None:
     if target.exists():
         raise UsageError(f"{target} exists already.")
     write_file(target, _draft(folder, stem))
-    proof = "pytest tests/libraries" if folder == "libraries" else f"perfaudit rules test {stem}"
+    is_library = folder == "libraries"
+    proof = f"pytest rules/{name}.yaml" if is_library else f"perfaudit rules test {stem}"
     note(f"{target} is yours: fill it in, then run `{proof}`.")
 
 

@@ -24,6 +24,7 @@ from perfaudit.cli.output import check_writable, note, uses_color, width, write,
 from perfaudit.config import NEVER, Settings, with_overrides
 from perfaudit.core.errors import UsageError
 from perfaudit.core.levels import Confidence, Severity
+from perfaudit.core.visible import visible
 from perfaudit.reporters import FORMATS, SUFFIXES, RenderOptions
 from perfaudit.sources.discovery import MAX_BYTES
 from perfaudit.sources.reading import read_bytes
@@ -173,7 +174,7 @@ def _audited(
 ) -> AuditResult:
     watched = shows_progress(given["quiet"])
     if watched:
-        click.echo(f"Auditing {root} ...", err=True, nl=False)
+        click.echo(f"Auditing {visible(str(root))} ...", err=True, nl=False)
     began = time.perf_counter()
     try:
         result = audit(root, paths, settings)

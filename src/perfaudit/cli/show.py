@@ -13,7 +13,9 @@ from perfaudit.cli.options import (
     with_reading_options,
 )
 from perfaudit.cli.output import write
+from perfaudit.core.visible import visible
 from perfaudit.program.explain import describe
+from perfaudit.sources import mask_secrets
 
 TOPICS = ("callgraph", "types", "effects", "schema", "queries")
 
@@ -43,4 +45,5 @@ def command(
         name = None
     settings, root, present = located(paths, given["config"])
     result = audit(root, present, with_reading_options(settings, given))
-    write(describe(result.program, topic, name or ""))
+    lines = describe(result.program, topic, name or "").split("\n")
+    write("\n".join(visible(mask_secrets(line)) for line in lines))

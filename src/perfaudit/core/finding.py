@@ -20,9 +20,9 @@ class Match:
     """What a detector found: a place, its proof, and the words of the rule's message.
 
     ``confidence`` and ``severity`` lower those of the rule; they never raise them.
-    ``exposure`` is "endpoint", "task", "command", "script" or "unknown": from where the place is
-    reached. ``rule`` is the name of the rule that it belongs to, where several rules share the
-    detector.
+    ``exposure`` says from where the place is reached: "endpoint", "task", "startup", "command",
+    "script" or "unknown". ``rule`` is the name of the rule that it belongs to, where several rules
+    share the detector.
     """
 
     location: Location

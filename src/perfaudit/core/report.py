@@ -105,6 +105,7 @@ class Improvement:
     """What mending some findings would do to the grade.
 
     ``category`` is empty where they are of several; ``before`` and ``after`` are then overall.
+    ``rules`` are the names of the rules that found them; some findings may not be in the report.
     """
 
     fingerprints: tuple[str, ...]
@@ -115,6 +116,7 @@ class Improvement:
     overall_after: float
     grade_before: str
     grade_after: str
+    rules: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What we report and why. ``detector`` names a module of ``perfaudit.detectors``.
-
-    ``inspects`` names what the rule judges (a key of ``Program.opportunities``), for the score.
-    """
+    """What we report and why. ``detector`` names a module of ``perfaudit.detectors``."""
 
     id: str
     name: str
@@ -34,7 +31,6 @@ class Rule:
     effort: Effort
     since: str
     detector: str
-    inspects: str
     why: str
     fix: str
     impact: dict[str, str] = field(default_factory=dict)

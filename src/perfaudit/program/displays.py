@@ -6,6 +6,7 @@ from perfaudit.program.nodes import FunctionNode
 
 MAX_STEPS = 6
 
+
 def entry(
     function: FunctionNode, value: t.Item, at: tuple[int, int]
 ) -> list[tuple[FunctionNode, t.Expr]] | None:
@@ -41,7 +42,11 @@ def _displays(
             found: list[tuple[FunctionNode, t.Mapping]] = []
             for scope, table in outer:
                 for known, item in zip(table.keys, table.values, strict=True):
-                    if isinstance(key, t.Const) and isinstance(known, t.Const) and known.value != key.value:
+                    if (
+                        isinstance(key, t.Const)
+                        and isinstance(known, t.Const)
+                        and known.value != key.value
+                    ):
                         continue
                     inner = _displays(scope, item, AT_END, steps - 1)
                     if inner is None:
@@ -58,7 +63,9 @@ def _held(
     for scope, definition in meanings(function, name, at):
         if not isinstance(definition, t.Bind) or definition.value is None:
             return None
-        inner = _displays(scope, definition.value, (definition.sequence, definition.context), steps - 1)
+        inner = _displays(
+            scope, definition.value, (definition.sequence, definition.context), steps - 1
+        )
         if inner is None:
             return None
         found.extend(inner)

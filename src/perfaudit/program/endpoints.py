@@ -11,6 +11,7 @@ from perfaudit.libraries.types import Framework
 from perfaudit.program import annotations
 from perfaudit.program.expressions import argument
 from perfaudit.program.infer import Types
+from perfaudit.program.middleware import run_by_middleware
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.routes_dependencies import Dependencies, dependencies_of, of_handler
 from perfaudit.program.routes_handlers import (
@@ -96,9 +97,12 @@ def _endpoints(sites: Sites, known: Dependencies, found: Registration) -> Iterat
         application = _application(sites, chain)
         path = join(chain.prefix, own_path) or "/" if kind in ("route", "websocket") else ""
         if isinstance(node, FunctionNode):
-            for method in _methods(sites, found, node):
+            entered = [(kind, node)]
+            if kind == "middleware":
+                entered = run_by_middleware(sites.types, node)
+            for (own_kind, handler), method in product(entered, _methods(sites, found, node)):
                 yield _endpoint(
-                    sites, known, found, kind, method, path, node, (), through, application
+                    sites, known, found, own_kind, method, path, handler, (), through, application
                 )
             continue
         handled = view_methods(sites, node, found.target.actions)

@@ -15,7 +15,7 @@ from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.program import Program
 from perfaudit.program.sites import Edge, Site
-from perfaudit.program.values import FunctionType, Instance, LibraryInstance, options_of
+from perfaudit.program.values import LibraryInstance, options_of
 
 ENTRY_KINDS = (
     ("request", frozenset({"route", "websocket", "middleware"})),
@@ -23,8 +23,6 @@ ENTRY_KINDS = (
 )
 PER_REQUEST = ("flask.ctx.", "starlette.requests.", "fastapi.Request", "django.http.")
 """Where the types of objects begin that live for one request."""
-WRAPPED = frozenset({"app", "get_response"})
-"""Names of the parameter by which a middleware is given what it wraps."""
 WALKS_OVER_DATA = frozenset({Walk.DATA, Walk.CHUNKS, Walk.MESSAGES})
 """What a loop walks that has many items; one that only counts is more often a retry."""
 BY_HAND = frozenset({"command", "script", "startup"})
@@ -103,7 +101,6 @@ def repetitions(program: Program) -> Repetitions:
             if endpoint.kind in kinds
             for function in (endpoint.handler, *endpoint.dependencies)
             if not is_memoised(program, function)
-            and not (endpoint.kind == "middleware" and _makes_middleware(program, function))
         ]
         _spread(program, origins, entered)
     _spread(program, origins, list(_walked(program, origins)))
@@ -111,18 +108,30 @@ def repetitions(program: Program) -> Repetitions:
 
 
 def is_memoised(program: Program, function: FunctionNode) -> bool:
-    """Return whether a decorator keeps the function's results, as a library or its name says."""
-    return function in program.memoised
+    """Return whether a function's results are kept, or it does nothing for what it did before."""
+    return function in program.memoised or _remembers(function)
 
 
-def _makes_middleware(program: Program, function: FunctionNode) -> bool:
-    """Return whether a function only makes the object or function that is called per request."""
-    if function.name == "__init__" or (not function.is_async and WRAPPED & function.params.keys()):
-        return True
-    return any(
-        isinstance(option, Instance | FunctionType)
-        for option in options_of(program.types.returned(function))
-    )
+def _remembers(function: FunctionNode) -> bool:
+    """Return whether a function leaves at once for what it has put into a collection outside."""
+    facts = function.facts
+    tests = [
+        facts.contexts[leave.context].subject
+        for leave in facts.exits
+        if leave.kind == "return" and leave.context >= 0 and not function.loops(leave.context)
+    ]
+    kept = {
+        test.right.id
+        for test in tests
+        if isinstance(test, t.Compare) and test.operator == "In" and isinstance(test.right, t.Name)
+    } - (function.binds.keys() | function.params.keys())
+    added = [
+        call.callee.base
+        for call in facts.calls
+        if isinstance(call.callee, t.Attr) and call.callee.name in ("add", "append")
+    ]
+    added += [bind.target.base for bind in facts.binds if isinstance(bind.target, t.Item)]
+    return any(isinstance(base, t.Name) and base.id in kept for base in added)
 
 
 def _spread(

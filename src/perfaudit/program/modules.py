@@ -103,9 +103,10 @@ class Modules:
 
 
 def is_revision(facts: t.FileFacts) -> bool:
-    """Return whether a module names the revision of a schema that it follows: a migration, wherever it lies."""
+    """Return whether a module names the schema revision that it follows: a migration anywhere."""
     return any(
-        isinstance(bind.target, t.Name) and bind.target.id == "down_revision" for bind in facts.functions[0].binds
+        isinstance(bind.target, t.Name) and bind.target.id == "down_revision"
+        for bind in facts.functions[0].binds
     )
 
 

@@ -13,7 +13,7 @@ from perfaudit.program.infer import Types
 from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.routes_mounts import wrapped_parameter
-from perfaudit.program.routes_origins import Frame, sources
+from perfaudit.program.routes_origins import Frame, Source, sources
 from perfaudit.program.routes_sites import Sites, route_of
 from perfaudit.program.routes_texts import text
 from perfaudit.program.values import (
@@ -359,13 +359,12 @@ def route_methods(
     if given is None:
         return default or ("",)
     found: list[str] = []
-    options: list[t.Expr] = [given]
-    for source in sources(sites.origins, function, given, AT_END, frame):
-        if not isinstance(source.value, FunctionNode | ClassNode):
-            options = [source.value]
-    for option in options:
+    made = sources(sites.origins, function, given, AT_END, frame)
+    for scope, option, inside in made or [Source(function, given, frame)]:
+        if isinstance(option, FunctionNode | ClassNode):
+            continue
         parts = option.items if isinstance(option, t.Seq) else (option,)
-        found.extend(text(sites.origins, function, part, AT_END, frame).upper() for part in parts)
+        found.extend(text(sites.origins, scope, part, AT_END, inside).upper() for part in parts)
     return (
         tuple(dict.fromkeys(method for method in found if method and "{" not in method))
         or default

@@ -15,6 +15,7 @@ from perfaudit.core.report import (
     Scorecard,
 )
 from perfaudit.core.rule import Rule
+from perfaudit.reporters.escaping import json_text
 from perfaudit.reporters.options import DEFAULTS, RenderOptions
 
 SCHEMA_VERSION = 1
@@ -22,7 +23,7 @@ SCHEMA_VERSION = 1
 
 def render(report: Report, rules: Mapping[str, Rule], options: RenderOptions = DEFAULTS) -> str:
     """Return the report as indented JSON in ASCII, keys in a fixed order."""
-    return json.dumps(as_data(report), indent=2, ensure_ascii=True) + "\n"
+    return json_text(json.dumps(as_data(report), indent=2, ensure_ascii=True)) + "\n"
 
 
 def as_data(report: Report) -> dict[str, Any]:
@@ -164,6 +165,7 @@ def _improvement(improvement: Improvement) -> dict[str, Any]:
         "overall_after": improvement.overall_after,
         "grade_before": improvement.grade_before,
         "grade_after": improvement.grade_after,
+        "rules": list(improvement.rules),
     }
 
 

@@ -8,6 +8,7 @@ from perfaudit.core.finding import Finding
 from perfaudit.core.levels import Effort, Severity
 from perfaudit.core.report import CategoryScore, EndpointCard, Improvement, Report
 from perfaudit.core.rule import Rule
+from perfaudit.core.visible import visible
 from perfaudit.reporters.escaping import (
     cell,
     markdown,
@@ -520,12 +521,10 @@ def _conclusion(report: Report, recommendations: Sequence[Recommendation]) -> It
     else:
         yield "There is nothing to mend."
     titles = _titles(report)
-    findings = {finding.fingerprint: finding for finding in report.findings}
     lines = []
     for gain in report.scorecard.improvements:
-        names = sorted({findings[each].name for each in gain.fingerprints if each in findings})
         lines.append(
-            f"- Mending {listed([markdown_code(name) for name in names])}"
+            f"- Mending {listed([markdown_code(name) for name in gain.rules])}"
             f" ({counted(len(gain.fingerprints), 'finding')}) takes"
             f" {markdown(titles.get(gain.category, gain.category))} from {gain.before:.2f} to"
             f" {gain.after:.2f}, and {_overall(gain)}."

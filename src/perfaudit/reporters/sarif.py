@@ -12,7 +12,9 @@ from perfaudit.core.location import Location
 from perfaudit.core.problem import Problem
 from perfaudit.core.report import Report
 from perfaudit.core.rule import Rule
+from perfaudit.core.visible import visible
 from perfaudit.reporters.escaping import (
+    json_text,
     markdown,
     markdown_block,
     markdown_code,
@@ -276,4 +278,4 @@ def _shortened(text: str) -> str:
 
 
 def _compact(log: dict[str, Any]) -> str:
-    return json.dumps(log, ensure_ascii=True, separators=(",", ":")) + "\n"
+    return json_text(json.dumps(log, ensure_ascii=True, separators=(",", ":"))) + "\n"

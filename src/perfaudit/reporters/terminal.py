@@ -13,6 +13,7 @@ from perfaudit.core.finding import Finding, TraceStep
 from perfaudit.core.levels import Severity
 from perfaudit.core.report import CategoryScore, Improvement, Report
 from perfaudit.core.rule import Rule
+from perfaudit.core.visible import visible
 from perfaudit.reporters.escaping import one_line, visible_source
 from perfaudit.reporters.grouping import (
     EFFORT_WORDS,
@@ -412,26 +413,16 @@ def _what_if(page: _Page, report: Report) -> Iterator[Text]:
     if not improvements:
         return
     titles = {category.id: category.title for category in report.scorecard.categories}
-    findings = {finding.fingerprint: finding for finding in report.findings}
     yield page.heading("What would help most")
     for improvement in improvements:
-        yield from page.wrapped(
-            _improvement(page, improvement, titles, findings), first="   ", rest="     "
-        )
+        yield from page.wrapped(_improvement(page, improvement, titles), first="   ", rest="     ")
     together = report.scorecard.together
     if together:
         yield from page.wrapped(_overall(page, together, "all of it"), first="   ", rest="     ")
     yield Text()
 
 
-def _improvement(
-    page: _Page,
-    gain: Improvement,
-    titles: Mapping[str, str],
-    findings: Mapping[str, Finding],
-) -> Text:
-    named = [findings[each] for each in gain.fingerprints if each in findings]
-    names = sorted({finding.name for finding in named})
+def _improvement(page: _Page, gain: Improvement, titles: Mapping[str, str]) -> Text:
     arrow = page.glyphs.arrow
     category = Text.assemble(
         f"{titles.get(gain.category, gain.category)} {gain.before:.1f} {arrow} ",
@@ -439,7 +430,7 @@ def _improvement(
     )
     what = Text.assemble(
         "mend ",
-        (listed(names), "bold"),
+        (listed(gain.rules), "bold"),
         (f" ({counted(len(gain.fingerprints), 'finding')})", "dim"),
         ": ",
         category,

@@ -22,6 +22,7 @@ FINGERPRINT_DIGITS = 32
 ReadLine = Callable[[str, int], str]
 """The line of a file by path and number, without its end; empty where there is none."""
 
+_SPACES = re.compile(r"\s+")
 _WORD_IN_BRACES = re.compile(r"\{([a-z_]+)\}")
 
 
@@ -108,15 +109,18 @@ def _message(rule: Rule, words: dict[str, str]) -> str:
 
 
 def _shown(text: str) -> str:
-    """Return text of the audited code as one short printable line without secrets."""
-    folded = " ".join(mask_secrets(text).split())
+    """Return text of the audited code as one short printable line without secrets.
+
+    A space at its beginning stays: some words of a message bring their own.
+    """
+    folded = _SPACES.sub(" ", mask_secrets(text))
     if len(folded) > LONGEST_WORD:
         folded = f"{folded[: LONGEST_WORD - 3]}..."
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in folded)
 
 
 def _masked(step: TraceStep) -> TraceStep:
-    return replace(step, message=_shown(step.message))
+    return replace(step, message=_shown(step.message.strip()))
 
 
 def _snippet(location: Location, read_line: ReadLine) -> str:

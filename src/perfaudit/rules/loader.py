@@ -101,7 +101,6 @@ def load_rule(path: Path) -> Rule:
         effort=Effort(keys["effort"].one_of(_values(Effort))),
         since=_since(keys["since"]),
         detector=detector,
-        inspects="",
         why=_prose(keys["why"]),
         fix=_prose(keys["fix"]),
         impact=_impact(keys.get("impact")),

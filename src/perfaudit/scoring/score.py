@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import fsum
+from math import floor, fsum
 from typing import TypeVar
 
 from perfaudit.core.finding import Finding
@@ -111,7 +111,7 @@ def total(
     before they are added, so that a reader who adds the printed column gets the printed sum.
     """
     applying = fsum(each.weight for each in categories if each.score is not None)
-    parts = tuple(_weigh(each, applying) for each in categories)
+    parts = _weighed(categories, applying)
     withheld = _reason_to_withhold(parts, table, coverage)
     if withheld:
         return Scorecard(None, None, parts, withheld)
@@ -195,12 +195,22 @@ def _cap_of(by_rule: Mapping[str, Sequence[Finding]], table: ScoringTable) -> Ca
     return min(holding, key=lambda cap: cap.score, default=None)
 
 
-def _weigh(category: CategoryScore, applying: float) -> CategoryScore:
-    if category.score is None:
-        return category
-    share = category.weight / applying if applying else 0.0
+def _weighed(categories: Sequence[CategoryScore], applying: float) -> tuple[CategoryScore, ...]:
+    """Return the categories with their parts of the sum, in hundredths that add up to the rounded
+    sum.
+    """
+    exact = [(each.score or 0.0) * each.weight * 100 / (applying or 1.0) for each in categories]
+    hundredths = [floor(part + 1e-6) for part in exact]
+    missing = round(fsum(exact)) - sum(hundredths)
+    # Those that lose most by rounding down are rounded up, until the parts add up.
+    by_loss = sorted(range(len(exact)), key=lambda index: hundredths[index] - exact[index])
+    for index in by_loss[: max(0, missing)]:
+        hundredths[index] += 1
 
-    return replace(category, weighted=round(category.score * share, 2))
+    return tuple(
+        each if each.score is None else replace(each, weighted=part / 100)
+        for each, part in zip(categories, hundredths, strict=True)
+    )
 
 
 def _reason_to_withhold(

@@ -11,7 +11,7 @@ from perfaudit.core.errors import DataError
 from perfaudit.core.finding import Finding
 from perfaudit.core.levels import Confidence, Role, Severity
 
-EXPOSURES = ("endpoint", "task", "command", "script", "unknown", "test")
+EXPOSURES = ("endpoint", "task", "startup", "command", "script", "unknown", "test")
 SECTIONS = (
     "categories",
     "grades",
@@ -55,9 +55,8 @@ class Cap:
         )
 
     def __str__(self) -> str:
-        place = {"": "", "endpoint": " on an endpoint", "unknown": ""}.get(
-            self.exposure, f" in a {self.exposure}"
-        )
+        places = {"": "", "endpoint": " on an endpoint", "startup": " at start-up", "unknown": ""}
+        place = places.get(self.exposure, f" in a {self.exposure}")
         return (
             f"at most {self.score:g}: a {self.severity} finding"
             f" of {self.confidence} confidence{place}"

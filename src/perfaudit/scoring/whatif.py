@@ -94,6 +94,7 @@ def all_of(
         mended.overall,
         card.grade or "",
         mended.grade or "",
+        tuple(sorted({rule for each in single for rule in each.rules})),
     )
 
 
@@ -133,6 +134,7 @@ def without(
         mended.overall,
         card.grade or "",
         mended.grade or "",
+        tuple(sorted({finding.name for finding in group})),
     )
 
 

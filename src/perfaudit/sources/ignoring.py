@@ -2,6 +2,7 @@
 
 import os
 import re
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -65,7 +66,7 @@ def user_rules(patterns: Sequence[str]) -> tuple[IgnoreRules, ...]:
         return ()
     try:
         return (IgnoreRules(_patterns(patterns)),)
-    except ValueError as error:
+    except (ValueError, re.error) as error:
         raise UsageError(f"exclude: {error} Write it as in a .gitignore file.") from error
 
 
@@ -125,7 +126,7 @@ def _patterns(lines: Iterable[str]) -> tuple[IgnorePattern, ...]:
     """Return the patterns, the last line first: it is the first to decide."""
     return tuple(
         IgnorePattern(pattern.include, pattern.regex.search, pattern.regex.finditer)
-        for pattern in reversed(list(GitIgnoreSpec.from_lines(lines).patterns))
+        for pattern in reversed(list(_compiled(lines).patterns))
         if isinstance(pattern, RegexPattern)
         and pattern.include is not None
         and pattern.regex is not None
@@ -134,7 +135,14 @@ def _patterns(lines: Iterable[str]) -> tuple[IgnorePattern, ...]:
 
 def _is_pattern(line: str) -> bool:
     try:
-        GitIgnoreSpec.from_lines([line])
-    except ValueError:
+        _compiled([line])
+    except (ValueError, re.error):
         return False
     return True
+
+
+def _compiled(lines: Iterable[str]) -> GitIgnoreSpec:
+    with warnings.catch_warnings():
+        # Brackets that git reads literally make Python's expressions warn on standard error.
+        warnings.simplefilter("ignore", FutureWarning)
+        return GitIgnoreSpec.from_lines(lines)

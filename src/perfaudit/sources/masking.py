@@ -25,6 +25,12 @@ URL = re.compile(
     re.IGNORECASE,
 )
 URL_KEY = re.compile(r"""(?<=://)[^\s/:@"'<>{}$]{16,200}(?=@)""")
+PAIR = re.compile(
+    r"""(?P<head>\b\w{0,40}(?:auth|login)\s*[=(]\s*\(?\s*"""
+    r"""(?:"[^"\n]{0,200}"|'[^'\n]{0,200}'|[\w.]{1,100})\s*,\s*)"""
+    r"""(?P<quote>["'])(?P<value>(?:[^\\\n]|\\.)*?)(?P=quote)""",
+    re.IGNORECASE,
+)
 SCHEME = re.compile(
     r"""(?P<head>\b(?:Bearer|Basic)\s+)(?=[^\s"']*[0-9=])[a-z0-9._~+/=-]{8,}""", re.IGNORECASE
 )
@@ -50,6 +56,7 @@ def mask_secrets(text: str) -> str:
     masked = URL.sub(_mask_value, text)
     masked = URL_KEY.sub(MASK, masked)
     masked = SCHEME.sub(rf"\g<head>{MASK}", masked)
+    masked = PAIR.sub(_mask_quoted, masked)
     masked = QUOTED_VALUE.sub(_mask_quoted, masked)
     masked = BARE_VALUE.sub(_mask_bare, masked)
     return TOKEN.sub(MASK, masked)

@@ -9,7 +9,9 @@ MIGRATION_FOLDERS = frozenset({"migrations"})
 SCRIPT_FOLDERS = frozenset({"scripts", "benchmarks", "benchmark"})
 TOP_SCRIPT_FOLDERS = frozenset({"script", "bin", "tools", "bench", "dev", "hack"})
 """Names that a package may well have for production code: they speak only at the top."""
-EXAMPLE_FOLDERS = frozenset({"example", "examples", "docs", "tutorials"})
+EXAMPLE_FOLDERS = frozenset(
+    {"example", "examples", "docs", "tutorials", "sandbox", "project_template", "project_templates"}
+)
 TOP_EXAMPLE_FOLDERS = frozenset({"doc", "sample", "samples", "demo", "demos"})
 SCRIPT_FILES = frozenset({"setup.py", "manage.py", "noxfile.py", "fabfile.py"})
 TEST_FILE = re.compile(r"test_.*|.*_test|.*_tests|tests?|conftest")
@@ -21,16 +23,25 @@ def role_of(path: str) -> Role:
     known = {folder.lower() for folder in folders}
     if known & TEST_FOLDERS or _is_test_file(name):
         return Role.TEST
+    if known & EXAMPLE_FOLDERS or any(map(_is_template, (*known, name))):
+        return Role.EXAMPLE
     if known & MIGRATION_FOLDERS or _has_pair(folders, "alembic", "versions"):
+        return Role.MIGRATION
+    if _has_pair([*folders, name], "alembic", "env.py"):
         return Role.MIGRATION
     if _has_pair(folders, "management", "commands"):
         return Role.COMMAND
     top = {folder.lower() for folder in folders[:1]}
-    if known & EXAMPLE_FOLDERS or top & TOP_EXAMPLE_FOLDERS:
+    if top & TOP_EXAMPLE_FOLDERS:
         return Role.EXAMPLE
     if known & SCRIPT_FOLDERS or top & TOP_SCRIPT_FOLDERS or name in SCRIPT_FILES:
         return Role.SCRIPT
     return Role.PRODUCTION
+
+
+def _is_template(name: str) -> bool:
+    """Return whether a file or folder is filled in by a program that starts projects."""
+    return "{{" in name or name.startswith("cookiecutter")
 
 
 def _is_test_file(name: str) -> bool:

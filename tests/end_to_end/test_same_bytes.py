@@ -1,0 +1,145 @@
+"""The same project gives the same bytes, in every format, however and how often it is read."""
+
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from perfaudit.cache import FOLDER
+
+from .conftest import FIXTURES, copied, scan_to_files
+
+LARGE = "\n\ndef filler_{0}(value):\n    return [other(item) for item in value.rows({0})]\n"
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a project of both applications, large enough for more than one worker."""
+    folder = tmp_path_factory.mktemp("both")
+    for name in ("agent_platform", "django_shop"):
+        shutil.copytree(FIXTURES / name, folder / "root" / name)
+    (folder / "root" / ".git").mkdir()
+    for number in range(24):
+        text = "".join(LARGE.format(each) for each in range(900))
+        (folder / "root" / f"filler_{number}.py").write_text(text)
+    return folder / "root"
+
+
+@pytest.fixture(scope="module")
+def expected(project: Path) -> dict[str, str]:
+    texts = scan_to_files(project, project.parent / "expected", "--no-cache", "--jobs", "1")
+    assert "PA501" in texts[".json"]
+    return texts
+
+
+def test_the_project_is_worth_more_than_one_worker(project: Path) -> None:
+    from perfaudit.extraction import WORTH_A_POOL
+
+    assert sum(file.stat().st_size for file in project.rglob("*.py")) > WORTH_A_POOL
+
+
+@pytest.mark.parametrize("jobs", ["2", "8"])
+def test_with_any_number_of_workers(
+    project: Path, expected: dict[str, str], tmp_path: Path, jobs: str
+) -> None:
+    assert scan_to_files(project, tmp_path / "out", "--no-cache", "--jobs", jobs) == expected
+
+
+@pytest.mark.parametrize("seed", ["0", "1", "4242"])
+def test_with_any_order_of_sets(
+    project: Path, expected: dict[str, str], tmp_path: Path, seed: str
+) -> None:
+    out = tmp_path / "out"
+    assert scan_to_files(project, out, "--no-cache", PYTHONHASHSEED=seed) == expected
+
+
+def test_with_paths_in_any_order(project: Path, expected: dict[str, str], tmp_path: Path) -> None:
+    names = sorted(entry.name for entry in project.iterdir() if entry.name[0] != ".")
+    for paths in (names, names[::-1]):
+        out = tmp_path / "out"
+        assert scan_to_files(project, out, "--no-cache", paths=tuple(paths)) == expected
+
+
+def test_with_files_made_in_another_order(
+    project: Path, expected: dict[str, str], tmp_path: Path
+) -> None:
+    other = tmp_path / "root"
+    other.mkdir()
+    (other / ".git").mkdir()
+    for file in sorted((file for file in project.rglob("*") if file.is_file()), reverse=True):
+        place = other / file.relative_to(project)
+        if FOLDER not in place.parts:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, place)
+
+    assert scan_to_files(other, tmp_path / "out", "--no-cache") == expected
+
+
+def test_with_a_cold_and_a_warm_cache_and_a_damaged_one(
+    project: Path, expected: dict[str, str], tmp_path: Path
+) -> None:
+    shutil.rmtree(project / FOLDER, ignore_errors=True)
+    out = tmp_path / "out"
+    assert scan_to_files(project, out) == expected
+    (cache,) = (project / FOLDER).glob("facts-*")
+    kept = cache.read_bytes()
+    assert scan_to_files(project, out) == expected
+    assert cache.read_bytes() == kept
+
+    middle = len(kept) // 2
+    for damaged in (
+        b"",
+        b"\x00",
+        kept[:middle],
+        kept[:middle] + b"\xff" * 64 + kept[middle + 64 :],
+        b"\x81\xa1a\x92\xc4\x00\xc4\x00",
+    ):
+        cache.write_bytes(damaged)
+        assert scan_to_files(project, out) == expected
+    assert cache.stat().st_size == len(kept)
+
+
+def test_facts_of_another_content_are_not_used(tmp_path: Path) -> None:
+    root = copied("django_shop", tmp_path)
+    before = scan_to_files(root, tmp_path / "out")
+    views = root / "store" / "views.py"
+    state = views.stat()
+    text = views.read_text("utf-8")
+    views.write_text(text.replace("def ", "def x", 1).replace("x", "", 1), "utf-8")
+    views.write_text("# one line more\n" + text, "utf-8")
+    os.utime(views, ns=(state.st_atime_ns, state.st_mtime_ns))
+    after = scan_to_files(root, tmp_path / "out")
+
+    assert after != before
+    assert after == scan_to_files(root, tmp_path / "out", "--no-cache")
+
+
+@pytest.mark.parametrize("obstacle", ["file", "closed folder", "folder in place of the cache"])
+def test_a_cache_that_cannot_be_written_is_no_cache(tmp_path: Path, obstacle: str) -> None:
+    root = copied("django_shop", tmp_path)
+    without = scan_to_files(root, tmp_path / "out", "--no-cache")
+    folder = root / FOLDER
+    if obstacle == "file":
+        folder.write_text("in the way")
+    elif obstacle == "closed folder":
+        folder.mkdir(mode=0o500)
+    else:
+        assert scan_to_files(root, tmp_path / "out") == without
+        (cache,) = folder.glob("facts-*")
+        cache.unlink()
+        cache.mkdir()
+        (cache / "full").touch()
+
+    assert scan_to_files(root, tmp_path / "out") == without
+
+
+def test_runs_at_the_same_time(project: Path, expected: dict[str, str], tmp_path: Path) -> None:
+    shutil.rmtree(project / FOLDER, ignore_errors=True)
+    with ThreadPoolExecutor(4) as pool:
+        runs = [pool.submit(scan_to_files, project, tmp_path / f"out{n}") for n in range(4)]
+        assert [run.result() == expected for run in runs] == [True] * 4
+    assert [
+        file.name for file in (project / FOLDER).iterdir() if file.name.startswith(".facts")
+    ] == []
