@@ -4,6 +4,7 @@ A cache that cannot be read or written is no cache, never an error.
 """
 
 import contextlib
+import hashlib
 import os
 import sys
 import tempfile
@@ -14,6 +15,7 @@ import msgspec
 from perfaudit import __version__
 
 FOLDER = ".perfaudit_cache"
+CHECK_BYTES = 16
 _Entries = dict[str, tuple[bytes, bytes]]
 
 
@@ -22,6 +24,7 @@ class FactCache:
 
     def __init__(self, root: Path) -> None:
         tag = f"facts-{__version__}-{sys.version_info.major}.{sys.version_info.minor}.msgpack"
+        self._root = root
         self._path = root / FOLDER / tag
         self._entries = _read(self._path)
 
@@ -31,8 +34,13 @@ class FactCache:
         return found[1] if found is not None and found[0] == digest else None
 
     def store(self, entries: _Entries) -> None:
-        """Keep these entries and no others, where that changes anything."""
-        merged = {**self._entries, **entries}
+        """Keep these entries, and the earlier ones of other files that are still there."""
+        others = {
+            path: entry
+            for path, entry in self._entries.items()
+            if path not in entries and (self._root / path).is_file()
+        }
+        merged = {**others, **entries}
         if merged == self._entries:
             return
         with contextlib.suppress(OSError):
@@ -43,9 +51,15 @@ class FactCache:
 def _read(path: Path) -> _Entries:
     try:
         data = path.read_bytes()
-        return msgspec.msgpack.decode(data, type=_Entries)
+        check, content = data[:CHECK_BYTES], data[CHECK_BYTES:]
+        # A flipped byte could be other facts, as well formed as the right ones.
+        return msgspec.msgpack.decode(content, type=_Entries) if check == _check(content) else {}
     except (OSError, msgspec.MsgspecError, RecursionError):
         return {}
+
+
+def _check(content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=CHECK_BYTES).digest()
 
 
 def _write(path: Path, entries: _Entries) -> None:
@@ -56,7 +70,8 @@ def _write(path: Path, entries: _Entries) -> None:
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".facts-")
     try:
         with os.fdopen(handle, "wb") as stream:
-            stream.write(msgspec.msgpack.encode(entries))
+            content = msgspec.msgpack.encode(entries)
+            stream.write(_check(content) + content)
         os.replace(name, path)
     except OSError:
         with contextlib.suppress(OSError):

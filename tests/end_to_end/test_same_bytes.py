@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from perfaudit.cache import FOLDER
+from perfaudit.extraction import WORTH_A_POOL
 
 from .conftest import FIXTURES, copied, scan_to_files
 
@@ -35,8 +36,6 @@ def expected(project: Path) -> dict[str, str]:
 
 
 def test_the_project_is_worth_more_than_one_worker(project: Path) -> None:
-    from perfaudit.extraction import WORTH_A_POOL
-
     assert sum(file.stat().st_size for file in project.rglob("*.py")) > WORTH_A_POOL
 
 
@@ -101,13 +100,27 @@ def test_with_a_cold_and_a_warm_cache_and_a_damaged_one(
     assert cache.stat().st_size == len(kept)
 
 
+def test_facts_of_files_that_are_gone_are_forgotten(tmp_path: Path) -> None:
+    root = copied("django_shop", tmp_path)
+    scan_to_files(root, tmp_path / "out")
+    (cache,) = (root / FOLDER).glob("facts-*")
+    assert b"store/pricing.py" in cache.read_bytes()
+    (root / "store" / "pricing.py").unlink()
+    scan_to_files(root, tmp_path / "out", paths=("store/models.py",))
+    assert b"store/pricing.py" in cache.read_bytes()
+    (root / "store" / "models.py").write_text("")
+    scan_to_files(root, tmp_path / "out", paths=("store/models.py",))
+
+    assert b"store/pricing.py" not in cache.read_bytes()
+    assert b"store/views.py" in cache.read_bytes()
+
+
 def test_facts_of_another_content_are_not_used(tmp_path: Path) -> None:
     root = copied("django_shop", tmp_path)
     before = scan_to_files(root, tmp_path / "out")
     views = root / "store" / "views.py"
     state = views.stat()
     text = views.read_text("utf-8")
-    views.write_text(text.replace("def ", "def x", 1).replace("x", "", 1), "utf-8")
     views.write_text("# one line more\n" + text, "utf-8")
     os.utime(views, ns=(state.st_atime_ns, state.st_mtime_ns))
     after = scan_to_files(root, tmp_path / "out")

@@ -5,12 +5,14 @@ from collections.abc import Iterator
 from perfaudit.core.finding import Match, TraceStep
 from perfaudit.core.levels import Severity
 from perfaudit.core.report import Opportunity
+from perfaudit.facts import types as t
 from perfaudit.program import expressions
 from perfaudit.program.exposure import Exposure
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.program import BLOCKING_KINDS, Program
 from perfaudit.program.reach import site_step
 from perfaudit.program.sites import Edge, Site
+from perfaudit.program.switches import is_switched_off
 
 RULES = {
     "network": "blocking-call-in-async",
@@ -54,7 +56,8 @@ def _kind(program: Program, place: Site | Edge) -> str | None:
             if place.blocking and place.relation is None and not BLOCKING_KINDS[kind].isdisjoint(place.effects):
                 return kind
         elif _runs_here(program, place) and place.callee in program.blocking_reach[kind]:
-            return kind
+            if not is_switched_off(program, place, program.blocking_reach[kind]):
+                return kind
     return None
 
 
@@ -65,7 +68,21 @@ def _runs_here(program: Program, edge: Edge) -> bool:
         and not edge.callee.is_async
         and edge.callee not in program.memoised
         and edge.via != "exit"
+        and not _gives_twin(edge)
     )
+
+
+def _gives_twin(edge: Edge) -> bool:
+    """Return whether what a decorated plain function gives is awaited: then its body is not what runs."""
+    if edge.call is None or not edge.callee.facts.decorators:
+        return False
+    facts = edge.caller.facts
+    held = {bind.target for bind in facts.binds if bind.value == edge.value and isinstance(bind.target, t.Name)}
+    values = [item.value for item in (*facts.results, *facts.binds) if item.value is not None]
+    awaited = {
+        part.value for value in values for part in expressions.parts(edge.caller, value) if isinstance(part, t.Await)
+    }
+    return edge.call.awaited or bool(held & awaited)
 
 
 def _sound_kind(place: Site | Edge) -> str | None:

@@ -22,6 +22,7 @@ from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.program import Program
 from perfaudit.program.reach import Reach, site_step
 from perfaudit.program.sites import Edge, Site
+from perfaudit.program.switches import is_switched_off
 from perfaudit.program.values import LibraryInstance
 
 RULES = {"db.query": "query-in-loop", "db.write": "write-in-loop"}
@@ -55,13 +56,19 @@ def _places(program: Program, function: FunctionNode) -> Iterator[Site | Edge]:
 
 def _judge(program: Program, function: FunctionNode, place: Site | Edge) -> Iterator[Match | Opportunity]:
     loops = function.loops(place.context)
-    effect, reached = _effect(program, place)
-    rule = RULES[effect]
+    ways = _ways(program, place)
     if isinstance(place, Site) or loops:
         exposure = program.exposure_of(function)
-        yield Opportunity(place.location, exposure.kind, rule=rule)
-    if loops and _is_switched_off(program, place, reached):
+        yield Opportunity(place.location, exposure.kind, rule=RULES[ways[0][0]])
+    if not loops:
         return
+    open_ways = [
+        way for way in ways if isinstance(place, Site) or not is_switched_off(program, place, way[1])
+    ]
+    if not open_ways:
+        return
+    effect, reached = open_ways[0]
+    rule = RULES[effect]
     for loop in loops:
         if not _is_per_item(program, function, place, loop):
             continue
@@ -69,17 +76,17 @@ def _judge(program: Program, function: FunctionNode, place: Site | Edge) -> Iter
         return
 
 
-def _effect(program: Program, place: Site | Edge) -> tuple[str, Reach]:
-    """Return whether a place reads or writes first, and the reach that leads there."""
+def _ways(program: Program, place: Site | Edge) -> list[tuple[str, Reach]]:
+    """Return the effects that a place leads to, each with the reach that leads there; the dearer first."""
     if isinstance(place, Site):
-        if "db.query" in place.effects and "db.write" not in place.effects:
-            return "db.query", program.query_reach
-        return "db.write", program.write_reach
-    read = program.query_reach.step(place.callee)
-    write = program.write_reach.step(place.callee)
-    if read is None or (write is not None and write.distance <= read.distance):
-        return "db.write", program.write_reach
-    return "db.query", program.query_reach
+        if "db.write" in place.effects:
+            return [("db.write", program.write_reach)]
+        return [("db.query", program.query_reach)]
+    ways = [("db.write", program.write_reach), ("db.query", program.query_reach)]
+    found = [(effect, reached, reached.step(place.callee)) for effect, reached in ways]
+    known = [(step.distance, effect, reached) for effect, reached, step in found if step is not None]
+    # Of two ways of one length the writing one, which comes first, is the dearer.
+    return [(effect, reached) for _, effect, reached in sorted(known, key=lambda way: way[0])]
 
 
 def _is_per_item(program: Program, function: FunctionNode, place: Site | Edge, loop: int) -> bool:
@@ -137,54 +144,6 @@ def _adds_item(function: FunctionNode, place: Site, items: set[str]) -> bool:
             if any(expressions.names(function, value) & items for value in call.arguments):
                 return True
     return False
-
-
-def _is_switched_off(program: Program, place: Site | Edge, reached: Reach) -> bool:
-    """Return whether the way to the query stands behind a parameter that the calls on the way leave off."""
-    if isinstance(place, Site):
-        return False
-    incoming: Edge = place
-    for step in reached.chain(place.callee):
-        here = step.edge or step.site
-        if here is not None and _leaves_off(incoming, here.context):
-            return True
-        if step.edge is not None:
-            incoming = step.edge
-    return False
-
-
-def _leaves_off(incoming: Edge, context: int) -> bool:
-    callee = incoming.callee
-    if incoming.call is None or expressions.has_splat(incoming.call):
-        return False
-    for step in callee.context_chain(context):
-        here = callee.facts.contexts[step]
-        if here.kind != "if" or here.subject is None:
-            continue
-        name, wanted = _switch(here.subject)
-        param = callee.params.get(name)
-        if param is None or name in callee.binds:
-            continue
-        given = expressions.argument_for(incoming.call, callee, name)
-        value = given if given is not None else param.default
-        is_off = isinstance(value, t.Const) and not value.value and value.kind != "ellipsis"
-        if is_off if wanted else given is not None and not is_off:
-            return True
-    return False
-
-
-def _switch(test: t.Expr) -> tuple[str, bool]:
-    """Return the name that decides a branch, and whether the branch wants it to be given."""
-    match test:
-        case t.Name(id=name):
-            return name, True
-        case t.Not(value=t.Name(id=name)):
-            return name, False
-        case t.Compare(operator="Is", left=t.Name(id=name), right=t.Const(kind="NoneType")):
-            return name, False
-        case t.Compare(operator="IsNot", left=t.Name(id=name), right=t.Const(kind="NoneType")):
-            return name, True
-    return "", True
 
 
 def _match(

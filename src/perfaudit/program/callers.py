@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 from perfaudit.facts import types as t
 from perfaudit.program.expressions import argument
-from perfaudit.program.nodes import FileNode, FunctionNode
-from perfaudit.program.values import NONE, Type, Unknown, union
+from perfaudit.program.nodes import ClassNode, FileNode, FunctionNode
+from perfaudit.program.values import NONE, ClassType, Type, Unknown, union
 
 if TYPE_CHECKING:
     from perfaudit.program.infer import Types
@@ -46,13 +46,23 @@ class Callers:
         known = [value for value in found if not isinstance(value, Unknown) and value != NONE]
         return union(known) if known else None
 
+    def constructions(self, types: "Types", node: ClassNode) -> list[FunctionNode]:
+        """Return the functions that make objects of a class; empty where they are too many to be asked."""
+        sites = self._all().get(node.name, [])
+        if len(sites) > MAX_SITES:
+            return []
+        return [caller for caller, index in sites if _makes(types, caller, index, node)]
+
     def _named(self, function: FunctionNode) -> list[tuple[FunctionNode, int]]:
-        if self._sites is None:
-            self._sites = _index(self._files)
         name = function.name
         if name == "__init__" and function.owner is not None:
             name = function.owner.name
-        return self._sites.get(name, [])
+        return self._all().get(name, [])
+
+    def _all(self) -> dict[str, list[tuple[FunctionNode, int]]]:
+        if self._sites is None:
+            self._sites = _index(self._files)
+        return self._sites
 
     def _given(
         self,
@@ -80,6 +90,11 @@ class Callers:
         if value is None:
             return []
         return [types.evaluate(caller, value, (call.sequence, call.context))]
+
+
+def _makes(types: "Types", caller: FunctionNode, index: int, node: ClassNode) -> bool:
+    callee = types.call(caller, index).callee
+    return isinstance(callee, ClassType) and callee.node is node
 
 
 def _index(files: list[FileNode]) -> dict[str, list[tuple[FunctionNode, int]]]:

@@ -461,12 +461,40 @@ def is_memoised(types: "Types", function: FunctionNode) -> bool:
 def keeps_in_global(function: FunctionNode) -> bool:
     """Return whether a function makes an object of the module on first use, and gives the same one ever after."""
     names = set(function.facts.outer_names) & function.binds.keys()
+    names |= _noted_globals(function)
     if not names:
         return False
     return any(
         context.kind == "if" and context.subject is not None and expression_names(function, context.subject) & names
         for context in function.facts.contexts
     )
+
+
+def _noted_globals(function: FunctionNode) -> set[str]:
+    """Return the collections of the module that a function asks for something and adds it to."""
+    asked = {
+        context.subject.right.id
+        for context in function.facts.contexts
+        if isinstance(context.subject, t.Compare)
+        and context.subject.operator in ("In", "NotIn")
+        and isinstance(context.subject.right, t.Name)
+    }
+    outer = {name for name in asked if name in function.file.body.binds and name not in function.binds}
+    if not outer:
+        return set()
+    added = {
+        call.callee.base.id
+        for call in function.facts.calls
+        if isinstance(call.callee, t.Attr)
+        and call.callee.name in ("add", "append", "setdefault", "update")
+        and isinstance(call.callee.base, t.Name)
+    }
+    added |= {
+        bind.target.base.id
+        for bind in function.facts.binds
+        if isinstance(bind.target, t.Item) and isinstance(bind.target.base, t.Name)
+    }
+    return outer & added
 
 
 def keeps_by_name(function: FunctionNode) -> bool:

@@ -156,7 +156,7 @@ class Types:
         return Unknown("undefined name")
 
     def _star(self, file: FileNode, item: t.Import, name: str) -> Type | None:
-        target = self._import_target(file, item)
+        target = self.import_target(file, item)
         if target is None and not item.level:
             return self._described(f"{item.module}.{name}")
         if not isinstance(target, FileNode):
@@ -328,7 +328,8 @@ class Types:
             return Unknown("module __getattr__")
         return None
 
-    def _import_target(self, file: FileNode, item: t.Import) -> FileNode | str | None:
+    def import_target(self, file: FileNode, item: t.Import) -> FileNode | str | None:
+        """Return the file, or the folder of a namespace package, that an import means; None for a library."""
         if item.level:
             return self.modules.find_relative(item.module, item.level, file)
         return self.modules.find(item.module, file)
@@ -340,7 +341,7 @@ class Types:
             if isinstance(found, FileNode):
                 return ModuleType(found)
             return Namespace(found) if isinstance(found, str) else self.symbol(top)
-        target = self._import_target(file, item)
+        target = self.import_target(file, item)
         if target is None:
             if item.level:
                 return Unknown("import not found")

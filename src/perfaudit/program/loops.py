@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 ADDING = frozenset({"append", "extend", "add", "insert", "update", "appendleft", "setdefault"})
 MANY = 1 << 30
+RARELY = 600
+"""Seconds between two runs from which a place no longer belongs to each request."""
 FEW = 5
 """A loop over so many known items is no loop over data."""
 
@@ -343,6 +345,9 @@ def decides_exit(function: FunctionNode, loop: int, value: t.Expr) -> bool:
             continue
         if exit_.kind == "break" and _inner_loop(function, exit_.context, loop):
             continue
+        if exit_.kind == "raise" and _absent(_test_of(function, exit_.context)) is not None:
+            # A row that must be there is a check of each item, not a search.
+            continue
         for step in function.context_chain(exit_.context):
             if step == loop:
                 break
@@ -351,6 +356,40 @@ def decides_exit(function: FunctionNode, loop: int, value: t.Expr) -> bool:
                 continue
             if _mentions(function, here.subject, value, results):
                 return True
+    return False
+
+
+def _test_of(function: FunctionNode, context: int) -> t.Expr:
+    """Return the test of a block, or an opaque expression."""
+    subject = function.facts.contexts[context].subject if context >= 0 else None
+    return subject if subject is not None else t.Opaque("no test")
+
+
+def is_rare(function: FunctionNode, context: int) -> bool:
+    """Return whether a place runs only where ten minutes or more have passed since it last ran."""
+    for step in function.context_chain(context):
+        here = function.facts.contexts[step]
+        test = here.subject
+        if here.kind != "if" or not isinstance(test, t.Compare) or test.operator not in ("Gt", "GtE"):
+            continue
+        if isinstance(test.left, t.Binary) and test.left.operator == "Sub" and isinstance(test.right, t.Const):
+            if isinstance(test.right.value, int | float) and test.right.value >= RARELY:
+                return True
+    return False
+
+
+def fills_object(function: FunctionNode, context: int) -> bool:
+    """Return whether a place runs only while an attribute of the object is not set."""
+    if not function.facts.params:
+        return False
+    receiver = function.facts.params[0].name
+    for step in function.context_chain(context):
+        here = function.facts.contexts[step]
+        if here.kind != "if" or here.subject is None:
+            continue
+        subject = _absent(here.subject)
+        if isinstance(subject, t.Attr) and subject.base == t.Name(receiver):
+            return True
     return False
 
 

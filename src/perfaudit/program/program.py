@@ -12,9 +12,9 @@ from perfaudit.program.endpoints import Endpoint, find_endpoints
 from perfaudit.program.exposure import Exposure, Exposures
 from perfaudit.program.infer import Types
 from perfaudit.program.loads import Loads
-from perfaudit.program.loops import fills_gap, is_periodic
+from perfaudit.program.loops import fills_gap, fills_object, is_periodic, is_rare
 from perfaudit.program.modules import Modules
-from perfaudit.program.nodes import FunctionNode, is_handler
+from perfaudit.program.nodes import ClassNode, FunctionNode, is_handler
 from perfaudit.program.reach import Reach, reach
 from perfaudit.program.schema import Schema, build_schema
 from perfaudit.program.sites import Activity, Edge, Site, activity, property_names_of
@@ -100,7 +100,7 @@ class Program:
                 function.facts.decorators
                 and (calls.is_memoised(self.types, function) or calls.keeps_by_name(function))
             )
-            or (function.facts.outer_names and calls.keeps_in_global(function))
+            or calls.keeps_in_global(function)
         )
 
     @cached_property
@@ -152,6 +152,25 @@ class Program:
         return reach(self.functions, self.sites_of, self.edges_to, counts=counts, follows=follows)
 
     @cached_property
+    def process_wide(self) -> frozenset[ClassNode]:
+        """Return the classes whose objects are made once per process: at import, or by what keeps its result."""
+        found = set()
+        for file in self.files:
+            for node in file.classes:
+                makers = self.types.callers.constructions(self.types, node)
+                if makers and all(maker.kind == "module" or maker in self.memoised for maker in makers):
+                    found.add(node)
+                elif "__new__" in node.methods and "__init__" not in node.methods:
+                    found.add(node)
+        return frozenset(found)
+
+    def _runs_once(self, function: FunctionNode, context: int) -> bool:
+        """Return whether a place runs once per process, or so rarely that no request need wait for it."""
+        if is_rare(function, context):
+            return True
+        return function.owner in self.process_wide and fills_object(function, context)
+
+    @cached_property
     def blocking_reach(self) -> dict[str, Reach]:
         """Return, per kind of blocking, which functions block the thread that calls them, over plain calls only."""
         return {kind: self._blocking(effects) for kind, effects in BLOCKING_KINDS.items()}
@@ -164,7 +183,7 @@ class Program:
                 site.blocking
                 and site.relation is None
                 and not effects.isdisjoint(site.effects)
-                and (site.function.is_async or not fills_gap(site.function, site.context))
+                and (site.function.is_async or not self._runs_once(site.function, site.context))
             )
 
         def follows(edge: Edge) -> bool:
@@ -172,7 +191,7 @@ class Program:
                 edge.how == "call"
                 and not edge.callee.is_async
                 and edge.callee not in memoised
-                and not fills_gap(edge.caller, edge.context)
+                and not self._runs_once(edge.caller, edge.context)
             )
 
         return reach(self.functions, self.sites_of, self.edges_to, counts=counts, follows=follows)
@@ -181,7 +200,10 @@ class Program:
 def is_usual(function: FunctionNode, context: int) -> bool:
     """Return whether a place runs as a rule: not only after an exception, nor only where a kept answer is missing."""
     return not (
-        is_handler(function, context) or fills_gap(function, context) or is_periodic(function, -1, context)
+        is_handler(function, context)
+        or fills_gap(function, context)
+        or is_periodic(function, -1, context)
+        or is_rare(function, context)
     )
 
 

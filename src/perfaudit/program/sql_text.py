@@ -89,7 +89,7 @@ def _named(
     texts = []
     for scope, definition in found[:4]:
         if isinstance(definition, t.Import):
-            target = types._import_target(scope.file, definition)
+            target = types.import_target(scope.file, definition)
             if definition.name and target is not None and not isinstance(target, str):
                 return _named(types, target.body, definition.name, AT_END, steps - 1)
             continue
