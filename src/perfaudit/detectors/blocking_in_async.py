@@ -1,4 +1,6 @@
-"""Find what blocks the event loop: blocking calls in coroutines, written there or reached through plain functions."""
+"""Find what blocks the event loop: blocking calls in coroutines, written there or reached through
+plain functions.
+"""
 
 from collections.abc import Iterator
 
@@ -33,7 +35,8 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
             continue
         exposure = program.exposure_of(function)
         seen: set[tuple[int, int]] = set()
-        for place in (*program.sites_of(function), *program.edges_from(function)):
+        places: list[Site | Edge] = [*program.sites_of(function), *program.edges_from(function)]
+        for place in places:
             kind = _kind(program, place)
             key = (place.location.line, place.location.column)
             if key in seen:
@@ -53,7 +56,11 @@ def _kind(program: Program, place: Site | Edge) -> str | None:
     """Return the kind of blocking that a place of a coroutine causes, or None."""
     for kind in RULES:
         if isinstance(place, Site):
-            if place.blocking and place.relation is None and not BLOCKING_KINDS[kind].isdisjoint(place.effects):
+            if (
+                place.blocking
+                and place.relation is None
+                and not BLOCKING_KINDS[kind].isdisjoint(place.effects)
+            ):
                 return kind
         elif _runs_here(program, place) and place.callee in program.blocking_reach[kind]:
             if not is_switched_off(program, place, program.blocking_reach[kind]):
@@ -73,20 +80,32 @@ def _runs_here(program: Program, edge: Edge) -> bool:
 
 
 def _gives_twin(edge: Edge) -> bool:
-    """Return whether what a decorated plain function gives is awaited: then its body is not what runs."""
+    """Return whether what a decorated plain function gives is awaited: then its body is not what
+    runs.
+    """
     if edge.call is None or not edge.callee.facts.decorators:
         return False
     facts = edge.caller.facts
-    held = {bind.target for bind in facts.binds if bind.value == edge.value and isinstance(bind.target, t.Name)}
-    values = [item.value for item in (*facts.results, *facts.binds) if item.value is not None]
+    held = {
+        bind.target
+        for bind in facts.binds
+        if bind.value == edge.value and isinstance(bind.target, t.Name)
+    }
+    values = [item.value for item in facts.results if item.value is not None]
+    values += [bind.value for bind in facts.binds if bind.value is not None]
     awaited = {
-        part.value for value in values for part in expressions.parts(edge.caller, value) if isinstance(part, t.Await)
+        part.value
+        for value in values
+        for part in expressions.parts(edge.caller, value)
+        if isinstance(part, t.Await)
     }
     return edge.call.awaited or bool(held & awaited)
 
 
 def _sound_kind(place: Site | Edge) -> str | None:
-    """Return the kind of waiting that a place does without blocking, or None where it does not wait."""
+    """Return the kind of waiting that a place does without blocking, or None where it does not
+    wait.
+    """
     if not isinstance(place, Site) or place.blocking:
         return None
     for kind in RULES:
@@ -111,7 +130,11 @@ def _match(
             raise ValueError("a function that reaches a site has a chain to it")
         sink = found
         confidence = max(place.confidence, step.confidence, key=lambda level: level.rank)
-        trace.append(TraceStep(place.location, f"{function.facts.qualname} calls {place.callee.facts.qualname}"))
+        trace.append(
+            TraceStep(
+                place.location, f"{function.facts.qualname} calls {place.callee.facts.qualname}"
+            )
+        )
         trace.extend(reached.trace(place.callee))
     return Match(
         place.location,

@@ -1,4 +1,6 @@
-"""Find relations of the items of a loop that are loaded one by one, because the query did not load them."""
+"""Find relations of the items of a loop that are loaded one by one, because the query did not load
+them.
+"""
 
 from collections.abc import Iterator
 
@@ -23,7 +25,9 @@ from perfaudit.program.sites import Edge, Site
 
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:
-    """Yield each loop over rows whose query is known, and a match for each relation that is loaded per item."""
+    """Yield each loop over rows whose query is known, and a match for each relation that is loaded
+    per item.
+    """
     if not program.schema.relation_names:
         return
     for function in program.functions:
@@ -48,7 +52,10 @@ def _judge(
 ) -> Iterator[Match | Opportunity]:
     context = function.facts.contexts[loop]
     place = load.through[0] if load.through else load.site
-    if context.subject is None or walk_of(program, function, loop) in (Walk.FEW_ITEMS, Walk.CONDITION):
+    if context.subject is None or walk_of(program, function, loop) in (
+        Walk.FEW_ITEMS,
+        Walk.CONDITION,
+    ):
         return
     if leaves_at_once(function, loop) or is_fallback(function, loop, place.context):
         return
@@ -81,7 +88,9 @@ def _match(program: Program, function: FunctionNode, load: Load, loop: int, rows
     exposure = program.exposure_of(function)
     context = function.facts.contexts[loop]
     trace = list(exposure.chain)
-    trace.extend(TraceStep(query, "rows are queried without the relation") for query in rows.places[-1:])
+    trace.extend(
+        TraceStep(query, "rows are queried without the relation") for query in rows.places[-1:]
+    )
     trace.append(TraceStep(function.line(context.line), f"loop over {walked}"))
     trace.extend(load.steps)
     return Match(

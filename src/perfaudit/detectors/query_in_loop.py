@@ -54,7 +54,9 @@ def _places(program: Program, function: FunctionNode) -> Iterator[Site | Edge]:
                 yield edge
 
 
-def _judge(program: Program, function: FunctionNode, place: Site | Edge) -> Iterator[Match | Opportunity]:
+def _judge(
+    program: Program, function: FunctionNode, place: Site | Edge
+) -> Iterator[Match | Opportunity]:
     loops = function.loops(place.context)
     ways = _ways(program, place)
     if isinstance(place, Site) or loops:
@@ -63,7 +65,9 @@ def _judge(program: Program, function: FunctionNode, place: Site | Edge) -> Iter
     if not loops:
         return
     open_ways = [
-        way for way in ways if isinstance(place, Site) or not is_switched_off(program, place, way[1])
+        way
+        for way in ways
+        if isinstance(place, Site) or not is_switched_off(program, place, way[1])
     ]
     if not open_ways:
         return
@@ -77,14 +81,18 @@ def _judge(program: Program, function: FunctionNode, place: Site | Edge) -> Iter
 
 
 def _ways(program: Program, place: Site | Edge) -> list[tuple[str, Reach]]:
-    """Return the effects that a place leads to, each with the reach that leads there; the dearer first."""
+    """Return the effects that a place leads to, each with the reach that leads there; the dearer
+    first.
+    """
     if isinstance(place, Site):
         if "db.write" in place.effects:
             return [("db.write", program.write_reach)]
         return [("db.query", program.query_reach)]
     ways = [("db.write", program.write_reach), ("db.query", program.query_reach)]
     found = [(effect, reached, reached.step(place.callee)) for effect, reached in ways]
-    known = [(step.distance, effect, reached) for effect, reached, step in found if step is not None]
+    known = [
+        (step.distance, effect, reached) for effect, reached, step in found if step is not None
+    ]
     # Of two ways of one length the writing one, which comes first, is the dearer.
     return [(effect, reached) for _, effect, reached in sorted(known, key=lambda way: way[0])]
 
@@ -102,7 +110,9 @@ def _is_per_item(program: Program, function: FunctionNode, place: Site | Edge, l
 
 
 def _claims_row(function: FunctionNode, place: Site | Edge) -> bool:
-    """Return whether a query locks one row that others skip: a job queue is worked off one by one on purpose."""
+    """Return whether a query locks one row that others skip: a job queue is worked off one by one
+    on purpose.
+    """
     return any(
         isinstance(part, t.CallRef)
         and any(name == "skip_locked" for name, _ in function.facts.calls[part.index].keywords)
@@ -111,7 +121,11 @@ def _claims_row(function: FunctionNode, place: Site | Edge) -> bool:
 
 
 def _uses(program: Program, function: FunctionNode, place: Site | Edge, items: set[str]) -> bool:
-    if isinstance(place, Site) and "flushes" in place.behaviour.flags and place.receiver is not None:
+    if (
+        isinstance(place, Site)
+        and "flushes" in place.behaviour.flags
+        and place.receiver is not None
+    ):
         return _adds_item(function, place, items)
     if not expressions.names(function, place.value) & items:
         return False
@@ -119,7 +133,9 @@ def _uses(program: Program, function: FunctionNode, place: Site | Edge, items: s
 
 
 def _takes_group(program: Program, function: FunctionNode, place: Site, items: set[str]) -> bool:
-    """Return whether a statement takes a list that hangs on the item: a group at a time, not a row."""
+    """Return whether a statement takes a list that hangs on the item: a group at a time, not a
+    row.
+    """
     if place.call is None:
         return False
     at = (place.sequence, place.context)
@@ -129,7 +145,10 @@ def _takes_group(program: Program, function: FunctionNode, place: Site, items: s
         for part in parts:
             if isinstance(part, t.Name | t.Attr) and expressions.names(function, part) & items:
                 found = program.types.evaluate(function, part, at)
-                if isinstance(found, LibraryInstance) and found.path in ("builtins.list", "builtins.set"):
+                if isinstance(found, LibraryInstance) and found.path in (
+                    "builtins.list",
+                    "builtins.set",
+                ):
                     return True
     return False
 
@@ -147,7 +166,12 @@ def _adds_item(function: FunctionNode, place: Site, items: set[str]) -> bool:
 
 
 def _match(
-    program: Program, function: FunctionNode, place: Site | Edge, loop: int, rule: str, reached: Reach
+    program: Program,
+    function: FunctionNode,
+    place: Site | Edge,
+    loop: int,
+    rule: str,
+    reached: Reach,
 ) -> Match:
     walked = name_of_walked(program, function, loop)
     exposure = program.exposure_of(function)
@@ -160,7 +184,9 @@ def _match(
         sink = place
         distance = 0
     else:
-        trace.append(TraceStep(place.location, f"calls {place.callee.facts.qualname} for each item"))
+        trace.append(
+            TraceStep(place.location, f"calls {place.callee.facts.qualname} for each item")
+        )
         trace.extend(reached.trace(place.callee))
         found = reached.site(place.callee)
         sink = found if found is not None else program.sites_of(place.callee)[0]
@@ -203,7 +229,9 @@ def _plural(program: Program, place: Site | Edge, sink: Site) -> str:
 
 
 def _project_twin(program: Program, callee: FunctionNode) -> str:
-    """Return the sibling of a function that does the same for many, such as get_users for get_user."""
+    """Return the sibling of a function that does the same for many, such as get_users for
+    get_user.
+    """
     siblings = callee.parent.inner if callee.parent is not None else {}
     name = callee.name
     verb, _, rest = name.partition("_")

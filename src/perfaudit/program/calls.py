@@ -37,7 +37,9 @@ from perfaudit.program.values import (
 if TYPE_CHECKING:
     from perfaudit.program.infer import Types
 
-PROPERTY_MAKERS = frozenset({"builtins.property", "functools.cached_property", "abc.abstractproperty"})
+PROPERTY_MAKERS = frozenset(
+    {"builtins.property", "functools.cached_property", "abc.abstractproperty"}
+)
 CONTEXT_MANAGERS = frozenset({"contextlib.contextmanager", "contextlib.asynccontextmanager"})
 KEEPERS = re.compile(r"cache|memo|singleton|once\b", re.IGNORECASE)
 """Names of decorators that keep what a function gave."""
@@ -51,8 +53,10 @@ MAX_IMPLEMENTERS = 8
 class Target(Struct, frozen=True):
     """One thing that a call may run.
 
-    ``kind``: function (of the project), library (a behaviour is known), external (the library is known, the
-    behaviour is not), builtin. ``name`` is the dotted name. ``receiver`` is what the method is bound to.
+    ``kind``: function (of the project), library (a behaviour is known), external (the library is
+    known, the
+    behaviour is not), builtin. ``name`` is the dotted name. ``receiver`` is what the method is
+    bound to.
     """
 
     kind: str
@@ -92,14 +96,17 @@ def resolve(types: "Types", function: FunctionNode, call: t.Call) -> Resolved:
 def _awaitable_only(
     groups: list[list[Target]], results: list[Type]
 ) -> tuple[list[list[Target]], list[Type]]:
-    """Return the alternatives of an awaited call without those that cannot be awaited: plain twins of a union, and
+    """Return the alternatives of an awaited call without those that cannot be awaited: plain twins
+    of a union, and
     plain blocking methods where the annotation of the receiver is wrong."""
     kept = [
         (group, result)
         for group, result in zip(groups, results, strict=True)
         if not (is_plain(result) and any(_surely_plain(target) for target in group))
     ]
-    awaitable = [pair for pair in kept if any(isinstance(part, Awaitable) for part in options_of(pair[1]))]
+    awaitable = [
+        pair for pair in kept if any(isinstance(part, Awaitable) for part in options_of(pair[1]))
+    ]
     chosen = awaitable or kept
     if not chosen:
         return [], [Unknown("awaited, but not awaitable")]
@@ -117,10 +124,19 @@ def _surely_plain(target: Target) -> bool:
 
 
 def _doubted(target: Target) -> Target:
-    return Target(target.kind, target.name, target.function, target.behaviour, target.receiver, Confidence.MEDIUM)
+    return Target(
+        target.kind,
+        target.name,
+        target.function,
+        target.behaviour,
+        target.receiver,
+        Confidence.MEDIUM,
+    )
 
 
-def _apply(types: "Types", function: FunctionNode, call: t.Call, callee: Type) -> tuple[list[Target], Type]:
+def _apply(
+    types: "Types", function: FunctionNode, call: t.Call, callee: Type
+) -> tuple[list[Target], Type]:
     match callee:
         case FunctionType(node=node, receiver=receiver):
             return _project_call(types, function, call, node, receiver)
@@ -142,7 +158,9 @@ def _apply(types: "Types", function: FunctionNode, call: t.Call, callee: Type) -
         case LibraryInstance(path="builtins.type", arguments=(LibraryInstance(path=path) as made,)):
             targets, _ = _symbol_call(types, function, call, path)
             return targets, made
-        case LibraryInstance(path="builtins.type", arguments=(Instance(node=node, arguments=parts),)):
+        case LibraryInstance(
+            path="builtins.type", arguments=(Instance(node=node, arguments=parts),)
+        ):
             return _construct(types, function, call, ClassType(node, parts))
         case LibraryInstance(path=path):
             behaviour = types.libraries.method(path, "__call__")
@@ -164,7 +182,8 @@ def _project_call(
     implementers = _implementers(types, node, receiver)
     confidence = Confidence.MEDIUM if implementers else Confidence.HIGH
     targets = [
-        Target("function", item.qualname, item, None, receiver, confidence) for item in implementers or (node,)
+        Target("function", item.qualname, item, None, receiver, confidence)
+        for item in implementers or (node,)
     ]
     result = types.returned(node)
     if implementers and isinstance(result, Unknown):
@@ -178,7 +197,9 @@ def _project_call(
 
 
 def _implementers(types: "Types", node: FunctionNode, receiver: Type | None) -> list[FunctionNode]:
-    """Return the methods that stand for an abstract one, if the call's receiver may be any of them."""
+    """Return the methods that stand for an abstract one, if the call's receiver may be any of
+    them.
+    """
     if node.owner is None or not isinstance(receiver, Instance | ClassType):
         return []
     if not types.classes.is_abstract(node.owner, node):
@@ -186,7 +207,11 @@ def _implementers(types: "Types", node: FunctionNode, receiver: Type | None) -> 
     found: list[FunctionNode] = []
     for subclass in types.classes.subclasses(receiver.node):
         method = subclass.methods.get(node.name)
-        if method is not None and not types.classes.is_abstract(subclass, method) and method not in found:
+        if (
+            method is not None
+            and not types.classes.is_abstract(subclass, method)
+            and method not in found
+        ):
             if subclass.file.role.value == "test" and function_role(receiver.node) != "test":
                 continue
             found.append(method)
@@ -228,7 +253,11 @@ def _bindings(
         elif isinstance(declared, LibraryInstance) and declared.arguments:
             inner = declared.arguments[0]
             if isinstance(inner, TypeVariable):
-                made = instance_of(actual) if declared.path == "builtins.type" else members.element(types, actual)
+                made = (
+                    instance_of(actual)
+                    if declared.path == "builtins.type"
+                    else members.element(types, actual)
+                )
                 mapping.setdefault(inner.name, made)
     return mapping
 
@@ -237,7 +266,11 @@ def _mentions_variable(value: Type) -> bool:
     match value:
         case TypeVariable():
             return True
-        case Instance(arguments=parts) | LibraryInstance(arguments=parts) | ClassType(arguments=parts):
+        case (
+            Instance(arguments=parts)
+            | LibraryInstance(arguments=parts)
+            | ClassType(arguments=parts)
+        ):
             return any(_mentions_variable(part) for part in parts)
         case Awaitable(result=inner) | Factory(result=inner):
             return _mentions_variable(inner)
@@ -280,7 +313,9 @@ def _symbol_call(
     if behaviour is not None:
         if "partial" in behaviour.flags and call.arguments:
             given = types.evaluate(function, call.arguments[0], (call.sequence, call.context))
-            return [Target("library", path, None, behaviour)], Partial(given, len(call.arguments) - 1)
+            return [Target("library", path, None, behaviour)], Partial(
+                given, len(call.arguments) - 1
+            )
         return _library_call(types, function, call, behaviour, None)
     if libraries.type(path) is not None:
         behaviour = libraries.constructor(path)
@@ -306,11 +341,17 @@ def _language_call(types: "Types", function: FunctionNode, call: t.Call, path: s
     if path == "builtins.getattr" and len(call.arguments) >= 2:
         name = call.arguments[1]
         if isinstance(name, t.Const) and isinstance(name.value, str):
-            return members.member(types, types.evaluate(function, call.arguments[0], at), name.value)
+            return members.member(
+                types, types.evaluate(function, call.arguments[0], at), name.value
+            )
         return Unknown("getattr")
     if path == "builtins.type" and len(call.arguments) == 1:
         given = types.evaluate(function, call.arguments[0], at)
-        return ClassType(given.node, given.arguments) if isinstance(given, Instance) else Unknown("type()")
+        return (
+            ClassType(given.node, given.arguments)
+            if isinstance(given, Instance)
+            else Unknown("type()")
+        )
     return None
 
 
@@ -325,7 +366,11 @@ def enclosing_class(function: FunctionNode) -> ClassNode | None:
 
 
 def _library_call(
-    types: "Types", function: FunctionNode, call: t.Call, behaviour: Behaviour, receiver: Type | None
+    types: "Types",
+    function: FunctionNode,
+    call: t.Call,
+    behaviour: Behaviour,
+    receiver: Type | None,
 ) -> tuple[list[Target], Type]:
     def find(name: str) -> Type | None:
         given = argument(call, name)
@@ -336,9 +381,13 @@ def _library_call(
     target = Target("library", behaviour.path, None, behaviour, receiver)
     result: Type = External(f"{behaviour.path}()")
     if behaviour.returns is not None:
-        result = types.instantiate(behaviour.returns, receiver=receiver, arguments=annotations.Arguments(find))
+        result = types.instantiate(
+            behaviour.returns, receiver=receiver, arguments=annotations.Arguments(find)
+        )
     if behaviour.enters is not None and not behaviour.awaitable:
-        entered = types.instantiate(behaviour.enters, receiver=receiver, arguments=annotations.Arguments(find))
+        entered = types.instantiate(
+            behaviour.enters, receiver=receiver, arguments=annotations.Arguments(find)
+        )
         result = LibraryInstance(MANAGED, (entered,)) if behaviour.returns is None else result
     return [target], Awaitable(result) if behaviour.awaitable else result
 
@@ -352,7 +401,11 @@ def result_of(types: "Types", callee: Type) -> Type:
             if isinstance(callee, LibrarySymbol):
                 behaviour = types.libraries.function(callee.path)
                 if behaviour is not None:
-                    given = types.instantiate(behaviour.returns) if behaviour.returns else External(callee.path)
+                    given = (
+                        types.instantiate(behaviour.returns)
+                        if behaviour.returns
+                        else External(callee.path)
+                    )
                     return Awaitable(given) if behaviour.awaitable else given
             return instance_of(callee)
         case LibraryMethod(receiver=receiver, behaviour=behaviour):
@@ -368,7 +421,9 @@ def result_of(types: "Types", callee: Type) -> Type:
 
 
 def decorators(types: "Types", function: FunctionNode) -> list[tuple[Type, t.Call | None]]:
-    """Return the decorators of a function as types, with the call where they are called, outermost first."""
+    """Return the decorators of a function as types, with the call where they are called, outermost
+    first.
+    """
     outer = function.parent
     if outer is None:
         return []
@@ -378,7 +433,9 @@ def decorators(types: "Types", function: FunctionNode) -> list[tuple[Type, t.Cal
             call = outer.facts.calls[decorator.index]
             found.append((types.call(outer, decorator.index).callee, call))
         else:
-            found.append((types.evaluate(outer, decorator, (AT_END[0], function.facts.context)), None))
+            found.append(
+                (types.evaluate(outer, decorator, (AT_END[0], function.facts.context)), None)
+            )
     return found
 
 
@@ -424,7 +481,8 @@ def decorator_type(types: "Types", function: FunctionNode) -> Type | None:
 
 
 def decorated(types: "Types", function: FunctionNode) -> Type:
-    """Return what the name of a function stands for. Decorators that wrap keep its meaning: its body still runs,
+    """Return what the name of a function stands for. Decorators that wrap keep its meaning: its
+    body still runs,
     unless the library says that calling the result hands the body to a thread."""
     if function.facts.decorators:
         made = decorator_type(types, function)
@@ -459,13 +517,17 @@ def is_memoised(types: "Types", function: FunctionNode) -> bool:
 
 
 def keeps_in_global(function: FunctionNode) -> bool:
-    """Return whether a function makes an object of the module on first use, and gives the same one ever after."""
+    """Return whether a function makes an object of the module on first use, and gives the same one
+    ever after.
+    """
     names = set(function.facts.outer_names) & function.binds.keys()
     names |= _noted_globals(function)
     if not names:
         return False
     return any(
-        context.kind == "if" and context.subject is not None and expression_names(function, context.subject) & names
+        context.kind == "if"
+        and context.subject is not None
+        and expression_names(function, context.subject) & names
         for context in function.facts.contexts
     )
 
@@ -479,7 +541,9 @@ def _noted_globals(function: FunctionNode) -> set[str]:
         and context.subject.operator in ("In", "NotIn")
         and isinstance(context.subject.right, t.Name)
     }
-    outer = {name for name in asked if name in function.file.body.binds and name not in function.binds}
+    outer = {
+        name for name in asked if name in function.file.body.binds and name not in function.binds
+    }
     if not outer:
         return set()
     added = {
@@ -498,7 +562,9 @@ def _noted_globals(function: FunctionNode) -> set[str]:
 
 
 def keeps_by_name(function: FunctionNode) -> bool:
-    """Return whether a decorator that no library file describes says by its name that it keeps results."""
+    """Return whether a decorator that no library file describes says by its name that it keeps
+    results.
+    """
     if function.parent is None:
         return False
     names = [spelled(function.parent, item) for item in function.facts.decorators]
@@ -508,7 +574,12 @@ def keeps_by_name(function: FunctionNode) -> bool:
 def receiver_of(types: "Types", scope: FunctionNode, param: t.Param) -> Type | None:
     """Return the type of ``self`` or ``cls``, or None for other parameters."""
     owner = scope.owner
-    if owner is None or scope.kind != "function" or not scope.facts.params or scope.facts.params[0] is not param:
+    if (
+        owner is None
+        or scope.kind != "function"
+        or not scope.facts.params
+        or scope.facts.params[0] is not param
+    ):
         return None
     kind = method_kind(types, scope)
     if kind == "static":
@@ -518,7 +589,9 @@ def receiver_of(types: "Types", scope: FunctionNode, param: t.Param) -> Type | N
 
 
 def injected(types: "Types", outer: FunctionNode, index: int) -> Type | None:
-    """Return what a dependency marker such as ``Depends(get_session)`` injects, or None for another call."""
+    """Return what a dependency marker such as ``Depends(get_session)`` injects, or None for
+    another call.
+    """
     callee = types.call(outer, index).callee
     if not isinstance(callee, LibrarySymbol):
         return None
@@ -536,7 +609,9 @@ def injected(types: "Types", outer: FunctionNode, index: int) -> Type | None:
 
 
 def returned(types: "Types", function: FunctionNode) -> Type:
-    """Return what calling a project function gives: awaitable, iterator or context manager where it is one."""
+    """Return what calling a project function gives: awaitable, iterator or context manager where
+    it is one.
+    """
     facts = function.facts
     declared: Type = Unknown("no annotation")
     if facts.returns is not None and function.parent is not None:
@@ -558,8 +633,10 @@ def returned(types: "Types", function: FunctionNode) -> Type:
 
 def is_weak(value: Type) -> bool:
     """Return whether an annotation says less than the body may."""
-    return isinstance(value, LibraryInstance) and value.path in ("builtins.list", "builtins.dict") and (
-        not value.arguments
+    return (
+        isinstance(value, LibraryInstance)
+        and value.path in ("builtins.list", "builtins.dict")
+        and (not value.arguments)
     )
 
 
@@ -567,7 +644,7 @@ def _inferred(types: "Types", function: FunctionNode) -> Type:
     results = [item for item in function.facts.results if item.kind == "return"]
     if not results:
         return NONE
-    found = []
+    found: list[Type] = []
     for item in results[:12]:
         if item.value is None:
             found.append(NONE)

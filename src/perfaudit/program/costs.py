@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from perfaudit.core.effect import DATABASE_ROUND_TRIPS
 from perfaudit.facts import types as t
-from perfaudit.program.loads import is_loaded_with_rows
 from perfaudit.program.infer import Types
+from perfaudit.program.loads import is_loaded_with_rows
 from perfaudit.program.nodes import LOOP_KINDS, FunctionNode
 from perfaudit.program.reach import reach
 from perfaudit.program.sites import Edge, Site
@@ -263,7 +263,8 @@ def _costs(
             loaded = is_loaded_with_rows(program, function, site)
             if loaded:
                 continue
-            # Whether rows that come from elsewhere brought the relation with them is not known here.
+            # Whether rows that come from elsewhere brought the relation with them is not known
+            # here.
             yield site.context, site.sequence, ZERO.at_least() if loaded is None else cost
             continue
         if site.kind == "call":

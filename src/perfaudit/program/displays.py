@@ -10,7 +10,9 @@ MAX_STEPS = 6
 def entry(
     function: FunctionNode, value: t.Item, at: tuple[int, int]
 ) -> list[tuple[FunctionNode, t.Expr]] | None:
-    """Return what ``TABLE["key"]`` can be, each with the function it stands in, or None where that is not written out."""
+    """Return what ``TABLE["key"]`` can be, each with the function it stands in, or None where that
+    is not written out.
+    """
     if not isinstance(value.key, t.Const) or not isinstance(value.key.value, str):
         return None
     tables = _displays(function, value.base, at, MAX_STEPS)
@@ -27,7 +29,9 @@ def entry(
 def _displays(
     function: FunctionNode, value: t.Expr, at: tuple[int, int], steps: int
 ) -> list[tuple[FunctionNode, t.Mapping]] | None:
-    """Return the dictionary displays that an expression can be, or None where it can be something else."""
+    """Return the dictionary displays that an expression can be, or None where it can be something
+    else.
+    """
     if steps == 0:
         return None
     match value:

@@ -1,4 +1,6 @@
-"""The type of any expression, on demand and remembered: annotations, constructors, returns, attributes, iteration."""
+"""The type of any expression, on demand and remembered: annotations, constructors, returns,
+attributes, iteration.
+"""
 
 import builtins
 from collections.abc import Callable
@@ -41,7 +43,9 @@ K = TypeVar("K")
 
 
 class Types:
-    """What each expression of the program can be. Questions never raise; what is not known is Unknown with a reason."""
+    """What each expression of the program can be. Questions never raise; what is not known is
+    Unknown with a reason.
+    """
 
     def __init__(self, modules: Modules, libraries: Libraries) -> None:
         self.modules = modules
@@ -51,7 +55,9 @@ class Types:
         )
         self.callers = Callers(modules.files)
         self.relations: dict[tuple[ClassNode, str], Type] = {}
-        """Types of the attributes that an ORM makes, by class and name: filled in by ``program.schema``."""
+        """Types of the attributes that an ORM makes, by class and name: filled in by
+        ``program.schema``.
+        """
         self._calls: dict[tuple[FunctionNode, int], calls.Resolved] = {}
         self._binds: dict[tuple[FunctionNode, int], Type] = {}
         self._returns: dict[FunctionNode, Type] = {}
@@ -90,9 +96,9 @@ class Types:
             case t.Text():
                 return STRING
             case t.Item(base=base, key=key):
-                chosen = displays.entry(function, value, at)
-                if chosen is not None:
-                    return union([self.evaluate(scope, part, AT_END) for scope, part in chosen])
+                written = displays.entry(function, value, at)
+                if written is not None:
+                    return union([self.evaluate(scope, part, AT_END) for scope, part in written])
                 found = self.evaluate(function, base, at)
                 aliased = annotations.alias(self, function, found, key)
                 return members.item(self, found, key) if aliased is None else aliased
@@ -106,7 +112,9 @@ class Types:
                 element = union([self.evaluate(function, item, at) for item in items[:8]])
                 return LibraryInstance(f"builtins.{kind}", (element,))
             case t.Mapping(keys=keys, values=values):
-                key_types = [self.evaluate(function, key, at) for key in keys[:8] if key is not None]
+                key_types = [
+                    self.evaluate(function, key, at) for key in keys[:8] if key is not None
+                ]
                 value_types = [self.evaluate(function, item, at) for item in values[:8]]
                 return LibraryInstance("builtins.dict", (union(key_types), union(value_types)))
             case t.Lambda(function=index):
@@ -118,7 +126,10 @@ class Types:
                 return BOOL
             case t.Binary(operator=operator, left=left, right=right):
                 return members.operation(
-                    self, operator, self.evaluate(function, left, at), self.evaluate(function, right, at)
+                    self,
+                    operator,
+                    self.evaluate(function, left, at),
+                    self.evaluate(function, right, at),
                 )
             case t.Comp(kind=kind, element=element, key=key_part, context=context):
                 inside = (AT_END[0], context)
@@ -192,7 +203,9 @@ class Types:
             if bind.kind == "for":
                 at = (bind.sequence, scope.facts.contexts[bind.context].parent)
             found = self.evaluate(scope, bind.value, at)
-            result = found if not isinstance(found, Unknown) or isinstance(result, Unknown) else result
+            result = (
+                found if not isinstance(found, Unknown) or isinstance(result, Unknown) else result
+            )
         return result
 
     def param(self, scope: FunctionNode, param: t.Param) -> Type:
@@ -202,10 +215,18 @@ class Types:
     def _param(self, scope: FunctionNode, param: t.Param) -> Type:
         outer = scope.parent or scope
         if param.kind == "*args":
-            inner = annotations.annotated(self, outer, param.annotation) if param.annotation else Unknown("*args")
+            inner = (
+                annotations.annotated(self, outer, param.annotation)
+                if param.annotation
+                else Unknown("*args")
+            )
             return LibraryInstance("builtins.tuple", (inner,))
         if param.kind == "**kwargs":
-            inner = annotations.annotated(self, outer, param.annotation) if param.annotation else Unknown("**kwargs")
+            inner = (
+                annotations.annotated(self, outer, param.annotation)
+                if param.annotation
+                else Unknown("**kwargs")
+            )
             return LibraryInstance("builtins.dict", (STRING, inner))
         declared: Type = Unknown("untyped parameter")
         if param.annotation is not None:
@@ -266,8 +287,12 @@ class Types:
         return known
 
     def attribute(self, node: ClassNode, name: str) -> Type:
-        """Return the type of an attribute of the class's objects (methods are bound by ``members``)."""
-        return self._once(self._attributes, (node, name), lambda: members.class_member(self, node, name))
+        """Return the type of an attribute of the class's objects (methods are bound by
+        ``members``).
+        """
+        return self._once(
+            self._attributes, (node, name), lambda: members.class_member(self, node, name)
+        )
 
     def export(self, file: FileNode, name: str) -> Type | None:
         """Return what a module's attribute is, or None where the module does not define it."""
@@ -281,7 +306,8 @@ class Types:
         return found
 
     def _once(self, memo: "dict[K, Type]", key: K, compute: Callable[[], Type]) -> Type:
-        """Return the remembered answer, or compute it; a question that asks itself is a recursive definition.
+        """Return the remembered answer, or compute it; a question that asks itself is a recursive
+        definition.
 
         An answer that such a ring cut short is kept only until the outermost question is answered.
         """
@@ -315,7 +341,11 @@ class Types:
         found = meanings(file.body, name, AT_END)
         if found:
             annotated = [item for item in found if _is_annotated(item)]
-            lasting = [item for item in found if not (isinstance(item.definition, t.Bind) and not item.definition.value)]
+            lasting = [
+                item
+                for item in found
+                if not (isinstance(item.definition, t.Bind) and not item.definition.value)
+            ]
             return union([self._meaning(item) for item in annotated or lasting or found])
         submodule = self.modules.submodule(file, name)
         if isinstance(submodule, FileNode):
@@ -329,7 +359,9 @@ class Types:
         return None
 
     def import_target(self, file: FileNode, item: t.Import) -> FileNode | str | None:
-        """Return the file, or the folder of a namespace package, that an import means; None for a library."""
+        """Return the file, or the folder of a namespace package, that an import means; None for a
+        library.
+        """
         if item.level:
             return self.modules.find_relative(item.module, item.level, file)
         return self.modules.find(item.module, file)
@@ -350,9 +382,9 @@ class Types:
         if item.name == "":
             return ModuleType(target) if isinstance(target, FileNode) else Namespace(target)
         if isinstance(target, FileNode):
-            found = self.export(target, item.name)
-            if found is not None:
-                return found
+            exported = self.export(target, item.name)
+            if exported is not None:
+                return exported
         submodule = self.modules.submodule(target, item.name)
         if isinstance(submodule, FileNode):
             return ModuleType(submodule)
@@ -383,11 +415,12 @@ class Types:
         receiver: Type | None = None,
         arguments: "annotations.Arguments | None" = None,
     ) -> Type:
-        """Return the type that a library file's type expression means for a receiver and a call's arguments."""
+        """Return the type that a library file's type expression means for a receiver and a call's
+        arguments.
+        """
         return annotations.instantiate(self, expression, receiver, arguments)
 
 
 def _is_annotated(meaning: Meaning) -> bool:
     definition = meaning.definition
     return isinstance(definition, t.Bind) and definition.annotation is not None
-

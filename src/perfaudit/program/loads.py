@@ -1,4 +1,6 @@
-"""Relations that a function loads from what it is given: the lazy reads that turn a loop into N + 1 queries."""
+"""Relations that a function loads from what it is given: the lazy reads that turn a loop into N +
+1 queries.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -6,10 +8,10 @@ from msgspec import Struct
 
 from perfaudit.core.finding import TraceStep
 from perfaudit.facts import types as t
+from perfaudit.program.expressions import argument_for
 from perfaudit.program.nodes import FunctionNode, is_handler
 from perfaudit.program.reach import site_step
 from perfaudit.program.rows import rows_of
-from perfaudit.program.expressions import argument_for
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.tables import Relation
 
@@ -21,7 +23,8 @@ MAX_LOADS = 40
 
 
 class Load(Struct, frozen=True):
-    """A lazy relation of an object held in the name ``root``, read here or in what is called from here.
+    """A lazy relation of an object held in the name ``root``, read here or in what is called from
+    here.
 
     ``path`` are the attributes between the root and the object whose relation is read.
     """
@@ -86,7 +89,13 @@ class Loads:
                 rooted = None if given is None else root_of(function, given)
                 if rooted is not None and len(load.through) < MAX_DISTANCE:
                     found.append(
-                        Load(rooted[0], (*rooted[1], *load.path), load.relation, load.site, (edge, *load.through))
+                        Load(
+                            rooted[0],
+                            (*rooted[1], *load.path),
+                            load.relation,
+                            load.site,
+                            (edge, *load.through),
+                        )
                     )
         return found
 
@@ -121,7 +130,9 @@ def relation_base(function: FunctionNode, site: Site) -> t.Expr:
 
 
 def root_of(function: FunctionNode, value: t.Expr) -> tuple[str, tuple[str, ...]] | None:
-    """Return the name that a chain of attributes starts from and its attributes; single assignments are followed."""
+    """Return the name that a chain of attributes starts from and its attributes; single
+    assignments are followed.
+    """
     path: list[str] = []
     for _ in range(12):
         if isinstance(value, t.Attr):
@@ -129,7 +140,11 @@ def root_of(function: FunctionNode, value: t.Expr) -> tuple[str, tuple[str, ...]
             value = value.base
         elif isinstance(value, t.Name):
             binds = function.binds.get(value.id, [])
-            if value.id in function.params or len(binds) != 1 or not isinstance(binds[0].value, t.Attr | t.Name):
+            if (
+                value.id in function.params
+                or len(binds) != 1
+                or not isinstance(binds[0].value, t.Attr | t.Name)
+            ):
                 return value.id, tuple(reversed(path))
             value = binds[0].value
         else:
@@ -141,11 +156,15 @@ def is_assigned(function: FunctionNode, site: Site) -> bool:
     """Return whether the function itself has set the attribute that is read."""
     if site.kind != "relation" or not isinstance(site.value, t.Attr):
         return False
-    return any(bind.target == site.value and bind.sequence < site.sequence for bind in function.facts.binds)
+    return any(
+        bind.target == site.value and bind.sequence < site.sequence for bind in function.facts.binds
+    )
 
 
 def is_loaded_with_rows(program: "Program", function: FunctionNode, site: Site) -> bool | None:
-    """Return whether the relation that a site reads was loaded with its rows; None where their query is not known."""
+    """Return whether the relation that a site reads was loaded with its rows; None where their
+    query is not known.
+    """
     rooted = root_of(function, relation_base(function, site))
     if rooted is None or site.relation is None:
         return None

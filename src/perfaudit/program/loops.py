@@ -33,7 +33,9 @@ RARELY = 600
 FEW = 5
 """A loop over so many known items is no loop over data."""
 
-_PLURAL_ITEM = re.compile(r"(?:^|_)(?:batch|chunk|page|slice|window|bucket|partition|shard)(?:_|s?$)|_(?:batch|chunk)s?$")
+_PLURAL_ITEM = re.compile(
+    r"(?:^|_)(?:batch|chunk|page|slice|window|bucket|partition|shard)(?:_|s?$)|_(?:batch|chunk)s?$"
+)
 _CHUNKING = re.compile(r"batch|chunk|paginat|partition|window|iter_pages")
 _INFRASTRUCTURE = re.compile(
     r"(?:^|_)(?:databases|connections|shards|backends|models|apps|app_configs|formats|languages|locales|regions|"
@@ -66,7 +68,11 @@ def walk_of(program: "Program", function: FunctionNode, loop: int) -> Walk:
 
 
 def _iterated(program: "Program", function: FunctionNode, context: t.Context) -> Walk:
-    subject = unwrapped(program, function, context.subject) if context.subject is not None else t.Opaque("")
+    subject = (
+        unwrapped(program, function, context.subject)
+        if context.subject is not None
+        else t.Opaque("")
+    )
     at = (context.sequence, context.parent)
     if is_few(program, function, subject, at):
         return Walk.FEW_ITEMS
@@ -75,7 +81,10 @@ def _iterated(program: "Program", function: FunctionNode, context: t.Context) ->
         return counted
     found = program.types.evaluate(function, context.subject or subject, at)
     element = program.types.evaluate(function, t.Element(context.subject or subject, False), at)
-    if any(isinstance(option, Instance) and program.schema.table_of(option.node) for option in options_of(element)):
+    if any(
+        isinstance(option, Instance) and program.schema.table_of(option.node)
+        for option in options_of(element)
+    ):
         return Walk.DATA
     target = context.target
     if isinstance(target, t.Name) and _PLURAL_ITEM.search(target.id):
@@ -94,7 +103,9 @@ def _iterated(program: "Program", function: FunctionNode, context: t.Context) ->
 
 
 def _is_code(value: Type) -> bool:
-    """Return whether a value is a piece of the code itself: a class, a function, a module, or a pair with one."""
+    """Return whether a value is a piece of the code itself: a class, a function, a module, or a
+    pair with one.
+    """
     if isinstance(value, TupleType):
         return any(_is_code(part) for part in value.items)
     if isinstance(value, LibraryInstance) and value.path == "builtins.type":
@@ -113,7 +124,9 @@ def _is_stream(program: "Program", value: Type) -> bool:
             return True
         if isinstance(option, LibraryInstance) and not option.path.startswith("builtins."):
             behaviour = program.libraries.on(option.path, "iterate")
-            if behaviour is None or not any(effect.startswith("db.") for effect in behaviour.effects):
+            if behaviour is None or not any(
+                effect.startswith("db.") for effect in behaviour.effects
+            ):
                 return "Result" not in option.path and "Cursor" not in option.path
     return False
 
@@ -125,13 +138,19 @@ def _is_endless_generator(program: "Program", function: FunctionNode, subject: t
         callee = target.function
         if callee is not None and callee.facts.is_generator:
             for context in callee.facts.contexts:
-                if context.kind == "while" and isinstance(context.subject, t.Const) and context.subject.value:
+                if (
+                    context.kind == "while"
+                    and isinstance(context.subject, t.Const)
+                    and context.subject.value
+                ):
                     return True
     return False
 
 
 def unwrapped(program: "Program", function: FunctionNode, subject: t.Expr) -> t.Expr:
-    """Return what is walked behind ``enumerate``, ``sorted``, ``list``, ``tqdm`` and other wrappers of one iterable."""
+    """Return what is walked behind ``enumerate``, ``sorted``, ``list``, ``tqdm`` and other
+    wrappers of one iterable.
+    """
     while True:
         if isinstance(subject, t.Await | t.Star):
             subject = subject.value
@@ -142,19 +161,40 @@ def unwrapped(program: "Program", function: FunctionNode, subject: t.Expr) -> t.
             if name in WRAPPERS and call.arguments:
                 subject = call.arguments[0]
                 continue
-            if name in ("items", "keys", "values") and isinstance(call.callee, t.Attr) and not call.arguments:
+            if (
+                name in ("items", "keys", "values")
+                and isinstance(call.callee, t.Attr)
+                and not call.arguments
+            ):
                 subject = call.callee.base
                 continue
         return subject
 
 
 WRAPPERS = frozenset(
-    {"enumerate", "sorted", "list", "tuple", "set", "reversed", "iter", "tqdm", "track", "zip", "as_completed", "frozenset"}
+    {
+        "enumerate",
+        "sorted",
+        "list",
+        "tuple",
+        "set",
+        "reversed",
+        "iter",
+        "tqdm",
+        "track",
+        "zip",
+        "as_completed",
+        "frozenset",
+    }
 )
 
 
-def is_few(program: "Program", function: FunctionNode, subject: t.Expr, at: tuple[int, int]) -> bool:
-    """Return whether an iterable is a literal, an enumeration or a constant of the code: its size does not grow."""
+def is_few(
+    program: "Program", function: FunctionNode, subject: t.Expr, at: tuple[int, int]
+) -> bool:
+    """Return whether an iterable is a literal, an enumeration or a constant of the code: its size
+    does not grow.
+    """
     match subject:
         case t.Seq(items=items):
             return not any(isinstance(item, t.Star) for item in items)
@@ -179,7 +219,9 @@ def is_few(program: "Program", function: FunctionNode, subject: t.Expr, at: tupl
             if found and len(binds) == len(found):
                 values = [item.definition.value for item in binds]  # type: ignore[union-attr]
                 constant = all(
-                    value is not None and isinstance(value, t.Seq | t.Mapping) and is_few(program, item.scope, value, at)
+                    value is not None
+                    and isinstance(value, t.Seq | t.Mapping)
+                    and is_few(program, item.scope, value, at)
                     for item, value in zip(binds, values, strict=True)
                 )
                 if constant and _appended(function, name) <= FEW:
@@ -197,7 +239,8 @@ def _gives_literal(callee: FunctionNode | None) -> bool:
     if callee is None or callee.facts.is_generator or not callee.facts.results:
         return False
     return all(
-        isinstance(item.value, t.Seq) and not any(isinstance(part, t.Star) for part in item.value.items)
+        isinstance(item.value, t.Seq)
+        and not any(isinstance(part, t.Star) for part in item.value.items)
         for item in callee.facts.results
     )
 
@@ -206,11 +249,18 @@ def _is_fixed(program: "Program", node: ClassNode, name: str) -> bool:
     """Return whether an attribute is a literal collection in the body of each class that has it."""
     bodies = [
         bind.value
-        for owner in (*program.types.classes.project_order(node), *program.types.classes.subclasses(node))
+        for owner in (
+            *program.types.classes.project_order(node),
+            *program.types.classes.subclasses(node),
+        )
         for bind in owner.body.binds.get(name, ())
     ]
     stored = any(name in owner.stores for owner in program.types.classes.project_order(node))
-    return bool(bodies) and not stored and all(isinstance(value, t.Seq | t.Mapping) for value in bodies)
+    return (
+        bool(bodies)
+        and not stored
+        and all(isinstance(value, t.Seq | t.Mapping) for value in bodies)
+    )
 
 
 def _few_passed(program: "Program", function: FunctionNode, name: str) -> bool:
@@ -226,7 +276,9 @@ def _few_passed(program: "Program", function: FunctionNode, name: str) -> bool:
 
 
 def _appended(function: FunctionNode, name: str) -> int:
-    """Return how often a collection held in a name is added to; many where that is in a loop or by many at once."""
+    """Return how often a collection held in a name is added to; many where that is in a loop or by
+    many at once.
+    """
     count = 0
     for call in function.facts.calls:
         callee = call.callee
@@ -241,7 +293,11 @@ def _appended(function: FunctionNode, name: str) -> int:
             count += 1
     for bind in function.facts.binds:
         target = bind.target
-        if isinstance(target, t.Item) and isinstance(target.base, t.Name) and target.base.id == name:
+        if (
+            isinstance(target, t.Item)
+            and isinstance(target.base, t.Name)
+            and target.base.id == name
+        ):
             return MANY
         if isinstance(target, t.Name) and target.id == name and bind.kind == "augmented":
             return MANY
@@ -297,7 +353,8 @@ def name_of_walked(program: "Program", function: FunctionNode, loop: int) -> str
 def leaves_at_once(function: FunctionNode, loop: int) -> bool:
     """Return whether a loop's body always ends in break or return."""
     return any(
-        exit_.context == loop and exit_.kind in ("break", "return") for exit_ in function.facts.exits
+        exit_.context == loop and exit_.kind in ("break", "return")
+        for exit_ in function.facts.exits
     )
 
 
@@ -326,7 +383,9 @@ def target_names(target: t.Expr | None) -> set[str]:
 
 
 def leaves_after(function: FunctionNode, loop: int, context: int) -> bool:
-    """Return whether the block that holds a place always ends the loop: a search that has found its item."""
+    """Return whether the block that holds a place always ends the loop: a search that has found
+    its item.
+    """
     for step in function.context_chain(context):
         if step == loop:
             return False
@@ -337,7 +396,9 @@ def leaves_after(function: FunctionNode, loop: int, context: int) -> bool:
 
 
 def decides_exit(function: FunctionNode, loop: int, value: t.Expr) -> bool:
-    """Return whether the result of an expression in a loop decides that the loop ends: a search, a retry, a drain."""
+    """Return whether the result of an expression in a loop decides that the loop ends: a search, a
+    retry, a drain.
+    """
     results = _result_names(function, loop, value)
     facts = function.facts
     for exit_ in facts.exits:
@@ -370,9 +431,17 @@ def is_rare(function: FunctionNode, context: int) -> bool:
     for step in function.context_chain(context):
         here = function.facts.contexts[step]
         test = here.subject
-        if here.kind != "if" or not isinstance(test, t.Compare) or test.operator not in ("Gt", "GtE"):
+        if (
+            here.kind != "if"
+            or not isinstance(test, t.Compare)
+            or test.operator not in ("Gt", "GtE")
+        ):
             continue
-        if isinstance(test.left, t.Binary) and test.left.operator == "Sub" and isinstance(test.right, t.Const):
+        if (
+            isinstance(test.left, t.Binary)
+            and test.left.operator == "Sub"
+            and isinstance(test.right, t.Const)
+        ):
             if isinstance(test.right.value, int | float) and test.right.value >= RARELY:
                 return True
     return False
@@ -424,7 +493,9 @@ def _result_names(function: FunctionNode, loop: int, value: t.Expr) -> set[str]:
 
 
 def is_fallback(function: FunctionNode, loop: int, context: int) -> bool:
-    """Return whether a place in a loop runs only in an ``except``, or where a mapping has no entry for the item."""
+    """Return whether a place in a loop runs only in an ``except``, or where a mapping has no entry
+    for the item.
+    """
     facts = function.facts
     for step in function.context_chain(context):
         if step == loop:
@@ -432,7 +503,11 @@ def is_fallback(function: FunctionNode, loop: int, context: int) -> bool:
         here = facts.contexts[step]
         if here.kind == "except":
             return True
-        if here.kind == "if" and here.subject is not None and _tests_absence(function, loop, here.subject):
+        if (
+            here.kind == "if"
+            and here.subject is not None
+            and _tests_absence(function, loop, here.subject)
+        ):
             return True
         if here.kind == "else" and here.subject is not None and _tests_presence(here.subject):
             return True
@@ -440,7 +515,9 @@ def is_fallback(function: FunctionNode, loop: int, context: int) -> bool:
 
 
 def fills_gap(function: FunctionNode, context: int) -> bool:
-    """Return whether a place runs only where a kept answer is missing, and the answer is kept again."""
+    """Return whether a place runs only where a kept answer is missing, and the answer is kept
+    again.
+    """
     facts = function.facts
     for step in function.context_chain(context):
         here = facts.contexts[step]
@@ -452,7 +529,9 @@ def fills_gap(function: FunctionNode, context: int) -> bool:
         if name is None or not _is_kept(function, name):
             continue
         if any(
-            isinstance(bind.target, t.Name) and bind.target.id == name and function.is_within(bind.context, step)
+            isinstance(bind.target, t.Name)
+            and bind.target.id == name
+            and function.is_within(bind.context, step)
             for bind in facts.binds
         ):
             return True
@@ -460,10 +539,13 @@ def fills_gap(function: FunctionNode, context: int) -> bool:
 
 
 def _fills_attribute(function: FunctionNode, step: int, test: t.Expr) -> bool:
-    """Return whether a block runs while an attribute of the object is not set, and sets it: once per object."""
+    """Return whether a block runs while an attribute of the object is not set, and sets it: once
+    per object.
+    """
     subject = _absent(test)
     return isinstance(subject, t.Attr) and any(
-        bind.target == subject and function.is_within(bind.context, step) for bind in function.facts.binds
+        bind.target == subject and function.is_within(bind.context, step)
+        for bind in function.facts.binds
     )
 
 
@@ -485,7 +567,9 @@ def _absent(test: t.Expr) -> t.Expr | None:
 
 
 def _is_kept(function: FunctionNode, name: str) -> bool:
-    """Return whether a name holds what was kept earlier: an entry of a mapping or cache, or an attribute that may lack."""
+    """Return whether a name holds what was kept earlier: an entry of a mapping or cache, or an
+    attribute that may lack.
+    """
     for bind in function.binds.get(name, ()):
         values = bind.value.options if isinstance(bind.value, t.Either) else (bind.value,)
         if any(_looks_up(function, value) for value in values):
@@ -494,7 +578,9 @@ def _is_kept(function: FunctionNode, name: str) -> bool:
 
 
 def _looks_up(function: FunctionNode, value: t.Expr | None) -> bool:
-    """Return whether an expression asks a mapping, a cache or an object for what it may not have."""
+    """Return whether an expression asks a mapping, a cache or an object for what it
+    may not have.
+    """
     inner = value.value if isinstance(value, t.Await) else value
     if not isinstance(inner, t.CallRef):
         return False
@@ -506,13 +592,19 @@ def _looks_up(function: FunctionNode, value: t.Expr | None) -> bool:
 
 
 def is_periodic(function: FunctionNode, loop: int, context: int) -> bool:
-    """Return whether a place in a loop runs once per so many items: a full bucket, or every n-th turn."""
+    """Return whether a place in a loop runs once per so many items: a full bucket, or every n-th
+    turn.
+    """
     facts = function.facts
     for step in function.context_chain(context):
         if step == loop:
             return False
         here = facts.contexts[step]
-        if here.kind == "if" and here.subject is not None and _tests_fullness(function, here.subject):
+        if (
+            here.kind == "if"
+            and here.subject is not None
+            and _tests_fullness(function, here.subject)
+        ):
             return True
     return False
 

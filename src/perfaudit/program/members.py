@@ -61,7 +61,10 @@ def member(types: "Types", owner: Type, name: str) -> Type:
         case Awaitable():
             return Unknown("attribute of an awaitable")
         case TupleType():
-            return library_member(types, LibraryInstance("builtins.tuple"), "builtins.tuple", name) or NO_ATTRIBUTE
+            return (
+                library_member(types, LibraryInstance("builtins.tuple"), "builtins.tuple", name)
+                or NO_ATTRIBUTE
+            )
     return owner if isinstance(owner, Unknown) else NO_ATTRIBUTE
 
 
@@ -74,7 +77,9 @@ def _function_member(types: "Types", owner: Type, name: str) -> Type:
 
 
 def _missing(types: "Types", owner: LibraryInstance, name: str) -> Type:
-    """Return the value of a member that the library file does not describe: known to be the library's."""
+    """Return the value of a member that the library file does not describe: known to be the
+    library's.
+    """
     if types.libraries.type(owner.path) is not None and owner.path.startswith("builtins."):
         return Unknown("builtin attribute")
     return External(f"{owner.path}.{name}")
@@ -125,7 +130,9 @@ def _instance_member(types: "Types", owner: Instance, name: str) -> Type:
 
 
 def _open_member(types: "Types", node: ClassNode, name: str, found: Type) -> Type:
-    """Return what a member may be that no project class defines: a base's of some library, or unknown."""
+    """Return what a member may be that no project class defines: a base's of some library, or
+    unknown.
+    """
     for item in types.classes.order(node):
         if isinstance(item, LibrarySymbol) and item.path != "builtins.object":
             return External(f"{item.path}.{name}")
@@ -164,7 +171,11 @@ def _class_attribute(types: "Types", owner: ClassType, name: str) -> Type:
         if attribute is not None and not _is_written(types, node, name):
             return types.instantiate(attribute, receiver=Instance(node, owner.arguments))
     found = types.attribute(node, name)
-    if isinstance(found, Instance | LibraryInstance) and is_enum(types, node) and name in node.body.binds:
+    if (
+        isinstance(found, Instance | LibraryInstance)
+        and is_enum(types, node)
+        and name in node.body.binds
+    ):
         return Instance(node)
     if not isinstance(found, Unknown):
         return _managed(types, owner, found)
@@ -200,7 +211,9 @@ def is_enum(types: "Types", node: ClassNode) -> bool:
 
 
 def class_member(types: "Types", node: ClassNode, name: str) -> Type:
-    """Return the declared or assigned type of an attribute, over the class and its project bases."""
+    """Return the declared or assigned type of an attribute, over the class and its
+    project bases.
+    """
     first_unknown: Unknown | None = None
     for owner in types.classes.project_order(node):
         found = _own_member(types, owner, name)
@@ -221,7 +234,9 @@ def _own_member(types: "Types", owner: ClassNode, name: str) -> Type | None:
     for bind in binds:
         if bind.annotation is not None or bind.value is not None:
             found.append(types.bound(owner.body, bind))
-    declared = [item for bind, item in zip(binds, found, strict=False) if bind.annotation is not None]
+    declared = [
+        item for bind, item in zip(binds, found, strict=False) if bind.annotation is not None
+    ]
     known = [item for item in declared if not isinstance(item, Unknown)]
     if known:
         return union(known)
@@ -240,7 +255,11 @@ def item(types: "Types", owner: Type, key: t.Expr) -> Type:
         case UnionType(options=options):
             return union([item(types, option, key) for option in options])
         case TupleType(items=items):
-            if isinstance(key, t.Const) and isinstance(key.value, int) and -len(items) <= key.value < len(items):
+            if (
+                isinstance(key, t.Const)
+                and isinstance(key.value, int)
+                and -len(items) <= key.value < len(items)
+            ):
                 return items[key.value]
             return union(list(items))
         case LibraryInstance(path="builtins.dict", arguments=(_, value)):
@@ -253,7 +272,11 @@ def item(types: "Types", owner: Type, key: t.Expr) -> Type:
                 return types.instantiate(declared, receiver=owner)
             if path.startswith("builtins.") and arguments:
                 return arguments[-1]
-            return External(f"{path}[]") if not path.startswith("builtins.") else Unknown("element not known")
+            return (
+                External(f"{path}[]")
+                if not path.startswith("builtins.")
+                else Unknown("element not known")
+            )
         case Instance(node=node):
             method = types.classes.method(node, "__getitem__")
             if method is not None:
@@ -289,7 +312,11 @@ def element(types: "Types", owner: Type) -> Type:
                 return types.instantiate(declared, receiver=owner)
             if arguments:
                 return arguments[0]
-            return External(f"{path}[]") if not path.startswith("builtins.") else Unknown("element not known")
+            return (
+                External(f"{path}[]")
+                if not path.startswith("builtins.")
+                else Unknown("element not known")
+            )
         case Instance(node=node):
             return _instance_element(types, owner, node)
         case ClassType(node=node):
@@ -307,7 +334,9 @@ def _instance_element(types: "Types", owner: Instance, node: ClassNode) -> Type:
         if method is not None:
             given = types.returned(method)
             if isinstance(given, Instance) and given.node is node:
-                following = types.classes.method(node, "__next__" if name == "__iter__" else "__anext__")
+                following = types.classes.method(
+                    node, "__next__" if name == "__iter__" else "__anext__"
+                )
                 if following is None:
                     return Unknown("iterator without __next__")
                 return awaited(types, types.returned(following), lenient=True)
@@ -327,14 +356,19 @@ def entered(types: "Types", owner: Type, *, is_async: bool = False) -> Type:
             fitting = [
                 option
                 for option in options
-                if not isinstance(option, Instance) or types.classes.method(option.node, name) is not None
+                if not isinstance(option, Instance)
+                or types.classes.method(option.node, name) is not None
             ]
-            return union([entered(types, option, is_async=is_async) for option in fitting or options])
+            return union(
+                [entered(types, option, is_async=is_async) for option in fitting or options]
+            )
         case Instance(node=node):
             for name in ("__aenter__", "__enter__"):
                 method = types.classes.method(node, name)
                 if method is not None:
-                    return _returned_self(types, owner, awaited(types, types.returned(method), lenient=True))
+                    return _returned_self(
+                        types, owner, awaited(types, types.returned(method), lenient=True)
+                    )
             for path in types.classes.library_bases(node):
                 declared = types.libraries.enters(path)
                 if declared is not None:
@@ -352,7 +386,10 @@ def entered(types: "Types", owner: Type, *, is_async: bool = False) -> Type:
 
 def _returned_self(types: "Types", owner: Instance, found: Type) -> Type:
     """Return the receiver where a method of it returns itself."""
-    if isinstance(found, Instance) and owner.node in [found.node, *types.classes.subclasses(found.node)]:
+    if isinstance(found, Instance) and owner.node in [
+        found.node,
+        *types.classes.subclasses(found.node),
+    ]:
         return owner
     return found
 
@@ -382,7 +419,11 @@ def operation(types: "Types", operator: str, left: Type, right: Type) -> Type:
     """Return what an arithmetic operation gives."""
     method_name = OPERATORS.get(operator)
     for side in (left, right):
-        if isinstance(side, LibraryInstance) and not side.path.startswith("builtins.") and method_name:
+        if (
+            isinstance(side, LibraryInstance)
+            and not side.path.startswith("builtins.")
+            and method_name
+        ):
             behaviour = types.libraries.method(side.path, method_name)
             if behaviour is not None and behaviour.returns is not None:
                 return types.instantiate(behaviour.returns, receiver=side)
@@ -413,4 +454,3 @@ OPERATORS = {
     "LShift": "__lshift__",
     "MatMult": "__matmul__",
 }
-

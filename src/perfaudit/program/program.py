@@ -26,7 +26,15 @@ UNSEEN_ROLES = frozenset({Role.TEST})
 BLOCKING_KINDS: dict[str, frozenset[str]] = {
     "database": frozenset({"db.query", "db.write", "db.connect", "db.transaction", "pool.acquire"}),
     "network": frozenset(
-        {"http.request", "cache.read", "cache.write", "queue.send", "queue.wait", "sleep", "process.spawn"}
+        {
+            "http.request",
+            "cache.read",
+            "cache.write",
+            "queue.send",
+            "queue.wait",
+            "sleep",
+            "process.spawn",
+        }
     ),
     "file": frozenset({"file.read", "file.write"}),
     "cpu": frozenset({"cpu"}),
@@ -36,7 +44,9 @@ BLOCKING_KINDS: dict[str, frozenset[str]] = {
 
 
 class Program:
-    """All facts linked with the libraries. Nothing here changes once built; answers are computed when asked."""
+    """All facts linked with the libraries. Nothing here changes once built; answers are computed
+    when asked.
+    """
 
     def __init__(
         self,
@@ -52,7 +62,10 @@ class Program:
         self.documents = tuple(documents)
         self.endpoints = endpoints
         self.functions = [
-            function for file in self.files if file.role not in UNSEEN_ROLES for function in file.functions
+            function
+            for file in self.files
+            if file.role not in UNSEEN_ROLES
+            for function in file.functions
         ]
         names = property_names_of(types, self.functions)
         self._activities: dict[FunctionNode, Activity] = {
@@ -125,7 +138,9 @@ class Program:
 
     @cached_property
     def job_reach(self) -> Reach:
-        """Return which functions reach another service or program: what they do is a job, not a look-up."""
+        """Return which functions reach another service or program: what they do is a job, not a
+        look-up.
+        """
         return self._reach(frozenset({"http.request", "process.spawn"}))
 
     @cached_property
@@ -137,7 +152,8 @@ class Program:
         memoised = self.memoised
 
         def counts(site: Site) -> bool:
-            # What may have been loaded with its object is not surely a round trip: see program.loads.
+            # What may have been loaded with its object is not surely a round trip: see
+            # program.loads.
             if site.relation is not None:
                 return False
             return not effects.isdisjoint(site.effects) and is_usual(site.function, site.context)
@@ -153,26 +169,35 @@ class Program:
 
     @cached_property
     def process_wide(self) -> frozenset[ClassNode]:
-        """Return the classes whose objects are made once per process: at import, or by what keeps its result."""
+        """Return the classes whose objects are made once per process: at import, or by what keeps
+        its result.
+        """
         found = set()
         for file in self.files:
             for node in file.classes:
                 makers = self.types.callers.constructions(self.types, node)
-                if makers and all(maker.kind == "module" or maker in self.memoised for maker in makers):
-                    found.add(node)
-                elif "__new__" in node.methods and "__init__" not in node.methods:
+                if (
+                    makers
+                    and all(maker.kind == "module" or maker in self.memoised for maker in makers)
+                    or "__new__" in node.methods
+                    and "__init__" not in node.methods
+                ):
                     found.add(node)
         return frozenset(found)
 
     def _runs_once(self, function: FunctionNode, context: int) -> bool:
-        """Return whether a place runs once per process, or so rarely that no request need wait for it."""
+        """Return whether a place runs once per process, or so rarely that no request need wait for
+        it.
+        """
         if is_rare(function, context):
             return True
         return function.owner in self.process_wide and fills_object(function, context)
 
     @cached_property
     def blocking_reach(self) -> dict[str, Reach]:
-        """Return, per kind of blocking, which functions block the thread that calls them, over plain calls only."""
+        """Return, per kind of blocking, which functions block the thread that calls them, over
+        plain calls only.
+        """
         return {kind: self._blocking(effects) for kind, effects in BLOCKING_KINDS.items()}
 
     def _blocking(self, effects: frozenset[str]) -> Reach:
@@ -198,7 +223,9 @@ class Program:
 
 
 def is_usual(function: FunctionNode, context: int) -> bool:
-    """Return whether a place runs as a rule: not only after an exception, nor only where a kept answer is missing."""
+    """Return whether a place runs as a rule: not only after an exception, nor only where a kept
+    answer is missing.
+    """
     return not (
         is_handler(function, context)
         or fills_gap(function, context)
@@ -213,7 +240,9 @@ def link(
     libraries: Libraries,
     documents: Sequence[Document] = (),
 ) -> Program:
-    """Return the linked program. Pure: the same facts give the same program, whatever their order."""
+    """Return the linked program. Pure: the same facts give the same program, whatever
+    their order.
+    """
     ordered = sorted(facts, key=lambda file: file.path)
     modules = Modules(ordered, roles, frozenset(libraries.packages))
     types = Types(modules, libraries)

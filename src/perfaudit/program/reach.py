@@ -57,12 +57,18 @@ class Reach:
 
 def _trace_step(step: Step) -> TraceStep:
     if step.edge is not None:
-        verb = {"property": "reads", "iterate": "iterates", "enter": "enters", "exit": "leaves"}.get(
-            step.edge.via, "calls"
-        )
+        verb = {
+            "property": "reads",
+            "iterate": "iterates",
+            "enter": "enters",
+            "exit": "leaves",
+        }.get(step.edge.via, "calls")
         if step.edge.via == "callback":
             verb = "runs"
-        return TraceStep(step.edge.location, f"{step.edge.caller.facts.qualname} {verb} {step.edge.callee.facts.qualname}")
+        return TraceStep(
+            step.edge.location,
+            f"{step.edge.caller.facts.qualname} {verb} {step.edge.callee.facts.qualname}",
+        )
     site = step.site
     if site is None:
         raise ValueError("a step is a site or an edge")
@@ -84,7 +90,8 @@ def reach(
     counts: Callable[[Site], bool],
     follows: Callable[[Edge], bool],
 ) -> Reach:
-    """Return which functions reach a site that counts, over edges that are followed. Shortest chains win; among
+    """Return which functions reach a site that counts, over edges that are followed. Shortest
+    chains win; among
     equals the one that is found first in file order."""
     steps: dict[FunctionNode, Step] = {}
     waiting: deque[FunctionNode] = deque()

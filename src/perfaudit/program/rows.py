@@ -9,22 +9,51 @@ from perfaudit.facts import types as t
 from perfaudit.program import expressions
 from perfaudit.program.names import AT_END, meanings
 from perfaudit.program.nodes import FunctionNode
-from perfaudit.program.values import External, Instance, LibraryInstance, LibrarySymbol, Unknown, options_of
+from perfaudit.program.values import (
+    External,
+    Instance,
+    LibraryInstance,
+    LibrarySymbol,
+    Unknown,
+    options_of,
+)
 
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
 
 MAX_STEPS = 24
-IN_MEMORY = ("builtins.", "collections.", "itertools.", "functools.", "queue.", "asyncio.", "contextlib.")
+IN_MEMORY = (
+    "builtins.",
+    "collections.",
+    "itertools.",
+    "functools.",
+    "queue.",
+    "asyncio.",
+    "contextlib.",
+)
 """Where the containers come from that hold what the program has put into them."""
 MAX_CALLERS = 6
 PASSED_ON = frozenset(
-    {"list", "sorted", "set", "tuple", "reversed", "iter", "enumerate", "tqdm", "filter", "chain", "islice", "frozenset"}
+    {
+        "list",
+        "sorted",
+        "set",
+        "tuple",
+        "reversed",
+        "iter",
+        "enumerate",
+        "tqdm",
+        "filter",
+        "chain",
+        "islice",
+        "frozenset",
+    }
 )
 
 
 class Rows(Struct, frozen=True):
-    """The queries that rows come from. ``eager``: names of relations loaded on at least one way; ``all_eager``: a query
+    """The queries that rows come from. ``eager``: names of relations loaded on at least one way;
+    ``all_eager``: a query
     may load any relation. ``places``: where the queries are written."""
 
     eager: frozenset[str]
@@ -42,7 +71,9 @@ NOTHING_MORE = Rows(frozenset(), False, ())
 def rows_of(
     program: "Program", function: FunctionNode, value: t.Expr, at: tuple[int, int]
 ) -> Rows | None:
-    """Return where the rows of an iterable come from, or None where some way to them is not known."""
+    """Return where the rows of an iterable come from, or None where some way to them
+    is not known.
+    """
     return _Search(program).rows(function, value, at, MAX_STEPS)
 
 
@@ -54,7 +85,9 @@ class _Search:
         self.entered: set[tuple[FunctionNode, str]] = set()
         self.bound: dict[tuple[FunctionNode, int], Rows | None] = {}
 
-    def rows(self, function: FunctionNode, value: t.Expr, at: tuple[int, int], steps: int) -> Rows | None:
+    def rows(
+        self, function: FunctionNode, value: t.Expr, at: tuple[int, int], steps: int
+    ) -> Rows | None:
         if steps <= 0:
             return None
         match value:
@@ -77,7 +110,9 @@ class _Search:
                 return self.attribute(function, base, name, at, steps - 1)
         return None
 
-    def named(self, function: FunctionNode, name: str, at: tuple[int, int], steps: int) -> Rows | None:
+    def named(
+        self, function: FunctionNode, name: str, at: tuple[int, int], steps: int
+    ) -> Rows | None:
         found = meanings(function, name, at)
         answers: list[Rows | None] = []
         for scope, definition in found:
@@ -102,20 +137,36 @@ class _Search:
         return _joined(answers)
 
     def passed(self, function: FunctionNode, param: t.Param, steps: int) -> Rows | None:
-        """Return the rows that the callers of a function pass for a parameter, if all callers are known."""
+        """Return the rows that the callers of a function pass for a parameter, if all callers are
+        known.
+        """
         key = (function, param.name)
         if key in self.entered:
             return None
         self.entered.add(key)
-        edges = [edge for edge in self.program.edges_to(function) if edge.call is not None and edge.via == "call"]
-        if not edges or len(edges) > MAX_CALLERS or len(edges) < len(self.program.edges_to(function)):
+        edges = [
+            edge
+            for edge in self.program.edges_to(function)
+            if edge.call is not None and edge.via == "call"
+        ]
+        if (
+            not edges
+            or len(edges) > MAX_CALLERS
+            or len(edges) < len(self.program.edges_to(function))
+        ):
             return None
         answers = []
         for edge in edges:
-            given = expressions.argument_for(edge.call, function, param.name) if edge.call is not None else None
+            given = (
+                expressions.argument_for(edge.call, function, param.name)
+                if edge.call is not None
+                else None
+            )
             if given is None or edge.call is None:
                 return None
-            answers.append(self.rows(edge.caller, given, (edge.call.sequence, edge.call.context), steps))
+            answers.append(
+                self.rows(edge.caller, given, (edge.call.sequence, edge.call.context), steps)
+            )
         return _joined(answers)
 
     def called(self, function: FunctionNode, index: int, steps: int) -> Rows | None:
@@ -127,13 +178,17 @@ class _Search:
             return _joined([self.returned(callee, function, call, steps) for callee in callees])
         name = call.callee.id if isinstance(call.callee, t.Name) else ""
         if name in PASSED_ON and call.arguments:
-            return self.rows(function, call.arguments[-1] if name == "filter" else call.arguments[0], at, steps)
+            return self.rows(
+                function, call.arguments[-1] if name == "filter" else call.arguments[0], at, steps
+            )
         if not any(target.behaviour is not None for target in resolved.targets):
             return None
         return self.queried(function, call, index, steps)
 
     def queried(self, function: FunctionNode, call: t.Call, index: int, steps: int) -> Rows | None:
-        """Return the rows of a library call: a link of a query chain, the statement it is given, or its start."""
+        """Return the rows of a library call: a link of a query chain, the statement it is given,
+        or its start.
+        """
         at = (call.sequence, call.context)
         types = self.program.types
         here = Rows(frozenset(), False, (function.place(call),))
@@ -155,7 +210,9 @@ class _Search:
             return None
         return _joined([here, *before])
 
-    def option_names(self, function: FunctionNode, call: t.Call, at: tuple[int, int]) -> frozenset[str] | None:
+    def option_names(
+        self, function: FunctionNode, call: t.Call, at: tuple[int, int]
+    ) -> frozenset[str] | None:
         """Return the relation names in an option call, or None where it may name any."""
         if not call.arguments and not call.keywords:
             return None
@@ -185,7 +242,9 @@ class _Search:
                 return None
         return found
 
-    def names_held(self, function: FunctionNode, name: str, at: tuple[int, int], steps: int) -> set[str] | None:
+    def names_held(
+        self, function: FunctionNode, name: str, at: tuple[int, int], steps: int
+    ) -> set[str] | None:
         found: set[str] = set()
         for scope, definition in meanings(function, name, at):
             if isinstance(definition, t.Param):
@@ -193,14 +252,20 @@ class _Search:
             if isinstance(definition, t.Bind):
                 if definition.value is None or steps == 0:
                     return None
-                names = self.names_in(scope, definition.value, (definition.sequence, definition.context), steps - 1)
+                names = self.names_in(
+                    scope, definition.value, (definition.sequence, definition.context), steps - 1
+                )
                 if names is None:
                     return None
                 found |= names
         return found
 
-    def returned(self, callee: FunctionNode, function: FunctionNode, call: t.Call, steps: int) -> Rows | None:
-        """Return the rows that a project function returns, with those of the query it was called on."""
+    def returned(
+        self, callee: FunctionNode, function: FunctionNode, call: t.Call, steps: int
+    ) -> Rows | None:
+        """Return the rows that a project function returns, with those of the query it was called
+        on.
+        """
         key = (callee, "")
         if key in self.entered:
             return None
@@ -209,7 +274,7 @@ class _Search:
         for item in callee.facts.results:
             if item.value is None or isinstance(item.value, t.Const):
                 continue
-            if item.kind == "yield" :
+            if item.kind == "yield":
                 answers.append(self.rows(callee, item.value, (item.sequence, item.context), steps))
                 continue
             answers.append(self.rows(callee, item.value, (item.sequence, item.context), steps))
@@ -227,7 +292,8 @@ class _Search:
                 relation = program.schema.relation(option.node, name)
                 if relation is None:
                     return None
-                # Rows reached through a relation know their parent; what else was loaded with them is in the parent's query.
+                # Rows reached through a relation know their parent; what else was loaded with them
+                # is in the parent's query.
                 parent = self.rows(function, base, at, steps)
                 eager = frozenset({relation.inverse}) if relation.inverse else frozenset()
                 if parent is None:
@@ -242,17 +308,29 @@ class _Search:
 
     def custom_manager(self, value: object) -> bool:
         """Return whether a manager of the project may load relations by itself."""
-        return isinstance(value, Instance) and self.program.types.classes.method(value.node, "get_queryset") is not None
+        return (
+            isinstance(value, Instance)
+            and self.program.types.classes.method(value.node, "get_queryset") is not None
+        )
 
 
 def _is_query(value: object) -> bool:
-    """Return whether a value is a query, a result or rows of a library, or a project class made from one."""
+    """Return whether a value is a query, a result or rows of a library, or a project class made
+    from one.
+    """
     for option in options_of(value):  # type: ignore[arg-type]
-        if isinstance(option, LibraryInstance) and option.arguments and not option.path.startswith(IN_MEMORY):
+        if (
+            isinstance(option, LibraryInstance)
+            and option.arguments
+            and not option.path.startswith(IN_MEMORY)
+        ):
             return True
         if isinstance(option, Instance) and option.arguments:
             return True
-        if isinstance(option, LibraryInstance) and option.path in ("builtins.list", "builtins.iterator"):
+        if isinstance(option, LibraryInstance) and option.path in (
+            "builtins.list",
+            "builtins.iterator",
+        ):
             return any(isinstance(part, Instance) for part in option.arguments)
     return False
 

@@ -1,4 +1,6 @@
-"""Branches that the calls on a way leave off: parameters not given, halves of an object not there."""
+"""Branches that the calls on a way leave off: parameters not given, halves of an
+object not there.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -17,7 +19,9 @@ MAX_STEPS = 6
 
 
 def is_switched_off(program: "Program", edge: "Edge", reached: "Reach") -> bool:
-    """Return whether the way from an edge to what it reaches stands behind something that the calls leave off."""
+    """Return whether the way from an edge to what it reaches stands behind something that the
+    calls leave off.
+    """
     incoming = edge
     for step in reached.chain(edge.callee):
         here = step.edge or step.site
@@ -31,7 +35,9 @@ def is_switched_off(program: "Program", edge: "Edge", reached: "Reach") -> bool:
 
 
 def leaves_off(program: "Program", incoming: "Edge", context: int, sequence: int) -> bool:
-    """Return whether a call does not give what a place of its callee needs in order to be reached."""
+    """Return whether a call does not give what a place of its callee needs in order to
+    be reached.
+    """
     call = incoming.call
     if call is None or expressions.has_splat(call):
         return False
@@ -55,7 +61,9 @@ def leaves_off(program: "Program", incoming: "Edge", context: int, sequence: int
 
 
 def _forbids(program: "Program", incoming: "Edge", context: t.Context) -> bool:
-    """Return whether a guard clause surely leaves: its parameter is wanted, and the call does not give it."""
+    """Return whether a guard clause surely leaves: its parameter is wanted, and the call does not
+    give it.
+    """
     if context.kind != "if" or context.subject is None:
         return False
     test, wanted = _switch(context.subject)
@@ -69,9 +77,13 @@ def _switch(test: t.Expr) -> tuple[t.Name | t.Attr | None, bool]:
             return test, True
         case t.Not(value=(t.Name() | t.Attr()) as inner):
             return inner, False
-        case t.Compare(operator="Is", left=(t.Name() | t.Attr()) as inner, right=t.Const(kind="NoneType")):
+        case t.Compare(
+            operator="Is", left=(t.Name() | t.Attr()) as inner, right=t.Const(kind="NoneType")
+        ):
             return inner, False
-        case t.Compare(operator="IsNot", left=(t.Name() | t.Attr()) as inner, right=t.Const(kind="NoneType")):
+        case t.Compare(
+            operator="IsNot", left=(t.Name() | t.Attr()) as inner, right=t.Const(kind="NoneType")
+        ):
             return inner, True
     return None, True
 
@@ -95,7 +107,9 @@ def _argument_given(call: t.Call | None, callee: FunctionNode, name: str) -> boo
 
 
 def _half_given(program: "Program", incoming: "Edge", test: t.Attr) -> bool | None:
-    """Return whether the object that a method is called on was made with what the attribute keeps."""
+    """Return whether the object that a method is called on was made with what the
+    attribute keeps.
+    """
     callee = incoming.callee
     if callee.owner is None or not isinstance(test.base, t.Name) or incoming.call is None:
         return None
@@ -116,7 +130,9 @@ def _half_given(program: "Program", incoming: "Edge", test: t.Attr) -> bool | No
 
 
 def _kept_param(owner: ClassNode, maker: FunctionNode, attribute: str) -> str | None:
-    """Return the parameter of ``__init__`` that an attribute keeps as it is, if nothing else sets it."""
+    """Return the parameter of ``__init__`` that an attribute keeps as it is, if nothing else sets
+    it.
+    """
     stores = owner.stores.get(attribute, [])
     if len(stores) != 1 or stores[0][0] is not maker:
         return None
@@ -124,7 +140,9 @@ def _kept_param(owner: ClassNode, maker: FunctionNode, attribute: str) -> str | 
     return value.id if isinstance(value, t.Name) and value.id in maker.params else None
 
 
-def _constructor(program: "Program", function: FunctionNode, value: t.Expr, steps: int) -> t.Call | None:
+def _constructor(
+    program: "Program", function: FunctionNode, value: t.Expr, steps: int
+) -> t.Call | None:
     """Return the one call that made the object held in a name, or None."""
     if steps == 0 or not isinstance(value, t.Name):
         return None
