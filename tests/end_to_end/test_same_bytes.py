@@ -152,11 +152,11 @@ def test_a_cache_that_cannot_be_written_is_no_cache(tmp_path: Path, obstacle: st
     assert scan_to_files(root, tmp_path / "out") == without
 
 
-def test_runs_at_the_same_time(project: Path, expected: dict[str, str], tmp_path: Path) -> None:
-    shutil.rmtree(project / FOLDER, ignore_errors=True)
+def test_runs_at_the_same_time(tmp_path: Path) -> None:
+    root = copied("django_shop", tmp_path)
+    expected = scan_to_files(root, tmp_path / "out", "--no-cache")
     with ThreadPoolExecutor(4) as pool:
-        runs = [pool.submit(scan_to_files, project, tmp_path / f"out{n}") for n in range(4)]
+        runs = [pool.submit(scan_to_files, root, tmp_path / f"out{number}") for number in range(4)]
         assert [run.result() == expected for run in runs] == [True] * 4
-    assert [
-        file.name for file in (project / FOLDER).iterdir() if file.name.startswith(".facts")
-    ] == []
+
+    assert [file.name for file in (root / FOLDER).iterdir() if file.name[:6] == ".facts"] == []

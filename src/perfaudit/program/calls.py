@@ -625,19 +625,22 @@ def returned(types: "Types", function: FunctionNode) -> Type:
             given = _yielded(types, function)
         return LibraryInstance(MANAGED if manager else "builtins.iterator", (given,))
     result = declared
-    if isinstance(result, Unknown | External) or is_weak(result):
+    if is_weak(types, result):
         inferred = _inferred(types, function)
         result = inferred if not isinstance(inferred, Unknown) and inferred != NONE else result
     return Awaitable(result) if facts.is_async else result
 
 
-def is_weak(value: Type) -> bool:
-    """Return whether an annotation says less than the body may."""
-    return (
-        isinstance(value, LibraryInstance)
-        and value.path in ("builtins.list", "builtins.dict")
-        and (not value.arguments)
-    )
+def is_weak(types: "Types", value: Type) -> bool:
+    """Return whether an annotation says less than the body, a default or a caller may: it is not
+    known, it names
+    a class that no library file describes, or a container of anything.
+    """
+    if not isinstance(value, LibraryInstance):
+        return isinstance(value, Unknown | External)
+    if value.path.startswith("builtins."):
+        return value.path in ("builtins.list", "builtins.dict") and not value.arguments
+    return types.libraries.type(value.path) is None
 
 
 def _inferred(types: "Types", function: FunctionNode) -> Type:

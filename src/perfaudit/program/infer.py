@@ -231,7 +231,7 @@ class Types:
         declared: Type = Unknown("untyped parameter")
         if param.annotation is not None:
             declared = annotations.annotated(self, outer, param.annotation)
-            if not isinstance(declared, Unknown | External):
+            if not calls.is_weak(self, declared):
                 return declared
         receiver = calls.receiver_of(self, scope, param)
         if receiver is not None:
@@ -243,7 +243,7 @@ class Types:
         passed = self.callers.passed(self, scope, param)
         if passed is not None:
             return passed
-        return declared if isinstance(declared, External) else Unknown("untyped parameter")
+        return Unknown("untyped parameter") if isinstance(declared, Unknown) else declared
 
     def _default(self, outer: FunctionNode, scope: FunctionNode, default: t.Expr) -> Type:
         if isinstance(default, t.CallRef):

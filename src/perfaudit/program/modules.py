@@ -34,8 +34,9 @@ class Modules:
     def _naming_root(self, path: str, paths: set[str]) -> str:
         """Return the root that a file's dotted name starts from."""
         folder = path.rpartition("/")[0]
-        if folder + "/__init__.py" in paths:
-            return home_root(path, paths)
+        for parent in [folder, *parents(folder)]:
+            if parent + "/__init__.py" in paths:
+                return home_root(parent + "/__init__.py", paths)
         marked = [root for root in self._marked if (folder + "/").startswith(root + "/")]
         return max(marked, key=len, default="")
 
