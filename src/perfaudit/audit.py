@@ -167,7 +167,7 @@ def line_reader(root: Path) -> Callable[[str, int], str]:
         data = read_bytes(root, path, MAX_BYTES)
         if isinstance(data, Problem):
             return []
-        text = data.decode("utf-8", "replace")
+        text = data.decode("utf-8-sig", "replace")
         return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
     def read(path: str, line: int) -> str:

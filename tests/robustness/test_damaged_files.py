@@ -159,3 +159,17 @@ def test_rearranged_code_is_other_code_and_mostly_valid() -> None:
         )
         > len(others) * 0.5
     )
+
+
+def test_a_mark_at_the_start_of_a_file_does_not_shift_its_first_line(tmp_path: Path) -> None:
+    code = (
+        "import time; import asyncio; fetch = lambda: time.sleep(1)\nasync def f(): time.sleep(1)"
+    )
+    (tmp_path / "with_mark.py").write_bytes(b"\xef\xbb\xbf" + code.encode())
+    (tmp_path / "without.py").write_bytes(code.encode())
+    findings = audited(tmp_path).report.findings
+
+    assert {finding.location.path for finding in findings} == {"with_mark.py", "without.py"}
+    for finding in findings:
+        line = finding.location.line
+        assert finding.snippet == code.split("\n")[line - 1]

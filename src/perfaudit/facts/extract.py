@@ -663,7 +663,7 @@ class _Walk:
                 scope.context,
                 scope.sequence,
                 node.lineno,
-                node.col_offset + 1,
+                self.column(node.lineno, node.col_offset),
             )
         )
 
@@ -674,7 +674,7 @@ class _Walk:
             for part in ast.walk(case.pattern):
                 name = getattr(part, "name", None) or getattr(part, "rest", None)
                 if isinstance(name, str):
-                    whole = part is case.pattern
+                    whole = part is case.pattern and isinstance(part, ast.MatchAs)
                     self.bind_name(name, subject if whole else t.Opaque("pattern"), "match", part)
             if case.guard is not None:
                 self.value(case.guard)

@@ -47,9 +47,7 @@ class Callers:
         return union(known) if known else None
 
     def constructions(self, types: "Types", node: ClassNode) -> list[FunctionNode]:
-        """Return the functions that make objects of a class; empty where they are too many to be
-        asked.
-        """
+        """Return the functions that make objects of a class; empty where they are too many."""
         sites = self._all().get(node.name, [])
         if len(sites) > MAX_SITES:
             return []

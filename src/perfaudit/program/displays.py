@@ -29,8 +29,9 @@ def entry(
 def _displays(
     function: FunctionNode, value: t.Expr, at: tuple[int, int], steps: int
 ) -> list[tuple[FunctionNode, t.Mapping]] | None:
-    """Return the dictionary displays that an expression can be, or None where it can be something
-    else.
+    """Return the dictionary displays that an expression can be.
+
+    None where it can be something else.
     """
     if steps == 0:
         return None
