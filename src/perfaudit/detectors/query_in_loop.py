@@ -18,7 +18,7 @@ from perfaudit.program.loops import (
     name_of_walked,
     walk_of,
 )
-from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.nodes import FunctionNode, is_handler
 from perfaudit.program.program import Program
 from perfaudit.program.reach import Reach, site_step
 from perfaudit.program.sites import Edge, Site
@@ -98,7 +98,7 @@ def _ways(program: Program, place: Site | Edge) -> list[tuple[str, Reach]]:
 
 
 def _is_per_item(program: Program, function: FunctionNode, place: Site | Edge, loop: int) -> bool:
-    if walk_of(program, function, loop) is not Walk.DATA:
+    if walk_of(program, function, loop) is not Walk.DATA or is_handler(function, loop):
         return False
     if not _uses(program, function, place, item_names(function, loop)):
         return False

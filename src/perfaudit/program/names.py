@@ -6,6 +6,7 @@ from typing import NamedTuple
 from perfaudit.facts import types as t
 from perfaudit.program.nodes import ClassNode, FunctionNode
 
+PLAIN_BLOCKS = frozenset({"with", "async with", "try", "finally"})
 COMPREHENSIONS = frozenset({"comprehension", "async comprehension"})
 AT_END = (1 << 60, -1)
 """The point after everything a function does."""
@@ -96,11 +97,20 @@ def _reaching(
         if _excluded(scope, bind.context, chain):
             continue
         found.append(bind)
-        if bind.context < 0 or bind.context in chain:
+        outer = _without_plain_blocks(scope, bind.context)
+        if outer < 0 or outer in chain:
             return found, True
     if not found:
         found = visible
     return found, False
+
+
+def _without_plain_blocks(scope: FunctionNode, context: int) -> int:
+    """Return the block around those that run whenever they are reached: ``with`` and ``try``."""
+    contexts = scope.facts.contexts
+    while context >= 0 and contexts[context].kind in PLAIN_BLOCKS:
+        context = contexts[context].parent
+    return context
 
 
 def _excluded(scope: FunctionNode, context: int, chain: set[int]) -> bool:

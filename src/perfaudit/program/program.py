@@ -5,7 +5,7 @@ from functools import cached_property
 
 from perfaudit.core.effect import DATABASE_ROUND_TRIPS
 from perfaudit.core.levels import Role
-from perfaudit.facts.types import FileFacts
+from perfaudit.facts import types as t
 from perfaudit.libraries import Libraries
 from perfaudit.program import calls
 from perfaudit.program.endpoints import Endpoint, find_endpoints
@@ -234,8 +234,16 @@ def is_usual(function: FunctionNode, context: int) -> bool:
     )
 
 
+def keeps_itself(maker: FunctionNode) -> bool:
+    """Return whether ``__new__`` keeps the object that it makes on the class: there is only one."""
+    return any(
+        isinstance(bind.target, t.Attr) and isinstance(bind.target.base, t.Name)
+        for bind in maker.facts.binds
+    )
+
+
 def link(
-    facts: Sequence[FileFacts],
+    facts: Sequence[t.FileFacts],
     roles: dict[str, Role],
     libraries: Libraries,
     documents: Sequence[Document] = (),

@@ -10,6 +10,8 @@ from perfaudit.core.levels import Confidence
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.sites import Edge, Site
 
+BRANCHES = frozenset({"if", "else", "match", "except"})
+
 
 class Step(Struct, frozen=True):
     """The first step from a function towards an effect: the site itself, or the edge that leads on.
@@ -90,24 +92,39 @@ def reach(
     counts: Callable[[Site], bool],
     follows: Callable[[Edge], bool],
 ) -> Reach:
-    """Return which functions reach a site that counts, over edges that are followed. Shortest
-    chains win; among
-    equals the one that is found first in file order."""
+    """Return which functions reach a site that counts, over edges that are followed. Chains
+    without branches win, then shorter ones; among equals the one found first in file order.
+    """
     steps: dict[FunctionNode, Step] = {}
-    waiting: deque[FunctionNode] = deque()
-    for function in functions:
-        counted = [site for site in sites_of(function) if counts(site)]
-        if counted:
-            best = min(counted, key=lambda site: site.confidence.rank)
-            steps[function] = Step(0, best, None, best.confidence)
-            waiting.append(function)
-    while waiting:
-        function = waiting.popleft()
-        here = steps[function]
-        for edge in edges_to(function):
-            if edge.caller in steps or not follows(edge):
+    for surely in (True, False):
+        waiting: deque[FunctionNode] = deque(steps)
+        for function in functions:
+            if function in steps:
                 continue
-            confidence = max(here.confidence, edge.confidence, key=lambda level: level.rank)
-            steps[edge.caller] = Step(here.distance + 1, None, edge, confidence)
-            waiting.append(edge.caller)
+            counted = [
+                site
+                for site in sites_of(function)
+                if counts(site) and (not surely or is_unconditional(function, site.context))
+            ]
+            if counted:
+                best = min(counted, key=lambda site: site.confidence.rank)
+                steps[function] = Step(0, best, None, best.confidence)
+                waiting.append(function)
+        while waiting:
+            function = waiting.popleft()
+            here = steps[function]
+            for edge in edges_to(function):
+                if edge.caller in steps or not follows(edge):
+                    continue
+                if surely and not is_unconditional(edge.caller, edge.context):
+                    continue
+                confidence = max(here.confidence, edge.confidence, key=lambda level: level.rank)
+                steps[edge.caller] = Step(here.distance + 1, None, edge, confidence)
+                waiting.append(edge.caller)
     return Reach(steps)
+
+
+def is_unconditional(function: FunctionNode, context: int) -> bool:
+    """Return whether a place runs whenever its function does, as far as its blocks say."""
+    contexts = function.facts.contexts
+    return not any(contexts[step].kind in BRANCHES for step in function.context_chain(context))

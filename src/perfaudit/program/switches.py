@@ -47,8 +47,7 @@ def leaves_off(program: "Program", incoming: "Edge", context: int, sequence: int
     for step in chain:
         here = contexts[step]
         if here.kind == "if" and here.subject is not None:
-            test, wanted = _switch(here.subject)
-            if test is not None and _given(program, incoming, test) is (not wanted):
+            if any(_is_off(program, incoming, part) for part in _conditions(here.subject)):
                 return True
     return any(
         exit_.kind in ("raise", "return")
@@ -58,6 +57,16 @@ def leaves_off(program: "Program", incoming: "Edge", context: int, sequence: int
         and _forbids(program, incoming, contexts[exit_.context])
         for exit_ in callee.facts.exits
     )
+
+
+def _conditions(test: t.Expr) -> tuple[t.Expr, ...]:
+    """Return the conditions that must all hold."""
+    return test.options if isinstance(test, t.Either) and test.kind == "and" else (test,)
+
+
+def _is_off(program: "Program", incoming: "Edge", condition: t.Expr) -> bool:
+    test, wanted = _switch(condition)
+    return test is not None and _given(program, incoming, test) is (not wanted)
 
 
 def _forbids(program: "Program", incoming: "Edge", context: t.Context) -> bool:
