@@ -180,7 +180,7 @@ class Program:
                     makers
                     and all(maker.kind == "module" or maker in self.memoised for maker in makers)
                     or "__new__" in node.methods
-                    and "__init__" not in node.methods
+                    and keeps_itself(node.methods["__new__"])
                 ):
                     found.add(node)
         return frozenset(found)
@@ -192,6 +192,19 @@ class Program:
         if is_rare(function, context):
             return True
         return function.owner in self.process_wide and fills_object(function, context)
+
+    def _runs_on_leaving(self, function: FunctionNode, sequence: int) -> bool:
+        """Return whether a place of a context manager written as a generator runs when it is left,
+        not when it is entered.
+        """
+        facts = function.facts
+        if not facts.is_generator or not facts.decorators:
+            return False
+        if not any(
+            path in calls.CONTEXT_MANAGERS for path in calls.decorator_paths(self.types, function)
+        ):
+            return False
+        return all(sequence > item.sequence for item in facts.results if item.kind == "yield")
 
     @cached_property
     def blocking_reach(self) -> dict[str, Reach]:
@@ -209,6 +222,7 @@ class Program:
                 and site.relation is None
                 and not effects.isdisjoint(site.effects)
                 and (site.function.is_async or not self._runs_once(site.function, site.context))
+                and not self._runs_on_leaving(site.function, site.sequence)
             )
 
         def follows(edge: Edge) -> bool:
@@ -217,6 +231,7 @@ class Program:
                 and not edge.callee.is_async
                 and edge.callee not in memoised
                 and not self._runs_once(edge.caller, edge.context)
+                and not self._runs_on_leaving(edge.caller, edge.sequence)
             )
 
         return reach(self.functions, self.sites_of, self.edges_to, counts=counts, follows=follows)
@@ -235,11 +250,17 @@ def is_usual(function: FunctionNode, context: int) -> bool:
 
 
 def keeps_itself(maker: FunctionNode) -> bool:
-    """Return whether ``__new__`` keeps the object that it makes on the class: there is only one."""
-    return any(
-        isinstance(bind.target, t.Attr) and isinstance(bind.target.base, t.Name)
-        for bind in maker.facts.binds
-    )
+    """Return whether ``__new__`` keeps the object that it makes on the class or in a mapping of it,
+    so that it gives the same one again.
+    """
+    if not maker.facts.params:
+        return False
+    owner = t.Name(maker.facts.params[0].name)
+    for bind in maker.facts.binds:
+        target = bind.target.base if isinstance(bind.target, t.Item) else bind.target
+        if isinstance(target, t.Attr) and target.base == owner:
+            return True
+    return False
 
 
 def link(

@@ -22,22 +22,23 @@ def is_switched_off(program: "Program", edge: "Edge", reached: "Reach") -> bool:
     """Return whether the way from an edge to what it reaches stands behind something that the
     calls leave off.
     """
-    incoming = edge
+    way = [edge]
     for step in reached.chain(edge.callee):
         here = step.edge or step.site
         if here is None:
             continue
-        if leaves_off(program, incoming, here.context, here.sequence):
+        if leaves_off(program, way, here.context, here.sequence):
             return True
         if step.edge is not None:
-            incoming = step.edge
+            way.append(step.edge)
     return False
 
 
-def leaves_off(program: "Program", incoming: "Edge", context: int, sequence: int) -> bool:
-    """Return whether a call does not give what a place of its callee needs in order to
-    be reached.
+def leaves_off(program: "Program", way: "list[Edge]", context: int, sequence: int) -> bool:
+    """Return whether the last of some calls in a row does not give what a place of its callee
+    needs in order to be reached.
     """
+    incoming = way[-1]
     call = incoming.call
     if call is None or expressions.has_splat(call):
         return False
@@ -47,14 +48,14 @@ def leaves_off(program: "Program", incoming: "Edge", context: int, sequence: int
     for step in chain:
         here = contexts[step]
         if here.kind == "if" and here.subject is not None:
-            if any(_is_off(program, incoming, part) for part in _conditions(here.subject)):
+            if any(_is_off(program, way, part) for part in _conditions(here.subject)):
                 return True
     return any(
         exit_.kind in ("raise", "return")
         and exit_.sequence < sequence
         and exit_.context >= 0
         and contexts[exit_.context].parent in (-1, *chain)
-        and _forbids(program, incoming, contexts[exit_.context])
+        and _forbids(program, way, contexts[exit_.context])
         for exit_ in callee.facts.exits
     )
 
@@ -64,19 +65,66 @@ def _conditions(test: t.Expr) -> tuple[t.Expr, ...]:
     return test.options if isinstance(test, t.Either) and test.kind == "and" else (test,)
 
 
-def _is_off(program: "Program", incoming: "Edge", condition: t.Expr) -> bool:
+def _is_off(program: "Program", way: "list[Edge]", condition: t.Expr) -> bool:
+    if _text_differs(way, condition):
+        return True
     test, wanted = _switch(condition)
-    return test is not None and _given(program, incoming, test) is (not wanted)
+    return test is not None and _given(program, way, test) is (not wanted)
 
 
-def _forbids(program: "Program", incoming: "Edge", context: t.Context) -> bool:
+def _text_differs(way: "list[Edge]", condition: t.Expr) -> bool:
+    """Return whether a parameter is asked for a text, or a beginning of one, that its constant
+    argument does not have.
+    """
+    match condition:
+        case t.Compare(operator="Eq", left=t.Name(id=name), right=t.Const(value=str() as wanted)):
+            given = _passed(way, name)
+            return (
+                isinstance(given, t.Const)
+                and isinstance(given.value, str)
+                and given.value != wanted
+            )
+        case t.CallRef(index=index):
+            call = way[-1].callee.facts.calls[index]
+            callee = call.callee
+            if not isinstance(callee, t.Attr) or callee.name != "startswith":
+                return False
+            first = call.arguments[0] if call.arguments else None
+            if not isinstance(callee.base, t.Name) or not isinstance(first, t.Const):
+                return False
+            given = _passed(way, callee.base.id)
+            return (
+                isinstance(given, t.Const)
+                and isinstance(given.value, str)
+                and not given.value.startswith(str(first.value))
+            )
+    return False
+
+
+def _passed(way: "list[Edge]", name: str) -> t.Expr | None:
+    """Return what the calls in a row give for a parameter of the last callee, also where one only
+    passes on its own parameter; the default where nothing is given.
+    """
+    edge = way[-1]
+    param = edge.callee.params.get(name)
+    if param is None or edge.call is None or name in edge.callee.binds:
+        return None
+    given = expressions.argument_for(edge.call, edge.callee, name)
+    if given is None:
+        return param.default
+    if isinstance(given, t.Name) and len(way) > 1 and given.id in edge.caller.params:
+        return _passed(way[:-1], given.id) or given
+    return given
+
+
+def _forbids(program: "Program", way: "list[Edge]", context: t.Context) -> bool:
     """Return whether a guard clause surely leaves: its parameter is wanted, and the call does not
     give it.
     """
     if context.kind != "if" or context.subject is None:
         return False
     test, wanted = _switch(context.subject)
-    return isinstance(test, t.Name) and not wanted and _given(program, incoming, test) is False
+    return isinstance(test, t.Name) and not wanted and _given(program, way, test) is False
 
 
 def _switch(test: t.Expr) -> tuple[t.Name | t.Attr | None, bool]:
@@ -97,22 +145,14 @@ def _switch(test: t.Expr) -> tuple[t.Name | t.Attr | None, bool]:
     return None, True
 
 
-def _given(program: "Program", incoming: "Edge", test: t.Name | t.Attr) -> bool | None:
+def _given(program: "Program", way: "list[Edge]", test: t.Name | t.Attr) -> bool | None:
     """Return whether a call gives what is tested: True, False, or None where that is not known."""
-    if isinstance(test, t.Name):
-        return _argument_given(incoming.call, incoming.callee, test.id)
-    return _half_given(program, incoming, test)
-
-
-def _argument_given(call: t.Call | None, callee: FunctionNode, name: str) -> bool | None:
-    param = callee.params.get(name)
-    if param is None or call is None or name in callee.binds:
-        return None
-    given = expressions.argument_for(call, callee, name)
-    value = given if given is not None else param.default
+    if isinstance(test, t.Attr):
+        return _half_given(program, way[-1], test)
+    value = _passed(way, test.id)
     if isinstance(value, t.Const) and value.kind != "ellipsis":
         return bool(value.value)
-    return None if given is None else True
+    return None if value is None else True
 
 
 def _half_given(program: "Program", incoming: "Edge", test: t.Attr) -> bool | None:
@@ -130,7 +170,7 @@ def _half_given(program: "Program", incoming: "Edge", test: t.Attr) -> bool | No
     if made is None:
         return None
     maker = program.types.classes.method(callee.owner, "__init__")
-    param = None if maker is None else _kept_param(callee.owner, maker, test.name)
+    param = None if maker is None else _kept_param(program, callee.owner, maker, test.name, made)
     if maker is None or param is None or expressions.has_splat(made):
         return None
     given = expressions.argument_for(made, maker, param)
@@ -138,15 +178,29 @@ def _half_given(program: "Program", incoming: "Edge", test: t.Attr) -> bool | No
     return False if isinstance(value, t.Const) and value.kind == "NoneType" else None
 
 
-def _kept_param(owner: ClassNode, maker: FunctionNode, attribute: str) -> str | None:
+def _kept_param(
+    program: "Program", owner: ClassNode, maker: FunctionNode, attribute: str, made: t.Call
+) -> str | None:
     """Return the parameter of ``__init__`` that an attribute keeps as it is, if nothing else sets
     it.
     """
     stores = owner.stores.get(attribute, [])
-    if len(stores) != 1 or stores[0][0] is not maker:
+    own = [bind for function, bind in stores if function is maker]
+    others = [function for function, _ in stores if function is not maker]
+    if len(own) != 1 or any(_is_called_on(program, function, made) for function in others):
         return None
-    value = stores[0][1].value
+    value = own[0].value
     return value.id if isinstance(value, t.Name) and value.id in maker.params else None
+
+
+def _is_called_on(program: "Program", method: FunctionNode, made: t.Call) -> bool:
+    """Return whether a method is called on the object that a call made."""
+    for edge in program.edges_to(method):
+        if edge.call is not None and isinstance(edge.call.callee, t.Attr):
+            base = edge.call.callee.base
+            if _constructor(program, edge.caller, base, MAX_STEPS) is made:
+                return True
+    return False
 
 
 def _constructor(
