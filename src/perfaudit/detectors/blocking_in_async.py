@@ -1,6 +1,4 @@
-"""Find what blocks the event loop: blocking calls in coroutines, written there or reached through
-plain functions.
-"""
+"""Find blocking calls in coroutines, written there or reached through plain functions."""
 
 from collections.abc import Iterator
 
@@ -80,9 +78,7 @@ def _runs_here(program: Program, edge: Edge) -> bool:
 
 
 def _gives_twin(edge: Edge) -> bool:
-    """Return whether what a decorated plain function gives is awaited: then its body is not what
-    runs.
-    """
+    """Return whether what a decorated plain function gives is awaited: its body does not run."""
     if edge.call is None or not edge.callee.facts.decorators:
         return False
     facts = edge.caller.facts
@@ -103,9 +99,7 @@ def _gives_twin(edge: Edge) -> bool:
 
 
 def _sound_kind(place: Site | Edge) -> str | None:
-    """Return the kind of waiting that a place does without blocking, or None where it does not
-    wait.
-    """
+    """Return how a place waits without blocking, or None where it does not wait."""
     if not isinstance(place, Site) or place.blocking:
         return None
     for kind in RULES:

@@ -1,6 +1,4 @@
-"""Find relations of the items of a loop that are loaded one by one, because the query did not load
-them.
-"""
+"""Find relations of a loop's items loaded one by one because the query did not load them."""
 
 from collections.abc import Iterator
 
@@ -25,9 +23,7 @@ from perfaudit.program.sites import Edge, Site
 
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:
-    """Yield each loop over rows whose query is known, and a match for each relation that is loaded
-    per item.
-    """
+    """Yield each loop over rows of a known query, and a match per relation loaded per item."""
     if not program.schema.relation_names:
         return
     for function in program.functions:

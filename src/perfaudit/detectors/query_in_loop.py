@@ -81,9 +81,7 @@ def _judge(
 
 
 def _ways(program: Program, place: Site | Edge) -> list[tuple[str, Reach]]:
-    """Return the effects that a place leads to, each with the reach that leads there; the dearer
-    first.
-    """
+    """Return the effects that a place leads to, each with its reach; the dearer first."""
     if isinstance(place, Site):
         if "db.write" in place.effects:
             return [("db.write", program.write_reach)]
@@ -110,9 +108,7 @@ def _is_per_item(program: Program, function: FunctionNode, place: Site | Edge, l
 
 
 def _claims_row(function: FunctionNode, place: Site | Edge) -> bool:
-    """Return whether a query locks one row that others skip: a job queue is worked off one by one
-    on purpose.
-    """
+    """Return whether a query locks one row that others skip: a job queue goes one by one."""
     return any(
         isinstance(part, t.CallRef)
         and any(name == "skip_locked" for name, _ in function.facts.calls[part.index].keywords)
@@ -133,9 +129,7 @@ def _uses(program: Program, function: FunctionNode, place: Site | Edge, items: s
 
 
 def _takes_group(program: Program, function: FunctionNode, place: Site, items: set[str]) -> bool:
-    """Return whether a statement takes a list that hangs on the item: a group at a time, not a
-    row.
-    """
+    """Return whether a statement takes a list that hangs on the item: a group, not a row."""
     if place.call is None:
         return False
     at = (place.sequence, place.context)
@@ -229,9 +223,7 @@ def _plural(program: Program, place: Site | Edge, sink: Site) -> str:
 
 
 def _project_twin(program: Program, callee: FunctionNode) -> str:
-    """Return the sibling of a function that does the same for many, such as get_users for
-    get_user.
-    """
+    """Return a function's sibling that does the same for many: get_users for get_user."""
     siblings = callee.parent.inner if callee.parent is not None else {}
     name = callee.name
     verb, _, rest = name.partition("_")

@@ -54,9 +54,8 @@ class Target(Struct, frozen=True):
     """One thing that a call may run.
 
     ``kind``: function (of the project), library (a behaviour is known), external (the library is
-    known, the
-    behaviour is not), builtin. ``name`` is the dotted name. ``receiver`` is what the method is
-    bound to.
+    known, the behaviour is not), builtin. ``name`` is the dotted name. ``receiver`` is what the
+    method is bound to.
     """
 
     kind: str
@@ -96,9 +95,11 @@ def resolve(types: "Types", function: FunctionNode, call: t.Call) -> Resolved:
 def _awaitable_only(
     groups: list[list[Target]], results: list[Type]
 ) -> tuple[list[list[Target]], list[Type]]:
-    """Return the alternatives of an awaited call without those that cannot be awaited: plain twins
-    of a union, and
-    plain blocking methods where the annotation of the receiver is wrong."""
+    """Return the alternatives of an awaited call that can be awaited.
+
+    The others are plain twins of a union, and plain blocking methods where the annotation of the
+    receiver is wrong.
+    """
     kept = [
         (group, result)
         for group, result in zip(groups, results, strict=True)
@@ -197,9 +198,7 @@ def _project_call(
 
 
 def _implementers(types: "Types", node: FunctionNode, receiver: Type | None) -> list[FunctionNode]:
-    """Return the methods that stand for an abstract one, if the call's receiver may be any of
-    them.
-    """
+    """Return the methods that stand for an abstract one, if the receiver may have any of them."""
     if node.owner is None or not isinstance(receiver, Instance | ClassType):
         return []
     if not types.classes.is_abstract(node.owner, node):
@@ -421,9 +420,7 @@ def result_of(types: "Types", callee: Type) -> Type:
 
 
 def decorators(types: "Types", function: FunctionNode) -> list[tuple[Type, t.Call | None]]:
-    """Return the decorators of a function as types, with the call where they are called, outermost
-    first.
-    """
+    """Return a function's decorators as types, outermost first, with their calls if any."""
     outer = function.parent
     if outer is None:
         return []
@@ -481,9 +478,11 @@ def decorator_type(types: "Types", function: FunctionNode) -> Type | None:
 
 
 def decorated(types: "Types", function: FunctionNode) -> Type:
-    """Return what the name of a function stands for. Decorators that wrap keep its meaning: its
-    body still runs,
-    unless the library says that calling the result hands the body to a thread."""
+    """Return what the name of a function stands for.
+
+    Decorators that wrap keep its meaning: its body still runs, unless the library says that calling
+    the result hands the body to a thread.
+    """
     if function.facts.decorators:
         made = decorator_type(types, function)
         if isinstance(made, LibraryInstance):
@@ -517,9 +516,7 @@ def is_memoised(types: "Types", function: FunctionNode) -> bool:
 
 
 def keeps_in_global(function: FunctionNode) -> bool:
-    """Return whether a function makes an object of the module on first use, and gives the same one
-    ever after.
-    """
+    """Return whether a function makes a module's object on first use and keeps giving it."""
     names = set(function.facts.outer_names) & function.binds.keys()
     names |= _noted_globals(function)
     if not names:
@@ -562,9 +559,7 @@ def _noted_globals(function: FunctionNode) -> set[str]:
 
 
 def keeps_by_name(function: FunctionNode) -> bool:
-    """Return whether a decorator that no library file describes says by its name that it keeps
-    results.
-    """
+    """Return whether an undescribed decorator says by its name that it keeps results."""
     if function.parent is None:
         return False
     names = [spelled(function.parent, item) for item in function.facts.decorators]
@@ -589,9 +584,7 @@ def receiver_of(types: "Types", scope: FunctionNode, param: t.Param) -> Type | N
 
 
 def injected(types: "Types", outer: FunctionNode, index: int) -> Type | None:
-    """Return what a dependency marker such as ``Depends(get_session)`` injects, or None for
-    another call.
-    """
+    """Return what a marker such as ``Depends(get_session)`` injects, or None for another call."""
     callee = types.call(outer, index).callee
     if not isinstance(callee, LibrarySymbol):
         return None
@@ -609,8 +602,9 @@ def injected(types: "Types", outer: FunctionNode, index: int) -> Type | None:
 
 
 def returned(types: "Types", function: FunctionNode) -> Type:
-    """Return what calling a project function gives: awaitable, iterator or context manager where
-    it is one.
+    """Return what calling a project function gives.
+
+    This is an awaitable, an iterator or a context manager where it is one.
     """
     facts = function.facts
     declared: Type = Unknown("no annotation")
@@ -632,9 +626,9 @@ def returned(types: "Types", function: FunctionNode) -> Type:
 
 
 def is_weak(types: "Types", value: Type) -> bool:
-    """Return whether an annotation says less than the body, a default or a caller may: it is not
-    known, it names
-    a class that no library file describes, or a container of anything.
+    """Return whether an annotation says less than the body, a default or a caller may.
+
+    It is not known, it names a class that no library file describes, or a container of anything.
     """
     if not isinstance(value, LibraryInstance):
         return isinstance(value, Unknown | External)

@@ -10,8 +10,9 @@ MAX_STEPS = 6
 def entry(
     function: FunctionNode, value: t.Item, at: tuple[int, int]
 ) -> list[tuple[FunctionNode, t.Expr]] | None:
-    """Return what ``TABLE["key"]`` can be, each with the function it stands in, or None where that
-    is not written out.
+    """Return what ``TABLE["key"]`` can be, each with the function it stands in.
+
+    None where that is not written out.
     """
     if not isinstance(value.key, t.Const) or not isinstance(value.key.value, str):
         return None

@@ -1,6 +1,4 @@
-"""The type of any expression, on demand and remembered: annotations, constructors, returns,
-attributes, iteration.
-"""
+"""The type of any expression, on demand and remembered."""
 
 import builtins
 from collections.abc import Callable
@@ -43,8 +41,9 @@ K = TypeVar("K")
 
 
 class Types:
-    """What each expression of the program can be. Questions never raise; what is not known is
-    Unknown with a reason.
+    """What each expression of the program can be.
+
+    Questions never raise; what is not known is Unknown with a reason.
     """
 
     def __init__(self, modules: Modules, libraries: Libraries) -> None:
@@ -55,9 +54,7 @@ class Types:
         )
         self.callers = Callers(modules.files)
         self.relations: dict[tuple[ClassNode, str], Type] = {}
-        """Types of the attributes that an ORM makes, by class and name: filled in by
-        ``program.schema``.
-        """
+        """Types of attributes that an ORM makes, by class and name, from ``program.schema``."""
         self._calls: dict[tuple[FunctionNode, int], calls.Resolved] = {}
         self._binds: dict[tuple[FunctionNode, int], Type] = {}
         self._returns: dict[FunctionNode, Type] = {}
@@ -287,9 +284,7 @@ class Types:
         return known
 
     def attribute(self, node: ClassNode, name: str) -> Type:
-        """Return the type of an attribute of the class's objects (methods are bound by
-        ``members``).
-        """
+        """Return the type of an attribute of the class's objects; ``members`` binds methods."""
         return self._once(
             self._attributes, (node, name), lambda: members.class_member(self, node, name)
         )
@@ -306,10 +301,10 @@ class Types:
         return found
 
     def _once(self, memo: "dict[K, Type]", key: K, compute: Callable[[], Type]) -> Type:
-        """Return the remembered answer, or compute it; a question that asks itself is a recursive
-        definition.
+        """Return the remembered answer, or compute it.
 
-        An answer that such a ring cut short is kept only until the outermost question is answered.
+        A question that asks itself is a recursive definition. An answer that such a ring cut short
+        is kept only until the outermost question is answered.
         """
         known = memo.get(key)
         if known is not None:
@@ -359,9 +354,7 @@ class Types:
         return None
 
     def import_target(self, file: FileNode, item: t.Import) -> FileNode | str | None:
-        """Return the file, or the folder of a namespace package, that an import means; None for a
-        library.
-        """
+        """Return the file or namespace folder that an import means; None for a library."""
         if item.level:
             return self.modules.find_relative(item.module, item.level, file)
         return self.modules.find(item.module, file)
@@ -415,9 +408,7 @@ class Types:
         receiver: Type | None = None,
         arguments: "annotations.Arguments | None" = None,
     ) -> Type:
-        """Return the type that a library file's type expression means for a receiver and a call's
-        arguments.
-        """
+        """Return what a library file's type expression means for a receiver and arguments."""
         return annotations.instantiate(self, expression, receiver, arguments)
 
 

@@ -1,6 +1,4 @@
-"""Relations that a function loads from what it is given: the lazy reads that turn a loop into N +
-1 queries.
-"""
+"""Relations that a function loads from what it is given: lazy reads that make N + 1 queries."""
 
 from typing import TYPE_CHECKING
 
@@ -23,8 +21,7 @@ MAX_LOADS = 40
 
 
 class Load(Struct, frozen=True):
-    """A lazy relation of an object held in the name ``root``, read here or in what is called from
-    here.
+    """A lazy relation of an object held in the name ``root``, read here or in what is called.
 
     ``path`` are the attributes between the root and the object whose relation is read.
     """
@@ -130,8 +127,9 @@ def relation_base(function: FunctionNode, site: Site) -> t.Expr:
 
 
 def root_of(function: FunctionNode, value: t.Expr) -> tuple[str, tuple[str, ...]] | None:
-    """Return the name that a chain of attributes starts from and its attributes; single
-    assignments are followed.
+    """Return the name that a chain of attributes starts from, and its attributes.
+
+    Single assignments are followed.
     """
     path: list[str] = []
     for _ in range(12):
@@ -162,9 +160,7 @@ def is_assigned(function: FunctionNode, site: Site) -> bool:
 
 
 def is_loaded_with_rows(program: "Program", function: FunctionNode, site: Site) -> bool | None:
-    """Return whether the relation that a site reads was loaded with its rows; None where their
-    query is not known.
-    """
+    """Return whether a site's relation was loaded with its rows; None if the query is not known."""
     rooted = root_of(function, relation_base(function, site))
     if rooted is None or site.relation is None:
         return None

@@ -103,9 +103,7 @@ def _iterated(program: "Program", function: FunctionNode, context: t.Context) ->
 
 
 def _is_code(value: Type) -> bool:
-    """Return whether a value is a piece of the code itself: a class, a function, a module, or a
-    pair with one.
-    """
+    """Return whether a value is code itself: a class, a function, a module, or a pair with one."""
     if isinstance(value, TupleType):
         return any(_is_code(part) for part in value.items)
     if isinstance(value, LibraryInstance) and value.path == "builtins.type":
@@ -148,9 +146,7 @@ def _is_endless_generator(program: "Program", function: FunctionNode, subject: t
 
 
 def unwrapped(program: "Program", function: FunctionNode, subject: t.Expr) -> t.Expr:
-    """Return what is walked behind ``enumerate``, ``sorted``, ``list``, ``tqdm`` and other
-    wrappers of one iterable.
-    """
+    """Return what is walked behind ``enumerate``, ``sorted``, ``tqdm`` and other wrappers."""
     while True:
         if isinstance(subject, t.Await | t.Star):
             subject = subject.value
@@ -192,9 +188,7 @@ WRAPPERS = frozenset(
 def is_few(
     program: "Program", function: FunctionNode, subject: t.Expr, at: tuple[int, int]
 ) -> bool:
-    """Return whether an iterable is a literal, an enumeration or a constant of the code: its size
-    does not grow.
-    """
+    """Return whether an iterable is a literal, an enumeration or a constant: it does not grow."""
     match subject:
         case t.Seq(items=items):
             return not any(isinstance(item, t.Star) for item in items)
@@ -276,9 +270,7 @@ def _few_passed(program: "Program", function: FunctionNode, name: str) -> bool:
 
 
 def _appended(function: FunctionNode, name: str) -> int:
-    """Return how often a collection held in a name is added to; many where that is in a loop or by
-    many at once.
-    """
+    """Return how often a named collection is added to; many if in a loop or by many at once."""
     count = 0
     for call in function.facts.calls:
         callee = call.callee
@@ -383,9 +375,7 @@ def target_names(target: t.Expr | None) -> set[str]:
 
 
 def leaves_after(function: FunctionNode, loop: int, context: int) -> bool:
-    """Return whether the block that holds a place always ends the loop: a search that has found
-    its item.
-    """
+    """Return whether the block of a place always ends the loop: a search has found its item."""
     for step in function.context_chain(context):
         if step == loop:
             return False
@@ -396,9 +386,7 @@ def leaves_after(function: FunctionNode, loop: int, context: int) -> bool:
 
 
 def decides_exit(function: FunctionNode, loop: int, value: t.Expr) -> bool:
-    """Return whether the result of an expression in a loop decides that the loop ends: a search, a
-    retry, a drain.
-    """
+    """Return whether an expression's result ends the loop: a search, a retry, a drain."""
     results = _result_names(function, loop, value)
     facts = function.facts
     for exit_ in facts.exits:
@@ -493,9 +481,7 @@ def _result_names(function: FunctionNode, loop: int, value: t.Expr) -> set[str]:
 
 
 def is_fallback(function: FunctionNode, loop: int, context: int) -> bool:
-    """Return whether a place in a loop runs only in an ``except``, or where a mapping has no entry
-    for the item.
-    """
+    """Return whether a place runs only in an ``except``, or where a mapping lacks the item."""
     facts = function.facts
     for step in function.context_chain(context):
         if step == loop:
@@ -515,9 +501,7 @@ def is_fallback(function: FunctionNode, loop: int, context: int) -> bool:
 
 
 def fills_gap(function: FunctionNode, context: int) -> bool:
-    """Return whether a place runs only where a kept answer is missing, and the answer is kept
-    again.
-    """
+    """Return whether a place runs only where a kept answer is missing, and keeps the answer."""
     facts = function.facts
     for step in function.context_chain(context):
         here = facts.contexts[step]
@@ -539,9 +523,7 @@ def fills_gap(function: FunctionNode, context: int) -> bool:
 
 
 def _fills_attribute(function: FunctionNode, step: int, test: t.Expr) -> bool:
-    """Return whether a block runs while an attribute of the object is not set, and sets it: once
-    per object.
-    """
+    """Return whether a block runs while an attribute is not set, and sets it: once per object."""
     subject = _absent(test)
     return isinstance(subject, t.Attr) and any(
         bind.target == subject and function.is_within(bind.context, step)
@@ -567,9 +549,7 @@ def _absent(test: t.Expr) -> t.Expr | None:
 
 
 def _is_kept(function: FunctionNode, name: str) -> bool:
-    """Return whether a name holds what was kept earlier: an entry of a mapping or cache, or an
-    attribute that may lack.
-    """
+    """Return whether a name holds what was kept: a mapping's entry, or an attribute if there."""
     for bind in function.binds.get(name, ()):
         values = bind.value.options if isinstance(bind.value, t.Either) else (bind.value,)
         if any(_looks_up(function, value) for value in values):
@@ -578,9 +558,7 @@ def _is_kept(function: FunctionNode, name: str) -> bool:
 
 
 def _looks_up(function: FunctionNode, value: t.Expr | None) -> bool:
-    """Return whether an expression asks a mapping, a cache or an object for what it
-    may not have.
-    """
+    """Return whether an expression asks a mapping, cache or object for what it may not have."""
     inner = value.value if isinstance(value, t.Await) else value
     if not isinstance(inner, t.CallRef):
         return False
@@ -592,9 +570,7 @@ def _looks_up(function: FunctionNode, value: t.Expr | None) -> bool:
 
 
 def is_periodic(function: FunctionNode, loop: int, context: int) -> bool:
-    """Return whether a place in a loop runs once per so many items: a full bucket, or every n-th
-    turn.
-    """
+    """Return whether a place in a loop runs once per so many items: a full bucket or n-th turn."""
     facts = function.facts
     for step in function.context_chain(context):
         if step == loop:

@@ -77,9 +77,7 @@ def _function_member(types: "Types", owner: Type, name: str) -> Type:
 
 
 def _missing(types: "Types", owner: LibraryInstance, name: str) -> Type:
-    """Return the value of a member that the library file does not describe: known to be the
-    library's.
-    """
+    """Return a member that the library file does not describe, as one of the library's."""
     if types.libraries.type(owner.path) is not None and owner.path.startswith("builtins."):
         return Unknown("builtin attribute")
     return External(f"{owner.path}.{name}")
@@ -130,9 +128,7 @@ def _instance_member(types: "Types", owner: Instance, name: str) -> Type:
 
 
 def _open_member(types: "Types", node: ClassNode, name: str, found: Type) -> Type:
-    """Return what a member may be that no project class defines: a base's of some library, or
-    unknown.
-    """
+    """Return what a member that no project class defines may be: a library base's, or unknown."""
     for item in types.classes.order(node):
         if isinstance(item, LibrarySymbol) and item.path != "builtins.object":
             return External(f"{item.path}.{name}")
@@ -211,9 +207,7 @@ def is_enum(types: "Types", node: ClassNode) -> bool:
 
 
 def class_member(types: "Types", node: ClassNode, name: str) -> Type:
-    """Return the declared or assigned type of an attribute, over the class and its
-    project bases.
-    """
+    """Return the declared or assigned type of an attribute of the class or its project bases."""
     first_unknown: Unknown | None = None
     for owner in types.classes.project_order(node):
         found = _own_member(types, owner, name)

@@ -44,8 +44,9 @@ BLOCKING_KINDS: dict[str, frozenset[str]] = {
 
 
 class Program:
-    """All facts linked with the libraries. Nothing here changes once built; answers are computed
-    when asked.
+    """All facts linked with the libraries.
+
+    Nothing here changes once built; answers are computed when asked.
     """
 
     def __init__(
@@ -138,9 +139,7 @@ class Program:
 
     @cached_property
     def job_reach(self) -> Reach:
-        """Return which functions reach another service or program: what they do is a job, not a
-        look-up.
-        """
+        """Return which functions reach another service or program: a job, not a look-up."""
         return self._reach(frozenset({"http.request", "process.spawn"}))
 
     @cached_property
@@ -169,9 +168,7 @@ class Program:
 
     @cached_property
     def process_wide(self) -> frozenset[ClassNode]:
-        """Return the classes whose objects are made once per process: at import, or by what keeps
-        its result.
-        """
+        """Return the classes made once per process: at import, or by what keeps its result."""
         found = set()
         for file in self.files:
             for node in file.classes:
@@ -186,17 +183,13 @@ class Program:
         return frozenset(found)
 
     def _runs_once(self, function: FunctionNode, context: int) -> bool:
-        """Return whether a place runs once per process, or so rarely that no request need wait for
-        it.
-        """
+        """Return whether a place runs once per process, or too rarely for requests to wait."""
         if is_rare(function, context):
             return True
         return function.owner in self.process_wide and fills_object(function, context)
 
     def _runs_on_leaving(self, function: FunctionNode, sequence: int) -> bool:
-        """Return whether a place of a context manager written as a generator runs when it is left,
-        not when it is entered.
-        """
+        """Return whether a place of a generator context manager runs on leaving, not entering."""
         facts = function.facts
         if not facts.is_generator or not facts.decorators:
             return False
@@ -208,9 +201,7 @@ class Program:
 
     @cached_property
     def blocking_reach(self) -> dict[str, Reach]:
-        """Return, per kind of blocking, which functions block the thread that calls them, over
-        plain calls only.
-        """
+        """Return, per kind of blocking, which functions block their caller, over plain calls."""
         return {kind: self._blocking(effects) for kind, effects in BLOCKING_KINDS.items()}
 
     def _blocking(self, effects: frozenset[str]) -> Reach:
@@ -238,8 +229,9 @@ class Program:
 
 
 def is_usual(function: FunctionNode, context: int) -> bool:
-    """Return whether a place runs as a rule: not only after an exception, nor only where a kept
-    answer is missing.
+    """Return whether a place runs as a rule.
+
+    Not only after an exception, nor only where a kept answer is missing.
     """
     return not (
         is_handler(function, context)
@@ -250,9 +242,7 @@ def is_usual(function: FunctionNode, context: int) -> bool:
 
 
 def keeps_itself(maker: FunctionNode) -> bool:
-    """Return whether ``__new__`` keeps the object that it makes on the class or in a mapping of it,
-    so that it gives the same one again.
-    """
+    """Return whether ``__new__`` keeps its object on the class, and so gives the same one again."""
     if not maker.facts.params:
         return False
     owner = t.Name(maker.facts.params[0].name)
@@ -269,9 +259,7 @@ def link(
     libraries: Libraries,
     documents: Sequence[Document] = (),
 ) -> Program:
-    """Return the linked program. Pure: the same facts give the same program, whatever
-    their order.
-    """
+    """Return the linked program. Pure: the order of the facts does not matter."""
     ordered = sorted(facts, key=lambda file: file.path)
     modules = Modules(ordered, roles, frozenset(libraries.packages))
     types = Types(modules, libraries)

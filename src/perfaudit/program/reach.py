@@ -92,8 +92,9 @@ def reach(
     counts: Callable[[Site], bool],
     follows: Callable[[Edge], bool],
 ) -> Reach:
-    """Return which functions reach a site that counts, over edges that are followed. Chains
-    without branches win, then shorter ones; among equals the one found first in file order.
+    """Return which functions reach a site that counts, over edges that are followed.
+
+    Chains without branches win, then shorter ones; among equals the one found first in file order.
     """
     steps: dict[FunctionNode, Step] = {}
     for surely in (True, False):

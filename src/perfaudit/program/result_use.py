@@ -107,8 +107,10 @@ def _mention(value: t.Expr, loose: set[str]) -> None:
 
 
 def use_of(readers: Readers, source: Source, *, follow_returns: bool = True) -> Use:
-    """Return what is read of a fetched result: in its function, in those it is given to, and,
-    with ``follow_returns``, in those it returns to."""
+    """Return what is read of a fetched result, in its function and in those it is given to.
+
+    With ``follow_returns``, also in those it returns to.
+    """
     reading = Reading(readers.program.types, source)
     returned: Shape | None = None
     if source.function.kind not in ("function", "lambda"):

@@ -52,9 +52,11 @@ PASSED_ON = frozenset(
 
 
 class Rows(Struct, frozen=True):
-    """The queries that rows come from. ``eager``: names of relations loaded on at least one way;
-    ``all_eager``: a query
-    may load any relation. ``places``: where the queries are written."""
+    """The queries that rows come from.
+
+    ``eager``: names of relations loaded on at least one way; ``all_eager``: a query may load any
+    relation. ``places``: where the queries are written.
+    """
 
     eager: frozenset[str]
     all_eager: bool
@@ -71,9 +73,7 @@ NOTHING_MORE = Rows(frozenset(), False, ())
 def rows_of(
     program: "Program", function: FunctionNode, value: t.Expr, at: tuple[int, int]
 ) -> Rows | None:
-    """Return where the rows of an iterable come from, or None where some way to them
-    is not known.
-    """
+    """Return where the rows of an iterable come from, or None where some way is not known."""
     return _Search(program).rows(function, value, at, MAX_STEPS)
 
 
@@ -137,9 +137,7 @@ class _Search:
         return _joined(answers)
 
     def passed(self, function: FunctionNode, param: t.Param, steps: int) -> Rows | None:
-        """Return the rows that the callers of a function pass for a parameter, if all callers are
-        known.
-        """
+        """Return the rows that the callers pass for a parameter, if all callers are known."""
         key = (function, param.name)
         if key in self.entered:
             return None
@@ -186,9 +184,7 @@ class _Search:
         return self.queried(function, call, index, steps)
 
     def queried(self, function: FunctionNode, call: t.Call, index: int, steps: int) -> Rows | None:
-        """Return the rows of a library call: a link of a query chain, the statement it is given,
-        or its start.
-        """
+        """Return the rows of a library call: a query link, a statement given, or the start."""
         at = (call.sequence, call.context)
         types = self.program.types
         here = Rows(frozenset(), False, (function.place(call),))
@@ -263,9 +259,7 @@ class _Search:
     def returned(
         self, callee: FunctionNode, function: FunctionNode, call: t.Call, steps: int
     ) -> Rows | None:
-        """Return the rows that a project function returns, with those of the query it was called
-        on.
-        """
+        """Return the rows a project function returns, with those of the query it is called on."""
         key = (callee, "")
         if key in self.entered:
             return None
@@ -315,9 +309,7 @@ class _Search:
 
 
 def _is_query(value: object) -> bool:
-    """Return whether a value is a query, a result or rows of a library, or a project class made
-    from one.
-    """
+    """Return whether a value is a library's query, result or rows, or a class made from one."""
     for option in options_of(value):  # type: ignore[arg-type]
         if (
             isinstance(option, LibraryInstance)

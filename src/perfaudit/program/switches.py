@@ -1,6 +1,4 @@
-"""Branches that the calls on a way leave off: parameters not given, halves of an
-object not there.
-"""
+"""Branches that calls leave off: parameters not given, halves of an object not there."""
 
 from typing import TYPE_CHECKING
 
@@ -19,9 +17,7 @@ MAX_STEPS = 6
 
 
 def is_switched_off(program: "Program", edge: "Edge", reached: "Reach") -> bool:
-    """Return whether the way from an edge to what it reaches stands behind something that the
-    calls leave off.
-    """
+    """Return whether the way from an edge stands behind something that the calls leave off."""
     way = [edge]
     for step in reached.chain(edge.callee):
         here = step.edge or step.site
@@ -35,9 +31,7 @@ def is_switched_off(program: "Program", edge: "Edge", reached: "Reach") -> bool:
 
 
 def leaves_off(program: "Program", way: "list[Edge]", context: int, sequence: int) -> bool:
-    """Return whether the last of some calls in a row does not give what a place of its callee
-    needs in order to be reached.
-    """
+    """Return whether the last of some calls does not give what a place of its callee needs."""
     incoming = way[-1]
     call = incoming.call
     if call is None or expressions.has_splat(call):
@@ -73,9 +67,7 @@ def _is_off(program: "Program", way: "list[Edge]", condition: t.Expr) -> bool:
 
 
 def _text_differs(way: "list[Edge]", condition: t.Expr) -> bool:
-    """Return whether a parameter is asked for a text, or a beginning of one, that its constant
-    argument does not have.
-    """
+    """Return whether a parameter is asked for a text or prefix that its constant argument lacks."""
     match condition:
         case t.Compare(operator="Eq", left=t.Name(id=name), right=t.Const(value=str() as wanted)):
             given = _passed(way, name)
@@ -102,8 +94,9 @@ def _text_differs(way: "list[Edge]", condition: t.Expr) -> bool:
 
 
 def _passed(way: "list[Edge]", name: str) -> t.Expr | None:
-    """Return what the calls in a row give for a parameter of the last callee, also where one only
-    passes on its own parameter; the default where nothing is given.
+    """Return what the calls in a row give for a parameter of the last callee.
+
+    Also where one only passes on its own parameter; the default where nothing is given.
     """
     edge = way[-1]
     param = edge.callee.params.get(name)
@@ -118,9 +111,7 @@ def _passed(way: "list[Edge]", name: str) -> t.Expr | None:
 
 
 def _forbids(program: "Program", way: "list[Edge]", context: t.Context) -> bool:
-    """Return whether a guard clause surely leaves: its parameter is wanted, and the call does not
-    give it.
-    """
+    """Return whether a guard clause surely leaves: the call does not give what it wants."""
     if context.kind != "if" or context.subject is None:
         return False
     test, wanted = _switch(context.subject)
@@ -156,9 +147,7 @@ def _given(program: "Program", way: "list[Edge]", test: t.Name | t.Attr) -> bool
 
 
 def _half_given(program: "Program", incoming: "Edge", test: t.Attr) -> bool | None:
-    """Return whether the object that a method is called on was made with what the
-    attribute keeps.
-    """
+    """Return whether the object of a method call was made with what the attribute keeps."""
     callee = incoming.callee
     if callee.owner is None or not isinstance(test.base, t.Name) or incoming.call is None:
         return None
@@ -181,9 +170,7 @@ def _half_given(program: "Program", incoming: "Edge", test: t.Attr) -> bool | No
 def _kept_param(
     program: "Program", owner: ClassNode, maker: FunctionNode, attribute: str, made: t.Call
 ) -> str | None:
-    """Return the parameter of ``__init__`` that an attribute keeps as it is, if nothing else sets
-    it.
-    """
+    """Return the ``__init__`` parameter that an attribute keeps, if nothing else sets it."""
     stores = owner.stores.get(attribute, [])
     own = [bind for function, bind in stores if function is maker]
     others = [function for function, _ in stores if function is not maker]
