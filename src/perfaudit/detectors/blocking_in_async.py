@@ -8,7 +8,7 @@ from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
 from perfaudit.program.exposure import Exposure
-from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.nodes import FunctionNode, is_handler
 from perfaudit.program.program import BLOCKING_KINDS, Program
 from perfaudit.program.reach import site_step
 from perfaudit.program.sites import Edge, Site
@@ -35,7 +35,7 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
         seen: set[tuple[int, int]] = set()
         places: list[Site | Edge] = [*program.sites_of(function), *program.edges_from(function)]
         for place in places:
-            kind = _kind(program, place)
+            kind = _kind(program, function, place)
             key = (place.location.line, place.location.column)
             if key in seen:
                 continue
@@ -50,9 +50,12 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
                 yield Opportunity(place.location, exposure.kind, rule=RULES[sound])
 
 
-def _kind(program: Program, place: Site | Edge) -> str | None:
+def _kind(program: Program, function: FunctionNode, place: Site | Edge) -> str | None:
     """Return the kind of blocking that a place of a coroutine causes, or None."""
     for kind in RULES:
+        if kind == "file" and is_handler(function, place.context):
+            # A file that is put away after an error does not belong to each request.
+            continue
         if isinstance(place, Site):
             if (
                 place.blocking
