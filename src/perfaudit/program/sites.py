@@ -158,18 +158,18 @@ def _add_edge(
     function = found.function
     found.edges.append(
         Edge(
-            function,
-            callee,
-            how,
-            via,
-            each,
-            function.place(call),
-            call.context,
-            call.sequence,
-            call,
-            t.CallRef(index),
-            spelled(function, call.callee),
-            confidence,
+            caller=function,
+            callee=callee,
+            how=how,
+            via=via,
+            each=each,
+            location=function.place(call),
+            context=call.context,
+            sequence=call.sequence,
+            call=call,
+            value=t.CallRef(index),
+            name=spelled(function, call.callee),
+            confidence=confidence,
         )
     )
 
@@ -200,20 +200,20 @@ def _add_call_site(found: _Found, call: t.Call, index: int, target: calls.Target
         return
     found.sites.append(
         Site(
-            function,
-            "call",
-            target.name,
-            effects,
-            blocking,
-            function.place(call),
-            call.context,
-            call.sequence,
-            behaviour,
-            target.receiver,
-            call,
-            t.CallRef(index),
-            sql,
-            target.confidence,
+            function=function,
+            kind="call",
+            name=target.name,
+            effects=effects,
+            blocking=blocking,
+            location=function.place(call),
+            context=call.context,
+            sequence=call.sequence,
+            behaviour=behaviour,
+            receiver=target.receiver,
+            call=call,
+            value=t.CallRef(index),
+            sql=sql,
+            confidence=target.confidence,
         )
     )
 
@@ -330,18 +330,18 @@ def _add_event(
                 if method is not None:
                     found.edges.append(
                         Edge(
-                            function,
-                            method,
-                            "call",
-                            event,
-                            False,
-                            location,
-                            context,
-                            sequence,
-                            call,
-                            value,
-                            name,
-                            Confidence.HIGH,
+                            caller=function,
+                            callee=method,
+                            how="call",
+                            via=event,
+                            each=False,
+                            location=location,
+                            context=context,
+                            sequence=sequence,
+                            call=call,
+                            value=value,
+                            name=name,
+                            confidence=Confidence.HIGH,
                         )
                     )
                     break
@@ -355,20 +355,20 @@ def _add_event(
             if behaviour is not None and behaviour.effects:
                 found.sites.append(
                     Site(
-                        function,
-                        event,
-                        name,
-                        behaviour.effects,
-                        behaviour.blocking,
-                        location,
-                        context,
-                        sequence,
-                        behaviour,
-                        option,
-                        call,
-                        value,
-                        None,
-                        Confidence.HIGH,
+                        function=function,
+                        kind=event,
+                        name=name,
+                        effects=behaviour.effects,
+                        blocking=behaviour.blocking,
+                        location=location,
+                        context=context,
+                        sequence=sequence,
+                        behaviour=behaviour,
+                        receiver=option,
+                        call=call,
+                        value=value,
+                        sql=None,
+                        confidence=Confidence.HIGH,
                     )
                 )
                 break
@@ -393,20 +393,20 @@ def _add_await(found: _Found, call: t.Call, index: int, result: Type) -> None:
         if behaviour is not None and behaviour.effects:
             found.sites.append(
                 Site(
-                    found.function,
-                    "call",
-                    option.path,
-                    behaviour.effects,
-                    False,
-                    found.function.place(call),
-                    call.context,
-                    call.sequence,
-                    behaviour,
-                    option,
-                    call,
-                    t.CallRef(index),
-                    None,
-                    Confidence.HIGH,
+                    function=found.function,
+                    kind="call",
+                    name=option.path,
+                    effects=behaviour.effects,
+                    blocking=False,
+                    location=found.function.place(call),
+                    context=call.context,
+                    sequence=call.sequence,
+                    behaviour=behaviour,
+                    receiver=option,
+                    call=call,
+                    value=t.CallRef(index),
+                    sql=None,
+                    confidence=Confidence.HIGH,
                 )
             )
 
@@ -498,18 +498,18 @@ def _properties_in(
                 if method is not None and calls.method_kind(types, method) == "property":
                     found.edges.append(
                         Edge(
-                            function,
-                            method,
-                            "call",
-                            "property",
-                            False,
-                            function.place(place),
-                            context,
-                            sequence,
-                            None,
-                            value,
-                            spelled(function, value),
-                            Confidence.HIGH,
+                            caller=function,
+                            callee=method,
+                            how="call",
+                            via="property",
+                            each=False,
+                            location=function.place(place),
+                            context=context,
+                            sequence=sequence,
+                            call=None,
+                            value=value,
+                            name=spelled(function, value),
+                            confidence=Confidence.HIGH,
                         )
                     )
         value = value.base
@@ -533,21 +533,21 @@ def relation_sites(found: _Found, schema: Schema) -> list[Site]:
         name = f"{owner.node.name}.{value.name}"
         sites.append(
             Site(
-                function,
-                "relation",
-                name,
-                ("db.query",),
-                False,
-                function.place(place),
-                place.context,
-                place.sequence,
-                Behaviour(path=name),
-                owner,
-                None,
-                value,
-                None,
-                Confidence.HIGH,
-                relation,
+                function=function,
+                kind="relation",
+                name=name,
+                effects=("db.query",),
+                blocking=False,
+                location=function.place(place),
+                context=place.context,
+                sequence=place.sequence,
+                behaviour=Behaviour(path=name),
+                receiver=owner,
+                call=None,
+                value=value,
+                sql=None,
+                confidence=Confidence.HIGH,
+                relation=relation,
             )
         )
     return sites
