@@ -19,6 +19,7 @@ from perfaudit.cli.output import uses_color, write
 from perfaudit.core.report import EndpointCard
 from perfaudit.core.visible import visible
 from perfaudit.reporters.escaping import json_text
+from perfaudit.reporters.json_report import endpoint_entry
 
 _DEGREE_COLORS = {0: "green", 1: "yellow"}
 
@@ -43,27 +44,10 @@ def command(ctx: click.Context, /, paths: tuple[Path, ...], form: str, **given: 
     report = audit(root, present, with_reading_options(settings, given)).report
     cards = sorted(report.endpoints, key=lambda card: (-card.degree, card.path, card.method))
     if form == "json":
-        document = {"schema_version": 1, "endpoints": [_entry(card) for card in cards]}
+        document = {"schema_version": 1, "endpoints": [endpoint_entry(card) for card in cards]}
         write(json_text(json.dumps(document, indent=2)), for_machines=True)
     else:
         write(_cards(cards), color=uses_color(given["color"]))
-
-
-def _entry(card: EndpointCard) -> dict[str, Any]:
-    return {
-        "method": card.method,
-        "path": card.path,
-        "handler": card.handler,
-        "file": card.location.path,
-        "line": card.location.line,
-        "queries": card.queries,
-        "degree": card.degree,
-        "http_calls": card.http_calls,
-        "blocking": list(card.blocking),
-        "cached": card.cached,
-        "dispatch": card.dispatch,
-        "resolved": card.resolved,
-    }
 
 
 def _cards(cards: Sequence[EndpointCard]) -> str:

@@ -35,6 +35,11 @@ class Confidence(_Scale):
     LOW = "low"
 
 
+def weakest(*levels: Confidence) -> Confidence:
+    """Return the weakest of some confidences: a chain is as sure as its least sure step."""
+    return max(levels, key=lambda level: level.rank)
+
+
 class Effort(_Scale):
     """How long the remedy takes, longest first: weeks, a week, days, hours, minutes."""
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from perfaudit.core.finding import Match, TraceStep
-from perfaudit.core.levels import Severity
+from perfaudit.core.levels import Severity, weakest
 from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
@@ -126,7 +126,7 @@ def _match(
         if found is None or step is None:
             raise ValueError("a function that reaches a site has a chain to it")
         sink = found
-        confidence = max(place.confidence, step.confidence, key=lambda level: level.rank)
+        confidence = weakest(place.confidence, step.confidence)
         trace.append(
             TraceStep(
                 place.location, f"{function.facts.qualname} calls {place.callee.facts.qualname}"

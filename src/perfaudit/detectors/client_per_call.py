@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from perfaudit.core.finding import Match
-from perfaudit.core.levels import Confidence, Role
+from perfaudit.core.levels import Confidence, Role, weakest
 from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
@@ -192,7 +192,7 @@ def _is_command_line(function: FunctionNode) -> bool:
 def _match(program: Program, site: Site, found: Repetition) -> Match:
     function = site.function
     exposure = program.exposure_of(function)
-    confidence = max(found.confidence, site.confidence, key=lambda level: level.rank)
+    confidence = weakest(found.confidence, site.confidence)
     if _is_personal(site) or _is_amortised(site):
         confidence = Confidence.LOW
     return Match(

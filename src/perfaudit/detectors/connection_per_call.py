@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from perfaudit.core.finding import Match
-from perfaudit.core.levels import Confidence, Role
+from perfaudit.core.levels import Confidence, Role, weakest
 from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
 from perfaudit.program.lifetimes import (
@@ -85,7 +85,7 @@ def _match(program: Program, site: Site, found: Repetition) -> Match:
     exposure = program.exposure_of(function)
     call = site.call
     given = (*call.arguments, *(value for _, value in call.keywords)) if call is not None else ()
-    confidence = max(found.confidence, site.confidence, key=lambda level: level.rank)
+    confidence = weakest(found.confidence, site.confidence)
     if depends_on_parameters(function, given):
         confidence = Confidence.LOW
     return Match(

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from perfaudit.core.finding import Match, TraceStep
+from perfaudit.core.levels import weakest
 from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
 from perfaudit.program.nodes import FunctionNode
@@ -136,7 +137,7 @@ def _match(
             "sink": sink.name,
         },
         trace=(*exposure.chain, *steps),
-        confidence=max(place.confidence, sink.confidence, key=lambda level: level.rank),
+        confidence=weakest(place.confidence, sink.confidence),
         function=function.qualname,
         endpoint=exposure.endpoint,
         exposure=exposure.kind,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from perfaudit.core.finding import Match, TraceStep
-from perfaudit.core.levels import Confidence, Role, Severity
+from perfaudit.core.levels import Confidence, Role, Severity, weakest
 from perfaudit.core.location import Location
 from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
@@ -140,12 +140,12 @@ def _match(
     ]
     exposure = program.exposure_of(needs[0].site.function)
     levels = [confidence, *(need.site.confidence for need in needs)]
-    weakest = max(levels, key=lambda level: level.rank)
+    confidence = weakest(*levels)
     return Match(
         place,
         {"service": " and ".join(need.service.name for need in needs), "fault": fault},
         trace=(*exposure.chain, *steps),
-        confidence=weakest,
+        confidence=confidence,
         severity=severity,
         function=needs[0].site.function.qualname,
         endpoint=exposure.endpoint,

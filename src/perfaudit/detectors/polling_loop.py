@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from perfaudit.core.finding import Match, TraceStep
-from perfaudit.core.levels import Role, Severity
+from perfaudit.core.levels import Role, Severity, weakest
 from perfaudit.core.location import Location
 from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
@@ -302,7 +302,7 @@ def _judge(program: Program, poll: Poll, asking: Reach) -> Iterator[Match | Oppo
             "interval": _shown(poll.seconds),
         },
         trace=(*exposure.chain, sleeps, *steps),
-        confidence=max(asks.confidence, site.confidence, key=lambda level: level.rank),
+        confidence=weakest(asks.confidence, site.confidence),
         severity=Severity.LOW if is_remote else None,
         function=function.qualname,
         endpoint=exposure.endpoint,

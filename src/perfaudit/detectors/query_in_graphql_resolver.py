@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from perfaudit.core.finding import Match, TraceStep
-from perfaudit.core.levels import Confidence, Severity
+from perfaudit.core.levels import Confidence, Severity, weakest
 from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
 from perfaudit.program import calls, expressions
@@ -124,7 +124,7 @@ def _match(program: Program, node: ClassNode, method: FunctionNode, *, surely_ma
             "sink": sink.name if sink is not None else "a query",
         },
         trace=tuple(trace),
-        confidence=max(levels, key=lambda level: level.rank),
+        confidence=weakest(*levels),
         severity=None if surely_many else Severity.MEDIUM,
         function=method.qualname,
         endpoint=f"{node.name}.{method.name}",

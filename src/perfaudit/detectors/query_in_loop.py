@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from perfaudit.core.effect import DATABASE_ROUND_TRIPS
 from perfaudit.core.finding import Match, TraceStep
-from perfaudit.core.levels import Confidence
+from perfaudit.core.levels import Confidence, weakest
 from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
@@ -260,4 +260,4 @@ def _confidence(program: Program, place: Site | Edge, reached: Reach, distance: 
         levels.append(Confidence.MEDIUM)
     if place.callee in program.job_reach or place.callee in program.cache_reach:
         levels.append(Confidence.LOW)
-    return max(levels, key=lambda level: level.rank)
+    return weakest(*levels)

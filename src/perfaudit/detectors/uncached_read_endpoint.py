@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from perfaudit.core.finding import Match, TraceStep
-from perfaudit.core.levels import Confidence, Role, Severity
+from perfaudit.core.levels import Confidence, Role, Severity, weakest
 from perfaudit.core.report import Opportunity
 from perfaudit.program.audience import data_providers, is_personal, is_server_rendered, reached
 from perfaudit.program.capabilities import first_use, uses_of
@@ -144,7 +144,7 @@ def _match(
     step = program.query_reach.step(queries)
     confidence = step.confidence if step is not None else Confidence.LOW
     if not has_cache:
-        confidence = max(confidence, Confidence.MEDIUM, key=lambda level: level.rank)
+        confidence = weakest(confidence, Confidence.MEDIUM)
     label = label_of(endpoint)
     entered = TraceStep(endpoint.location, f"{label} enters {handler.facts.qualname}")
     steps = [entered]

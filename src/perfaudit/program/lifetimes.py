@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from msgspec import Struct
 
 from perfaudit.core.finding import TraceStep
-from perfaudit.core.levels import Confidence, Role
+from perfaudit.core.levels import Confidence, Role, weakest
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
 from perfaudit.program.exposure import label_of
@@ -150,7 +150,7 @@ def _spread(
             if edge.callee in origins or not _is_followed(program, edge):
                 continue
             often = "task" if edge.how == "worker" else here.often
-            confidence = max(here.confidence, edge.confidence, key=lambda level: level.rank)
+            confidence = weakest(here.confidence, edge.confidence)
             origins[edge.callee] = _Origin(often, here.endpoint, edge, confidence)
             waiting.append(edge.callee)
 
@@ -179,7 +179,7 @@ def _walked(
             continue
         for edge in edges:
             if edge.each or is_per_item(program, function, edge.context):
-                confidence = max(Confidence.MEDIUM, edge.confidence, key=lambda level: level.rank)
+                confidence = weakest(Confidence.MEDIUM, edge.confidence)
                 yield edge.callee, _Origin("item", "", edge, confidence)
 
 

@@ -610,15 +610,10 @@ def _tests_presence(test: t.Expr) -> bool:
 def _tests_absence(function: FunctionNode, loop: int, test: t.Expr) -> bool:
     if isinstance(test, t.Compare) and test.operator == "NotIn":
         return True
-    subject: t.Expr | None = None
-    if isinstance(test, t.Compare) and test.operator in ("Is", "Eq"):
-        if isinstance(test.right, t.Const) and test.right.kind == "NoneType":
-            subject = test.left
-    elif isinstance(test, t.Not):
-        subject = test.value
-    if not isinstance(subject, t.Name):
+    name = _absent_name(test)
+    if name is None:
         return False
-    for bind in function.binds.get(subject.id, ()):
+    for bind in function.binds.get(name, ()):
         if not function.is_within(bind.context, loop) or bind.value is None:
             continue
         if isinstance(bind.value, t.Item):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from msgspec import Struct
 
 from perfaudit.core.finding import TraceStep
-from perfaudit.core.levels import Confidence
+from perfaudit.core.levels import Confidence, weakest
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.sites import Edge, Site
 
@@ -119,7 +119,7 @@ def reach(
                     continue
                 if surely and not is_unconditional(edge.caller, edge.context):
                     continue
-                confidence = max(here.confidence, edge.confidence, key=lambda level: level.rank)
+                confidence = weakest(here.confidence, edge.confidence)
                 steps[edge.caller] = Step(here.distance + 1, None, edge, confidence)
                 waiting.append(edge.caller)
     return Reach(steps)

@@ -4,7 +4,6 @@ import re
 from typing import TYPE_CHECKING
 
 from perfaudit.facts import types as t
-from perfaudit.program.expressions import argument
 from perfaudit.program.names import AT_END, meanings
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.values import ModuleType, options_of
@@ -126,8 +125,3 @@ def sql_effects(text: str) -> tuple[str, ...] | None:
     if verb in WRITES:
         return ("db.write",)
     return ()
-
-
-def sql_argument(call: t.Call, spec: str) -> t.Expr | None:
-    """Return the argument that holds the SQL."""
-    return argument(call, spec)

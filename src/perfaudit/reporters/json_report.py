@@ -52,7 +52,7 @@ def as_data(report: Report) -> dict[str, Any]:
             _finding(each) | {"reason": each.suppressed or ""}
             for each in sorted(report.suppressed, key=Finding.sort_key)
         ],
-        "endpoints": [_endpoint(endpoint) for endpoint in report.endpoints],
+        "endpoints": [endpoint_entry(endpoint) for endpoint in report.endpoints],
         "score": _score(report.scorecard),
         "inventory": {
             "async_functions": inventory.async_functions,
@@ -113,7 +113,8 @@ def _place(location: Location) -> dict[str, Any]:
     }
 
 
-def _endpoint(card: EndpointCard) -> dict[str, Any]:
+def endpoint_entry(card: EndpointCard) -> dict[str, Any]:
+    """Return the card of an endpoint as the JSON of every command says it."""
     return {
         "method": card.method,
         "path": card.path,

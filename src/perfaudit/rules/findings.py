@@ -9,7 +9,7 @@ from typing import Any
 
 from perfaudit.core.errors import DataError
 from perfaudit.core.finding import Finding, Match, TraceStep
-from perfaudit.core.levels import Severity
+from perfaudit.core.levels import Severity, weakest
 from perfaudit.core.location import Location
 from perfaudit.core.rule import Rule
 from perfaudit.sources.masking import mask_secrets
@@ -77,7 +77,7 @@ def _finding(rule: Rule, match: Match, fingerprint: str, read_line: ReadLine) ->
         name=rule.name,
         category=rule.category,
         severity=_severity(rule, match),
-        confidence=max(rule.confidence, match.confidence, key=lambda level: level.rank),
+        confidence=weakest(rule.confidence, match.confidence),
         location=match.location,
         message=_message(rule, words),
         function=match.function,
