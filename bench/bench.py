@@ -18,8 +18,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-PACKAGES = ("celery==5.7.0", "fastapi==0.165.0", "starlette==1.10.0", "django-oscar==4.2.1")
-LARGE = (*PACKAGES, "django==5.2.19", "wagtail==8.0.1")
+PACKAGES = ("celery==5.7.0", "fastapi==0.165.0", "starlette==1.10.0", "django==5.2.19")
+LARGE = (*PACKAGES, "wagtail==8.0.1")
 START_UPS = 10
 
 PARSE = """
