@@ -72,6 +72,7 @@ class Program:
         self._activities: dict[FunctionNode, Activity] = {
             function: activity(types, schema, function, names) for function in self.functions
         }
+        self._reaches: dict[frozenset[str], Reach] = {}
         self._callers: dict[FunctionNode, list[Edge]] = {}
         for function in self.functions:
             for edge in self._activities[function].edges:
@@ -120,17 +121,17 @@ class Program:
     @cached_property
     def database_reach(self) -> Reach:
         """Return which functions reach a query or write of a database, on whatever thread."""
-        return self._reach(DATABASE_ROUND_TRIPS)
+        return self.reach_of(DATABASE_ROUND_TRIPS)
 
     @cached_property
     def query_reach(self) -> Reach:
         """Return which functions reach a query that reads."""
-        return self._reach(frozenset({"db.query"}))
+        return self.reach_of(frozenset({"db.query"}))
 
     @cached_property
     def write_reach(self) -> Reach:
         """Return which functions reach a write."""
-        return self._reach(frozenset({"db.write"}))
+        return self.reach_of(frozenset({"db.write"}))
 
     @cached_property
     def loads(self) -> Loads:
@@ -140,12 +141,19 @@ class Program:
     @cached_property
     def job_reach(self) -> Reach:
         """Return which functions reach another service or program: a job, not a look-up."""
-        return self._reach(frozenset({"http.request", "process.spawn"}))
+        return self.reach_of(frozenset({"http.request", "process.spawn"}))
 
     @cached_property
     def cache_reach(self) -> Reach:
         """Return which functions reach a cache."""
-        return self._reach(frozenset({"cache.read"}))
+        return self.reach_of(frozenset({"cache.read"}))
+
+    def reach_of(self, effects: frozenset[str]) -> Reach:
+        """Return which functions reach one of some effects, on whatever thread, as a rule."""
+        found = self._reaches.get(effects)
+        if found is None:
+            found = self._reaches[effects] = self._reach(effects)
+        return found
 
     def _reach(self, effects: frozenset[str]) -> Reach:
         memoised = self.memoised
