@@ -7,10 +7,15 @@ from msgspec import Struct
 
 from perfaudit.core.finding import TraceStep
 from perfaudit.core.levels import Confidence, weakest
+from perfaudit.program.conditions import Standing, standing
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.sites import Edge, Site
 
-BRANCHES = frozenset({"if", "else", "match", "except"})
+CONFIDENCES = {
+    Standing.ALWAYS: Confidence.HIGH,
+    Standing.DATA: Confidence.HIGH,
+    Standing.STATE: Confidence.MEDIUM,
+}
 
 
 class Step(Struct, frozen=True):
@@ -94,10 +99,12 @@ def reach(
 ) -> Reach:
     """Return which functions reach a site that counts, over edges that are followed.
 
-    Chains without branches win, then shorter ones; among equals the one found first in file order.
+    Chains without branches win, then those whose branches hang on data, then shorter ones; among
+    equals the one found first in file order. A chain that hangs on the state of the process is no
+    more than medium in confidence.
     """
     steps: dict[FunctionNode, Step] = {}
-    for surely in (True, False):
+    for worst in Standing:
         waiting: deque[FunctionNode] = deque(steps)
         for function in functions:
             if function in steps:
@@ -105,11 +112,12 @@ def reach(
             counted = [
                 site
                 for site in sites_of(function)
-                if counts(site) and (not surely or is_unconditional(function, site.context))
+                if counts(site) and standing(function, site.context, site.sequence) <= worst
             ]
             if counted:
                 best = min(counted, key=lambda site: site.confidence.rank)
-                steps[function] = Step(0, best, None, best.confidence)
+                confidence = weakest(best.confidence, CONFIDENCES[worst])
+                steps[function] = Step(0, best, None, confidence)
                 waiting.append(function)
         while waiting:
             function = waiting.popleft()
@@ -117,15 +125,9 @@ def reach(
             for edge in edges_to(function):
                 if edge.caller in steps or not follows(edge):
                     continue
-                if surely and not is_unconditional(edge.caller, edge.context):
+                if standing(edge.caller, edge.context, edge.sequence) > worst:
                     continue
-                confidence = weakest(here.confidence, edge.confidence)
+                confidence = weakest(here.confidence, edge.confidence, CONFIDENCES[worst])
                 steps[edge.caller] = Step(here.distance + 1, None, edge, confidence)
                 waiting.append(edge.caller)
     return Reach(steps)
-
-
-def is_unconditional(function: FunctionNode, context: int) -> bool:
-    """Return whether a place runs whenever its function does, as far as its blocks say."""
-    contexts = function.facts.contexts
-    return not any(contexts[step].kind in BRANCHES for step in function.context_chain(context))

@@ -1,0 +1,146 @@
+"""What a branch hangs on: nothing, the data of the call, or the state of the process."""
+
+from enum import IntEnum
+
+from perfaudit.facts import types as t
+from perfaudit.program.loops import fills_object
+from perfaudit.program.nodes import ClassNode, FunctionNode
+
+BRANCHES = frozenset({"if", "else", "match", "except"})
+MAX_STEPS = 4
+ENVIRONMENT = frozenset({"environ", "getenv"})
+
+
+class Standing(IntEnum):
+    """How surely a place runs when its function does.
+
+    ALWAYS; on DATA that the function is called with; on STATE: settings, and halves of an object
+    that were given, or not, when it was made. Requests are of all kinds, so what hangs on data runs
+    for some of them. What hangs on state may run for none.
+    """
+
+    ALWAYS = 0
+    DATA = 1
+    STATE = 2
+
+
+def standing(function: FunctionNode, context: int, sequence: int) -> Standing:
+    """Return what a place of a function hangs on: its blocks, and the guards that leave before."""
+    contexts = function.facts.contexts
+    chain = tuple(function.context_chain(context))
+    found = Standing.ALWAYS
+    for step in chain:
+        here = contexts[step]
+        if here.kind not in BRANCHES:
+            continue
+        found = max(found, Standing.DATA)
+        if here.subject is not None and _is_state(function, here.subject, here.sequence, MAX_STEPS):
+            return Standing.STATE
+    if fills_object(function, context) or _is_guarded(function, chain, sequence):
+        return Standing.STATE
+    return found
+
+
+def _is_guarded(function: FunctionNode, chain: tuple[int, ...], sequence: int) -> bool:
+    """Return whether an earlier guard clause leaves the function by the state of the process."""
+    contexts = function.facts.contexts
+    for exit_ in function.facts.exits:
+        if exit_.sequence >= sequence:
+            return False
+        if exit_.kind not in ("raise", "return") or exit_.context < 0:
+            continue
+        guard = contexts[exit_.context]
+        if guard.kind != "if" or guard.parent not in (-1, *chain) or guard.subject is None:
+            continue
+        if _is_state(function, guard.subject, guard.sequence, MAX_STEPS):
+            return True
+    return False
+
+
+def _is_state(function: FunctionNode, test: t.Expr, sequence: int, steps: int) -> bool:
+    """Return whether a test asks only for what does not change from call to call."""
+    match test:
+        case t.Not(value=inner):
+            return _is_state(function, inner, sequence, steps)
+        case t.Either(kind="and", options=options):
+            return any(_is_state(function, option, sequence, steps) for option in options)
+        case t.Either(options=options):
+            return all(_is_state(function, option, sequence, steps) for option in options)
+        case t.Compare(left=left, right=right):
+            parts = [part for part in (left, right) if not isinstance(part, t.Const | t.Seq)]
+            return bool(parts) and all(_is_state(function, p, sequence, steps) for p in parts)
+        case t.Name(id=name):
+            return _is_state_name(function, name, sequence, steps)
+        case t.Attr():
+            return _is_state_attribute(function, test)
+        case t.CallRef(index=index):
+            return _reads_environment(function.facts.calls[index].callee)
+        case t.Item(base=base):
+            return _reads_environment(base)
+    return False
+
+
+def _is_state_name(function: FunctionNode, name: str, sequence: int, steps: int) -> bool:
+    """Return whether a name is of the module, or bound once to what is."""
+    if name in function.params:
+        return False
+    binds = function.binds.get(name)
+    if binds is None:
+        outer = function.parent
+        if outer is None or outer.kind == "module":
+            return True
+        return _is_state_name(outer, name, sequence, steps)
+    if function.kind == "module":
+        return True
+    if len(binds) != 1 or binds[0].value is None or binds[0].kind != "assign" or not steps:
+        return False
+    return _is_state(function, binds[0].value, binds[0].sequence, steps - 1)
+
+
+def _is_state_attribute(function: FunctionNode, test: t.Attr) -> bool:
+    """Return whether an attribute is of a module's object, or an optional half of its own."""
+    base = test.base
+    while isinstance(base, t.Attr):
+        test, base = base, base.base
+    if not isinstance(base, t.Name):
+        return False
+    owner = function.owner
+    if owner is not None and function.facts.params and function.facts.params[0].name == base.id:
+        return _is_optional_half(owner, test.name)
+    return _is_module_name(function, base.id)
+
+
+def _is_module_name(function: FunctionNode, name: str) -> bool:
+    scope: FunctionNode | None = function
+    while scope is not None and scope.kind != "module":
+        if name in scope.params or name in scope.binds:
+            return False
+        scope = scope.parent
+    return True
+
+
+def _is_optional_half(owner: ClassNode, attribute: str) -> bool:
+    """Return whether only ``__init__`` sets an attribute, to a parameter that may be left out."""
+    stores = owner.stores.get(attribute, [])
+    if not stores:
+        return False
+    for maker, bind in stores:
+        if maker.name != "__init__":
+            return False
+        value = bind.value
+        if isinstance(value, t.Either):
+            value = value.options[0]
+        if isinstance(value, t.Const):
+            continue
+        param = maker.params.get(value.id) if isinstance(value, t.Name) else None
+        if param is None or not isinstance(param.default, t.Const):
+            return False
+    return True
+
+
+def _reads_environment(callee: t.Expr) -> bool:
+    while isinstance(callee, t.Attr):
+        if callee.name in ENVIRONMENT:
+            return True
+        callee = callee.base
+    return isinstance(callee, t.Name) and callee.id in ENVIRONMENT
