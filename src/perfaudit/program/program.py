@@ -23,6 +23,9 @@ from perfaudit.sources import Document
 UNSEEN_ROLES = frozenset({Role.TEST})
 """Roles whose code is read but not linked: it runs nothing of what the audit is about."""
 
+MAX_MAKERS = 3
+"""How many calls may lie between what is made once and its constructor."""
+
 BLOCKING_KINDS: dict[str, frozenset[str]] = {
     "database": frozenset({"db.query", "db.write", "db.connect", "db.transaction", "pool.acquire"}),
     "network": frozenset(
@@ -176,19 +179,47 @@ class Program:
 
     @cached_property
     def process_wide(self) -> frozenset[ClassNode]:
-        """Return the classes made once per process: at import, or by what keeps its result."""
-        found = set()
-        for file in self.files:
-            for node in file.classes:
-                makers = self.types.callers.constructions(self.types, node)
-                if (
-                    makers
-                    and all(maker.kind == "module" or maker in self.memoised for maker in makers)
-                    or "__new__" in node.methods
-                    and keeps_itself(node.methods["__new__"])
-                ):
-                    found.add(node)
+        """Return the classes made once per process.
+
+        At import, at start-up, by what keeps its result, or with an object that is.
+        """
+        makers = {
+            node: self.types.callers.constructions(self.types, node)
+            for file in self.files
+            for node in file.classes
+        }
+        found = {
+            node
+            for node in makers
+            if "__new__" in node.methods and keeps_itself(node.methods["__new__"])
+        }
+        grew = True
+        while grew:
+            more = {
+                node
+                for node, places in makers.items()
+                if node not in found
+                and places
+                and all(self._is_made_once(maker, found) for maker in places)
+            }
+            found |= more
+            grew = bool(more)
         return frozenset(found)
+
+    def _is_made_once(
+        self, maker: FunctionNode, once: set[ClassNode], depth: int = MAX_MAKERS
+    ) -> bool:
+        """Return whether what a function makes is made once, given the classes known to be."""
+        if maker.kind == "module" or maker in self.memoised:
+            return True
+        if maker.name == "__init__":
+            return maker.owner in once
+        if self.exposure_of(maker).kind == "startup":
+            return True
+        callers = self.edges_to(maker)
+        return bool(depth and callers) and all(
+            self._is_made_once(edge.caller, once, depth - 1) for edge in callers
+        )
 
     def _runs_once(self, function: FunctionNode, context: int) -> bool:
         """Return whether a place runs once per process, or too rarely for requests to wait."""
