@@ -14,7 +14,7 @@ EXAMPLE_FOLDERS = frozenset(
 )
 TOP_EXAMPLE_FOLDERS = frozenset({"doc", "sample", "samples", "demo", "demos"})
 SCRIPT_FILES = frozenset({"setup.py", "manage.py", "noxfile.py", "fabfile.py"})
-TEST_FILE = re.compile(r"test_.*|.*_test|.*_tests|tests?|conftest")
+TEST_FILE = re.compile(r"test_.*|.*_test|.*_tests|tests?|conftest|pytest_plugin")
 
 
 def role_of(path: str) -> Role:
