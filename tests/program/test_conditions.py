@@ -1,0 +1,114 @@
+"""A proof is as sure as the branches on its way."""
+
+from pathlib import Path
+
+import pytest
+
+from perfaudit.audit import audit
+from perfaudit.config import Settings
+from perfaudit.core.levels import Confidence
+
+CALLER = """
+from app.store import {name}
+
+async def page({given}):
+    {call}
+"""
+
+WAYS = {
+    "no branch": (
+        "load()",
+        """
+        import time
+
+        def load():
+            time.sleep(1)
+        """,
+        Confidence.HIGH,
+    ),
+    "what is asked for": (
+        "load(key)",
+        """
+        import time
+
+        def load(key):
+            if key.startswith("slow"):
+                time.sleep(1)
+        """,
+        Confidence.HIGH,
+    ),
+    "a setting": (
+        "load()",
+        """
+        import time
+        from app.settings import settings
+
+        def load():
+            if settings.slow:
+                time.sleep(1)
+        """,
+        Confidence.MEDIUM,
+    ),
+    "a guard by a setting": (
+        "load()",
+        """
+        import os
+        import time
+
+        def load():
+            if not os.environ.get("SLOW"):
+                return
+            time.sleep(1)
+        """,
+        Confidence.MEDIUM,
+    ),
+    "an optional half of an object": (
+        "store.load()",
+        """
+        import time
+
+        class Store:
+            def __init__(self, remote=None):
+                self.remote = remote
+
+            def load(self):
+                if self.remote is not None:
+                    time.sleep(1)
+        """,
+        Confidence.MEDIUM,
+    ),
+    "what an object was made for": (
+        "store.load()",
+        """
+        import time
+
+        class Store:
+            def __init__(self, key):
+                self.key = key
+
+            def load(self):
+                if self.key:
+                    time.sleep(1)
+        """,
+        Confidence.HIGH,
+    ),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_confidence_of_a_way(way: str, tmp_path: Path) -> None:
+    call, store, expected = WAYS[way]
+    app = tmp_path / "app"
+    app.mkdir()
+    lines = store.split("\n")
+    (app / "store.py").write_text("\n".join(line[8:] for line in lines))
+    (app / "settings.py").write_text("from app.loader import settings\n")
+    (app / "__init__.py").write_text("")
+    is_method = call.startswith("store.")
+    given = "key, store: Store" if is_method else "key"
+    name = "Store" if is_method else "load"
+    (app / "page.py").write_text(CALLER.format(name=name, given=given, call=call))
+
+    found = audit(tmp_path, (tmp_path,), Settings()).report.findings
+
+    assert [(item.rule, item.confidence) for item in found] == [("PA601", expected)]
