@@ -1,12 +1,12 @@
 """Branches that calls leave off: parameters not given, halves of an object not there."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
 from perfaudit.program.names import AT_END, meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode
-from perfaudit.program.values import ClassType
+from perfaudit.program.values import ClassType, Instance
 
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
@@ -17,8 +17,13 @@ MAX_STEPS = 6
 
 
 def is_switched_off(program: "Program", edge: "Edge", reached: "Reach") -> bool:
-    """Return whether the way from an edge stands behind something that the calls leave off."""
+    """Return whether the way from an edge is one that its calls do not take.
+
+    It stands behind something that they leave off, or leads through a method that the class of the
+    object overrides.
+    """
     way = [edge]
+    receiver = _receiver(program, edge)
     for step in reached.chain(edge.callee):
         here = step.edge or step.site
         if here is None:
@@ -26,8 +31,45 @@ def is_switched_off(program: "Program", edge: "Edge", reached: "Reach") -> bool:
         if leaves_off(program, way, here.context, here.sequence):
             return True
         if step.edge is not None:
+            if receiver is not None and _is_overridden(program, step.edge, receiver):
+                return True
+            if not _is_call_of_own(step.edge):
+                receiver = _receiver(program, step.edge)
             way.append(step.edge)
     return False
+
+
+def _receiver(program: "Program", edge: "Edge") -> ClassNode | None:
+    """Return the one class, or base of it, of the object that an edge runs a method of."""
+    if not isinstance(edge.value, t.CallRef):
+        return None
+    found = {
+        target.receiver.node
+        for target in program.types.call(edge.caller, edge.value.index).targets
+        if target.function is edge.callee and isinstance(target.receiver, Instance)
+    }
+    return found.pop() if len(found) == 1 else None
+
+
+def _is_call_of_own(edge: "Edge") -> bool:
+    """Return whether a method calls another one of the same object, or that of its base."""
+    call, params = edge.call, edge.caller.facts.params
+    if call is None or not isinstance(call.callee, t.Attr) or edge.caller.owner is None:
+        return False
+    base = call.callee.base
+    if isinstance(base, t.CallRef):
+        return edge.caller.facts.calls[base.index].callee == t.Name("super")
+    return bool(params) and base == t.Name(params[0].name)
+
+
+def _is_overridden(program: "Program", edge: "Edge", receiver: ClassNode) -> bool:
+    """Return whether a method's call of its own object runs another method than the edge says."""
+    if not _is_call_of_own(edge) or edge.call is None or not isinstance(edge.call.callee, t.Attr):
+        return False
+    if isinstance(edge.call.callee.base, t.CallRef):
+        return False
+    meant = program.types.classes.method(receiver, edge.call.callee.name)
+    return meant is not None and meant is not edge.callee
 
 
 def leaves_off(program: "Program", way: "list[Edge]", context: int, sequence: int) -> bool:
@@ -44,12 +86,15 @@ def leaves_off(program: "Program", way: "list[Edge]", context: int, sequence: in
         if here.kind == "if" and here.subject is not None:
             if any(_is_off(program, way, part) for part in _conditions(here.subject)):
                 return True
+        if here.kind == "else" and _surely_holds(program, way, here):
+            return True
     return any(
         exit_.kind in ("raise", "return")
         and exit_.sequence < sequence
         and exit_.context >= 0
         and contexts[exit_.context].parent in (-1, *chain)
-        and _forbids(program, way, contexts[exit_.context])
+        and contexts[exit_.context].kind == "if"
+        and _surely_holds(program, way, contexts[exit_.context])
         for exit_ in callee.facts.exits
     )
 
@@ -62,8 +107,8 @@ def _conditions(test: t.Expr) -> tuple[t.Expr, ...]:
 def _is_off(program: "Program", way: "list[Edge]", condition: t.Expr) -> bool:
     if _text_differs(way, condition):
         return True
-    test, wanted = _switch(condition)
-    return test is not None and _given(program, way, test) is (not wanted)
+    test = _switch(condition)
+    return test is not None and _given(program, way, test) is (not test.wanted)
 
 
 def _text_differs(way: "list[Edge]", condition: t.Expr) -> bool:
@@ -110,44 +155,59 @@ def _passed(way: "list[Edge]", name: str) -> t.Expr | None:
     return given
 
 
-def _forbids(program: "Program", way: "list[Edge]", context: t.Context) -> bool:
-    """Return whether a guard clause surely leaves: the call does not give what it wants."""
-    if context.kind != "if" or context.subject is None:
+def _surely_holds(program: "Program", way: "list[Edge]", context: t.Context) -> bool:
+    """Return whether the test of a branch surely holds: by what the call gives, or does not."""
+    if context.subject is None:
         return False
-    test, wanted = _switch(context.subject)
-    return isinstance(test, t.Name) and not wanted and _given(program, way, test) is False
+    test = _switch(context.subject)
+    if test is None:
+        return False
+    if test.wanted and not isinstance(_value(program, way, test.value), t.Const):
+        return False
+    return _given(program, way, test) is test.wanted
 
 
-def _switch(test: t.Expr) -> tuple[t.Name | t.Attr | None, bool]:
-    """Return what decides a branch, and whether the branch wants it to be there."""
+class _Switch(NamedTuple):
+    """What decides a branch, whether the branch wants it, and whether its presence is enough."""
+
+    value: t.Name | t.Attr
+    wanted: bool
+    presence: bool
+
+
+def _switch(test: t.Expr) -> _Switch | None:
+    """Return what decides a branch by being there or not, or by being true."""
     match test:
         case t.Name() | t.Attr():
-            return test, True
+            return _Switch(test, wanted=True, presence=False)
         case t.Not(value=(t.Name() | t.Attr()) as inner):
-            return inner, False
+            return _Switch(inner, wanted=False, presence=False)
         case t.Compare(
-            operator="Is", left=(t.Name() | t.Attr()) as inner, right=t.Const(kind="NoneType")
+            operator="Is" | "IsNot" as operator,
+            left=(t.Name() | t.Attr()) as inner,
+            right=t.Const(kind="NoneType"),
         ):
-            return inner, False
-        case t.Compare(
-            operator="IsNot", left=(t.Name() | t.Attr()) as inner, right=t.Const(kind="NoneType")
-        ):
-            return inner, True
-    return None, True
+            return _Switch(inner, wanted=operator == "IsNot", presence=True)
+    return None
 
 
-def _given(program: "Program", way: "list[Edge]", test: t.Name | t.Attr) -> bool | None:
+def _given(program: "Program", way: "list[Edge]", test: _Switch) -> bool | None:
     """Return whether a call gives what is tested: True, False, or None where that is not known."""
-    if isinstance(test, t.Attr):
-        return _half_given(program, way[-1], test)
-    value = _passed(way, test.id)
+    value = _value(program, way, test.value)
     if isinstance(value, t.Const) and value.kind != "ellipsis":
-        return bool(value.value)
-    return None if value is None else True
+        return value.kind != "NoneType" if test.presence else bool(value.value)
+    return None if value is None or isinstance(test.value, t.Attr) else True
 
 
-def _half_given(program: "Program", incoming: "Edge", test: t.Attr) -> bool | None:
-    """Return whether the object of a method call was made with what the attribute keeps."""
+def _value(program: "Program", way: "list[Edge]", tested: t.Name | t.Attr) -> t.Expr | None:
+    """Return what the calls give for what is tested, or None where that is not known."""
+    if isinstance(tested, t.Name):
+        return _passed(way, tested.id)
+    return _half(program, way[-1], tested)
+
+
+def _half(program: "Program", incoming: "Edge", test: t.Attr) -> t.Expr | None:
+    """Return what the object of a method call was made with, for what the attribute keeps."""
     callee = incoming.callee
     if callee.owner is None or not isinstance(test.base, t.Name) or incoming.call is None:
         return None
@@ -163,8 +223,7 @@ def _half_given(program: "Program", incoming: "Edge", test: t.Attr) -> bool | No
     if maker is None or param is None or expressions.has_splat(made):
         return None
     given = expressions.argument_for(made, maker, param)
-    value = given if given is not None else maker.params[param].default
-    return False if isinstance(value, t.Const) and value.kind == "NoneType" else None
+    return given if given is not None else maker.params[param].default
 
 
 def _kept_param(
@@ -194,6 +253,10 @@ def _constructor(
     program: "Program", function: FunctionNode, value: t.Expr, steps: int
 ) -> t.Call | None:
     """Return the one call that made the object held in a name, or None."""
+    if isinstance(value, t.CallRef):
+        resolved = program.types.call(function, value.index)
+        is_made = isinstance(resolved.callee, ClassType)
+        return function.facts.calls[value.index] if is_made else None
     if steps == 0 or not isinstance(value, t.Name):
         return None
     found = meanings(function, value.id, AT_END)
@@ -207,6 +270,4 @@ def _constructor(
         return _constructor(program, target.body, t.Name(definition.name), steps - 1)
     if not isinstance(definition, t.Bind) or not isinstance(definition.value, t.CallRef):
         return None
-    resolved = program.types.call(scope, definition.value.index)
-    made = scope.facts.calls[definition.value.index]
-    return made if isinstance(resolved.callee, ClassType) else None
+    return _constructor(program, scope, definition.value, steps - 1)
