@@ -280,7 +280,7 @@ def test_a_loop_knows_what_it_goes_over_and_binds() -> None:
     ] == [
         ("a", "each d.items()[0]"),
         ("b", "each d.items()[1][0]"),
-        ("c", "?"),
+        ("c", "each d.items()[1][1:]"),
     ]
     assert (loop.line, loop.end_line) == (1, 2)
 
@@ -297,7 +297,11 @@ def test_the_test_of_a_while_runs_in_the_loop() -> None:
     [
         ("a = b = c", [("a", "c", "assign"), ("b", "c", "assign")]),
         ("a, b = c", [("a", "c[0]", "assign"), ("b", "c[1]", "assign")]),
-        ("[a, *b] = c", [("a", "c[0]", "assign"), ("b", "?", "assign")]),
+        ("[a, *b] = c", [("a", "c[0]", "assign"), ("b", "c[1:]", "assign")]),
+        (
+            "a, *b, d = c",
+            [("a", "c[0]", "assign"), ("b", "c[1:-1]", "assign"), ("d", "c[-1]", "assign")],
+        ),
         ("a.b[0] = c", [("a.b[0]", "c", "assign")]),
         ("a: int = b", [("a", "b", "annotated")]),
         ("a: int", [("a", "", "annotated")]),
@@ -309,7 +313,8 @@ def test_the_test_of_a_while_runs_in_the_loop() -> None:
         ("[a for a in b]", [("a", "each b", "for")]),
         ("try: pass\nexcept E as a: pass", [("a", "?", "except")]),
         ("match a:\n    case b: pass", [("b", "a", "match")]),
-        ("match a:\n    case C(x=b): pass", [("b", "?", "match")]),
+        ("match a:\n    case C(x=b): pass", [("b", "a.x", "match")]),
+        ("match a:\n    case [b, c]: pass", [("b", "a[0]", "match"), ("c", "a[1]", "match")]),
         ("match a:\n    case {**b}: pass", [("b", "?", "match")]),
         ("match a:\n    case [*b]: pass", [("b", "?", "match")]),
     ],

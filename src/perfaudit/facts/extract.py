@@ -432,7 +432,8 @@ class _Walk:
             pushed += 1
             self.bind(generator.target, t.Element(iterable, bool(generator.is_async)), "for")
             for test in generator.ifs:
-                self.value(test)
+                self.push("assert", self.value(test), None, test)
+                self.pop()
         context = self.scope.context
         key = None
         if isinstance(node, ast.DictComp):
@@ -518,13 +519,9 @@ class _Walk:
         self, target: ast.expr, value: t.Expr | None, kind: str, annotation: t.Expr | None = None
     ) -> None:
         if isinstance(target, ast.Tuple | ast.List):
-            for index, part in enumerate(target.elts):
-                if isinstance(part, ast.Starred):
-                    self.bind(part.value, t.Opaque("starred target"), kind)
-                    continue
-                self.bind(
-                    part, None if value is None else t.Item(value, t.Const(index, "int")), kind
-                )
+            for part, key in zip(target.elts, part_keys(target.elts), strict=True):
+                inner = part.value if isinstance(part, ast.Starred) else part
+                self.bind(inner, None if value is None else t.Item(value, key), kind)
             return
         if isinstance(target, ast.Starred):
             target = target.value
@@ -572,7 +569,8 @@ class _Walk:
         self.exit("raise", node)
 
     def assert_(self, node: ast.Assert) -> None:
-        self.value(node.test)
+        self.push("assert", self.value(node.test), None, node)
+        self.pop()
         if node.msg is not None:
             self.value(node.msg)
 
@@ -670,16 +668,33 @@ class _Walk:
     def match(self, node: ast.Match) -> None:
         subject = self.value(node.subject)
         for case in node.cases:
-            self.push("match", subject, None, case.pattern)
-            for part in ast.walk(case.pattern):
-                name = getattr(part, "name", None) or getattr(part, "rest", None)
-                if isinstance(name, str):
-                    whole = part is case.pattern and isinstance(part, ast.MatchAs)
-                    self.bind_name(name, subject if whole else t.Opaque("pattern"), "match", part)
+            self.push("match", subject, self.pattern_class(case.pattern), case.pattern)
+            self.bind_pattern(case.pattern, subject)
             if case.guard is not None:
                 self.value(case.guard)
             self.statements(case.body)
             self.pop()
+
+    def pattern_class(self, pattern: ast.pattern) -> t.Expr | None:
+        """Return the class that a pattern asks for, or the tuple of them, or None."""
+        if isinstance(pattern, ast.MatchAs) and pattern.pattern is not None:
+            return self.pattern_class(pattern.pattern)
+        if isinstance(pattern, ast.MatchClass):
+            return self.path(pattern.cls)
+        if isinstance(pattern, ast.MatchOr):
+            found = [self.pattern_class(part) for part in pattern.patterns]
+            known = [part for part in found if part is not None]
+            return t.Seq("tuple", tuple(known)) if len(known) == len(found) else None
+        return None
+
+    def bind_pattern(self, pattern: ast.pattern, value: t.Expr) -> None:
+        """Bind the names of a pattern to the parts of the value that they stand for."""
+        name = getattr(pattern, "name", None) or getattr(pattern, "rest", None)
+        if isinstance(name, str):
+            whole = isinstance(pattern, ast.MatchAs)
+            self.bind_name(name, value if whole else t.Opaque("pattern"), "match", pattern)
+        for part, inner in pattern_parts(pattern, value):
+            self.bind_pattern(part, inner)
 
     def import_(self, node: ast.Import) -> None:
         for alias in node.names:
@@ -794,6 +809,51 @@ class _Walk:
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
             return t.Binary("BitOr", self.annotation(node.left), self.annotation(node.right))
         return self.path(node)
+
+
+def annotation_of(text: str) -> t.Expr:
+    """Return the expression of an annotation that stands in a text."""
+    walk = _Walk("")
+    walk.enter_scope("", "<module>", "module", ast.Module([], []), context=-1)
+    return walk.annotation(ast.Constant(text))
+
+
+def part_keys(parts: list[ast.expr]) -> list[t.Expr]:
+    """Return the keys of the parts of an unpacked value: behind a ``*`` they count from the end."""
+    keys: list[t.Expr] = []
+    behind = False
+    for index, part in enumerate(parts):
+        left = len(parts) - index
+        if isinstance(part, ast.Starred):
+            behind = True
+            upper = None if left == 1 else t.Const(1 - left, "int")
+            keys.append(t.Slice(t.Const(index, "int"), upper, None))
+        else:
+            keys.append(t.Const(-left if behind else index, "int"))
+    return keys
+
+
+def pattern_parts(pattern: ast.pattern, value: t.Expr) -> list[tuple[ast.pattern, t.Expr]]:
+    """Return the direct parts of a pattern, each with what it is matched against."""
+    match pattern:
+        case ast.MatchAs(pattern=inner) if inner is not None:
+            return [(inner, value)]
+        case ast.MatchOr(patterns=patterns):
+            return [(part, value) for part in patterns]
+        case ast.MatchClass(patterns=patterns, kwd_attrs=names, kwd_patterns=named):
+            found = [(part, t.Opaque("pattern")) for part in patterns]
+            return found + [
+                (part, t.Attr(value, name)) for name, part in zip(names, named, strict=True)
+            ]
+        case ast.MatchSequence(patterns=patterns) if not any(
+            isinstance(part, ast.MatchStar) for part in patterns
+        ):
+            return [
+                (part, t.Item(value, t.Const(index, "int"))) for index, part in enumerate(patterns)
+            ]
+        case ast.MatchSequence(patterns=patterns) | ast.MatchMapping(patterns=patterns):
+            return [(part, t.Opaque("pattern")) for part in patterns]
+    return []
 
 
 def storable(text: str) -> str:

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from perfaudit.program.infer import Types
 
 TYPING_ROOTS = ("typing.", "typing_extensions.", "collections.abc.")
-TYPE_VARIABLES = frozenset({"typing.TypeVar()", "typing_extensions.TypeVar()"})
 TRANSPARENT = frozenset(
     {"Optional", "Annotated", "Final", "ClassVar", "Required", "NotRequired", "ReadOnly", "InitVar"}
 )
@@ -81,20 +80,29 @@ def annotated(types: "Types", scope: FunctionNode, annotation: t.Expr) -> Type:
             return _generic(types, scope, base, key)
         case t.Name() | t.Attr():
             found = types.evaluate(scope, annotation, AT_END)
-            return _type_variable(found, annotation) or _plain(types, found)
+            return _type_variable(found) or _plain(types, found)
         case t.Opaque(reason=reason):
             return Unknown(reason)
     return Unknown("annotation")
 
 
-def _type_variable(found: Type, annotation: t.Name | t.Attr) -> Type | None:
+def alias_text(types: "Types", scope: FunctionNode, bind: t.Bind) -> str | None:
+    """Return the text of ``Name: TypeAlias = "Type"``, or None for other binds."""
+    value = bind.value
+    if not isinstance(value, t.Const) or not isinstance(value.value, str):
+        return None
+    if not isinstance(bind.annotation, t.Name | t.Attr):
+        return None
+    found = types.evaluate(scope, bind.annotation, AT_END)
+    is_alias = isinstance(found, LibrarySymbol) and typing_name(found.path) == "TypeAlias"
+    return value.value if is_alias else None
+
+
+def _type_variable(found: Type) -> Type | None:
     """Return the type variable that an annotation names, or None."""
-    name = annotation.id if isinstance(annotation, t.Name) else annotation.name
     if isinstance(found, LibrarySymbol) and typing_name(found.path) == "Self":
         return TypeVariable("Self")
-    if isinstance(found, External) and found.origin in TYPE_VARIABLES:
-        return TypeVariable(name)
-    return None
+    return found if isinstance(found, TypeVariable) else None
 
 
 def _plain(types: "Types", found: Type) -> Type:
@@ -168,8 +176,12 @@ def _typing_generic(
 ) -> Type:
     if name == "Annotated":
         for marker in arguments[1:]:
-            if isinstance(marker, t.CallRef):
-                injected = calls.injected(types, scope, marker.index)
+            if isinstance(marker, t.CallRef | t.Item):
+                injected = (
+                    calls.injected(types, scope, marker.index)
+                    if isinstance(marker, t.CallRef)
+                    else calls.injected_item(types, scope, marker)
+                )
                 if injected is not None:
                     declared = annotated(types, scope, arguments[0])
                     return injected if isinstance(declared, Unknown) else declared

@@ -4,14 +4,17 @@ from typing import TYPE_CHECKING
 
 from perfaudit.facts import types as t
 from perfaudit.program.expressions import argument
+from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FileNode, FunctionNode
-from perfaudit.program.values import NONE, ClassType, Type, Unknown, union
+from perfaudit.program.values import NONE, ClassType, FunctionType, Type, Unknown, options_of, union
 
 if TYPE_CHECKING:
     from perfaudit.program.infer import Types
 
 MAX_SITES = 24
-"""A name that is called in more places is too common to be asked."""
+"""A method's name that is called in more places is too common to be asked; of a function, the first
+places are asked."""
+CLS = t.Name("cls")
 MAX_NESTED = 3
 """How many parameters in a row may lean on their callers."""
 
@@ -22,6 +25,8 @@ class Callers:
     def __init__(self, files: list[FileNode]) -> None:
         self._files = files
         self._sites: dict[str, list[tuple[FunctionNode, int]]] | None = None
+        self._meanings: dict[tuple[FileNode, t.Expr], Type] = {}
+        """What is called in files, by how it is written there."""
         self._nested = 0
 
     def passed(self, types: "Types", function: FunctionNode, param: t.Param) -> Type | None:
@@ -29,22 +34,35 @@ class Callers:
 
         None where no caller is known, or they are too many.
         """
-        if function.kind != "function" or self._nested >= MAX_NESTED:
-            return None
-        sites = self._named(function)
+        positional = [item.name for item in function.facts.params if item.kind == "positional"]
+        position = positional.index(param.name) if param.name in positional else None
+        found = self._received(types, function, position, param.name)
+        known = [value for value in found if not isinstance(value, Unknown) and value != NONE]
+        return union(known) if known else None
+
+    def _received(
+        self, types: "Types", function: FunctionNode, position: int | None, name: str
+    ) -> list[Type]:
+        """Return what callers pass at a position, counted with the receiver, or by a name."""
+        if function.kind != "function":
+            return []
+        if self._nested >= MAX_NESTED:
+            types.cut_short()
+            return []
+        sites = self._named(types, function)
+        if function.parent is function.file.body:
+            sites = self._meaning(types, function, sites)[:MAX_SITES]
         if not 0 < len(sites) <= MAX_SITES:
-            return None
+            return []
         self._nested += 1
         try:
-            found = [
+            return [
                 value
                 for caller, index in sites
-                for value in self._given(types, caller, index, function, param)
+                for value in self._given(types, caller, index, function, position, name)
             ]
         finally:
             self._nested -= 1
-        known = [value for value in found if not isinstance(value, Unknown) and value != NONE]
-        return union(known) if known else None
 
     def constructions(self, types: "Types", node: ClassNode) -> list[FunctionNode]:
         """Return the functions that make objects of a class; empty where they are too many."""
@@ -53,11 +71,61 @@ class Callers:
             return []
         return [caller for caller, index in sites if _makes(types, caller, index, node)]
 
-    def _named(self, function: FunctionNode) -> list[tuple[FunctionNode, int]]:
-        name = function.name
-        if name == "__init__" and function.owner is not None:
-            name = function.owner.name
-        return self._all().get(name, [])
+    def _named(self, types: "Types", function: FunctionNode) -> list[tuple[FunctionNode, int]]:
+        owner = function.owner
+        if function.name != "__init__" or owner is None:
+            return self._all().get(function.name, [])
+        family = [owner]
+        for node in types.classes.subclasses(owner):
+            if types.classes.method(node, "__init__") is function:
+                family.append(node)
+        found = [site for node in family for site in self._all().get(node.name, [])]
+        for node in (owner, *types.classes.subclasses(owner)):
+            found.extend(self._inner_sites(node))
+        return found
+
+    def _meaning(
+        self, types: "Types", function: FunctionNode, sites: list[tuple[FunctionNode, int]]
+    ) -> list[tuple[FunctionNode, int]]:
+        """Return the calls that mean a function of a module, and not another of its name."""
+        return [
+            (caller, index)
+            for caller, index in sites
+            if self._means(types, caller, caller.facts.calls[index].callee, function)
+        ]
+
+    def _means(
+        self, types: "Types", caller: FunctionNode, callee: t.Expr, function: FunctionNode
+    ) -> bool:
+        first = callee
+        while isinstance(first, t.Attr):
+            first = first.base
+        if not isinstance(first, t.Name):
+            return False
+        if first == callee and caller.file is function.file:
+            return True
+        if first.id in caller.params or first.id in caller.binds or first.id in caller.imports:
+            found = types.evaluate(caller, callee, AT_END)
+        else:
+            key = (caller.file, callee)
+            if key not in self._meanings:
+                self._meanings[key] = types.evaluate(caller.file.body, callee, AT_END)
+            found = self._meanings[key]
+        return any(
+            isinstance(option, FunctionType) and option.node is function
+            for option in options_of(found)
+        )
+
+    def _inner_sites(self, node: ClassNode) -> list[tuple[FunctionNode, int]]:
+        """Return the calls of ``super().__init__`` and ``cls`` in the methods of a class."""
+        return [
+            (function, index)
+            for functions in node.body.inner.values()
+            for function in functions
+            for index, call in enumerate(function.facts.calls)
+            if call.callee == CLS
+            or (isinstance(call.callee, t.Attr) and call.callee.name == "__init__")
+        ]
 
     def _all(self) -> dict[str, list[tuple[FunctionNode, int]]]:
         if self._sites is None:
@@ -70,7 +138,8 @@ class Callers:
         caller: FunctionNode,
         index: int,
         function: FunctionNode,
-        param: t.Param,
+        position: int | None,
+        name: str,
     ) -> list[Type]:
         call = caller.facts.calls[index]
         shift = None
@@ -79,17 +148,37 @@ class Callers:
                 shift = 1 if target.receiver is not None and function.owner is not None else 0
         if shift is None:
             return []
-        positional = [item for item in function.facts.params if item.kind == "positional"]
-        spec = param.name
-        if param in positional:
-            position = positional.index(param) - shift
-            if position < 0:
+        spec = name
+        if position is not None:
+            if position < shift:
                 return []
-            spec = f"{position}|{param.name}"
+            spec = f"{position - shift}|{name}"
         value = argument(call, spec)
-        if value is None:
-            return []
-        return [types.evaluate(caller, value, (call.sequence, call.context))]
+        if value is not None:
+            return [types.evaluate(caller, value, (call.sequence, call.context))]
+        return self._forwarded(
+            types, caller, call, None if position is None else position - shift, name
+        )
+
+    def _forwarded(
+        self, types: "Types", caller: FunctionNode, call: t.Call, position: int | None, name: str
+    ) -> list[Type]:
+        """Return what callers of a function pass that hands on its ``*args`` or ``**kwargs``."""
+        kinds = {param.name: param.kind for param in caller.facts.params}
+        before = sum(kind == "positional" for kind in kinds.values())
+        found: list[Type] = []
+        for index, given in enumerate(call.arguments):
+            if not isinstance(given, t.Star):
+                continue
+            inner = given.value
+            if isinstance(inner, t.Name) and kinds.get(inner.id) == "*args":
+                if position is not None and position >= index:
+                    found += self._received(types, caller, before + position - index, "")
+            break
+        for keyword, value in call.keywords:
+            if keyword == "**" and isinstance(value, t.Name) and kinds.get(value.id) == "**kwargs":
+                found += self._received(types, caller, None, name)
+        return found
 
 
 def _makes(types: "Types", caller: FunctionNode, index: int, node: ClassNode) -> bool:
@@ -108,5 +197,12 @@ def _index(files: list[FileNode]) -> dict[str, list[tuple[FunctionNode, int]]]:
                 if isinstance(callee, t.Attr):
                     found.setdefault(callee.name, []).append((function, index))
                 elif isinstance(callee, t.Name):
-                    found.setdefault(callee.id, []).append((function, index))
+                    name = _first_name(file, callee.id)
+                    found.setdefault(name, []).append((function, index))
     return found
+
+
+def _first_name(file: FileNode, name: str) -> str:
+    """Return the name of something where it is defined, which an import may have changed."""
+    imported = file.body.imports.get(name)
+    return imported[0].name or name if imported else name

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from perfaudit.core.levels import Confidence
 from perfaudit.facts import types as t
+from perfaudit.facts.extract import annotation_of
 from perfaudit.libraries.types import Behaviour
 from perfaudit.program import annotations, members
 from perfaudit.program.classes import instance_of
@@ -26,6 +27,7 @@ from perfaudit.program.values import (
     LibraryMethod,
     LibrarySymbol,
     Partial,
+    TupleType,
     Type,
     TypeVariable,
     Unknown,
@@ -48,6 +50,14 @@ EMPTIERS = re.compile(r"never|no_?cache|control|invalidat|clear|evict|purge", re
 NEW_TYPES = frozenset({"typing.NewType", "typing_extensions.NewType"})
 MANAGED = "contextlib.AbstractContextManager"
 MAX_IMPLEMENTERS = 8
+MAX_HOPS = 8
+SUPER = t.Name("super")
+TYPE_VARIABLES = frozenset(
+    f"{root}.{name}"
+    for root in ("typing", "typing_extensions")
+    for name in ("TypeVar", "ParamSpec", "TypeVarTuple")
+)
+CASTS = frozenset({"typing.cast", "typing_extensions.cast"})
 
 
 class Target(Struct, frozen=True):
@@ -87,9 +97,48 @@ def resolve(types: "Types", function: FunctionNode, call: t.Call) -> Resolved:
     if call.awaited:
         groups, results = _awaitable_only(groups, results)
     targets = [target for group in groups for target in group]
-    if sum(target.function is not None for target in targets) > 1:
+    ways = [group for group in groups if any(target.function is not None for target in group)]
+    if len(ways) > 1 or is_supposed(types, function, call.callee, at):
         targets = [_doubted(target) for target in targets]
     return Resolved(tuple(targets), union(results), callee)
+
+
+def is_supposed(types: "Types", function: FunctionNode, value: t.Expr, at: tuple[int, int]) -> bool:
+    """Return whether an expression leans on an attribute that only subclasses have."""
+    if not types.supposed:
+        return False
+    for _ in range(MAX_HOPS):
+        if isinstance(value, t.Attr):
+            lacking = types.supposed.get(value.name)
+            if lacking and any(
+                isinstance(owner, Instance) and owner.node in lacking
+                for owner in options_of(types.evaluate(function, value.base, at))
+            ):
+                return True
+            value = value.base
+        elif isinstance(value, t.CallRef):
+            value = function.facts.calls[value.index].callee
+        elif isinstance(value, t.Await | t.Entered):
+            value = value.value
+        elif isinstance(value, t.Name) and len(function.binds.get(value.id, ())) == 1:
+            bind = function.binds[value.id][0]
+            if bind.value is None or bind.sequence >= at[0]:
+                return False
+            value, at = bind.value, (bind.sequence, bind.context)
+        else:
+            return False
+    return False
+
+
+def supposed(
+    types: "Types", function: FunctionNode, call: t.Call, callee: Type
+) -> tuple[Target, ...]:
+    """Return what the call may run if this is what it calls; none of it is sure."""
+    return tuple(
+        _doubted(target)
+        for option in options_of(callee)
+        for target in _apply(types, function, call, option)[0]
+    )
 
 
 def _awaitable_only(
@@ -154,6 +203,15 @@ def _apply(
             return [], Unknown("object is not callable")
         case LibraryMethod(receiver=receiver, behaviour=behaviour):
             return _library_call(types, function, call, behaviour, receiver)
+        case External(origin=origin) if origin.endswith(".TypedDict.get") and call.arguments:
+            at = (call.sequence, call.context)
+            if isinstance(call.callee, t.Attr):
+                owner = types.evaluate(function, call.callee.base, at)
+                if isinstance(owner, Instance):
+                    field = members.field_of(types, owner, call.arguments[0])
+                    if field is not None:
+                        return [Target("builtin", origin)], field
+            return [Target("external", origin)], External(f"{origin}()")
         case LibrarySymbol(path=path):
             return _symbol_call(types, function, call, path)
         case LibraryInstance(path="builtins.type", arguments=(LibraryInstance(path=path) as made,)):
@@ -184,9 +242,12 @@ def _project_call(
     confidence = Confidence.MEDIUM if implementers else Confidence.HIGH
     targets = [
         Target("function", item.qualname, item, None, receiver, confidence)
-        for item in implementers or (node,)
+        for called in implementers or (node,)
+        for item in running(types, called)
     ]
     result = types.returned(node)
+    if node.facts.decorators and types.wrapping(node).is_async and not node.is_async:
+        result = Awaitable(result)
     if implementers and isinstance(result, Unknown):
         result = union([types.returned(item) for item in implementers])
     if isinstance(receiver, Instance) and isinstance(result, Instance) and not result.arguments:
@@ -197,6 +258,62 @@ def _project_call(
     return targets, substitute(result, mapping) if mapping else result
 
 
+class Wrapping(Struct, frozen=True):
+    """The functions that decorators of the project put in a function's place, outermost first.
+
+    ``is_async``: the outermost one is a coroutine function.
+    """
+
+    wrappers: tuple[FunctionNode, ...]
+    is_async: bool
+
+
+UNWRAPPED = Wrapping((), False)
+
+
+def running(types: "Types", node: FunctionNode) -> tuple[FunctionNode, ...]:
+    """Return the functions that a call of a project function runs: wrappers, and itself."""
+    if not node.facts.decorators:
+        return (node,)
+    return (*types.wrapping(node).wrappers, node)
+
+
+def find_wrapping(types: "Types", node: FunctionNode) -> Wrapping:
+    """Work out ``Types.wrapping``, which remembers the answer."""
+    wrappers: list[FunctionNode] = []
+    outer = node.parent
+    if outer is None:
+        return UNWRAPPED
+    for decorator in node.facts.decorators:
+        made = types.evaluate(outer, decorator, (AT_END[0], node.facts.context))
+        for option in options_of(made):
+            wrapper = _wrapper(types, option)
+            if wrapper is not None and wrapper is not node and wrapper not in wrappers:
+                wrappers.append(wrapper)
+    return Wrapping(tuple(wrappers), bool(wrappers) and wrappers[0].is_async)
+
+
+def _wrapper(types: "Types", decorator: Type) -> FunctionNode | None:
+    """Return the function that a decorator gives in place of the decorated one, or None."""
+    match decorator:
+        case FunctionType(node=maker):
+            pass
+        case ClassType(node=node):
+            return types.classes.method(node, "__call__")
+        case Instance(node=node):
+            method = types.classes.method(node, "__call__")
+            if method is None:
+                return None
+            maker = method
+        case _:
+            return None
+    for item in maker.facts.results:
+        if isinstance(item.value, t.Name):
+            for inner in maker.inner.get(item.value.id, ()):
+                return inner
+    return None
+
+
 def _implementers(types: "Types", node: FunctionNode, receiver: Type | None) -> list[FunctionNode]:
     """Return the methods that stand for an abstract one, if the receiver may have any of them."""
     if node.owner is None or not isinstance(receiver, Instance | ClassType):
@@ -204,7 +321,8 @@ def _implementers(types: "Types", node: FunctionNode, receiver: Type | None) -> 
     if not types.classes.is_abstract(node.owner, node):
         return []
     found: list[FunctionNode] = []
-    for subclass in types.classes.subclasses(receiver.node):
+    below = types.classes.subclasses(receiver.node) or types.classes.conforming(receiver.node)
+    for subclass in below:
         method = subclass.methods.get(node.name)
         if (
             method is not None
@@ -227,6 +345,7 @@ def _bindings(
 ) -> dict[str, Type]:
     """Return what the type variables of a call's result stand for."""
     mapping: dict[str, Type] = {}
+    shift = 1 if node.owner is not None and receiver is not None else 0
     if isinstance(receiver, Instance | ClassType):
         mapping["Self"] = Instance(receiver.node, receiver.arguments)
         if node.owner is not None:
@@ -235,9 +354,27 @@ def _bindings(
                 if isinstance(item, ClassType) and item.node is node.owner and item.arguments:
                     arguments = item.arguments
             mapping.update(zip(types.classes.parameters(node.owner), arguments, strict=False))
-    if not _mentions_variable(types.returned(node)):
+    if not mentions_variable(types.returned(node)):
         return mapping
-    shift = 1 if node.owner is not None and receiver is not None else 0
+    outer = node.parent or node
+    if shift and node.facts.params and node.facts.params[0].annotation is not None:
+        for option in _variables_in(
+            annotations.annotated(types, outer, node.facts.params[0].annotation)
+        ):
+            mapping.setdefault(option.name, mapping.get("Self", receiver or NONE))
+    _bind_arguments(types, function, call, node, shift, mapping)
+    return mapping
+
+
+def _bind_arguments(
+    types: "Types",
+    function: FunctionNode,
+    call: t.Call,
+    node: FunctionNode,
+    shift: int,
+    mapping: dict[str, Type],
+) -> None:
+    """Add what the arguments of a call say of the type variables of its parameters."""
     outer = node.parent or node
     positional = [param for param in node.facts.params if param.kind == "positional"][shift:]
     at = (call.sequence, call.context)
@@ -258,10 +395,16 @@ def _bindings(
                     else members.element(types, actual)
                 )
                 mapping.setdefault(inner.name, made)
-    return mapping
 
 
-def _mentions_variable(value: Type) -> bool:
+def _variables_in(value: Type) -> list[TypeVariable]:
+    if isinstance(value, LibraryInstance) and value.path == "builtins.type":
+        return [part for part in value.arguments if isinstance(part, TypeVariable)]
+    return [value] if isinstance(value, TypeVariable) else []
+
+
+def mentions_variable(value: Type) -> bool:
+    """Return whether a type leaves something to the place of use."""
     match value:
         case TypeVariable():
             return True
@@ -270,18 +413,20 @@ def _mentions_variable(value: Type) -> bool:
             | LibraryInstance(arguments=parts)
             | ClassType(arguments=parts)
         ):
-            return any(_mentions_variable(part) for part in parts)
+            return any(mentions_variable(part) for part in parts)
+        case TupleType(items=parts):
+            return any(mentions_variable(part) for part in parts)
         case Awaitable(result=inner) | Factory(result=inner):
-            return _mentions_variable(inner)
+            return mentions_variable(inner)
     parts = options_of(value)
-    return len(parts) > 1 and any(_mentions_variable(part) for part in parts)
+    return len(parts) > 1 and any(mentions_variable(part) for part in parts)
 
 
 def _construct(
     types: "Types", function: FunctionNode, call: t.Call, callee: ClassType
 ) -> tuple[list[Target], Type]:
     node = callee.node
-    made = Instance(node, callee.arguments)
+    made = Instance(node, callee.arguments or _constructed(types, function, call, node))
     targets = []
     for name in ("__init__", "__post_init__", "__new__"):
         method = types.classes.method(node, name)
@@ -296,6 +441,21 @@ def _construct(
     return targets or [Target("class", node.qualname)], made
 
 
+def _constructed(
+    types: "Types", function: FunctionNode, call: t.Call, node: ClassNode
+) -> tuple[Type, ...]:
+    """Return the type parameters of a new object, as its constructor's arguments say them."""
+    names = types.classes.parameters(node)
+    maker = types.classes.method(node, "__init__") if names else None
+    if maker is None:
+        return ()
+    mapping: dict[str, Type] = {}
+    _bind_arguments(types, function, call, maker, 1, mapping)
+    if not mapping.keys() & set(names):
+        return ()
+    return tuple(mapping.get(name, Unknown("type parameter not known")) for name in names)
+
+
 def _symbol_call(
     types: "Types", function: FunctionNode, call: t.Call, path: str
 ) -> tuple[list[Target], Type]:
@@ -307,6 +467,11 @@ def _symbol_call(
         # A new type is its base to whoever uses the object.
         at = (call.sequence, call.context)
         return [Target("external", path)], types.evaluate(function, call.arguments[1], at)
+    if path in TYPE_VARIABLES:
+        return [Target("external", path)], _type_variable(types, function, call)
+    if path in CASTS and len(call.arguments) == 2:
+        written = _unquoted(call.arguments[0])
+        return [Target("external", path)], annotations.annotated(types, function, written)
     libraries = types.libraries
     behaviour = libraries.function(path)
     if behaviour is not None:
@@ -328,6 +493,24 @@ def _symbol_call(
     return [Target("external", path)], External(f"{path}()")
 
 
+def _type_variable(types: "Types", function: FunctionNode, call: t.Call) -> Type:
+    """Return the type variable that a call makes, with what it is bound to."""
+    name = call.arguments[0] if call.arguments else None
+    if not isinstance(name, t.Const) or not isinstance(name.value, str):
+        return Unknown("type variable")
+    bound = argument(call, "bound")
+    choices = call.arguments[1:] if bound is None else (bound,)
+    found = [annotations.annotated(types, function, _unquoted(choice)) for choice in choices]
+    known = union(found) if found else None
+    return TypeVariable(name.value, None if isinstance(known, Unknown) else known)
+
+
+def _unquoted(value: t.Expr) -> t.Expr:
+    if isinstance(value, t.Const) and isinstance(value.value, str):
+        return annotation_of(value.value)
+    return value
+
+
 def _language_call(types: "Types", function: FunctionNode, call: t.Call, path: str) -> Type | None:
     """Return what a builtin with a meaning of its own gives, or None for the others."""
     at = (call.sequence, call.context)
@@ -340,10 +523,14 @@ def _language_call(types: "Types", function: FunctionNode, call: t.Call, path: s
     if path == "builtins.getattr" and len(call.arguments) >= 2:
         name = call.arguments[1]
         if isinstance(name, t.Const) and isinstance(name.value, str):
-            return members.member(
+            found = members.member(
                 types, types.evaluate(function, call.arguments[0], at), name.value
             )
+            others = [types.evaluate(function, item, at) for item in call.arguments[2:3]]
+            return union([found, *others])
         return Unknown("getattr")
+    if path == "builtins.dict" and len(call.arguments) == 1:
+        return _dict_of(types.evaluate(function, call.arguments[0], at), types)
     if path == "builtins.type" and len(call.arguments) == 1:
         given = types.evaluate(function, call.arguments[0], at)
         return (
@@ -352,6 +539,21 @@ def _language_call(types: "Types", function: FunctionNode, call: t.Call, path: s
             else Unknown("type()")
         )
     return None
+
+
+def _dict_of(given: Type, types: "Types") -> Type | None:
+    """Return the dictionary that is made of another one, or of pairs; None where not known."""
+    if isinstance(given, LibraryInstance) and len(given.arguments) == 2:
+        return LibraryInstance("builtins.dict", given.arguments)
+    pair = members.element(types, given)
+    if isinstance(pair, TupleType) and len(pair.items) == 2:
+        return LibraryInstance("builtins.dict", pair.items)
+    return None
+
+
+def is_super(function: FunctionNode, value: t.CallRef) -> bool:
+    """Return whether a call is ``super()``."""
+    return function.facts.calls[value.index].callee == SUPER
 
 
 def enclosing_class(function: FunctionNode) -> ClassNode | None:
@@ -379,6 +581,9 @@ def _library_call(
 
     target = Target("library", behaviour.path, None, behaviour, receiver)
     result: Type = External(f"{behaviour.path}()")
+    special = _given_result(types, function, call, behaviour)
+    if special is not None:
+        return [target], Awaitable(special) if behaviour.awaitable else special
     if behaviour.returns is not None:
         result = types.instantiate(
             behaviour.returns, receiver=receiver, arguments=annotations.Arguments(find)
@@ -389,6 +594,29 @@ def _library_call(
         )
         result = LibraryInstance(MANAGED, (entered,)) if behaviour.returns is None else result
     return [target], Awaitable(result) if behaviour.awaitable else result
+
+
+def _given_result(
+    types: "Types", function: FunctionNode, call: t.Call, behaviour: Behaviour
+) -> Type | None:
+    """Return the result of a call that gives what its arguments give, one by one; else None."""
+    at = (call.sequence, call.context)
+    if "enters-argument" in behaviour.flags and call.arguments:
+        given = types.evaluate(function, call.arguments[0], at)
+        return members.entered(types, given, is_async=behaviour.awaitable)
+    returns = behaviour.returns
+    if "gathers" not in behaviour.flags or returns is None or not returns.arguments:
+        return None
+    if returns.arguments[0].kind != "awaited" or not 0 < len(call.arguments) <= MAX_IMPLEMENTERS:
+        return None
+    found: list[Type] = []
+    for item in call.arguments:
+        value = types.evaluate(function, item, at)
+        if isinstance(item, t.Star):
+            each = members.awaited(types, members.element(types, value), lenient=True)
+            return LibraryInstance("builtins.list", (union([*found, each]),))
+        found.append(members.awaited(types, value, lenient=True))
+    return TupleType(tuple(found))
 
 
 def result_of(types: "Types", callee: Type) -> Type:
@@ -467,11 +695,17 @@ def decorator_behaviours(types: "Types", function: FunctionNode) -> list[Behavio
     return found
 
 
-def decorator_type(types: "Types", function: FunctionNode) -> Type | None:
-    """Return the library object that a decorator makes of a function, such as a task, or None."""
+def decorator_type(
+    types: "Types", function: FunctionNode, given: Type | None = None
+) -> Type | None:
+    """Return the library object that a decorator makes of a function, such as a task, or None.
+
+    ``given`` is what the decorator is given, where its object shall know that.
+    """
+    arguments = annotations.Arguments(lambda name: given if name == "0" else None)
     for behaviour in decorator_behaviours(types, function):
         if behaviour.returns is not None:
-            made = types.instantiate(behaviour.returns)
+            made = types.instantiate(behaviour.returns, arguments=arguments)
             if isinstance(made, LibraryInstance) and not made.path.startswith("builtins."):
                 return made
     return None
@@ -488,7 +722,7 @@ def decorated(types: "Types", function: FunctionNode) -> Type:
         if isinstance(made, LibraryInstance):
             called = types.libraries.method(made.path, "__call__")
             if called is not None and "offload" in called.effects:
-                return made
+                return decorator_type(types, function, FunctionType(function)) or made
     return FunctionType(function)
 
 
@@ -538,9 +772,7 @@ def _noted_globals(function: FunctionNode) -> set[str]:
         and context.subject.operator in ("In", "NotIn")
         and isinstance(context.subject.right, t.Name)
     }
-    outer = {
-        name for name in asked if name in function.file.body.binds and name not in function.binds
-    }
+    outer = {name for name in asked if _is_of_module(function, name)}
     if not outer:
         return set()
     added = {
@@ -556,6 +788,21 @@ def _noted_globals(function: FunctionNode) -> set[str]:
         if isinstance(bind.target, t.Item) and isinstance(bind.target.base, t.Name)
     }
     return outer & added
+
+
+def _is_of_module(function: FunctionNode, name: str) -> bool:
+    """Return whether a name is an object of the module, or of a part of one, in a function."""
+    module = function.file.body.binds
+    binds = function.binds.get(name)
+    if binds is None:
+        return name in module
+    for bind in binds:
+        root = bind.value
+        while isinstance(root, t.Item | t.Attr):
+            root = root.base
+        if not isinstance(root, t.Name) or root.id in function.binds or root.id not in module:
+            return False
+    return True
 
 
 def keeps_by_name(function: FunctionNode) -> bool:
@@ -586,15 +833,29 @@ def receiver_of(types: "Types", scope: FunctionNode, param: t.Param) -> Type | N
 def injected(types: "Types", outer: FunctionNode, index: int) -> Type | None:
     """Return what a marker such as ``Depends(get_session)`` injects, or None for another call."""
     callee = types.call(outer, index).callee
-    if not isinstance(callee, LibrarySymbol):
-        return None
-    if not any(callee.path in framework.dependencies for framework in types.libraries.frameworks):
+    if not _is_injector(types, callee):
         return None
     call = outer.facts.calls[index]
     given = argument(call, "0|dependency|use")
     if given is None:
         return Unknown("dependency by annotation")
-    provider = types.evaluate(outer, given, (call.sequence, call.context))
+    return _provided(types, types.evaluate(outer, given, (call.sequence, call.context)))
+
+
+def injected_item(types: "Types", outer: FunctionNode, marker: t.Item) -> Type | None:
+    """Return what a marker such as ``Provide[Container.client]`` injects, or None for others."""
+    if not _is_injector(types, types.evaluate(outer, marker.base, AT_END)):
+        return None
+    return _provided(types, types.evaluate(outer, marker.key, AT_END))
+
+
+def _is_injector(types: "Types", callee: Type) -> bool:
+    return isinstance(callee, LibrarySymbol) and any(
+        callee.path in framework.dependencies for framework in types.libraries.frameworks
+    )
+
+
+def _provided(types: "Types", provider: Type) -> Type:
     result = members.awaited(types, result_of(types, provider), lenient=True)
     if isinstance(provider, FunctionType) and provider.node.facts.is_generator:
         return members.element(types, result)

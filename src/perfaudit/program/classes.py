@@ -1,6 +1,7 @@
 """The class hierarchy: bases, method resolution order, members by name."""
 
 from collections.abc import Callable
+from functools import cached_property
 
 from perfaudit.facts import types as t
 from perfaudit.libraries import Libraries
@@ -20,6 +21,7 @@ from perfaudit.program.values import (
 )
 
 MAX_BASES = 60
+PROTOCOLS = frozenset({"typing.Protocol", "typing_extensions.Protocol"})
 
 
 class Hierarchy:
@@ -41,6 +43,8 @@ class Hierarchy:
         self._orders: dict[ClassNode, tuple[Type, ...]] = {}
         self._subclasses: dict[ClassNode, list[ClassNode]] | None = None
         self._ancestors: dict[ClassNode, frozenset[str]] = {}
+        self._conforming: dict[ClassNode, list[ClassNode]] = {}
+        self._by_method: dict[str, list[ClassNode]] | None = None
 
     def bases(self, node: ClassNode) -> tuple[Type, ...]:
         """Return the types of the bases, in the order they are written."""
@@ -143,6 +147,58 @@ class Hierarchy:
                 for owner in self.project_order(candidate)[1:]:
                     self._subclasses.setdefault(owner, []).append(candidate)
         return self._subclasses.get(node, [])
+
+    def conforming(self, node: ClassNode) -> list[ClassNode]:
+        """Return the classes that have all methods of a protocol, with the same parameters.
+
+        Empty for what is no protocol, and for one without methods.
+        """
+        if node not in self._conforming:
+            self._conforming[node] = self._find_conforming(node)
+        return self._conforming[node]
+
+    def _find_conforming(self, node: ClassNode) -> list[ClassNode]:
+        if not any(path in PROTOCOLS for path in self.library_bases(node)):
+            return []
+        asked = {
+            name: method
+            for owner in self.project_order(node)
+            for name, method in owner.methods.items()
+        }
+        if not asked:
+            return []
+        if self._by_method is None:
+            self._by_method = {}
+            for candidate in self._classes:
+                for name in candidate.methods:
+                    self._by_method.setdefault(name, []).append(candidate)
+        rarest = min((self._by_method.get(name, []) for name in asked), key=len)
+        return [
+            candidate
+            for candidate in rarest
+            if candidate is not node
+            and not any(path in PROTOCOLS for path in self.library_bases(candidate))
+            and all(self._conforms(candidate, name, method) for name, method in asked.items())
+        ]
+
+    def _conforms(self, candidate: ClassNode, name: str, asked: FunctionNode) -> bool:
+        method = self.method(candidate, name)
+        return (
+            method is not None
+            and method.is_async == asked.is_async
+            and [param.name for param in method.facts.params]
+            == [param.name for param in asked.facts.params]
+        )
+
+    @cached_property
+    def special_methods(self) -> frozenset[str]:
+        """Return the names with two underscores of the project's methods that call something."""
+        return frozenset(
+            name
+            for node in self._classes
+            for name, method in node.methods.items()
+            if name.startswith("__") and method.facts.calls
+        )
 
     def is_abstract(self, node: ClassNode, method: FunctionNode) -> bool:
         """Return whether a method has no body of its own.

@@ -9,6 +9,7 @@ from perfaudit.core.location import Location
 from perfaudit.facts import types as t
 from perfaudit.libraries.types import Framework
 from perfaudit.program import annotations
+from perfaudit.program.calls import decorator_behaviours
 from perfaudit.program.expressions import argument
 from perfaudit.program.infer import Types
 from perfaudit.program.middleware import run_by_middleware
@@ -184,7 +185,7 @@ def _endpoint(
         path,
         handler,
         handler.location,
-        _dispatch(found.framework, handler),
+        _dispatch(sites, found, handler),
         tuple(dict.fromkeys((*asked, *hooks))),
         found.framework.library,
         _response(sites.types, found, handler),
@@ -193,10 +194,28 @@ def _endpoint(
     )
 
 
-def _dispatch(framework: Framework, handler: FunctionNode) -> str:
-    wanted = "async" if handler.is_async else "sync"
-    plain = framework.dispatch.get("sync") or framework.dispatch.get("async") or "thread"
-    return framework.dispatch.get(wanted) or plain
+def _dispatch(sites: Sites, found: Registration, handler: FunctionNode) -> str:
+    """Return how the framework runs a handler: as its kind, its route and its decorators say."""
+    framework = found.framework
+    if handler.is_async:
+        return framework.dispatch.get("async") or framework.dispatch.get("sync") or "event-loop"
+    usual = framework.dispatch.get("sync") or framework.dispatch.get("async") or "thread"
+    if found.route is not None:
+        usual = found.route.dispatch or usual
+        given = argument(found.call, found.route.thread_argument) if found.call else None
+        if given is not None and not (isinstance(given, t.Const) and not given.value):
+            return "thread"
+    return _by_decorators(sites, handler) or usual
+
+
+def _by_decorators(sites: Sites, handler: FunctionNode) -> str | None:
+    """Return where the decorators of a plain handler have its body run, or None for the spot."""
+    for behaviour in decorator_behaviours(sites.types, handler):
+        for callback in behaviour.runs:
+            if callback.where in ("thread", "process"):
+                return callback.where
+    how = sites.forwards.how_run(handler)
+    return how if how in ("thread", "process") else None
 
 
 def _response(types: Types, found: Registration, handler: FunctionNode) -> Type | None:

@@ -1,17 +1,22 @@
 """What the analysis believes of one function, class or table, and why, as text."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from perfaudit.core.effect import DATABASE_ROUND_TRIPS
+from perfaudit.core.errors import UsageError
+from perfaudit.core.finding import TraceStep
+from perfaudit.core.location import Location
 from perfaudit.facts import types as t
-from perfaudit.program import calls
+from perfaudit.program import beliefs, calls
 from perfaudit.program.costs import ZERO, costs_of
+from perfaudit.program.coverage import OTHER_REASON, reason_of
 from perfaudit.program.expressions import spelled
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.printing import printed
 from perfaudit.program.reach import Reach, reach
+from perfaudit.program.selection import Subject, is_glob, near, select, subjects
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.tables import Table
 from perfaudit.program.values import ClassType, External, LibrarySymbol, Unknown
@@ -21,15 +26,26 @@ if TYPE_CHECKING:
 
 TOPICS = ("callgraph", "types", "effects", "schema", "queries")
 FOLLOWED = frozenset({"call", "thread", "task", "loop"})
+HOW = {
+    "call": "",
+    "thread": " in a thread",
+    "process": " in another process",
+    "loop": " on the event loop",
+    "task": " as a task",
+    "worker": " in a worker, by a queue",
+    "later": " later",
+}
+"""The words for where an edge runs what it leads to."""
+BODIES = ("function", "module")
 MAX_CHOICES = 20
-MAX_NEAR = 5
-N = TypeVar("N")
 
 
 def describe(program: "Program", topic: str, name: str) -> str:
     """Return what the program holds of a name, for one of TOPICS.
 
-    Names match by the end of the dotted name; without one, all is listed.
+    A name is a dotted name or its end, one with wildcards, or ``path:line``; where it means
+    several things they are listed, and with wildcards all are shown. Without a name, all is listed.
+    A name that means nothing raises UsageError, with those that are near.
     """
     page = PAGES[topic]
     return "\n".join(_harmless(line) for line in page(program, name))
@@ -59,14 +75,34 @@ def _callgraph_of(program: "Program", function: FunctionNode) -> Iterator[str]:
     if unresolved:
         yield f"not resolved ({len(unresolved)})"
     for call, found in unresolved:
-        yield f"  {_call_text(function, call)}  {printed(found.callee)}"
+        yield f"  {_call_text(function, call)}  {_why_unresolved(found)}"
+        yield from _trail(_trail_of_call(program, function, call), deep=True)
 
 
 def _edge_line(edge: Edge, other: FunctionNode) -> str:
-    how = "" if edge.how == "call" else f" in {edge.how}" if edge.how != "later" else " later"
     via = "" if edge.via == "call" else f" by {edge.via}"
     each = ", once per item" if edge.each else ""
+    how = HOW.get(edge.how, f" in {edge.how}")
     return f"  {edge.location}  {other.qualname}{how}{via}{each}  ({edge.confidence} confidence)"
+
+
+def _why_unresolved(found: calls.Resolved) -> str:
+    """Return the word for why a call is not resolved, and the callee as it is believed to be."""
+    word = reason_of(found) or OTHER_REASON
+    callee = printed(found.callee)
+    return word if callee == f"Unknown: {word}" else f"{word} ({callee})"
+
+
+def _trail_of_call(program: "Program", function: FunctionNode, call: t.Call) -> list[TraceStep]:
+    at = (call.sequence, call.context)
+    return beliefs.of_expression(program, function, call.callee, at)
+
+
+def _trail(steps: Iterable[TraceStep], *, deep: bool = False) -> Iterator[str]:
+    """Yield the places that made something so, below the line that says what it is."""
+    margin = "      " if deep else "    "
+    for step in steps:
+        yield f"{margin}{step.location.path}:{step.location.line}  {step.message}"
 
 
 def _types(program: "Program", name: str) -> Iterator[str]:
@@ -74,63 +110,76 @@ def _types(program: "Program", name: str) -> Iterator[str]:
         for node in _classes(program):
             yield from _class_types(program, node)
         return
-    functions = _matching(program.functions, name, lambda function: function.qualname)
-    classes = _matching(_classes(program), name, lambda node: node.qualname)
-    functions = [function for function in functions if function.kind != "class"]
-    if len(functions) + len(classes) > 1:
-        names = [node.qualname for node in classes] + [node.qualname for node in functions]
-        yield from _choices(name, names)
-    elif classes:
-        yield from _class_types(program, classes[0])
-    elif functions:
-        yield from _function_types(program, functions[0])
-    else:
-        known = [function.qualname for function in program.functions]
-        known += [node.qualname for node in _classes(program)]
-        yield from _absent("function or class", name, known)
+    yield from _for_subjects(program, name, ("class", *BODIES), _subject_types)
+
+
+def _subject_types(program: "Program", item: Subject) -> Iterator[str]:
+    if isinstance(item.node, ClassNode):
+        return _class_types(program, item.node)
+    return _function_types(program, item.node)
 
 
 def _function_types(program: "Program", function: FunctionNode) -> Iterator[str]:
     types = program.types
     yield _title(function)
+    if function.kind == "module":
+        yield from _defined(program, function)
     if function.facts.params:
         yield "parameters"
     for param in function.facts.params:
         yield f"  {param.name}: {printed(types.param(function, param))}"
+        yield from _trail(beliefs.of_param(program, function, param))
     if function.kind == "function":
         yield f"returns {printed(types.returned(function))}"
-    binds = [bind for found in function.binds.values() for bind in found if bind.kind != "delete"]
+        yield from _trail(beliefs.of_result(program, function))
+    binds = [bind for bind in function.facts.binds if bind.kind != "delete"]
     if binds:
         yield "variables"
     for bind in sorted(binds, key=lambda bind: bind.sequence):
         place = function.line(bind.line, bind.column)
         yield f"  {place}  {spelled(function, bind.target)}: {printed(types.bound(function, bind))}"
+        yield from _trail(beliefs.of_bind(program, function, bind))
     if function.facts.calls:
         yield "calls"
     for call, found in _calls(program, function):
-        targets = ", ".join(
-            dict.fromkeys(f"{target.kind} {target.name}" for target in found.targets)
-        )
-        runs = targets or f"not resolved ({printed(found.callee)})"
-        yield f"  {_call_text(function, call)} -> {printed(found.result)}"
-        yield f"    runs {runs}"
+        yield from _call_types(program, function, call, found)
+
+
+def _defined(program: "Program", module: FunctionNode) -> Iterator[str]:
+    """Yield the classes and functions of a module, with what calling these gives."""
+    for classes in module.inner_classes.values():
+        yield from (f"  class {node.name}  {node.location}" for node in classes)
+    for functions in module.inner.values():
+        for function in functions:
+            given = printed(program.types.returned(function))
+            yield f"  {function.name}() -> {given}  {function.location}"
+
+
+def _call_types(
+    program: "Program", function: FunctionNode, call: t.Call, found: calls.Resolved
+) -> Iterator[str]:
+    yield f"  {_call_text(function, call)} -> {printed(found.result)}"
+    targets = dict.fromkeys(f"{target.kind} {target.name}" for target in found.targets)
+    if targets:
+        yield f"    runs {', '.join(targets)}"
+        return
+    yield f"    not resolved: {_why_unresolved(found)}"
+    yield from _trail(_trail_of_call(program, function, call), deep=True)
 
 
 def _class_types(program: "Program", node: ClassNode) -> Iterator[str]:
     types = program.types
     yield f"class {node.qualname}  {node.location}"
     yield f"  order: {', '.join(_base_name(item) for item in types.classes.order(node))}"
-    names = list(node.body.binds)
-    names += [name for name in node.stores if name not in names]
-    names += [name for owner, name in types.relations if owner is node and name not in names]
-    for name in names:
-        places = [node.body.line(bind.line, bind.column) for bind in node.body.binds.get(name, ())]
-        places += [scope.line(bind.line, bind.column) for scope, bind in node.stores.get(name, ())]
-        place = f"  {places[0]}" if places else "  made by the ORM"
+    names = [*node.body.binds, *node.stores]
+    names += [name for owner, name in types.relations if owner is node]
+    for name in dict.fromkeys(names):
         value = types.relations.get((node, name)) or types.attribute(node, name)
-        yield f"  {name}: {printed(value)}{place}"
+        yield f"  {name}: {printed(value)}"
+        yield from _trail(beliefs.of_attribute(program, node, name))
     for name, method in node.methods.items():
         yield f"  {name}() -> {printed(types.returned(method))}  {method.location}"
+        yield from _trail(beliefs.of_result(program, method))
 
 
 def _base_name(value: object) -> str:
@@ -160,32 +209,79 @@ def _effects_of(program: "Program", function: FunctionNode) -> Iterator[str]:
     yield _title(function)
     exposure = program.exposure_of(function)
     yield f"reached from: {exposure.endpoint or exposure.kind}"
+    yield from _trail(exposure.chain)
+    yield f"runs {_where(program, function)}"
     yield f"database round trips: {costs_of(program).get(function, ZERO)}"
     sites = program.sites_of(function)
     yield f"costs itself ({len(sites)})"
-    yield from (_site_line(site) for site in sites)
+    for site in sites:
+        yield _site_line(site)
+        yield from _trail([_source_of(site)])
     reached = list(_reached_effects(program, function))
     yield f"can reach ({len(reached)})"
     for effect, found in reached:
-        yield f"  {effect}"
-        yield from (f"    {step.location}  {step.message}" for step in found.trace(function))
+        yield f"  {effect}{_manner(found, function)}"
+        yield from _trail(found.trace(function))
+        sink = found.site(function)
+        if sink is not None:
+            yield from _trail([_source_of(sink)])
+
+
+def _where(program: "Program", function: FunctionNode) -> str:
+    """Return on which thread a function runs, as far as its own kind and its framework say."""
+    if function.is_async:
+        return "on the event loop"
+    entered = [item.dispatch for item in program.endpoints if item.handler is function]
+    if entered:
+        places = {"event-loop": "on the event loop", "thread": "in a thread of the framework"}
+        return places.get(entered[0], f"in a {entered[0]}")
+    ways = sorted({HOW.get(edge.how, edge.how) for edge in program.edges_to(function)} - {""})
+    others = f", and{' or'.join(ways)}" if ways else ""
+    return f"where its callers run{others}"
+
+
+def _source_of(site: Site) -> TraceStep:
+    """Return the line of the library file that says what a site costs."""
+    behaviour = site.behaviour
+    place = Location(behaviour.file or "the language", behaviour.line)
+    return TraceStep(place, f"says that {behaviour.path} costs {', '.join(site.effects)}")
+
+
+def _manner(found: Reach, function: FunctionNode) -> str:
+    """Return how a chain runs what it ends in: on this thread, or where it was handed to."""
+    ways = [step.edge.how for step in found.chain(function) if step.edge is not None]
+    handed = [HOW.get(how, f" in {how}") for how in ways if how != "call"]
+    if handed:
+        return "".join(dict.fromkeys(handed))
+    sink = found.site(function)
+    if sink is not None and sink.blocking:
+        return " on this thread, which waits" if ways else ", and this thread waits"
+    return ", awaited" if sink is not None and sink.behaviour.awaitable else ""
 
 
 def _reached_effects(program: "Program", function: FunctionNode) -> Iterator[tuple[str, Reach]]:
-    """Yield each effect that is reached over at least one call, with the shortest chains to it."""
-    sites = (
-        site for other in _reached_functions(program, function) for site in program.sites_of(other)
-    )
+    """Yield each effect that is reached, with the shortest chains to it.
+
+    A chain that stays on the thread of the function goes before one that leaves it.
+    """
+    functions = _reached_functions(program, function)
+    sites = (site for other in functions for site in program.sites_of(other))
     for effect in sorted({effect for site in sites for effect in site.effects}):
 
         def counts(site: Site, wanted: str = effect) -> bool:
             return wanted in site.effects
 
-        found = reach(
-            program.functions, program.sites_of, program.edges_to, counts=counts, follows=_follows
-        )
-        if function in found:
-            yield effect, found
+        for follows in (_stays, _follows):
+            found = reach(
+                functions, program.sites_of, program.edges_to, counts=counts, follows=follows
+            )
+            if function in found:
+                yield effect, found
+                break
+
+
+def _stays(edge: Edge) -> bool:
+    return edge.how == "call"
 
 
 def _follows(edge: Edge) -> bool:
@@ -219,7 +315,7 @@ def _schema(program: "Program", name: str) -> Iterator[str]:
         return
     found = [table for table in tables if _ends_with(table.name, name) or _is_class(table, name)]
     if not found:
-        yield from _absent("table", name, [table.name for table in tables])
+        raise _absent("table", name, get_close_matches(name, [table.name for table in tables]))
     elif len(found) > 1:
         names = [table.node.qualname if table.node else table.name for table in found]
         yield from _choices(name, names)
@@ -312,23 +408,34 @@ PAGES: dict[str, Callable[["Program", str], Iterator[str]]] = {
 def _for_function(
     program: "Program", name: str, page: Callable[["Program", FunctionNode], Iterator[str]]
 ) -> Iterator[str]:
-    functions = [function for function in program.functions if function.kind != "class"]
-    found = _matching(functions, name, lambda function: function.qualname)
-    if len(found) == 1:
-        yield from page(program, found[0])
-    elif found:
-        yield from _choices(
-            name, [f"{function.qualname}  {function.location}" for function in found]
-        )
-    else:
-        yield from _absent("function", name, [function.qualname for function in functions])
+    def page_of(program: "Program", item: Subject) -> Iterator[str]:
+        if isinstance(item.node, FunctionNode):
+            yield from page(program, item.node)
+
+    yield from _for_subjects(program, name, BODIES, page_of)
 
 
-def _matching(items: Iterable[N], name: str, name_of: Callable[[N], str]) -> list[N]:
-    """Return what has the name, or else what has a dotted name that ends in it."""
-    named = [(name_of(item), item) for item in items]
-    exact = [item for dotted, item in named if dotted == name]
-    return exact or [item for dotted, item in named if _ends_with(dotted, name)]
+def _for_subjects(
+    program: "Program",
+    name: str,
+    kinds: Collection[str],
+    page: Callable[["Program", Subject], Iterator[str]],
+) -> Iterator[str]:
+    """Yield the page of what a name means, or a list where it means several things."""
+    everything = subjects(program, kinds)
+    found = select(everything, name)
+    if not found:
+        kind = "function, class or module" if "class" in kinds else "function or module"
+        raise _absent(kind, name, near(everything, name))
+    if len(found) > 1 and not is_glob(name):
+        yield from _choices(name, [f"{item.name}  {item.location}" for item in found])
+        return
+    for number, item in enumerate(found[:MAX_CHOICES]):
+        if number:
+            yield ""
+        yield from page(program, item)
+    if len(found) > MAX_CHOICES:
+        yield f"and {len(found) - MAX_CHOICES} more"
 
 
 def _ends_with(dotted: str, name: str) -> bool:
@@ -342,13 +449,11 @@ def _choices(name: str, dotted: list[str]) -> Iterator[str]:
         yield f"  and {len(dotted) - MAX_CHOICES} more"
 
 
-def _absent(kind: str, name: str, known: list[str]) -> Iterator[str]:
-    yield f'There is no {kind} "{name}".'
-    short = {item.rpartition(".")[2]: item for item in reversed(known)}
-    near = get_close_matches(name.rpartition(".")[2], short, n=MAX_NEAR)
-    if near:
-        yield "Near:"
-    yield from (f"  {short[item]}" for item in near)
+def _absent(kind: str, name: str, names: list[str]) -> UsageError:
+    message = f'there is no {kind} "{name}".'
+    if names:
+        message += f" Near: {', '.join(names)}."
+    return UsageError(message)
 
 
 def _classes(program: "Program") -> list[ClassNode]:

@@ -1,7 +1,7 @@
 """From where each function is reached: an endpoint, a task, a command, a script, or not known."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from perfaudit.core.finding import TraceStep
@@ -44,31 +44,45 @@ class Exposures:
         self._kind: dict[FunctionNode, str] = {}
         self._origin: dict[FunctionNode, Endpoint] = {}
         self._edge: dict[FunctionNode, Edge] = {}
+        self._edges_from = edges_from
+        set_off: list[Edge] = []
         for kind, entry_kinds in KINDS:
-            self._spread(kind, [item for item in endpoints if item.kind in entry_kinds], edges_from)
+            waiting = self._entered(kind, set_off if kind == "task" else ())
+            for endpoint in endpoints:
+                if endpoint.kind in entry_kinds:
+                    waiting.extend(self._entries(kind, endpoint))
+            set_off = self._spread(kind, waiting)
+            if kind != "endpoint":
+                self._spread("task", self._entered("task", set_off))
 
-    def _spread(
-        self,
-        kind: str,
-        endpoints: Sequence[Endpoint],
-        edges_from: Callable[[FunctionNode], Iterable[Edge]],
-    ) -> None:
+    def _entries(self, kind: str, endpoint: Endpoint) -> Iterator[FunctionNode]:
+        for function in (endpoint.handler, *endpoint.dependencies):
+            if function not in self._kind:
+                self._kind[function] = kind
+                self._origin[function] = endpoint
+                yield function
+
+    def _entered(self, kind: str, edges: Iterable[Edge]) -> deque[FunctionNode]:
+        """Return the functions that some edges reach first, with their kind."""
         waiting: deque[FunctionNode] = deque()
-        for endpoint in endpoints:
-            for function in (endpoint.handler, *endpoint.dependencies):
-                if function not in self._kind:
-                    self._kind[function] = kind
-                    self._origin[function] = endpoint
-                    waiting.append(function)
-        while waiting:
-            function = waiting.popleft()
-            for edge in edges_from(function):
-                if edge.callee in self._kind:
-                    continue
-                self._kind[edge.callee] = "task" if edge.how == "worker" else kind
-                self._origin[edge.callee] = self._origin[function]
+        for edge in edges:
+            if edge.callee not in self._kind:
+                self._kind[edge.callee] = kind
+                self._origin[edge.callee] = self._origin[edge.caller]
                 self._edge[edge.callee] = edge
                 waiting.append(edge.callee)
+        return waiting
+
+    def _spread(self, kind: str, waiting: deque[FunctionNode]) -> list[Edge]:
+        """Give the kind to all that some functions run, and return the tasks that they set off."""
+        set_off = []
+        while waiting:
+            for edge in self._edges_from(waiting.popleft()):
+                if kind != "task" and _is_task(kind, edge):
+                    set_off.append(edge)
+                else:
+                    waiting.extend(self._entered(kind, [edge]))
+        return set_off
 
     def of(self, function: FunctionNode) -> Exposure:
         """Return how a function is reached.
@@ -95,6 +109,13 @@ class Exposures:
         label = label_of(endpoint)
         steps.append(TraceStep(here.location, f"{label} enters {here.facts.qualname}"))
         return Exposure(self._kind[node], label, here, tuple(reversed(steps)))
+
+
+def _is_task(kind: str, edge: Edge) -> bool:
+    """Return whether an edge leads to a job of its own, for which what set it off does not wait."""
+    if edge.how == "worker" or edge.after:
+        return True
+    return kind == "startup" and edge.how in ("task", "loop")
 
 
 def label_of(endpoint: Endpoint) -> str:

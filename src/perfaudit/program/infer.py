@@ -2,23 +2,29 @@
 
 import builtins
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 from perfaudit.facts import types as t
+from perfaudit.facts.extract import annotation_of
 from perfaudit.libraries import Libraries
 from perfaudit.libraries.types import TypeExpr
-from perfaudit.program import annotations, calls, displays, members
+from perfaudit.program import annotations, calls, displays, fills, members
 from perfaudit.program.callers import Callers
 from perfaudit.program.classes import Hierarchy
 from perfaudit.program.modules import Modules
 from perfaudit.program.names import AT_END, Meaning, meanings
+from perfaudit.program.narrowing import narrowed
 from perfaudit.program.nodes import ClassNode, FileNode, FunctionNode
+from perfaudit.program.second_opinion import CallPlace, Opinions, reconsidered
+from perfaudit.program.stores import Stores
 from perfaudit.program.values import (
     BOOL,
     NONE,
     STRING,
+    Awaitable,
     ClassType,
     External,
+    Factory,
     FunctionType,
     LibraryInstance,
     LibrarySymbol,
@@ -26,6 +32,7 @@ from perfaudit.program.values import (
     Namespace,
     TupleType,
     Type,
+    UnionType,
     Unknown,
     list_of,
     union,
@@ -33,11 +40,15 @@ from perfaudit.program.values import (
 
 MAX_DEPTH = 60
 BUILTIN_NAMES = frozenset(dir(builtins)) | {"reveal_type"}
+MAX_ATTEMPTS = 8
+"""How often an answer that a ring cuts short is worked out again."""
+NOWHERE = 1 << 60
 RECURSION = Unknown("recursive definition")
 TOO_DEEP = Unknown("chain too long")
-CUT = (RECURSION, TOO_DEEP)
 NOT_DEFINED = Unknown("not defined in module")
+NOT_RESOLVED = calls.Resolved((), RECURSION, RECURSION)
 K = TypeVar("K")
+V = TypeVar("V")
 
 
 class Types:
@@ -46,9 +57,12 @@ class Types:
     Questions never raise; what is not known is Unknown with a reason.
     """
 
-    def __init__(self, modules: Modules, libraries: Libraries) -> None:
+    def __init__(
+        self, modules: Modules, libraries: Libraries, opinions: Opinions | None = None
+    ) -> None:
         self.modules = modules
         self.libraries = libraries
+        self._opinions = opinions or {}
         self.classes = Hierarchy(
             [node for file in modules.files for node in file.classes], libraries, self.evaluate
         )
@@ -58,14 +72,21 @@ class Types:
         self._calls: dict[tuple[FunctionNode, int], calls.Resolved] = {}
         self._binds: dict[tuple[FunctionNode, int], Type] = {}
         self._returns: dict[FunctionNode, Type] = {}
+        self._stores = Stores(modules.files)
+        self._given: dict[tuple[Type, str], Type] = {}
+        self.supposed: dict[str, set[ClassNode]] = {}
+        """Attributes that only subclasses have, each with the classes that lack it."""
         self._attributes: dict[tuple[ClassNode, str], Type] = {}
         self._exports: dict[tuple[FileNode, str], Type] = {}
         self._decorators: dict[FunctionNode, tuple[str, ...]] = {}
         self._absent: set[tuple[FileNode, str]] = set()
         self._params: dict[tuple[FunctionNode, str], Type] = {}
-        self._busy: set[object] = set()
-        self._provisional: dict[object, Type] = {}
-        self._provisional_calls: dict[tuple[FunctionNode, int], calls.Resolved] = {}
+        self._wrappers: dict[FunctionNode, calls.Wrapping] = {}
+        self._busy: dict[object, int] = {}
+        self._reached = NOWHERE
+        self._provisional: dict[object, tuple[Any, int]] = {}
+        self._noted: list[object] = []
+        self._attempts: dict[object, int] = {}
         self._depth = 0
 
     def evaluate(self, function: FunctionNode, value: t.Expr, at: tuple[int, int]) -> Type:
@@ -73,6 +94,7 @@ class Types:
         self._depth += 1
         try:
             if self._depth > MAX_DEPTH:
+                self.cut_short()
                 return TOO_DEEP
             return self._evaluate(function, value, at)
         finally:
@@ -81,9 +103,12 @@ class Types:
     def _evaluate(self, function: FunctionNode, value: t.Expr, at: tuple[int, int]) -> Type:
         match value:
             case t.Name(id=name):
-                return self.name(function, name, at)
+                return narrowed(self, function, value, at, self.name(function, name, at))
             case t.Attr(base=base, name=name):
-                return members.member(self, self.evaluate(function, base, at), name)
+                if isinstance(base, t.CallRef) and calls.is_super(function, base):
+                    return members.super_member(self, function, base, name)
+                found = members.member(self, self.evaluate(function, base, at), name)
+                return narrowed(self, function, value, at, found)
             case t.CallRef(index=index):
                 return self.call(function, index).result
             case t.Await(value=inner):
@@ -103,17 +128,13 @@ class Types:
                 return members.element(self, self.evaluate(function, iterable, at))
             case t.Entered(value=inner, is_async=is_async):
                 return members.entered(self, self.evaluate(function, inner, at), is_async=is_async)
-            case t.Seq(kind="tuple", items=items) if len(items) <= 8:
+            case t.Seq(kind="tuple", items=items) if len(items) <= 8 and not _has_star(items):
                 return TupleType(tuple(self.evaluate(function, item, at) for item in items))
             case t.Seq(kind=kind, items=items):
-                element = union([self.evaluate(function, item, at) for item in items[:8]])
+                element = union([self._item(function, item, at) for item in items[:8]])
                 return LibraryInstance(f"builtins.{kind}", (element,))
-            case t.Mapping(keys=keys, values=values):
-                key_types = [
-                    self.evaluate(function, key, at) for key in keys[:8] if key is not None
-                ]
-                value_types = [self.evaluate(function, item, at) for item in values[:8]]
-                return LibraryInstance("builtins.dict", (union(key_types), union(value_types)))
+            case t.Mapping():
+                return self._mapping(function, value, at)
             case t.Lambda(function=index):
                 return FunctionType(function.file.functions[index])
             case t.Either(kind=kind, options=options):
@@ -144,13 +165,39 @@ class Types:
                 return Unknown(reason)
         return Unknown("not described")
 
+    def _item(self, function: FunctionNode, item: t.Expr, at: tuple[int, int]) -> Type:
+        """Return the type of one item of a display, of each one behind a ``*``."""
+        found = self.evaluate(function, item, at)
+        return members.element(self, found) if isinstance(item, t.Star) else found
+
+    def _mapping(self, function: FunctionNode, value: t.Mapping, at: tuple[int, int]) -> Type:
+        keys: list[Type] = []
+        values: list[Type] = []
+        for key, item in list(zip(value.keys, value.values, strict=True))[:8]:
+            found = self.evaluate(function, item, at)
+            if key is not None:
+                keys.append(self.evaluate(function, key, at))
+                values.append(found)
+            elif isinstance(found, LibraryInstance) and len(found.arguments) == 2:
+                keys.append(found.arguments[0])
+                values.append(found.arguments[1])
+        return LibraryInstance("builtins.dict", (union(keys), union(values)))
+
     def name(self, function: FunctionNode, name: str, at: tuple[int, int]) -> Type:
         """Return what a bare name is at a point of the function."""
         found = meanings(function, name, at)
         if not found:
             return self._builtin_or_star(function, name)
+        return self._together(found)
+
+    def _together(self, found: list[Meaning]) -> Type:
+        """Return what several meanings of a name are: their annotation, where it says enough."""
         annotated = [item for item in found if _is_annotated(item)]
-        return union([self._meaning(item) for item in annotated or found])
+        if annotated:
+            declared = union([self._meaning(item) for item in annotated])
+            if len(annotated) == len(found) or not isinstance(declared, Unknown):
+                return declared
+        return union([self._meaning(item) for item in found])
 
     def _builtin_or_star(self, function: FunctionNode, name: str) -> Type:
         for item in function.file.body.imports.get("*", ()):
@@ -194,6 +241,9 @@ class Types:
     def _bound(self, scope: FunctionNode, bind: t.Bind) -> Type:
         result: Type = Unknown("no value")
         if bind.annotation is not None:
+            text = annotations.alias_text(self, scope, bind)
+            if text is not None:
+                return annotations.annotated(self, scope, annotation_of(text))
             result = annotations.annotated(self, scope, bind.annotation)
         if bind.value is not None and isinstance(result, Unknown | External):
             at = (bind.sequence, bind.context)
@@ -203,7 +253,7 @@ class Types:
             result = (
                 found if not isinstance(found, Unknown) or isinstance(result, Unknown) else result
             )
-        return result
+        return fills.filled(self, scope, bind, result)
 
     def param(self, scope: FunctionNode, param: t.Param) -> Type:
         """Return the type of a parameter: its annotation, the receiver, or its default."""
@@ -225,14 +275,14 @@ class Types:
                 else Unknown("**kwargs")
             )
             return LibraryInstance("builtins.dict", (STRING, inner))
+        receiver = calls.receiver_of(self, scope, param)
+        if receiver is not None:
+            return receiver
         declared: Type = Unknown("untyped parameter")
         if param.annotation is not None:
             declared = annotations.annotated(self, outer, param.annotation)
             if not calls.is_weak(self, declared):
                 return declared
-        receiver = calls.receiver_of(self, scope, param)
-        if receiver is not None:
-            return receiver
         if param.default is not None:
             found = self._default(outer, scope, param.default)
             if not isinstance(found, Unknown) and found != NONE:
@@ -247,27 +297,27 @@ class Types:
             injected = calls.injected(self, outer, default.index)
             if injected is not None:
                 return injected
+        if isinstance(default, t.Item):
+            injected = calls.injected_item(self, outer, default)
+            if injected is not None:
+                return injected
         return self.evaluate(outer, default, (AT_END[0], scope.facts.context))
 
     def call(self, function: FunctionNode, index: int) -> calls.Resolved:
         """Return what a call runs and what it gives."""
-        key = (function, index)
-        known = self._calls.get(key) or self._provisional_calls.get(key)
-        if known is not None:
-            return known
-        busy = ("call", key)
-        if busy in self._busy:
-            return calls.Resolved((), RECURSION, RECURSION)
-        self._busy.add(busy)
-        try:
-            known = calls.resolve(self, function, function.facts.calls[index])
-        finally:
-            self._busy.discard(busy)
-        if known.result in CUT and self._busy:
-            self._provisional_calls[key] = known
-        else:
-            self._calls[key] = known
-        self._forget_provisional()
+        return self._once(
+            self._calls,
+            (function, index),
+            lambda: self._resolved(function, index),
+            NOT_RESOLVED,
+        )
+
+    def _resolved(self, function: FunctionNode, index: int) -> calls.Resolved:
+        known = calls.resolve(self, function, function.facts.calls[index])
+        if self._opinions:
+            opinion = self._opinions.get(CallPlace(function.file.path, function.index, index))
+            if opinion is not None:
+                return reconsidered(self, function, index, known, opinion)
         return known
 
     def returned(self, function: FunctionNode) -> Type:
@@ -283,11 +333,32 @@ class Types:
             known = self._decorators[function] = calls.find_decorator_paths(self, function)
         return known
 
+    def wrapping(self, function: FunctionNode) -> calls.Wrapping:
+        """Return what the decorators of the project put around a function."""
+        return self._once(
+            self._wrappers,
+            function,
+            lambda: calls.find_wrapping(self, function),
+            calls.UNWRAPPED,
+        )
+
     def attribute(self, node: ClassNode, name: str) -> Type:
         """Return the type of an attribute of the class's objects; ``members`` binds methods."""
         return self._once(
             self._attributes, (node, name), lambda: members.class_member(self, node, name)
         )
+
+    def given(self, owner: Type, name: str) -> Type | None:
+        """Return what is put into an attribute from outside its class or module, or None."""
+        if not self._stores.may_give(name):
+            return None
+        found = self._once(
+            self._given,
+            (owner, name),
+            lambda: self._stores.given(self, owner, name) or NOT_DEFINED,
+            NOT_DEFINED,
+        )
+        return None if found == NOT_DEFINED else found
 
     def export(self, file: FileNode, name: str) -> Type | None:
         """Return what a module's attribute is, or None where the module does not define it."""
@@ -300,48 +371,60 @@ class Types:
             return None
         return found
 
-    def _once(self, memo: "dict[K, Type]", key: K, compute: Callable[[], Type]) -> Type:
+    def cut_short(self) -> None:
+        """Note that the answers being worked out lean on how they were come to."""
+        self._reached = 0
+
+    def _once(
+        self, memo: "dict[K, V]", key: K, compute: Callable[[], V], cut: "V | None" = None
+    ) -> "V":
         """Return the remembered answer, or compute it.
 
         A question that asks itself is a recursive definition. An answer that such a ring cut short
-        is kept only until the outermost question is answered.
+        is kept only until the question that closes the ring is answered.
         """
         known = memo.get(key)
         if known is not None:
             return known
         busy = (id(memo), key)
-        if busy in self._busy:
-            return RECURSION
-        known = self._provisional.get(busy)
-        if known is not None:
-            return known
-        self._busy.add(busy)
+        position = self._busy.get(busy)
+        if position is not None:
+            self._reached = min(self._reached, position)
+            return cast("V", RECURSION) if cut is None else cut
+        held = self._provisional.get(busy)
+        if held is not None:
+            self._reached = min(self._reached, held[1])
+            return cast("V", held[0])
+        position = self._busy[busy] = len(self._busy)
+        outer, self._reached, mark = self._reached, NOWHERE, len(self._noted)
         try:
             known = compute()
         finally:
-            self._busy.discard(busy)
-        if known in CUT and self._busy:
-            self._provisional[busy] = known
-        else:
+            del self._busy[busy]
+            reached, self._reached = self._reached, outer
+        if reached >= position:
             memo[key] = known
-        self._forget_provisional()
+            self._forget(mark)
+            return known
+        self._reached = min(outer, reached)
+        if _is_settled(known) or self._attempts.get(busy, 0) >= MAX_ATTEMPTS:
+            memo[key] = known
+        else:
+            self._attempts[busy] = self._attempts.get(busy, 0) + 1
+            self._provisional[busy] = (known, reached)
+            self._noted.append(busy)
         return known
 
-    def _forget_provisional(self) -> None:
-        if not self._busy and (self._provisional or self._provisional_calls):
-            self._provisional.clear()
-            self._provisional_calls.clear()
+    def _forget(self, mark: int) -> None:
+        """Drop the provisional answers of a ring that is closed."""
+        for busy in self._noted[mark:]:
+            self._provisional.pop(busy, None)
+        del self._noted[mark:]
 
     def _export(self, file: FileNode, name: str) -> Type | None:
         found = meanings(file.body, name, AT_END)
         if found:
-            annotated = [item for item in found if _is_annotated(item)]
-            lasting = [
-                item
-                for item in found
-                if not (isinstance(item.definition, t.Bind) and not item.definition.value)
-            ]
-            return union([self._meaning(item) for item in annotated or lasting or found])
+            return self._together(found)
         submodule = self.modules.submodule(file, name)
         if isinstance(submodule, FileNode):
             return ModuleType(submodule)
@@ -374,7 +457,7 @@ class Types:
             return self.symbol(dotted)
         if item.name == "":
             return ModuleType(target) if isinstance(target, FileNode) else Namespace(target)
-        if isinstance(target, FileNode):
+        if isinstance(target, FileNode) and target is not file:
             exported = self.export(target, item.name)
             if exported is not None:
                 return exported
@@ -415,3 +498,21 @@ class Types:
 def _is_annotated(meaning: Meaning) -> bool:
     definition = meaning.definition
     return isinstance(definition, t.Bind) and definition.annotation is not None
+
+
+def _has_star(items: tuple[t.Expr, ...]) -> bool:
+    return any(isinstance(item, t.Star) for item in items)
+
+
+def _is_settled(answer: object) -> bool:
+    """Return whether nothing of an answer is unknown, so that a ring has nothing to add to it."""
+    match answer:
+        case Unknown():
+            return False
+        case calls.Resolved(result=result, callee=callee):
+            return _is_settled(result) and _is_settled(callee)
+        case LibraryInstance(arguments=parts) | TupleType(items=parts) | UnionType(options=parts):
+            return all(_is_settled(part) for part in parts)
+        case Awaitable(result=result) | Factory(result=result):
+            return _is_settled(result)
+    return True

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 from perfaudit.facts import types as t
 from perfaudit.program import calls
-from perfaudit.program.nodes import ClassNode, FileNode
+from perfaudit.program.expressions import argument
+from perfaudit.program.nodes import ClassNode, FileNode, FunctionNode
 from perfaudit.program.values import (
     NONE,
     Awaitable,
@@ -21,16 +22,24 @@ from perfaudit.program.values import (
     Partial,
     TupleType,
     Type,
+    TypeVariable,
     UnionType,
     Unknown,
+    options_of,
+    substitute,
     union,
 )
 
 if TYPE_CHECKING:
     from perfaudit.program.infer import Types
 
+OBJECT_METHODS = frozenset(dir(object)) | {"__init_subclass__", "__getattr__"}
+PROPERTY = t.Name("property")
 NO_ATTRIBUTE = Unknown("dynamic attribute")
 DATA_ATTRIBUTES = frozenset({"__dict__", "__doc__", "__name__", "__module__"})
+
+MAX_ITERATORS = 8
+"""Iterators that are followed to what they give: code may well return them in a circle."""
 
 
 def member(types: "Types", owner: Type, name: str) -> Type:
@@ -40,22 +49,30 @@ def member(types: "Types", owner: Type, name: str) -> Type:
             return union([member(types, option, name) for option in options])
         case Instance():
             return _instance_member(types, owner, name)
+        case LibraryInstance(
+            path="builtins.type", arguments=(Instance() | TypeVariable() as made,)
+        ):
+            inner = made.bound if isinstance(made, TypeVariable) else made
+            if isinstance(inner, Instance):
+                return _class_attribute(types, ClassType(inner.node, inner.arguments), name)
+            return Unknown("type parameter not known")
         case LibraryInstance():
-            return library_member(types, owner, owner.path, name) or _missing(types, owner, name)
+            return _of_library(types, owner, name)
         case LibrarySymbol(path=path):
             return _symbol_member(types, path, name)
         case ClassType():
             return _class_attribute(types, owner, name)
         case ModuleType(node=node):
-            found = types.export(node, name)
-            return found if found is not None else Unknown("not defined in module")
+            return _of_module(types, owner, types.export(node, name), name)
         case Namespace(folder=folder):
             submodule = types.modules.submodule(folder, name)
             if isinstance(submodule, FileNode):
                 return ModuleType(submodule)
             return Namespace(submodule) if submodule else Unknown("import not found")
         case External(origin=origin):
-            return External(f"{origin}.{name}")
+            return types.given(owner, name) or External(f"{origin}.{name}")
+        case TypeVariable(bound=bound) if bound is not None:
+            return member(types, bound, name)
         case FunctionType() | Factory() | Partial():
             return _function_member(types, owner, name)
         case Awaitable():
@@ -66,6 +83,25 @@ def member(types: "Types", owner: Type, name: str) -> Type:
                 or NO_ATTRIBUTE
             )
     return owner if isinstance(owner, Unknown) else NO_ATTRIBUTE
+
+
+def _of_library(types: "Types", owner: LibraryInstance, name: str) -> Type:
+    """Return an attribute of a library's object: as its file says, or what the project puts in."""
+    found = library_member(types, owner, owner.path, name)
+    if found is not None and not isinstance(found, Unknown):
+        return found
+    given = types.given(owner, name)
+    if given is not None:
+        return given
+    return _missing(types, owner, name) if found is None else found
+
+
+def _of_module(types: "Types", owner: ModuleType, found: Type | None, name: str) -> Type:
+    if found is None or found == NONE or isinstance(found, Unknown):
+        given = types.given(owner, name)
+        if given is not None:
+            return given
+    return Unknown("not defined in module") if found is None else found
 
 
 def _function_member(types: "Types", owner: Type, name: str) -> Type:
@@ -115,16 +151,144 @@ def _instance_member(types: "Types", owner: Instance, name: str) -> Type:
     found = types.attribute(owner.node, name)
     if isinstance(found, FunctionType) and found.receiver is None and found.node.owner is not None:
         return _bound(types, owner, found)
+    if isinstance(found, TypeVariable) or _has_variables(found):
+        return substitute(found, variables(types, owner, owner.node))
+    if found == NONE:
+        return _from_elsewhere(types, owner, name) or found
     if not isinstance(found, Unknown):
         return found
     for path in types.classes.library_bases(owner.node):
         inherited = library_member(types, owner, path, name)
         if inherited is not None:
             return inherited
+    given = _from_elsewhere(types, owner, name)
+    if given is not None:
+        return given
     dynamic = types.classes.method(owner.node, "__getattr__")
     if dynamic is not None:
-        return Unknown("__getattr__")
+        return _delegated(types, dynamic, name)
     return _open_member(types, owner.node, name, found)
+
+
+def _delegated(types: "Types", dynamic: FunctionNode, name: str) -> Type:
+    """Return what ``__getattr__`` gives that asks another object: ``getattr(self.inner, name)``."""
+    asked = t.Name(dynamic.facts.params[-1].name) if dynamic.facts.params else None
+    for item in dynamic.facts.results:
+        if not isinstance(item.value, t.CallRef):
+            continue
+        call = dynamic.facts.calls[item.value.index]
+        if call.callee == t.Name("getattr") and call.arguments[1:2] == (asked,):
+            inner = types.evaluate(dynamic, call.arguments[0], (call.sequence, call.context))
+            return member(types, inner, name)
+    return Unknown("__getattr__")
+
+
+def _from_elsewhere(types: "Types", owner: Instance, name: str) -> Type | None:
+    """Return an attribute that other code sets, or that a class leaves to its subclasses."""
+    given = types.given(owner, name)
+    return _of_subclasses(types, owner, name) if given is None else given
+
+
+def _of_subclasses(types: "Types", owner: Instance, name: str) -> Type | None:
+    """Return an attribute that a class leaves to its subclasses, or None."""
+    found: list[Type] = []
+    for node in types.classes.subclasses(owner.node):
+        if node.file.role.value == "test" and owner.node.file.role.value != "test":
+            continue
+        own = own_member(types, node, name)
+        if own is None or own == NONE or isinstance(own, Unknown):
+            continue
+        if isinstance(own, FunctionType) and own.receiver is None and own.node.owner is not None:
+            own = _bound(types, Instance(node), own)
+        found.append(own)
+    if not 0 < len(found) <= calls.MAX_IMPLEMENTERS:
+        return None
+    types.supposed.setdefault(name, set()).add(owner.node)
+    return union(found)
+
+
+def variables(types: "Types", owner: Type, node: ClassNode) -> dict[str, Type]:
+    """Return what ``Self`` and the type parameters of a class are for an object."""
+    if not isinstance(owner, Instance | ClassType):
+        return {}
+    mapping: dict[str, Type] = {"Self": Instance(owner.node, owner.arguments)}
+    if owner.arguments:
+        mapping.update(zip(types.classes.parameters(owner.node), owner.arguments, strict=False))
+    for item in types.classes.order(owner.node):
+        if isinstance(item, ClassType) and item.arguments and item.node is not owner.node:
+            names = types.classes.parameters(item.node)
+            for key, given in zip(names, item.arguments, strict=False):
+                mapping.setdefault(key, substitute(given, mapping))
+    return mapping
+
+
+def returned_by(types: "Types", owner: Instance, method: FunctionNode) -> Type:
+    """Return what a method gives that is called on an object."""
+    found = types.returned(method)
+    if isinstance(found, TypeVariable) or _has_variables(found):
+        return substitute(found, variables(types, owner, owner.node))
+    return found
+
+
+def _has_variables(value: Type) -> bool:
+    return calls.mentions_variable(value)
+
+
+def super_member(types: "Types", function: FunctionNode, value: t.CallRef, name: str) -> Type:
+    """Return ``super().name``: the member of the nearest class above that has it."""
+    owner = calls.enclosing_class(function)
+    if owner is None:
+        return Unknown("super outside a class")
+    receiver = Instance(owner)
+    found: Type | None
+    for base in types.classes.order(owner)[1:]:
+        if isinstance(base, ClassType):
+            found = own_member(types, base.node, name)
+            if isinstance(found, FunctionType) and found.node.owner is not None:
+                return _bound(types, receiver, found)
+        elif isinstance(base, LibrarySymbol | LibraryInstance):
+            inherited = library_member(types, LibraryInstance(base.path), base.path, name)
+            if inherited is not None:
+                return inherited
+            continue
+        else:
+            break
+        if found is not None:
+            return found
+    if name in OBJECT_METHODS and not types.classes.is_open(owner):
+        return Factory(receiver if name == "__new__" else NONE)
+    return _open_member(types, owner, name, NO_ATTRIBUTE)
+
+
+def accessor(
+    types: "Types", node: ClassNode, name: str, special: str
+) -> tuple[FunctionNode, Instance] | None:
+    """Return the method that runs when an attribute is read (``__get__``) or set (``__set__``).
+
+    It is of a property that a call makes, or of a descriptor of the project; None for others.
+    """
+    for owner in types.classes.project_order(node):
+        for bind in owner.body.binds.get(name, ()):
+            if not isinstance(bind.value, t.CallRef):
+                continue
+            call = owner.body.facts.calls[bind.value.index]
+            if call.callee == PROPERTY:
+                return _property_part(types, owner, call, special)
+            made = types.call(owner.body, bind.value.index).result
+            if isinstance(made, Instance):
+                method = types.classes.method(made.node, special)
+                return None if method is None else (method, made)
+    return None
+
+
+def _property_part(
+    types: "Types", owner: ClassNode, call: t.Call, special: str
+) -> tuple[FunctionNode, Instance] | None:
+    given = argument(call, "0|fget" if special == "__get__" else "1|fset")
+    if given is None:
+        return None
+    found = types.evaluate(owner.body, given, (call.sequence, call.context))
+    return (found.node, Instance(owner)) if isinstance(found, FunctionType) else None
 
 
 def _open_member(types: "Types", node: ClassNode, name: str, found: Type) -> Type:
@@ -142,12 +306,23 @@ def _open_member(types: "Types", node: ClassNode, name: str, found: Type) -> Typ
 def _bound(types: "Types", owner: Type, found: FunctionType) -> Type:
     kind = calls.method_kind(types, found.node)
     if kind == "property":
-        return types.returned(found.node)
+        return _property(types, owner, found.node)
     if kind == "static":
         return found
     if kind == "class" and isinstance(owner, Instance):
         return FunctionType(found.node, ClassType(owner.node, owner.arguments))
     return FunctionType(found.node, owner)
+
+
+def _property(types: "Types", owner: Type, method: FunctionNode) -> Type:
+    if not isinstance(owner, Instance):
+        return types.returned(method)
+    found = returned_by(types, owner, method)
+    node = method.owner
+    if isinstance(found, Unknown) and node is not None and types.classes.is_abstract(node, method):
+        given = _of_subclasses(types, owner, method.name)
+        return found if given is None else given
+    return found
 
 
 def _class_attribute(types: "Types", owner: ClassType, name: str) -> Type:
@@ -167,6 +342,8 @@ def _class_attribute(types: "Types", owner: ClassType, name: str) -> Type:
         if attribute is not None and not _is_written(types, node, name):
             return types.instantiate(attribute, receiver=Instance(node, owner.arguments))
     found = types.attribute(node, name)
+    if found in (NONE, NO_ATTRIBUTE):
+        found = types.given(owner, name) or found
     if (
         isinstance(found, Instance | LibraryInstance)
         and is_enum(types, node)
@@ -209,22 +386,31 @@ def is_enum(types: "Types", node: ClassNode) -> bool:
 def class_member(types: "Types", node: ClassNode, name: str) -> Type:
     """Return the declared or assigned type of an attribute of the class or its project bases."""
     first_unknown: Unknown | None = None
+    nothing: Type | None = None
     for owner in types.classes.project_order(node):
-        found = _own_member(types, owner, name)
+        found = own_member(types, owner, name)
         if found is None:
             continue
-        if not isinstance(found, Unknown):
+        if found == NONE:
+            nothing = NONE
+        elif not isinstance(found, Unknown):
             return found
-        first_unknown = first_unknown or found
-    return first_unknown or NO_ATTRIBUTE
+        else:
+            first_unknown = first_unknown or found
+    return nothing or first_unknown or NO_ATTRIBUTE
 
 
-def _own_member(types: "Types", owner: ClassNode, name: str) -> Type | None:
+def own_member(types: "Types", owner: ClassNode, name: str) -> Type | None:
+    """Return what a class itself says of an attribute of its objects, or None."""
     method = owner.methods.get(name)
     if method is not None:
         return calls.decorated(types, method)
     found: list[Type] = []
     binds = owner.body.binds.get(name, ())
+    if any(isinstance(bind.value, t.CallRef) for bind in binds):
+        getter = accessor(types, owner, name, "__get__")
+        if getter is not None:
+            return returned_by(types, getter[1], getter[0])
     for bind in binds:
         if bind.annotation is not None or bind.value is not None:
             found.append(types.bound(owner.body, bind))
@@ -249,17 +435,13 @@ def item(types: "Types", owner: Type, key: t.Expr) -> Type:
         case UnionType(options=options):
             return union([item(types, option, key) for option in options])
         case TupleType(items=items):
-            if (
-                isinstance(key, t.Const)
-                and isinstance(key.value, int)
-                and -len(items) <= key.value < len(items)
-            ):
-                return items[key.value]
-            return union(list(items))
+            return _tuple_item(items, key)
         case LibraryInstance(path="builtins.dict", arguments=(_, value)):
             return value
         case LibraryInstance(path=path, arguments=arguments):
             if isinstance(key, t.Slice):
+                if path == "builtins.iterator":
+                    return LibraryInstance("builtins.list", arguments)
                 return owner
             declared = types.libraries.items(path)
             if declared is not None:
@@ -274,13 +456,18 @@ def item(types: "Types", owner: Type, key: t.Expr) -> Type:
         case Instance(node=node):
             method = types.classes.method(node, "__getitem__")
             if method is not None:
-                return types.returned(method)
+                return returned_by(types, owner, method)
+            field = field_of(types, owner, key)
+            if field is not None:
+                return field
             for path in types.classes.library_bases(node):
                 if isinstance(key, t.Slice):
                     return owner
                 declared = types.libraries.items(path)
                 if declared is not None:
                     return types.instantiate(declared, receiver=owner)
+            if isinstance(key, t.Const) and types.classes.method(node, "__iter__") is not None:
+                return _instance_element(types, owner, node)
             return Unknown("no __getitem__")
         case ClassType(node=node):
             return Instance(node) if is_enum(types, node) else owner
@@ -289,11 +476,51 @@ def item(types: "Types", owner: Type, key: t.Expr) -> Type:
     return owner if isinstance(owner, Unknown) else Unknown("element not known")
 
 
-def element(types: "Types", owner: Type) -> Type:
+def _tuple_item(items: tuple[Type, ...], key: t.Expr) -> Type:
+    match key:
+        case t.Const(value=int(index)) if -len(items) <= index < len(items):
+            return items[index]
+        case t.Slice(lower=lower, upper=upper, step=None):
+            first, last = _bound_of(lower, 0), _bound_of(upper, len(items))
+            if first is not None and last is not None:
+                return TupleType(items[first:last])
+    return union(list(items))
+
+
+def _bound_of(part: t.Expr | None, default: int) -> int | None:
+    if part is None:
+        return default
+    return part.value if isinstance(part, t.Const) and isinstance(part.value, int) else None
+
+
+def field_of(types: "Types", owner: Instance, key: t.Expr) -> Type | None:
+    """Return a field of a named tuple by its position, or of a typed dictionary by its name."""
+    if not isinstance(key, t.Const):
+        return None
+    bases = types.classes.library_bases(owner.node)
+    name = key.value
+    if isinstance(name, int) and any(path.endswith(".NamedTuple") for path in bases):
+        fields = [
+            bind.target.id
+            for node in reversed(types.classes.project_order(owner.node))
+            for bind in node.body.facts.binds
+            if bind.kind == "annotated" and isinstance(bind.target, t.Name)
+        ]
+        name = fields[name] if -len(fields) <= name < len(fields) else None
+    elif not any(path.endswith(".TypedDict") for path in bases):
+        return None
+    return member(types, owner, name) if isinstance(name, str) else None
+
+
+def element(types: "Types", owner: Type, steps: int = MAX_ITERATORS) -> Type:
     """Return what iterating gives."""
+    if steps == 0:
+        return Unknown("iterators without end")
     match owner:
         case UnionType(options=options):
-            return union([element(types, option) for option in options if option != NONE])
+            return union(
+                [element(types, option, steps - 1) for option in options if option != NONE]
+            )
         case TupleType(items=items):
             return union(list(items)) if items else Unknown("empty")
         case LibraryInstance(path="builtins.dict", arguments=(key, _)):
@@ -312,56 +539,65 @@ def element(types: "Types", owner: Type) -> Type:
                 else Unknown("element not known")
             )
         case Instance(node=node):
-            return _instance_element(types, owner, node)
+            return _instance_element(types, owner, node, steps)
         case ClassType(node=node):
             return Instance(node) if is_enum(types, node) else Unknown("not iterable")
         case Awaitable(result=result):
-            return element(types, result)
+            return element(types, result, steps - 1)
         case External(origin=origin):
             return External(f"{origin}[]")
     return owner if isinstance(owner, Unknown) else Unknown("element not known")
 
 
-def _instance_element(types: "Types", owner: Instance, node: ClassNode) -> Type:
+def _instance_element(
+    types: "Types", owner: Instance, node: ClassNode, steps: int = MAX_ITERATORS
+) -> Type:
     for name in ("__iter__", "__aiter__"):
         method = types.classes.method(node, name)
         if method is not None:
-            given = types.returned(method)
-            if isinstance(given, Instance) and given.node is node:
+            given = returned_by(types, owner, method)
+            if isinstance(given, Instance):
                 following = types.classes.method(
-                    node, "__next__" if name == "__iter__" else "__anext__"
+                    given.node, "__next__" if name == "__iter__" else "__anext__"
                 )
-                if following is None:
+                if following is not None:
+                    return awaited(types, returned_by(types, given, following), lenient=True)
+                if given.node is node:
                     return Unknown("iterator without __next__")
-                return awaited(types, types.returned(following), lenient=True)
-            return element(types, given)
+            return element(types, given, steps - 1)
     for path in types.classes.library_bases(node):
         declared = types.libraries.iterates(path)
         if declared is not None:
             return types.instantiate(declared, receiver=owner)
+    for name in ("__next__", "__anext__", "__getitem__"):
+        method = types.classes.method(node, name)
+        if method is not None:
+            return awaited(types, returned_by(types, owner, method), lenient=True)
     return Unknown("no __iter__")
 
 
 def entered(types: "Types", owner: Type, *, is_async: bool = False) -> Type:
     """Return what ``with owner as`` gives, or ``async with``."""
+    names = ("__aenter__", "__enter__") if is_async else ("__enter__", "__aenter__")
     match owner:
         case UnionType(options=options):
-            name = "__aenter__" if is_async else "__enter__"
             fitting = [
                 option
                 for option in options
                 if not isinstance(option, Instance)
-                or types.classes.method(option.node, name) is not None
+                or types.classes.method(option.node, names[0]) is not None
             ]
             return union(
                 [entered(types, option, is_async=is_async) for option in fitting or options]
             )
         case Instance(node=node):
-            for name in ("__aenter__", "__enter__"):
+            for name in names:
                 method = types.classes.method(node, name)
                 if method is not None:
                     return _returned_self(
-                        types, owner, awaited(types, types.returned(method), lenient=True)
+                        types,
+                        owner,
+                        awaited(types, returned_by(types, owner, method), lenient=True),
                     )
             for path in types.classes.library_bases(node):
                 declared = types.libraries.enters(path)
@@ -412,6 +648,8 @@ def awaited(types: "Types", value: Type, *, lenient: bool = False) -> Type:
 def operation(types: "Types", operator: str, left: Type, right: Type) -> Type:
     """Return what an arithmetic operation gives."""
     method_name = OPERATORS.get(operator)
+    if operator == "BitOr" and _is_class(types, left) and _is_class(types, right):
+        return union([left, right])
     for side in (left, right):
         if (
             isinstance(side, LibraryInstance)
@@ -424,7 +662,7 @@ def operation(types: "Types", operator: str, left: Type, right: Type) -> Type:
     if isinstance(left, Instance) and method_name:
         method = types.classes.method(left.node, method_name)
         if method is not None:
-            return types.returned(method)
+            return returned_by(types, left, method)
         for path in types.classes.library_bases(left.node):
             behaviour = types.libraries.method(path, method_name)
             if behaviour is not None and behaviour.returns is not None:
@@ -434,6 +672,16 @@ def operation(types: "Types", operator: str, left: Type, right: Type) -> Type:
     if isinstance(right, LibraryInstance) and right.path == "builtins.str":
         return right
     return left if isinstance(left, Unknown | External) else Unknown("operator")
+
+
+def _is_class(types: "Types", value: Type) -> bool:
+    """Return whether a value is a class, or None, as one side of ``A | B``."""
+    if isinstance(value, LibrarySymbol):
+        return types.libraries.function(value.path) is None
+    return value == NONE or all(
+        isinstance(option, ClassType | LibrarySymbol) or option == NONE
+        for option in options_of(value)
+    )
 
 
 OPERATORS = {

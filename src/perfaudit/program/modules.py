@@ -20,6 +20,7 @@ class Modules:
         self._foreign = library_packages | sys.stdlib_module_names
         self._by_path: dict[str, FileNode] = {}
         self._folders = {folder for path in paths for folder in parents(path)}
+        self._seen_from: dict[str, list[str]] = {}
         self._memo: dict[tuple[str, str], FileNode | str | None] = {}
         for facts in files:
             node = FileNode(
@@ -54,19 +55,27 @@ class Modules:
     def _search(self, module: str, folder: str, importer: FileNode) -> FileNode | str | None:
         relative = module.replace(".", "/")
         top = module.partition(".")[0]
-        ancestors = [
-            root for root in self._roots if root == "" or (folder + "/").startswith(root + "/")
-        ]
-        others = [root for root in self._roots if root not in ancestors]
-        for root in sorted(ancestors, key=len, reverse=True) + sorted(
-            others, key=lambda root: (len(root), root)
-        ):
+        for root in self._roots_for(folder):
             if top in self._foreign and not self._is_package(root, top):
                 continue
             found = self._at(f"{root}/{relative}" if root else relative)
-            if found is not None and found is not importer:
+            if found is not None and (found is not importer or importer.is_package):
                 return found
         return None
+
+    def _roots_for(self, folder: str) -> list[str]:
+        """Return the roots in the order in which code of a folder sees them, its own first."""
+        known = self._seen_from.get(folder)
+        if known is None:
+            ancestors = [
+                root for root in self._roots if root == "" or (folder + "/").startswith(root + "/")
+            ]
+            others = [root for root in self._roots if root not in ancestors]
+            known = sorted(ancestors, key=len, reverse=True) + sorted(
+                others, key=lambda root: (len(root), root)
+            )
+            self._seen_from[folder] = known
+        return known
 
     def _is_package(self, root: str, top: str) -> bool:
         return (f"{root}/{top}" if root else top) + "/__init__.py" in self._by_path

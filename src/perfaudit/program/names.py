@@ -60,8 +60,14 @@ def _in_scope(
         )
         for bind in reaching:
             yield Meaning(scope, bind)
-        if dominated:
+        if dominated and at != AT_END:
             return
+    else:
+        dominated = False
+    for function, bind in scope.outer_binds.get(name, ()):
+        yield Meaning(function, bind)
+    if dominated:
+        return
     if param is not None:
         yield Meaning(scope, param)
 

@@ -5,11 +5,16 @@ Each exists once and is compared by identity.
 
 from collections.abc import Iterator
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from perfaudit.core.levels import Role
 from perfaudit.core.location import Location
 from perfaudit.facts import types as t
 
+if TYPE_CHECKING:
+    from perfaudit.program.narrowing import Test
+
+_SETATTR = t.Name("setattr")
 LOOP_KINDS = frozenset({"for", "async for", "while", "comprehension", "async comprehension"})
 
 
@@ -33,6 +38,9 @@ class FileNode:
         self.classes = [ClassNode(self, facts) for facts in facts.classes]
         for node in self.classes:
             node.parent.inner_classes.setdefault(node.name, []).append(node)
+        for function in self.functions:
+            if function.facts.outer_names:
+                _note_outer_binds(function)
 
     def __repr__(self) -> str:
         return f"<file {self.path}>"
@@ -47,8 +55,8 @@ class FunctionNode:
     """One body of code: a module, a class body, a function or a lambda."""
 
     __slots__ = (
-        "file", "index", "facts", "parent", "inner", "inner_classes", "owner",
-        "_binds", "_imports", "_params",
+        "file", "index", "facts", "parent", "inner", "inner_classes", "owner", "outer_binds",
+        "tests", "_binds", "_imports", "_params",
     )  # fmt: skip
 
     def __init__(self, file: FileNode, index: int, facts: t.Function) -> None:
@@ -59,6 +67,10 @@ class FunctionNode:
         self.inner: dict[str, list[FunctionNode]] = {}
         self.inner_classes: dict[str, list[ClassNode]] = {}
         self.owner: ClassNode | None = None
+        self.outer_binds: dict[str, list[tuple[FunctionNode, t.Bind]]] = {}
+        """Binds of its names by functions inside that say ``global`` or ``nonlocal``."""
+        self.tests: dict[t.Expr, list[Test]] | None = None
+        """What its tests say of values, once ``program.narrowing`` has looked."""
         self._binds: dict[str, list[t.Bind]] | None = None
         self._imports: dict[str, list[t.Import]] | None = None
         self._params: dict[str, t.Param] | None = None
@@ -176,8 +188,26 @@ class ClassNode:
 
     @cached_property
     def methods(self) -> dict[str, "FunctionNode"]:
-        """Return the methods written in the class; the last definition of a name wins."""
-        return {name: functions[-1] for name, functions in self.body.inner.items()}
+        """Return the methods written in the class; the last definition of a name wins.
+
+        A property is its getter.
+        """
+        return {
+            name: next(
+                (item for item in reversed(functions) if accessor_of(item) is None), functions[-1]
+            )
+            for name, functions in self.body.inner.items()
+        }
+
+    @cached_property
+    def setters(self) -> dict[str, "FunctionNode"]:
+        """Return the methods that run when a property is set, by its name."""
+        return {
+            name: function
+            for name, functions in self.body.inner.items()
+            for function in functions
+            if accessor_of(function) == "setter"
+        }
 
     @cached_property
     def stores(self) -> dict[str, list[tuple["FunctionNode", t.Bind]]]:
@@ -187,16 +217,72 @@ class ClassNode:
             for function in functions:
                 if not function.facts.params:
                     continue
-                receiver = function.facts.params[0].name
-                for bind in function.facts.binds:
-                    target = bind.target
-                    if (
-                        isinstance(target, t.Attr)
-                        and isinstance(target.base, t.Name)
-                        and target.base.id == receiver
-                    ):
-                        found.setdefault(target.name, []).append((function, bind))
+                receiver = t.Name(function.facts.params[0].name)
+                for base, name, bind in attribute_stores(function):
+                    if base == receiver:
+                        found.setdefault(name, []).append((function, bind))
         return found
+
+
+def accessor_of(function: FunctionNode) -> str | None:
+    """Return setter or deleter for a method that is one of a property, else None."""
+    for decorator in function.facts.decorators:
+        if isinstance(decorator, t.Attr) and decorator.name in ("setter", "deleter"):
+            return decorator.name
+    return None
+
+
+def attribute_stores(function: FunctionNode) -> Iterator[tuple[t.Expr, str, t.Bind]]:
+    """Yield the base, the name and the bind of each attribute that a function sets.
+
+    ``setattr`` with a written-out name sets one too.
+    """
+    for bind in function.facts.binds:
+        if isinstance(bind.target, t.Attr):
+            yield bind.target.base, bind.target.name, bind
+    for call in function.facts.calls:
+        if call.callee != _SETATTR or len(call.arguments) != 3:
+            continue
+        base, name, value = call.arguments
+        if isinstance(name, t.Const) and isinstance(name.value, str):
+            target = t.Attr(base, name.value)
+            yield (
+                base,
+                name.value,
+                t.Bind(
+                    target,
+                    value,
+                    None,
+                    "assign",
+                    call.context,
+                    call.sequence,
+                    call.line,
+                    call.column,
+                ),
+            )
+
+
+def _note_outer_binds(function: FunctionNode) -> None:
+    """Tell the scopes around a function which of their names it binds."""
+    for bind in function.facts.binds:
+        target = bind.target
+        if isinstance(target, t.Name) and target.id in function.facts.outer_names:
+            scope = _scope_of(function, target.id)
+            scope.outer_binds.setdefault(target.id, []).append((function, bind))
+
+
+def _scope_of(function: FunctionNode, name: str) -> FunctionNode:
+    """Return the scope around a function that a ``global`` or ``nonlocal`` name belongs to."""
+    scope = function.parent or function
+    while scope.parent is not None:
+        if (
+            scope.kind == "function"
+            and name not in scope.facts.outer_names
+            and (name in scope.binds or name in scope.params)
+        ):
+            return scope
+        scope = scope.parent
+    return scope
 
 
 def is_handler(function: FunctionNode, context: int) -> bool:

@@ -1,5 +1,6 @@
 """Types as people write them, for the pages of ``perfaudit show``."""
 
+from perfaudit.facts import types as t
 from perfaudit.program.values import (
     Awaitable,
     ClassType,
@@ -69,3 +70,22 @@ def _arguments(values: tuple[Type, ...], nesting: int) -> str:
     if not values:
         return ""
     return f"[{', '.join(printed(item, nesting - 1) for item in values)}]"
+
+
+def annotation_text(annotation: t.Expr) -> str:
+    """Return an annotation as it is written, with what is not a type left out."""
+    match annotation:
+        case t.Name(id=name):
+            return name
+        case t.Attr(base=base, name=name):
+            return f"{annotation_text(base)}.{name}"
+        case t.Item(base=base, key=key):
+            return f"{annotation_text(base)}[{annotation_text(key)}]"
+        case t.Seq(kind=kind, items=items):
+            inner = ", ".join(annotation_text(item) for item in items)
+            return f"[{inner}]" if kind == "list" else inner
+        case t.Binary(operator="BitOr", left=left, right=right):
+            return f"{annotation_text(left)} | {annotation_text(right)}"
+        case t.Const(value=value, kind=kind):
+            return "..." if kind == "ellipsis" else repr(value)
+    return "..."

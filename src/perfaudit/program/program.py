@@ -10,6 +10,7 @@ from perfaudit.libraries import Libraries
 from perfaudit.program import calls
 from perfaudit.program.endpoints import Endpoint, find_endpoints
 from perfaudit.program.exposure import Exposure, Exposures
+from perfaudit.program.forwarding import Forwards
 from perfaudit.program.infer import Types
 from perfaudit.program.loads import Loads
 from perfaudit.program.loops import fills_gap, fills_object, is_periodic, is_rare
@@ -17,6 +18,7 @@ from perfaudit.program.modules import Modules
 from perfaudit.program.nodes import ClassNode, FunctionNode, is_handler
 from perfaudit.program.reach import Reach, reach
 from perfaudit.program.schema import Schema, build_schema
+from perfaudit.program.second_opinion import Opinions
 from perfaudit.program.sites import Activity, Edge, Site, activity, property_names_of
 from perfaudit.sources import Document
 
@@ -41,6 +43,7 @@ BLOCKING_KINDS: dict[str, frozenset[str]] = {
     ),
     "file": frozenset({"file.read", "file.write"}),
     "cpu": frozenset({"cpu"}),
+    "thread": frozenset({"thread.wait"}),
     "stat": frozenset({"file.stat"}),
 }
 """Kinds of blocking that are reported apart, and their effects."""
@@ -72,8 +75,10 @@ class Program:
             for function in file.functions
         ]
         names = property_names_of(types, self.functions)
+        forwards = Forwards(types)
         self._activities: dict[FunctionNode, Activity] = {
-            function: activity(types, schema, function, names) for function in self.functions
+            function: activity(types, schema, function, names, forwards)
+            for function in self.functions
         }
         self._reaches: dict[frozenset[str], Reach] = {}
         self._callers: dict[FunctionNode, list[Edge]] = {}
@@ -297,11 +302,15 @@ def link(
     roles: dict[str, Role],
     libraries: Libraries,
     documents: Sequence[Document] = (),
+    opinions: Opinions | None = None,
 ) -> Program:
-    """Return the linked program. Pure: the order of the facts does not matter."""
+    """Return the linked program. Pure: the order of the facts does not matter.
+
+    ``opinions`` are those of ``second_opinion`` on an earlier link of the same facts.
+    """
     ordered = sorted(facts, key=lambda file: file.path)
     modules = Modules(ordered, roles, frozenset(libraries.packages))
-    types = Types(modules, libraries)
+    types = Types(modules, libraries, opinions)
     sql = [(document.path, document.text) for document in documents if document.kind == "sql"]
     schema = build_schema(types, sql)
     return Program(types, schema, documents, find_endpoints(types))

@@ -10,6 +10,16 @@ from perfaudit.program.result_shapes import EAGER_OPTIONS
 
 Point = tuple[int, int]
 
+SUBJECT_ROLES = {
+    "if": "test",
+    "while": "test",
+    "assert": "test",
+    "with": "enter",
+    "async with": "enter",
+    "match": "value",
+}
+"""The role of what a block is about, by its kind; loops iterate theirs."""
+
 
 class Role(NamedTuple):
     """What the surrounding code does with a value; ``call``: number of the call it is given to."""
@@ -74,9 +84,7 @@ def roots_of(scope: FunctionNode) -> Iterator[Root]:
         if context.subject is None or context.kind in ("except", "else"):
             continue
         inside = number if context.kind == "while" else context.parent
-        kind = {"if": "test", "while": "test", "with": "enter", "async with": "enter"}.get(
-            context.kind, "value" if context.kind == "match" else "iterate"
-        )
+        kind = SUBJECT_ROLES.get(context.kind, "iterate")
         yield Root(context.subject, (context.sequence, inside), Role(kind), context.line, 1)
 
 

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 from perfaudit.core.levels import Role
 from perfaudit.facts import types as t
 from perfaudit.libraries.types import Framework, Mount, Route, Router
+from perfaudit.program.forwarding import Forwards
 from perfaudit.program.infer import Types
 from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FunctionNode
@@ -51,6 +53,11 @@ class Sites:
     mounts: dict[Site, Mount] = field(default_factory=dict)
     routers: dict[Site, Router] = field(default_factory=dict)
     decorated: list[Decorated] = field(default_factory=list)
+
+    @cached_property
+    def forwards(self) -> Forwards:
+        """Return how the functions of the program run the callables that they are given."""
+        return Forwards(self.types)
 
     @property
     def types(self) -> Types:

@@ -1,17 +1,19 @@
 """Effect sites and call edges: what each function does itself, and what it runs."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
 
-from perfaudit.core.levels import Confidence
+from perfaudit.core.levels import Confidence, weakest
 from perfaudit.core.location import Location
 from perfaudit.facts import types as t
-from perfaudit.libraries.types import Behaviour, Callback
-from perfaudit.program import calls
-from perfaudit.program.expressions import argument, spelled
-from perfaudit.program.nodes import LOOP_KINDS, FunctionNode
+from perfaudit.libraries.types import Behaviour
+from perfaudit.program import calls, members
+from perfaudit.program.expressions import argument, has_splat, spelled
+from perfaudit.program.forwarding import OFF_THREAD, Forwards, Handed, made_by
+from perfaudit.program.nodes import LOOP_KINDS, FunctionNode, accessor_of
 from perfaudit.program.schema import Schema
 from perfaudit.program.sql_text import sql_effects, text_of
 from perfaudit.program.tables import Relation
@@ -29,7 +31,12 @@ if TYPE_CHECKING:
     from perfaudit.program.infer import Types
 
 WITH_KINDS = frozenset({"with", "async with"})
-EVALUATORS = {"iterates-argument": "iterate", "len-argument": "len", "bool-argument": "bool"}
+EVALUATORS = {
+    "iterates-argument": "iterate",
+    "len-argument": "len",
+    "bool-argument": "bool",
+    "next-argument": "next",
+}
 IN_MEMORY = frozenset({"io.BytesIO", "io.StringIO"})
 
 
@@ -65,7 +72,8 @@ class Edge(Struct, frozen=True):
 
     ``how``: call, thread, process, loop, task, worker, later. ``each``: once per item of an
     iterable. ``via``: call, property, iterate, enter, exit, callback. ``call`` is the call, where
-    it is one; ``value`` is the expression of the caller whose evaluation runs it.
+    it is one; ``value`` is the expression of the caller whose evaluation runs it. ``after``: when
+    the response is sent.
     """
 
     caller: FunctionNode
@@ -80,6 +88,7 @@ class Edge(Struct, frozen=True):
     value: t.Expr
     name: str
     confidence: Confidence
+    after: bool = False
 
 
 class Activity(Struct, frozen=True):
@@ -90,10 +99,14 @@ class Activity(Struct, frozen=True):
 
 
 def activity(
-    types: "Types", schema: Schema, function: FunctionNode, property_names: frozenset[str]
+    types: "Types",
+    schema: Schema,
+    function: FunctionNode,
+    property_names: frozenset[str],
+    forwards: Forwards,
 ) -> Activity:
     """Return what the function does itself, and what it runs."""
-    found = _Found(types, function)
+    found = _Found(types, function, forwards)
     chained = property_names | schema.relation_names
     for index, call in enumerate(function.facts.calls):
         _from_call(found, index, call, chained)
@@ -101,6 +114,10 @@ def activity(
         _from_context(found, number, context)
     for read in function.facts.reads:
         _from_read(found, read, chained)
+    _from_operators(found)
+    for bind in function.facts.binds:
+        _from_bind(found, bind, property_names)
+    _move(found)
     found.sites = [with_relation(found, schema, site) for site in found.sites]
     found.sites.extend(relation_sites(found, schema))
     found.sites.sort(key=lambda site: site.sequence)
@@ -111,9 +128,12 @@ def activity(
 class _Found:
     """What has been found so far in one function."""
 
-    def __init__(self, types: "Types", function: FunctionNode) -> None:
+    def __init__(self, types: "Types", function: FunctionNode, forwards: Forwards) -> None:
         self.types = types
         self.function = function
+        self.forwards = forwards
+        self.moved: dict[int, set[str]] = {}
+        """Calls of coroutines and generators whose body runs elsewhere, and where."""
         self.sites: list[Site] = []
         self.edges: list[Edge] = []
         self.chains: list[tuple[t.Attr, Instance, t.Call | t.Read]] = []
@@ -123,23 +143,30 @@ class _Found:
 def _from_call(found: _Found, index: int, call: t.Call, property_names: frozenset[str]) -> None:
     types, function = found.types, found.function
     resolved = types.call(function, index)
+    at = (call.sequence, call.context)
     for target in resolved.targets:
         if target.function is not None:
-            _add_edge(found, call, index, target.function, "call", "call", target.confidence)
+            if not found.forwards.is_passed(function, call.callee, at):
+                how = found.forwards.how_run(target.function)
+                _add_edge(found, call, index, target.function, how, "call", target.confidence)
             continue
         behaviour = target.behaviour
         if behaviour is None:
             continue
         _add_call_site(found, call, index, target)
-        for callback in behaviour.runs:
-            _add_callback(found, call, index, callback)
         for flag in behaviour.flags:
             if flag in EVALUATORS:
                 _evaluate_arguments(found, call, behaviour, EVALUATORS[flag], flag)
+            elif flag == "enters-argument":
+                for event in ("enter", "exit"):
+                    _evaluate_arguments(found, call, behaviour, event, flag)
+    _add_handed(found, call, index)
     if property_names:
         _properties_in(
             found, call.callee, call, call.context, call.sequence, property_names, skip_last=True
         )
+    if "__getitem__" in types.classes.special_methods:
+        _items_in(found, call)
     if call.awaited:
         _add_await(found, call, index, resolved.result)
 
@@ -154,6 +181,7 @@ def _add_edge(
     confidence: Confidence,
     *,
     each: bool = False,
+    after: bool = False,
 ) -> None:
     function = found.function
     found.edges.append(
@@ -170,6 +198,7 @@ def _add_edge(
             value=t.CallRef(index),
             name=spelled(function, call.callee),
             confidence=confidence,
+            after=after,
         )
     )
 
@@ -194,6 +223,8 @@ def _add_call_site(found: _Found, call: t.Call, index: int, target: calls.Target
     blocking = behaviour.blocking and not (
         "blocking-argument" in behaviour.flags and _declines_waiting(call)
     )
+    if "sleeps-with-interval" in behaviour.flags and not _has_interval(call):
+        effects = tuple(effect for effect in effects if effect != "sleep")
     if "flushes" in behaviour.flags and "db.write" not in effects and _adds_before(found, call):
         effects = (*effects, "db.write")
     if not effects:
@@ -264,23 +295,101 @@ def _is_in_memory(
     return any(isinstance(value, LibraryInstance) and value.path in IN_MEMORY for value in given)
 
 
+def _has_interval(call: t.Call) -> bool:
+    given = argument(call, "0|interval")
+    return has_splat(call) or not (given is None or isinstance(given, t.Const) and not given.value)
+
+
 def _declines_waiting(call: t.Call) -> bool:
     given = argument(call, "0|blocking|block")
     return isinstance(given, t.Const) and given.value is False
 
 
-def _add_callback(found: _Found, call: t.Call, index: int, callback: Callback) -> None:
-    types, function = found.types, found.function
-    given = argument(call, callback.argument)
-    if given is None or callback.where == "never":
-        return
-    how = "call" if callback.where == "inline" else callback.where
-    for option in options_of(types.evaluate(function, given, (call.sequence, call.context))):
-        callee = _callable_of(types, option)
-        if callee is not None:
+def _add_handed(found: _Found, call: t.Call, index: int) -> None:
+    """Add an edge for each callable that the call is given and runs, or has run elsewhere."""
+    ways: dict[t.Expr, list[Handed]] = {}
+    for handed in found.forwards.handed(found.function, index):
+        if handed.kept is not None:
+            _add_runs(found, call, index, handed.kept, [handed])
+        elif handed.given.index < 0 and not handed.given.key:
+            ways.setdefault(handed.given.value, []).append(handed)
+    at = (call.sequence, call.context)
+    for value, given in ways.items():
+        for made in made_by(found.function, value, at):
+            found.moved.setdefault(made, set()).update(way.how for way in given)
+        if found.forwards.is_passed(found.function, value, at):
+            continue
+        _add_runs(found, call, index, found.types.evaluate(found.function, value, at), given)
+
+
+def _add_runs(found: _Found, call: t.Call, index: int, value: Type, ways: list[Handed]) -> None:
+    """Add an edge for each function that a callable may be, and each way in which it is run."""
+    callees = [_callable_of(found.types, option) for option in options_of(value)]
+    chosen = list(dict.fromkeys(callee for callee in callees if callee is not None))
+    confidence = Confidence.MEDIUM if len(chosen) > 1 else Confidence.HIGH
+    for callee in chosen:
+        for way in _fitting(ways, callee):
             _add_edge(
-                found, call, index, callee, how, "callback", Confidence.HIGH, each=callback.each
+                found,
+                call,
+                index,
+                callee,
+                _how(found, callee, way),
+                "callback",
+                weakest(confidence, way.confidence),
+                each=way.each,
+                after=way.after,
             )
+
+
+def _fitting(ways: list[Handed], callee: FunctionNode) -> list[Handed]:
+    """Return the ways that are meant for a callable: coroutine functions are awaited, not threaded.
+
+    Where others hand it to a thread, the one that calls it here may be for another case.
+    """
+    if callee.is_async:
+        direct = [way for way in ways if way.how not in OFF_THREAD]
+        return list(dict.fromkeys(direct or ways))
+    plain = [way for way in ways if not way.awaited and way.how != "task"] or ways
+    if any(way.how in OFF_THREAD for way in plain):
+        plain = [
+            way
+            if way.how in OFF_THREAD
+            else msgspec.structs.replace(way, confidence=Confidence.LOW)
+            for way in plain
+        ]
+    return list(dict.fromkeys(plain))
+
+
+def _how(found: _Found, callee: FunctionNode, way: Handed) -> str:
+    if callee.is_async:
+        return "task" if way.how == "thread" else way.how
+    if way.how not in ("call", "loop"):
+        return way.how
+    how = found.forwards.how_run(callee)
+    if how != "call":
+        return how
+    return "loop" if way.is_called_async and not found.function.is_async else way.how
+
+
+def _move(found: _Found) -> None:
+    """Say of calls whose body runs elsewhere where: of coroutines in tasks, generators in threads.
+
+    Calling them runs nothing yet.
+    """
+    if not found.moved:
+        return
+    for number, edge in enumerate(found.edges):
+        if edge.via != "call" or edge.how != "call" or not isinstance(edge.value, t.CallRef):
+            continue
+        hows = found.moved.get(edge.value.index, set())
+        callee = edge.callee
+        if callee.is_async:
+            hows = hows & {"task"}
+        else:
+            hows = hows & OFF_THREAD if callee.facts.is_generator else set()
+        if hows:
+            found.edges[number] = msgspec.structs.replace(edge, how=min(hows))
 
 
 def _callable_of(types: "Types", value: Type) -> FunctionNode | None:
@@ -307,7 +416,17 @@ def _evaluate_arguments(
     for value in given:
         owner = found.types.evaluate(found.function, value, (call.sequence, call.context))
         place = found.function.place(call)
-        _add_event(found, owner, event, place, call.context, call.sequence, call, value)
+        _add_event(
+            found,
+            owner,
+            event,
+            place,
+            call.context,
+            call.sequence,
+            call,
+            value,
+            is_async=behaviour.awaitable,
+        )
 
 
 def _add_event(
@@ -319,32 +438,31 @@ def _add_event(
     sequence: int,
     call: t.Call | None,
     value: t.Expr,
+    *,
+    is_async: bool = False,
 ) -> None:
     """Add what evaluating an object costs: the site of a library type, or an edge to a method."""
     types, function = found.types, found.function
     name = spelled(function, value)
     for option in options_of(owner):
         if isinstance(option, Instance):
-            for method_name in PROTOCOLS.get(event, ()):
-                method = types.classes.method(option.node, method_name)
-                if method is not None:
-                    found.edges.append(
-                        Edge(
-                            caller=function,
-                            callee=method,
-                            how="call",
-                            via=event,
-                            each=False,
-                            location=location,
-                            context=context,
-                            sequence=sequence,
-                            call=call,
-                            value=value,
-                            name=name,
-                            confidence=Confidence.HIGH,
-                        )
+            for method in _protocol_methods(types, option, event, is_async=is_async):
+                found.edges.append(
+                    Edge(
+                        caller=function,
+                        callee=method,
+                        how="call",
+                        via=event,
+                        each=False,
+                        location=location,
+                        context=context,
+                        sequence=sequence,
+                        call=call,
+                        value=value,
+                        name=name,
+                        confidence=Confidence.HIGH,
                     )
-                    break
+                )
             paths = types.classes.library_bases(option.node)
         elif isinstance(option, LibraryInstance):
             paths = [option.path]
@@ -374,8 +492,31 @@ def _add_event(
                 break
 
 
+def _protocol_methods(
+    types: "Types", owner: Instance, event: str, *, is_async: bool
+) -> list[FunctionNode]:
+    """Return the methods of the project that an event runs on an object."""
+    names = PROTOCOLS.get(event, ())
+    ordered = sorted(names, key=lambda name: name.startswith("__a") != is_async)
+    named = (types.classes.method(owner.node, name) for name in ordered)
+    first = next((method for method in named if method is not None), None)
+    if first is None:
+        return []
+    if event != "iterate" or first.facts.is_generator or first.name == "__getitem__":
+        return [first]
+    following = "__anext__" if first.name == "__aiter__" else "__next__"
+    found = [first]
+    for option in options_of(members.returned_by(types, owner, first)):
+        if isinstance(option, Instance):
+            method = types.classes.method(option.node, following)
+            if method is not None:
+                found.append(method)
+    return found
+
+
 PROTOCOLS = {
-    "iterate": ("__iter__", "__aiter__"),
+    "iterate": ("__iter__", "__aiter__", "__getitem__"),
+    "next": ("__next__", "__anext__"),
     "len": ("__len__",),
     "bool": ("__bool__", "__len__"),
     "index": ("__getitem__",),
@@ -421,7 +562,17 @@ def _from_context(found: _Found, number: int, context: t.Context) -> None:
         quiet_thread = context.kind.startswith("async")
         before = len(found.sites)
         place = _subject_place(function, subject, context)
-        _add_event(found, owner, "iterate", place, context.parent, context.sequence, None, subject)
+        _add_event(
+            found,
+            owner,
+            "iterate",
+            place,
+            context.parent,
+            context.sequence,
+            None,
+            subject,
+            is_async=quiet_thread,
+        )
         if quiet_thread:
             found.sites[before:] = [
                 msgspec.structs.replace(site, blocking=False) for site in found.sites[before:]
@@ -429,8 +580,18 @@ def _from_context(found: _Found, number: int, context: t.Context) -> None:
     elif context.kind in WITH_KINDS:
         owner = found.types.evaluate(function, subject, (context.sequence, context.parent))
         place = _subject_place(function, subject, context)
-        _add_event(found, owner, "enter", place, context.parent, context.sequence, None, subject)
-        _add_event(found, owner, "exit", place, context.parent, context.sequence, None, subject)
+        for event in ("enter", "exit"):
+            _add_event(
+                found,
+                owner,
+                event,
+                place,
+                context.parent,
+                context.sequence,
+                None,
+                subject,
+                is_async=context.kind == "async with",
+            )
     elif context.kind in ("if", "while") and isinstance(
         subject, t.Name | t.Attr | t.CallRef | t.Not
     ):
@@ -494,8 +655,8 @@ def _properties_in(
                 if not isinstance(option, Instance):
                     continue
                 found.chains.append((value, option, place))
-                method = types.classes.method(option.node, value.name)
-                if method is not None and calls.method_kind(types, method) == "property":
+                method = _getter(types, option, value.name)
+                if method is not None:
                     found.edges.append(
                         Edge(
                             caller=function,
@@ -513,6 +674,188 @@ def _properties_in(
                         )
                     )
         value = value.base
+
+
+def _getter(types: "Types", owner: Instance, name: str) -> FunctionNode | None:
+    """Return the function that runs when an attribute is read, or None."""
+    method = types.classes.method(owner.node, name)
+    if method is not None:
+        return method if calls.method_kind(types, method) == "property" else None
+    accessor = members.accessor(types, owner.node, name, "__get__")
+    return None if accessor is None else accessor[0]
+
+
+def _from_bind(found: _Found, bind: t.Bind, property_names: frozenset[str]) -> None:
+    """Add what setting an attribute or an item runs: a setter, or ``__setitem__``."""
+    target = bind.target
+    if isinstance(target, t.Attr):
+        if target.name in property_names:
+            _set_attribute(found, bind, target)
+    elif isinstance(target, t.Item) and "__setitem__" in found.types.classes.special_methods:
+        _run_special(found, target.base, "__setitem__", bind, target)
+
+
+def _items_in(found: _Found, call: t.Call) -> None:
+    """Add an edge for each item of a project object on the way to what is called."""
+    value = call.callee
+    while isinstance(value, t.Attr | t.Item):
+        if isinstance(value, t.Item) and not isinstance(value.key, t.Slice):
+            _run_special(found, value.base, "__getitem__", call, value)
+        value = value.base
+
+
+def _set_attribute(found: _Found, bind: t.Bind, target: t.Attr) -> None:
+    types, at = found.types, (bind.sequence, bind.context)
+    for option in options_of(types.evaluate(found.function, target.base, at)):
+        if not isinstance(option, Instance):
+            continue
+        setters = (
+            node.setters.get(target.name) for node in types.classes.project_order(option.node)
+        )
+        method = next((setter for setter in setters if setter is not None), None)
+        if method is None:
+            accessor = members.accessor(types, option.node, target.name, "__set__")
+            method = None if accessor is None else accessor[0]
+        if method is not None:
+            _add_place_edge(found, method, "property", bind, target)
+
+
+def _run_special(
+    found: _Found,
+    value: t.Expr,
+    name: str,
+    place: t.Bind | t.Return | t.Context | t.Call,
+    at: t.Expr,
+) -> None:
+    """Add an edge to a special method of the class of a value, where it has one."""
+    types = found.types
+    point = (place.sequence, place.parent if isinstance(place, t.Context) else place.context)
+    for option in options_of(types.evaluate(found.function, value, point)):
+        if isinstance(option, Instance):
+            method = types.classes.method(option.node, name)
+            if method is not None:
+                _add_place_edge(found, method, "operator", place, at)
+
+
+def _add_place_edge(
+    found: _Found,
+    callee: FunctionNode,
+    via: str,
+    place: t.Bind | t.Return | t.Context | t.Call,
+    value: t.Expr,
+) -> None:
+    function = found.function
+    context = place.parent if isinstance(place, t.Context) else place.context
+    location = function.place(place) if isinstance(place, t.Call) else function.line(place.line)
+    found.edges.append(
+        Edge(
+            caller=function,
+            callee=callee,
+            how="call",
+            via=via,
+            each=False,
+            location=location,
+            context=context,
+            sequence=place.sequence,
+            call=None,
+            value=value,
+            name=spelled(function, value),
+            confidence=Confidence.HIGH,
+        )
+    )
+
+
+OPERATIONS = {
+    **members.OPERATORS,
+    "In": "__contains__",
+    "NotIn": "__contains__",
+    "Eq": "__eq__",
+    "NotEq": "__eq__",
+    "Lt": "__lt__",
+    "LtE": "__le__",
+    "Gt": "__gt__",
+    "GtE": "__ge__",
+}
+"""The special methods that operators run, by the names of ast."""
+
+
+_PLAIN = frozenset({t.Name, t.CallRef, t.Const, t.Text, t.Lambda, t.Mapping, t.Comp, t.Element})
+"""Kinds of expressions without operators of their own."""
+
+
+def _from_operators(found: _Found) -> None:
+    """Add an edge for each operator that a class of the project defines."""
+    defined = found.types.classes.special_methods
+    names = {operator: name for operator, name in OPERATIONS.items() if name in defined}
+    if "__iadd__" in defined:
+        names.setdefault("Add", "__iadd__")
+    if not names:
+        return
+    facts = found.function.facts
+    seen: set[tuple[str, t.Expr, int]] = set()
+    for place, value in _valued(facts):
+        if type(value) in _PLAIN:
+            continue
+        for part in _own_parts(value):
+            if isinstance(part, t.Binary | t.Compare) and part.operator in names:
+                _run_operator(found, place, part, names[part.operator], seen)
+
+
+def _run_operator(
+    found: _Found,
+    place: t.Bind | t.Return | t.Context | t.Call,
+    part: t.Binary | t.Compare,
+    name: str,
+    seen: set[tuple[str, t.Expr, int]],
+) -> None:
+    key = (name, part, place.line)
+    if key in seen:
+        return
+    seen.add(key)
+    if isinstance(place, t.Bind) and place.kind == "augmented" and isinstance(part, t.Binary):
+        before = len(found.edges)
+        _run_special(found, part.left, f"__i{name[2:]}", place, part)
+        if len(found.edges) > before:
+            return
+    _run_special(found, part.right if name == "__contains__" else part.left, name, place, part)
+
+
+def _valued(
+    facts: t.Function,
+) -> Iterator[tuple[t.Bind | t.Return | t.Context | t.Call, t.Expr]]:
+    """Yield the expressions of a function, each with the place where it is worked out."""
+    for bind in facts.binds:
+        if bind.value is not None:
+            yield bind, bind.value
+    for result in facts.results:
+        if result.value is not None:
+            yield result, result.value
+    for context in facts.contexts:
+        if context.subject is not None and context.kind != "else":
+            yield context, context.subject
+    for call in facts.calls:
+        yield call, call.callee
+        for given in call.arguments:
+            yield call, given
+        for _, given in call.keywords:
+            yield call, given
+
+
+def _own_parts(value: t.Expr) -> Iterator[t.Expr]:
+    """Yield an expression and its parts, but not those of its calls, which stand for themselves."""
+    stack = [value]
+    while stack:
+        part = stack.pop()
+        yield part
+        match part:
+            case t.Binary(left=left, right=right) | t.Compare(left=left, right=right):
+                stack += (left, right)
+            case t.Either(options=options) | t.Seq(items=options):
+                stack += options
+            case (
+                t.Attr(base=inner) | t.Item(base=inner) | t.Not(value=inner) | t.Await(value=inner)
+            ):
+                stack.append(inner)
 
 
 def relation_sites(found: _Found, schema: Schema) -> list[Site]:
@@ -608,5 +951,22 @@ def property_names_of(types: "Types", functions: list[FunctionNode]) -> frozense
         for function in functions
         if function.owner is not None
         and function.facts.decorators
-        and calls.method_kind(types, function) == "property"
+        and (accessor_of(function) or calls.method_kind(types, function) == "property")
+    ) | _made_properties(types, functions)
+
+
+def _made_properties(types: "Types", functions: list[FunctionNode]) -> frozenset[str]:
+    """Return the names of attributes that hold a property made by a call, or a descriptor."""
+    special = types.classes.special_methods & {"__get__", "__set__"}
+    return frozenset(
+        bind.target.id
+        for function in functions
+        if function.kind == "class"
+        for bind in function.facts.binds
+        if isinstance(bind.value, t.CallRef)
+        and isinstance(bind.target, t.Name)
+        and (
+            function.facts.calls[bind.value.index].callee == members.PROPERTY
+            or (special and isinstance(types.call(function, bind.value.index).result, Instance))
+        )
     )

@@ -77,10 +77,14 @@ class Namespace(Struct, frozen=True, gc=False):
     folder: str
 
 
-class TypeVariable(Struct, frozen=True, gc=False):
-    """A type parameter that the place of use decides; ``Self`` is one."""
+class TypeVariable(Struct, frozen=True):
+    """A type parameter that the place of use decides; ``Self`` is one.
+
+    ``bound`` is what it is in any case.
+    """
 
     name: str
+    bound: "Type | None" = None
 
 
 class Awaitable(Struct, frozen=True):

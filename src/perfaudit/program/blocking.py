@@ -1,0 +1,182 @@
+"""Where a function makes its thread wait: what blocks there, or is reached by plain calls."""
+
+from collections.abc import Iterable, Iterator
+
+from msgspec import Struct
+
+from perfaudit.core.finding import TraceStep
+from perfaudit.core.levels import Confidence, weakest
+from perfaudit.facts import types as t
+from perfaudit.program import expressions
+from perfaudit.program.handles import is_used_elsewhere
+from perfaudit.program.nodes import FunctionNode, is_handler
+from perfaudit.program.program import BLOCKING_KINDS, Program
+from perfaudit.program.reach import site_step
+from perfaudit.program.sites import Edge, Site
+from perfaudit.program.switches import is_switched_off
+
+FILE_KINDS = frozenset({"file", "stat"})
+LOOP_STARTERS = frozenset({"runs-event-loop", "nested-loop"})
+"""Flags of calls that run a coroutine on an event loop of their own and wait for it."""
+
+
+class Blocking(Struct, frozen=True):
+    """A place of a function that blocks its thread.
+
+    ``kind`` is one of ``BLOCKING_KINDS``. ``sink`` is the site that blocks: the place itself, or
+    what it reaches; ``steps`` lead from the place to it.
+    """
+
+    place: Site | Edge
+    kind: str
+    sink: Site
+    steps: tuple[TraceStep, ...]
+    confidence: Confidence
+
+    @property
+    def through(self) -> str:
+        """Return how the place leads to what blocks, or nothing where it is the same."""
+        if isinstance(self.place, Site):
+            return ""
+        return f", through {self.sink.name} in {self.sink.function.facts.qualname}"
+
+    @property
+    def sink_name(self) -> str:
+        """Return how messages name what blocks."""
+        sink = self.sink
+        return sink.name if sink.kind == "call" else f"{sink.kind} of {sink.name}"
+
+
+def places_of(program: Program, function: FunctionNode) -> Iterator[Site | Edge]:
+    """Yield what a function costs and runs: its sites, then its edges."""
+    yield from program.sites_of(function)
+    yield from program.edges_from(function)
+
+
+def blocking_at(
+    program: Program, function: FunctionNode, place: Site | Edge, kinds: Iterable[str]
+) -> Blocking | None:
+    """Return how a place blocks its thread, by the first kind that it has, or None."""
+    for kind in kinds:
+        if kind in FILE_KINDS and is_handler(function, place.context):
+            # A file that is put away after an error does not belong to each request.
+            continue
+        if isinstance(place, Site):
+            if kind == "file" and is_used_elsewhere(program, place):
+                continue
+            if _blocks(place) and not BLOCKING_KINDS[kind].isdisjoint(place.effects):
+                return Blocking(place, kind, place, (site_step(place),), place.confidence)
+        elif runs_here(program, place) and place.callee in program.blocking_reach[kind]:
+            found = _reached(program, place, kind)
+            if not is_switched_off(program, place, program.blocking_reach[kind]) and not (
+                _gives_result_of(place, found.sink) and _is_entered_by_loop(function, place)
+            ):
+                return found
+    return None
+
+
+def blocking_places(
+    program: Program, function: FunctionNode, kinds: Iterable[str]
+) -> Iterator[Blocking]:
+    """Yield the places of a function that block its thread, each once."""
+    seen: set[tuple[int, int]] = set()
+    for place in places_of(program, function):
+        key = (place.location.line, place.location.column)
+        if key in seen:
+            continue
+        found = blocking_at(program, function, place, kinds)
+        if found is not None:
+            seen.add(key)
+            yield found
+
+
+def _blocks(site: Site) -> bool:
+    return site.blocking and site.relation is None and not _is_entered_by_loop(site.function, site)
+
+
+def _is_entered_by_loop(function: FunctionNode, place: Site | Edge) -> bool:
+    """Return whether ``async with`` enters what a call gives.
+
+    What a blocking call of a library gives cannot be entered so: it is not what it seems to be.
+    """
+    return place.call is not None and any(
+        context.kind == "async with" and context.subject == place.value
+        for context in function.facts.contexts
+    )
+
+
+def _gives_result_of(edge: Edge, sink: Site) -> bool:
+    """Return whether a function gives its caller what a call of its own gives."""
+    return sink.function is edge.callee and any(
+        item.value == sink.value for item in edge.callee.facts.results
+    )
+
+
+def _reached(program: Program, edge: Edge, kind: str) -> Blocking:
+    reached = program.blocking_reach[kind]
+    sink = reached.site(edge.callee)
+    step = reached.step(edge.callee)
+    if sink is None or step is None:
+        raise ValueError("a function that reaches a site has a chain to it")
+    called = TraceStep(
+        edge.location, f"{edge.caller.facts.qualname} calls {edge.callee.facts.qualname}"
+    )
+    confidence = weakest(edge.confidence, step.confidence)
+    return Blocking(edge, kind, sink, (called, *reached.trace(edge.callee)), confidence)
+
+
+def runs_here(program: Program, edge: Edge) -> bool:
+    """Return whether an edge runs a plain function on the thread that it stands on."""
+    return (
+        edge.how == "call"
+        and not edge.callee.is_async
+        and edge.callee not in program.memoised
+        and edge.via != "exit"
+        and not _gives_twin(edge)
+    )
+
+
+def _gives_twin(edge: Edge) -> bool:
+    """Return whether what a decorated plain function gives is awaited: its body does not run."""
+    if edge.call is None or not edge.callee.facts.decorators:
+        return False
+    facts = edge.caller.facts
+    held = {
+        bind.target
+        for bind in facts.binds
+        if bind.value == edge.value and isinstance(bind.target, t.Name)
+    }
+    values = [item.value for item in facts.results if item.value is not None]
+    values += [bind.value for bind in facts.binds if bind.value is not None]
+    awaited = {
+        part.value
+        for value in values
+        for part in expressions.parts(edge.caller, value)
+        if isinstance(part, t.Await)
+    }
+    return edge.call.awaited or bool(held & awaited)
+
+
+def starts_loop(program: Program, function: FunctionNode, index: int) -> bool:
+    """Return whether a call of a function runs an event loop of its own until it is done."""
+    return any(
+        target.behaviour is not None and not LOOP_STARTERS.isdisjoint(target.behaviour.flags)
+        for target in program.types.call(function, index).targets
+    )
+
+
+def is_main(program: Program, function: FunctionNode) -> bool:
+    """Return whether a coroutine is only ever what a new event loop is begun for.
+
+    Then nothing else runs on its loop but what it starts itself.
+    """
+    edges = program.edges_to(function)
+    return bool(edges) and all(_begins_loop(program, edge) for edge in edges)
+
+
+def _begins_loop(program: Program, edge: Edge) -> bool:
+    return any(
+        (edge.call is call or edge.value in call.arguments)
+        and starts_loop(program, edge.caller, index)
+        for index, call in enumerate(edge.caller.facts.calls)
+    )

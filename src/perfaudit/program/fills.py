@@ -1,0 +1,106 @@
+"""What containers hold that begin empty: ``rows = []``, then ``rows.append(row)``."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from perfaudit.facts import types as t
+from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.values import (
+    NONE,
+    LibraryInstance,
+    Type,
+    Unknown,
+    union,
+)
+
+if TYPE_CHECKING:
+    from perfaudit.program.infer import Types
+
+ADDERS = {"append": 0, "add": 0, "appendleft": 0, "put": 0, "put_nowait": 0, "insert": 1}
+"""Methods that add one item, and the position of the argument that is it."""
+CONTAINERS = {
+    "builtins.list": 1,
+    "builtins.set": 1,
+    "builtins.dict": 2,
+    "collections.deque": 1,
+    "collections.defaultdict": 2,
+    "collections.OrderedDict": 2,
+}
+"""Classes of containers, and the number of their type parameters."""
+MAX_FILLS = 12
+
+
+def filled(types: "Types", scope: FunctionNode, bind: t.Bind, made: Type) -> Type:
+    """Return the type of a container with what is put into it, where its making does not say."""
+    if not isinstance(made, LibraryInstance) or not _is_blank(made):
+        return made
+    number = CONTAINERS[made.path]
+    keys: list[Type] = []
+    values: list[Type] = []
+    for function, target in _homes(scope, bind.target):
+        for key, value, at in _fills(function, target, number):
+            if key is not None:
+                keys.append(types.evaluate(function, key, at))
+            values.append(types.evaluate(function, value, at))
+            if len(values) >= MAX_FILLS:
+                break
+    known = [item for item in values if not isinstance(item, Unknown) and item != NONE]
+    if not known:
+        return made
+    return LibraryInstance(made.path, (union(keys), union(known))[-number:])
+
+
+def _is_blank(made: LibraryInstance) -> bool:
+    number = CONTAINERS.get(made.path)
+    if number is None:
+        return False
+    return not made.arguments or isinstance(made.arguments[-1], Unknown)
+
+
+def _homes(scope: FunctionNode, target: t.Expr) -> Iterator[tuple[FunctionNode, t.Expr]]:
+    """Yield the functions that may fill a container, each with how it spells it."""
+    if isinstance(target, t.Name):
+        if scope.kind == "class":
+            return
+        functions = scope.file.functions
+        for function in functions:
+            if function is scope or (
+                _is_within(function, scope)
+                and target.id not in function.params
+                and (target.id not in function.binds or target.id in function.facts.outer_names)
+            ):
+                yield function, target
+    elif isinstance(target, t.Attr) and scope.owner is not None:
+        for methods in scope.owner.body.inner.values():
+            for method in methods:
+                if method.facts.params:
+                    yield method, t.Attr(t.Name(method.facts.params[0].name), target.name)
+
+
+def _is_within(function: FunctionNode, scope: FunctionNode) -> bool:
+    outer = function.parent
+    while outer is not None:
+        if outer is scope:
+            return True
+        outer = outer.parent
+    return False
+
+
+def _fills(
+    function: FunctionNode, target: t.Expr, number: int
+) -> Iterator[tuple[t.Expr | None, t.Expr, tuple[int, int]]]:
+    """Yield each key, if any, and value that a function puts into a container, with the point."""
+    for bind in function.facts.binds:
+        place = bind.target
+        if isinstance(place, t.Item) and place.base == target and bind.value is not None:
+            yield place.key, bind.value, (bind.sequence, bind.context)
+    for call in function.facts.calls:
+        callee = call.callee
+        if not isinstance(callee, t.Attr) or callee.base != target:
+            continue
+        at = (call.sequence, call.context)
+        position = ADDERS.get(callee.name)
+        if number == 1 and position is not None and len(call.arguments) == position + 1:
+            yield None, call.arguments[position], at
+        elif number == 2 and callee.name == "setdefault" and len(call.arguments) == 2:
+            yield call.arguments[0], call.arguments[1], at
