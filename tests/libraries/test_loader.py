@@ -54,6 +54,26 @@ FAULTS = {
     "bad brace": ('functions:\n  "shop.{buy,sell": {}\n', 5, "the braces of"),
     "empty brace": ('functions:\n  "shop.{buy,}": {}\n', 5, '"shop." is not a dotted name'),
     "unquoted brace key": ("functions:\n  {a,b}: {}\n", 5, "quote keys with braces"),
+    "twin that is no dotted name": (
+        "functions:\n  shop.buy: {twin: [shop.abuy, 'shop buy']}\n",
+        5,
+        'the twin "shop buy" is not a dotted name',
+    ),
+    "offloader without a place for the function": (
+        "offloader: {pattern: 'await run()', imports: [shop], rank: 1}\n",
+        4,
+        "the pattern needs `{function}`",
+    ),
+    "offloader without a rank": (
+        "offloader: {pattern: 'await run({function})', imports: [shop]}\n",
+        4,
+        "an offloader needs `rank`",
+    ),
+    "threads that are no number": (
+        "framework: {threads: many}\n",
+        4,
+        '"many" is not a whole number',
+    ),
     "flag that is not a boolean": (
         "functions:\n  shop.buy: {blocking: yes}\n",
         5,

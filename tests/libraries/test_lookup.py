@@ -183,3 +183,59 @@ def test_later_folder_replaces_names_of_an_earlier_one(tmp_path: Path) -> None:
 
     assert effects(libraries.function("shop.buy")) == ("cpu",)
     assert effects(libraries.function("shop.sell")) == ("log",)
+
+
+TWINS = """\
+library: shop
+docs: https://example.org
+packages: [shop]
+functions:
+  "shop.{buy,sell}": {twin: [other.Client.*, shop.aio.buy]}
+types:
+  shop.Cart:
+    twin: shop.AsyncCart
+    methods:
+      load: {}
+      aload: {awaitable: true}
+      fetch: {twin: shop.aio.fetch}
+      count: {}
+      close: {}
+      ask: {}
+      aask: {}
+  shop.AsyncCart:
+    methods: {count: {awaitable: true}}
+offloader: {pattern: "await shop.thread({function}, {arguments})", imports: [shop], rank: 2}
+"""
+
+
+def test_twin_of_a_call(tmp_path: Path) -> None:
+    (tmp_path / "shop.yaml").write_text(TWINS, "utf-8")
+    libraries = load_libraries([tmp_path])
+
+    def twins(name: str, type_path: str = "") -> tuple[str, ...]:
+        found = libraries.method(type_path, name) if type_path else libraries.function(name)
+        assert found is not None
+        return libraries.twins(found, type_path)
+
+    assert twins("shop.sell") == ("other.Client.sell", "shop.aio.buy")
+    assert twins("fetch", "shop.Cart") == ("shop.aio.fetch",)
+    assert twins("load", "shop.Cart") == ("shop.Cart.aload",)
+    assert twins("count", "shop.Cart") == ("shop.AsyncCart.count",)
+    assert twins("close", "shop.Cart") == ("shop.AsyncCart",)
+    assert twins("ask", "shop.Cart") == ("shop.AsyncCart",)
+    assert twins("count", "shop.AsyncCart") == ()
+
+
+def test_offloaders_come_by_rank(tmp_path: Path) -> None:
+    (tmp_path / "shop.yaml").write_text(TWINS, "utf-8")
+    (tmp_path / "core.yaml").write_text(
+        "library: core\ndocs: https://example.org\npackages: [core]\n"
+        "offloader: {pattern: 'core.run({function})', imports: [core], rank: 1, standard: true}\n",
+        "utf-8",
+    )
+    offloaders = load_libraries([tmp_path]).offloaders
+    assert [found.pattern for found in offloaders] == [
+        "core.run({function})",
+        "await shop.thread({function}, {arguments})",
+    ]
+    assert [found.is_standard for found in offloaders] == [True, False]

@@ -21,6 +21,7 @@ EFFECTS = frozenset(
         "lock",
         "queue.send",
         "queue.wait",
+        "thread.wait",
         "offload",
         "spawn",
         "log",

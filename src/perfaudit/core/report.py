@@ -21,8 +21,10 @@ class ProjectSummary:
 class Coverage:
     """How much was understood.
 
-    ``unresolved`` counts unresolved calls by reason. ``chains_truncated`` counts call chains cut
-    by a bound.
+    ``unresolved`` counts unresolved calls by reason, ``kinds`` the resolved ones by what they run.
+    ``chains_truncated`` counts call chains cut by a bound. ``unresolved_names`` and ``undescribed``
+    are what could be described next: the names called most among the unresolved, and the packages
+    and names that no library file describes.
     """
 
     calls: int
@@ -30,6 +32,9 @@ class Coverage:
     files_skipped: tuple[Problem, ...] = ()
     chains_truncated: int = 0
     unresolved: dict[str, int] = field(default_factory=dict)
+    kinds: dict[str, int] = field(default_factory=dict)
+    unresolved_names: dict[str, int] = field(default_factory=dict)
+    undescribed: dict[str, int] = field(default_factory=dict)
 
     @property
     def share(self) -> float | None:

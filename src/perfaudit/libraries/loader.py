@@ -20,6 +20,7 @@ from perfaudit.libraries.types import (
     Library,
     LibraryType,
     Mount,
+    Offloader,
     Pool,
     PoolSetting,
     Route,
@@ -92,6 +93,7 @@ _LIBRARY_KEYS = frozenset(
         "schema",
         "service",
         "provides",
+        "offloader",
         "examples",
     ]
 )
@@ -108,6 +110,7 @@ _BEHAVIOUR_KEYS = frozenset(
         "memoises",
         "batch",
         "flags",
+        "twin",
     ]
 )
 _TYPE_KEYS = frozenset(
@@ -123,14 +126,18 @@ _TYPE_KEYS = frozenset(
         "items",
         "on",
         "constructor",
+        "twin",
     ]
 )
 _POOL_KEYS = frozenset(["kind", "url", "settings", "quiet_urls", "quiet_with", "advice"])
 _SETTING_KEYS = frozenset(["position", "default", "wanted", "purpose"])
 _FRAMEWORK_KEYS = frozenset(
-    ["routes", "routers", "mounts", "view_classes", "dispatch", "dependencies"]
+    ["routes", "routers", "mounts", "view_classes", "dispatch", "dependencies", "threads"]
 )
-_ROUTE_KEYS = frozenset(["form", "kind", "methods", "default", "path", "handler"])
+DISPATCHES = ("event-loop", "thread", "process")
+_ROUTE_KEYS = frozenset(
+    ["form", "kind", "methods", "default", "path", "handler", "thread", "dispatch"]
+)
 _SCHEMA_KEYS = frozenset(
     [
         "table_bases",
@@ -234,6 +241,7 @@ def load_library(path: Path) -> Library:
         provides=_provides(sections.get("provides")),
         examples=_examples(sections.get("examples")),
         file=path.name,
+        offloader=_offloader(sections.get("offloader")),
     )
 
 
@@ -317,7 +325,21 @@ def _behaviour(path: str, node: YamlNode, parameters: tuple[str, ...] = ()) -> B
         flags=flags,
         file=_file(node),
         line=node.line,
+        twins=_twins(path, keys["twin"]) if "twin" in keys else (),
     )
+
+
+def _twins(path: str, node: YamlNode) -> tuple[str, ...]:
+    """Return the twins of what has a path; a last part ``*`` stands for its own name."""
+    own_name = path.rpartition(".")[2]
+    found = []
+    for item in [node] if isinstance(node.content, str) else node.sequence():
+        owner, _, name = item.text().rpartition(".")
+        twin = f"{owner}.{own_name}" if name == "*" else item.text()
+        if not _DOTTED.match(twin):
+            raise item.error(f'the twin "{item.text()}" is not a dotted name.')
+        found.append(twin)
+    return tuple(found)
 
 
 def _effects(node: YamlNode) -> tuple[str, ...]:
@@ -385,6 +407,7 @@ def _library_type(path: str, node: YamlNode) -> LibraryType:
         ),
         file=_file(node),
         line=node.line,
+        twins=_twins(path, keys["twin"]) if "twin" in keys else (),
     )
 
 
@@ -433,7 +456,7 @@ def _framework(library: str, node: YamlNode | None) -> Framework | None:
         return None
     keys = node.mapping(_FRAMEWORK_KEYS)
     dispatch = {
-        form: place.one_of(("event-loop", "thread", "process"))
+        form: place.one_of(DISPATCHES)
         for form, place in (
             keys["dispatch"].mapping(("sync", "async")).items() if "dispatch" in keys else ()
         )
@@ -446,6 +469,7 @@ def _framework(library: str, node: YamlNode | None) -> Framework | None:
         view_classes=tuple(_named(keys.get("view_classes"), _view_class).values()),
         dispatch=dispatch,
         dependencies=_dotted_names(keys["dependencies"]) if "dependencies" in keys else (),
+        threads=_count(keys["threads"]) if "threads" in keys else None,
     )
 
 
@@ -469,6 +493,8 @@ def _route(path: str, node: YamlNode) -> Route:
         handler_argument=_optional_argument(keys.get("handler")),
         file=_file(node),
         line=node.line,
+        thread_argument=_optional_argument(keys.get("thread")),
+        dispatch=keys["dispatch"].one_of(DISPATCHES) if "dispatch" in keys else None,
     )
 
 
@@ -614,6 +640,24 @@ def _provides(node: YamlNode | None) -> dict[str, tuple[str, ...]]:
     }
 
 
+def _offloader(node: YamlNode | None) -> Offloader | None:
+    if node is None:
+        return None
+    keys = node.mapping(("pattern", "imports", "rank", "standard"))
+    for required in ("pattern", "imports", "rank"):
+        if required not in keys:
+            raise node.error(f"an offloader needs `{required}`.")
+    pattern = keys["pattern"].text()
+    if "{function}" not in pattern:
+        raise keys["pattern"].error("the pattern needs `{function}`, for what is called.")
+    return Offloader(
+        pattern=pattern,
+        imports=_dotted_names(keys["imports"]),
+        rank=_count(keys["rank"]),
+        is_standard="standard" in keys and keys["standard"].flag(),
+    )
+
+
 def _examples(node: YamlNode | None) -> tuple[dict[str, str], ...]:
     if node is None:
         return ()
@@ -661,6 +705,12 @@ def _optional_position(node: YamlNode | None) -> int | None:
     if not position.isdigit():
         raise node.error(f'"{position}" is not a position: write 0 for the first argument.')
     return int(position)
+
+
+def _count(node: YamlNode) -> int:
+    if not node.text().isdigit():
+        raise node.error(f'"{node.text()}" is not a whole number.')
+    return int(node.text())
 
 
 def _dotted(node: YamlNode) -> str:

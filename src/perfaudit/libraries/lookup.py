@@ -10,6 +10,7 @@ from perfaudit.libraries.types import (
     Library,
     LibraryType,
     Mount,
+    Offloader,
     Pool,
     Route,
     Router,
@@ -39,6 +40,12 @@ class Libraries:
         self.services: Mapping[str, Service] = {
             library.name: library.service for library in self.libraries if library.service
         }
+        self.offloaders: tuple[Offloader, ...] = tuple(
+            sorted(
+                (library.offloader for library in self.libraries if library.offloader),
+                key=lambda found: found.rank,
+            )
+        )
         self.packages: Mapping[str, str] = {
             package: library.name
             for library in reversed(self.libraries)
@@ -165,6 +172,22 @@ class Libraries:
     def items(self, type_path: str) -> TypeExpr | None:
         """Return what ``instance[key]`` gives."""
         return _first(found.items for found in self.linear(type_path))
+
+    def twins(self, behaviour: Behaviour, type_path: str = "") -> tuple[str, ...]:
+        """Return what does the same and is awaited, the best first, as dotted paths.
+
+        As the call itself says; else the method of its type that has its name with an ``a`` before
+        it, or ``async`` at one end; else as its type says: a method, or the class without it.
+        """
+        if behaviour.twins or not type_path:
+            return behaviour.twins
+        name = behaviour.path.rpartition(".")[2]
+        for alike in (f"a{name}", f"async_{name}", f"{name}_async"):
+            found = self.method(type_path, alike)
+            if found is not None and found.awaitable and found.path.endswith(alike):
+                return (found.path,)
+        classes = _first(found.twins or None for found in self.linear(type_path)) or ()
+        return tuple(f"{path}.{name}" if self.method(path, name) else path for path in classes)
 
     def linear(self, type_path: str) -> tuple[LibraryType, ...]:
         """Return the class and its bases in library files, nearest first; empty if not known."""

@@ -52,7 +52,7 @@ class Behaviour(Struct, frozen=True, gc=False):
     ``sql``: which argument is SQL (its text then decides between db.query, db.write and none).
     ``memoises``: as a decorator, keeps results. ``batch``: the plural twin. ``file`` and ``line``:
     where it was written. ``flags``: further named meanings that detectors know, such as "loads-all"
-    or "expires".
+    or "expires". ``twins``: dotted paths of what does the same and is awaited, the best first.
     """
 
     path: str
@@ -69,12 +69,14 @@ class Behaviour(Struct, frozen=True, gc=False):
     flags: tuple[str, ...] = ()
     file: str = ""
     line: int = 0
+    twins: tuple[str, ...] = ()
 
 
 class LibraryType(Struct, frozen=True, gc=False):
     """A class of a library.
 
     ``on`` gives the cost of evaluating a value: iterate, len, bool, index, contains, enter, exit.
+    ``twins``: dotted paths of asynchronous classes that stand in for it, the best first.
     """
 
     path: str
@@ -90,6 +92,7 @@ class LibraryType(Struct, frozen=True, gc=False):
     constructor: Behaviour | None = None
     file: str = ""
     line: int = 0
+    twins: tuple[str, ...] = ()
 
 
 class PoolSetting(Struct, frozen=True, gc=False):
@@ -127,7 +130,9 @@ class Route(Struct, frozen=True, gc=False):
     ``form``: decorator or call. ``methods``: the methods; where ``methods_argument`` says which
     argument gives them, those without that argument. ``path_argument`` and ``handler_argument``:
     "0" for a position, else a keyword; alternatives joined by "|". ``kind``: route, websocket,
-    task, command, consumer, lifespan, middleware, error-handler.
+    task, command, consumer, lifespan, middleware, error-handler. ``thread_argument``: where it is
+    true, a plain handler runs in a thread. ``dispatch``: how a plain handler is run, where that
+    differs from the framework's.
     """
 
     path: str
@@ -139,6 +144,8 @@ class Route(Struct, frozen=True, gc=False):
     handler_argument: str | None
     file: str = ""
     line: int = 0
+    thread_argument: str | None = None
+    dispatch: str | None = None
 
 
 class Mount(Struct, frozen=True, gc=False):
@@ -178,7 +185,8 @@ class Framework(Struct, frozen=True, gc=False):
 
     ``dispatch``: how it runs a plain ``def`` and an ``async def``: event-loop, thread, process.
     ``dependencies``: functions such as fastapi.Depends whose argument is called before the handler.
-    ``request_user``: dotted names or attributes that show per-user data.
+    ``request_user``: dotted names or attributes that show per-user data. ``threads``: how many
+    plain handlers it runs at a time as long as nobody sets a limit.
     """
 
     library: str
@@ -188,6 +196,7 @@ class Framework(Struct, frozen=True, gc=False):
     view_classes: tuple[ViewClass, ...] = ()
     dispatch: dict[str, str] = {}
     dependencies: tuple[str, ...] = ()
+    threads: int | None = None
 
 
 class ColumnKind(Struct, frozen=True, gc=False):
@@ -288,6 +297,21 @@ class Service(Struct, frozen=True, gc=False):
     schemes: tuple[str, ...]
 
 
+class Offloader(Struct, frozen=True, gc=False):
+    """How code of a library hands a plain call to a worker thread.
+
+    ``pattern``: the code, with ``{function}`` for what is called and ``{arguments}`` for what it is
+    given. ``imports``: packages whose import shows that a project would write it so. ``rank``:
+    where a file imports the packages of several, the lowest wins. ``is_standard``: there for every
+    project.
+    """
+
+    pattern: str
+    imports: tuple[str, ...]
+    rank: int
+    is_standard: bool = False
+
+
 class Library(Struct, frozen=True, gc=False):
     """One library file.
 
@@ -311,3 +335,4 @@ class Library(Struct, frozen=True, gc=False):
     provides: dict[str, tuple[str, ...]]
     examples: tuple[dict[str, str], ...]
     file: str
+    offloader: Offloader | None = None
