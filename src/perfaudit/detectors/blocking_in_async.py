@@ -2,17 +2,16 @@
 
 from collections.abc import Iterator
 
-from perfaudit.core.finding import Match, TraceStep
-from perfaudit.core.levels import Severity, weakest
+from perfaudit.core.finding import Match
+from perfaudit.core.levels import Severity
 from perfaudit.core.report import Opportunity
-from perfaudit.facts import types as t
 from perfaudit.program import expressions
+from perfaudit.program.blocking import Blocking, blocking_at, is_main, places_of
 from perfaudit.program.exposure import Exposure
-from perfaudit.program.nodes import FunctionNode, is_handler
+from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.program import BLOCKING_KINDS, Program
-from perfaudit.program.reach import site_step
+from perfaudit.program.remedies import Remedies
 from perfaudit.program.sites import Edge, Site
-from perfaudit.program.switches import is_switched_off
 
 RULES = {
     "network": "blocking-call-in-async",
@@ -28,77 +27,30 @@ CALMER = {"startup": Severity.LOW, "command": Severity.LOW, "script": Severity.L
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:
     """Yield each place of a coroutine that waits, and a match for each that makes the loop wait."""
+    remedies = Remedies(program)
     for function in program.functions:
         if not function.is_async:
             continue
         exposure = program.exposure_of(function)
         seen: set[tuple[int, int]] = set()
-        places: list[Site | Edge] = [*program.sites_of(function), *program.edges_from(function)]
-        for place in places:
-            kind = _kind(program, function, place)
+        for place in places_of(program, function):
             key = (place.location.line, place.location.column)
             if key in seen:
                 continue
+            blocked = blocking_at(program, function, place, RULES)
+            kind = blocked.kind if blocked is not None else _sound_kind(place)
             if kind is not None:
                 seen.add(key)
                 yield Opportunity(place.location, exposure.kind, rule=RULES[kind])
-                yield _match(program, function, place, kind, exposure)
-                continue
-            sound = _sound_kind(place)
-            if sound is not None:
-                seen.add(key)
-                yield Opportunity(place.location, exposure.kind, rule=RULES[sound])
+            if blocked is not None:
+                severity = _severity(program, function, exposure)
+                yield _match(function, blocked, exposure, severity, remedies.for_place(blocked))
 
 
-def _kind(program: Program, function: FunctionNode, place: Site | Edge) -> str | None:
-    """Return the kind of blocking that a place of a coroutine causes, or None."""
-    for kind in RULES:
-        if kind == "file" and is_handler(function, place.context):
-            # A file that is put away after an error does not belong to each request.
-            continue
-        if isinstance(place, Site):
-            if (
-                place.blocking
-                and place.relation is None
-                and not BLOCKING_KINDS[kind].isdisjoint(place.effects)
-            ):
-                return kind
-        elif _runs_here(program, place) and place.callee in program.blocking_reach[kind]:
-            if not is_switched_off(program, place, program.blocking_reach[kind]):
-                return kind
-    return None
-
-
-def _runs_here(program: Program, edge: Edge) -> bool:
-    """Return whether an edge runs a plain function on the thread of the loop."""
-    return (
-        edge.how == "call"
-        and not edge.callee.is_async
-        and edge.callee not in program.memoised
-        and edge.via != "exit"
-        and not _gives_twin(edge)
-    )
-
-
-def _gives_twin(edge: Edge) -> bool:
-    """Return whether what a decorated plain function gives is awaited: its body does not run."""
-    if edge.call is None or not edge.callee.facts.decorators:
-        return False
-    facts = edge.caller.facts
-    held = {
-        bind.target
-        for bind in facts.binds
-        if bind.value == edge.value and isinstance(bind.target, t.Name)
-    }
-    values = [item.value for item in facts.results if item.value is not None]
-    values += [bind.value for bind in facts.binds if bind.value is not None]
-    awaited = {
-        part.value
-        for value in values
-        for part in expressions.parts(edge.caller, value)
-        if isinstance(part, t.Await)
-    }
-    return edge.call.awaited or bool(held & awaited)
+def _severity(program: Program, function: FunctionNode, exposure: Exposure) -> Severity | None:
+    if exposure.kind == "unknown" and is_main(program, function):
+        return Severity.LOW
+    return CALMER.get(exposure.kind)
 
 
 def _sound_kind(place: Site | Edge) -> str | None:
@@ -112,48 +64,27 @@ def _sound_kind(place: Site | Edge) -> str | None:
 
 
 def _match(
-    program: Program, function: FunctionNode, place: Site | Edge, kind: str, exposure: Exposure
+    function: FunctionNode,
+    blocked: Blocking,
+    exposure: Exposure,
+    severity: Severity | None,
+    remedy: str,
 ) -> Match:
-    trace = list(exposure.chain)
-    if isinstance(place, Site):
-        sink = place
-        confidence = place.confidence
-        trace.append(site_step(place))
-    else:
-        reached = program.blocking_reach[kind]
-        found = reached.site(place.callee)
-        step = reached.step(place.callee)
-        if found is None or step is None:
-            raise ValueError("a function that reaches a site has a chain to it")
-        sink = found
-        confidence = weakest(place.confidence, step.confidence)
-        trace.append(
-            TraceStep(
-                place.location, f"{function.facts.qualname} calls {place.callee.facts.qualname}"
-            )
-        )
-        trace.extend(reached.trace(place.callee))
     return Match(
-        place.location,
+        blocked.place.location,
         {
-            "call": expressions.spelled(function, place.value),
+            "call": expressions.spelled(function, blocked.place.value),
             "function": function.facts.qualname,
-            "sink": sink.name if sink.kind == "call" else f"{sink.kind} of {sink.name}",
-            "through": _through(place, sink),
+            "sink": blocked.sink_name,
+            "through": blocked.through,
         },
-        trace=tuple(trace),
-        confidence=confidence,
-        severity=CALMER.get(exposure.kind),
+        trace=(*exposure.chain, *blocked.steps),
+        confidence=blocked.confidence,
+        severity=severity,
         function=function.qualname,
         endpoint=exposure.endpoint,
         exposure=exposure.kind,
         role=function.role,
-        rule=RULES[kind],
+        fix=remedy,
+        rule=RULES[blocked.kind],
     )
-
-
-def _through(place: Site | Edge, sink: Site) -> str:
-    """Return how the call leads to what blocks, or nothing where it is the same."""
-    if isinstance(place, Site):
-        return ""
-    return f", through {sink.name} in {sink.function.facts.qualname}"
