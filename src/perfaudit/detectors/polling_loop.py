@@ -34,7 +34,7 @@ LISTENING = re.compile(r"stream|ws_connect|websocket|listen|subscribe")
 CONDITIONS = frozenset({"if", "else", "match"})
 RETURNING = re.compile(r"\breturning\b", re.IGNORECASE)
 FOLLOWED = frozenset({"call", "loop", "thread", "task"})
-WAITING = frozenset({"queue.wait"})
+WAITING = frozenset({"queue.wait", "thread.wait"})
 PAGE_KINDS = frozenset({"template", "script"})
 OTHERS_CODE = frozenset(
     {

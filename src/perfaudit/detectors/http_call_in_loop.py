@@ -1,0 +1,170 @@
+"""Find blocking remote calls that run once per item of a loop, here or through calls."""
+
+from collections.abc import Iterator
+
+from perfaudit.core.finding import Match, TraceStep
+from perfaudit.core.levels import Confidence, Severity, weakest
+from perfaudit.core.report import Opportunity
+from perfaudit.facts import types as t
+from perfaudit.program import awaits, expressions
+from perfaudit.program.loops import (
+    Walk,
+    decides_exit,
+    is_fallback,
+    is_periodic,
+    item_names,
+    leaves_after,
+    name_of_walked,
+    walk_of,
+)
+from perfaudit.program.nodes import FunctionNode, is_handler
+from perfaudit.program.program import Program
+from perfaudit.program.reach import site_step
+from perfaudit.program.sites import Edge, Site
+from perfaudit.program.switches import is_switched_off
+from perfaudit.program.values import LibraryInstance
+
+CALMER = {
+    "task": Severity.MEDIUM,
+    "unknown": Severity.MEDIUM,
+    "startup": Severity.LOW,
+    "command": Severity.LOW,
+    "script": Severity.LOW,
+}
+NUMBER = LibraryInstance("builtins.float", ())
+NEAR = 3
+FAR = 5
+"""So many calls away, what a loop does per item is more often a job than a request."""
+
+
+def detect(program: Program) -> Iterator[Match | Opportunity]:
+    """Yield each blocking remote call, and a match for each that runs once per item of a loop."""
+    for function in program.functions:
+        if function.kind == "class":
+            continue
+        seen: set[tuple[int, int]] = set()
+        reported: set[int] = set()
+        for place in _places(program, function):
+            key = (place.location.line, place.location.column)
+            if key in seen:
+                continue
+            seen.add(key)
+            yield Opportunity(place.location, program.exposure_of(function).kind)
+            loop = _loop_of(program, function, place)
+            if loop is not None and reported.isdisjoint(function.loops(place.context)):
+                reported.add(loop)
+                yield _match(program, function, place, loop)
+
+
+def _loop_of(program: Program, function: FunctionNode, place: Site | Edge) -> int | None:
+    """Return the innermost loop for each item of which a place runs, or None."""
+    for loop in function.loops(place.context):
+        if _is_per_item(program, function, place, loop):
+            return loop
+    return None
+
+
+def _places(program: Program, function: FunctionNode) -> Iterator[Site | Edge]:
+    """Yield the places that wait for a remote call on their own thread; calls only in loops."""
+    for site in program.sites_of(function):
+        if site.blocking and "http.request" in site.effects and not awaits.is_look_up(site):
+            yield site
+    reached = program.reach_of(awaits.HTTP)
+    for edge in program.edges_from(function):
+        if edge.how != "call" or edge.via == "exit" or not function.loops(edge.context):
+            continue
+        if edge.callee in program.memoised or edge.callee not in reached:
+            continue
+        if _is_put_off(edge) or is_switched_off(program, edge, reached):
+            continue
+        if awaits.is_look_up(awaits.sink_of(program, edge, awaits.HTTP)):
+            continue
+        if awaits.blocks(program, edge, awaits.HTTP):
+            yield edge
+
+
+def _is_put_off(edge: Edge) -> bool:
+    """Return whether a loop only makes a coroutine, which something else awaits."""
+    return edge.callee.is_async and (edge.call is None or not edge.call.awaited)
+
+
+def _is_per_item(program: Program, function: FunctionNode, place: Site | Edge, loop: int) -> bool:
+    if not _walks_items(program, function, loop) or is_handler(function, loop):
+        return False
+    if not expressions.names(function, place.value) & item_names(function, loop):
+        return False
+    if is_handler(function, place.context) or is_fallback(function, loop, place.context):
+        return False
+    if decides_exit(function, loop, place.value) or is_periodic(function, loop, place.context):
+        return False
+    if leaves_after(function, loop, place.context):
+        return False
+    return not awaits.sleeps_within(program, function, loop)
+
+
+def _walks_items(program: Program, function: FunctionNode, loop: int) -> bool:
+    """Return whether a loop walks single items: rows, keys, or vectors of numbers."""
+    walk = walk_of(program, function, loop)
+    if walk is not Walk.CHUNKS:
+        return walk is Walk.DATA
+    context = function.facts.contexts[loop]
+    if context.subject is None:
+        return False
+    at = (context.sequence, context.parent)
+    item = program.types.evaluate(function, t.Element(context.subject, False), at)
+    return isinstance(item, LibraryInstance) and item.arguments == (NUMBER,)
+
+
+def _match(program: Program, function: FunctionNode, place: Site | Edge, loop: int) -> Match:
+    walked = name_of_walked(program, function, loop)
+    exposure = program.exposure_of(function)
+    sink = awaits.sink_of(program, place, awaits.HTTP)
+    distance = len(awaits.chain_of(program, place, awaits.HTTP))
+    trace = list(exposure.chain)
+    trace.append(
+        TraceStep(function.line(function.facts.contexts[loop].line), f"loop over {walked}")
+    )
+    if isinstance(place, Edge):
+        trace.append(
+            TraceStep(place.location, f"calls {place.callee.facts.qualname} for each item")
+        )
+        trace.extend(program.reach_of(awaits.HTTP).trace(place.callee))
+    else:
+        trace.append(site_step(place))
+    return Match(
+        place.location,
+        {
+            "call": expressions.spelled(function, place.value),
+            "walked": walked,
+            "sink": sink.name,
+            "hops": _hops(distance),
+        },
+        trace=tuple(trace),
+        confidence=_confidence(program, place, distance),
+        severity=_severity(exposure.kind, sink),
+        function=function.qualname,
+        endpoint=exposure.endpoint,
+        exposure=exposure.kind,
+        cost=f"N({walked})",
+        role=function.role,
+    )
+
+
+def _severity(exposure: str, sink: Site) -> Severity | None:
+    """Return how bad it is: what changes something elsewhere can seldom be asked for at once."""
+    if exposure not in CALMER and not awaits.is_order_free(sink):
+        return Severity.MEDIUM
+    return CALMER.get(exposure)
+
+
+def _hops(distance: int) -> str:
+    if distance == 0:
+        return ""
+    return ", 1 call away" if distance == 1 else f", {distance} calls away"
+
+
+def _confidence(program: Program, place: Site | Edge, distance: int) -> Confidence:
+    levels = [awaits.confidence_of(program, place, awaits.HTTP)]
+    if distance >= NEAR:
+        levels.append(Confidence.MEDIUM if distance < FAR else Confidence.LOW)
+    return weakest(*levels)
