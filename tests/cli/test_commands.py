@@ -170,10 +170,66 @@ def test_endpoints_without_any(project: Path, run: Run) -> None:
     assert run("endpoints").stdout == "No endpoint was found.\n"
 
 
-@pytest.mark.parametrize("topic", ["callgraph", "types", "effects", "schema", "queries"])
+@pytest.mark.parametrize("topic", ["callgraph", "types", "effects", "queries"])
 def test_show_tells_what_the_analysis_believes(project: Path, run: Run, topic: str) -> None:
-    assert run("show", topic, "slow").exit_code == 0
+    for name in ("slow", "app.views.slow", "app/views.py:5", "views.sl*"):
+        shown = run("show", topic, name)
+        assert shown.exit_code == 0
+        assert shown.stdout.startswith("async function app.views.slow  app/views.py:4:1\n")
     assert run("show", topic, "app").exit_code == 0
+
+
+@pytest.mark.parametrize("topic", ["callgraph", "types", "effects", "schema", "queries"])
+def test_show_of_what_is_not_there_names_what_is_near(project: Path, run: Run, topic: str) -> None:
+    shown = run("show", topic, "slwo")
+    assert (shown.exit_code, shown.stdout) == (2, "")
+    assert "there is no " in shown.stderr
+    assert ("Near: app.views.slow." in shown.stderr) is (topic != "schema")
+
+
+def test_show_lists_what_an_ambiguous_name_may_mean(project: Path, run: Run) -> None:
+    (project / "app" / "other.py").write_text(SLOW)
+    shown = run("show", "effects", "slow")
+    assert shown.exit_code == 0
+    assert shown.stdout.startswith('"slow" is the name of 2; say which:\n')
+
+
+def test_show_reads_a_place_as_the_current_folder_says_it(
+    project: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project / "app")
+    assert run("show", "types", "views.py:5").stdout.startswith("async function app.views.slow")
+
+
+AGENT_PLATFORM = Path(__file__).parents[2] / "fixtures" / "agent_platform"
+
+
+@pytest.mark.parametrize(
+    ("topic", "name", "lines"),
+    [
+        (
+            "types",
+            "AgentService",
+            ["  _pool: asyncpg.Pool", "  _cache: Cache", "annotated asyncpg.Pool"],
+        ),
+        (
+            "types",
+            "routers.agents.read_agent",
+            ["  service: AgentService", "annotated AgentServiceDep", "-> Awaitable[Agent]"],
+        ),
+        ("callgraph", "repositories.agents.find", ["agent_platform.services.agents.AgentService"]),
+        (
+            "effects",
+            "services.agents.AgentService.find_agent",
+            ["reached from: GET /agents/{agent_id}", "  db.query, awaited", "asyncpg.yaml:"],
+        ),
+    ],
+)
+def test_show_on_a_whole_application(start: Start, topic: str, name: str, lines: list[str]) -> None:
+    done = start("show", topic, name, str(AGENT_PLATFORM), "--no-cache")
+    shown = done.stdout.decode()
+    assert done.returncode == 0
+    assert [line for line in lines if line not in shown] == []
 
 
 def test_show_knows_its_topics(project: Path, run: Run) -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from perfaudit.cli.gate import ACCEPTED, failures, reported, statistics
+from perfaudit.cli.gate import ACCEPTED, failures, reported
 from perfaudit.config import Settings
 from perfaudit.core.finding import Finding
 from perfaudit.core.levels import Confidence, Effort, Role, Severity
@@ -127,8 +127,3 @@ def test_accepted_findings_are_suppressed_and_the_score_stays() -> None:
     assert seen.findings == (new,)
     assert seen.suppressed == (replace(old, suppressed=ACCEPTED),)
     assert seen.scorecard == report().scorecard
-
-
-def test_statistics_count_by_rule() -> None:
-    assert statistics(report(finding(), finding())) == "     2  PA501  query-in-loop"
-    assert statistics(report()) == "No findings."

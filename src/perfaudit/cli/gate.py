@@ -1,6 +1,5 @@
 """What of a report is shown, and whether it passes."""
 
-from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
@@ -48,15 +47,6 @@ def failures(report: Report, settings: Settings) -> list[str]:
     if settings.fail_under is not None:
         reasons.extend(_grade_failures(report, settings.fail_under))
     return reasons
-
-
-def statistics(report: Report) -> str:
-    """Return a table of how many findings each rule has, most first."""
-    numbers = Counter((finding.rule, finding.name) for finding in report.findings)
-    if not numbers:
-        return "No findings."
-    rows = sorted(numbers.items(), key=lambda row: (-row[1], row[0]))
-    return "\n".join(f"{number:>6}  {rule}  {name}" for (rule, name), number in rows)
 
 
 def _is_wanted(finding: Finding, settings: Settings, changed: Sequence[str] | None) -> bool:

@@ -11,7 +11,7 @@ import click
 
 from perfaudit.audit import AuditResult, audit
 from perfaudit.cli.baseline import read_baseline
-from perfaudit.cli.gate import failures, reported, statistics
+from perfaudit.cli.gate import failures, reported
 from perfaudit.cli.options import (
     located,
     paths_argument,
@@ -21,6 +21,7 @@ from perfaudit.cli.options import (
     with_reading_options,
 )
 from perfaudit.cli.output import check_writable, note, uses_color, width, write, write_file
+from perfaudit.cli.statistics import statistics
 from perfaudit.config import NEVER, Settings, with_overrides
 from perfaudit.core.errors import UsageError
 from perfaudit.core.levels import Confidence, Severity
@@ -87,7 +88,8 @@ _THRESHOLDS = (*(name for name in _SEVERITIES if name != Severity.ADVICE), NEVER
     metavar="NAME",
     help="Keeps this upload apart from others of the same commit.",
 )
-@click.option("--statistics", "counts", is_flag=True, help="Count the findings of each rule.")
+@click.option("--statistics", "counts", is_flag=True, help="Count findings by rule, and calls.")
+@click.option("--deep", is_flag=True, help="Take more time for calls that are not resolved.")
 @click.option("--show-suppressed", is_flag=True, help="Show suppressed findings as well.")
 @reading_options
 @click.pass_context
@@ -142,6 +144,7 @@ def _settings(settings: Settings, given: dict[str, Any]) -> Settings:
         fail_under=given["fail_under"],
         show_suppressed=given["show_suppressed"] or None,
         baseline=given["baseline"],
+        deep=given["deep"] or None,
     )
     if given["fail_on"] is None:
         return settings

@@ -46,6 +46,9 @@ def as_data(report: Report) -> dict[str, Any]:
             "files_skipped": [_problem(problem) for problem in coverage.files_skipped],
             "chains_truncated": coverage.chains_truncated,
             "unresolved": dict(sorted(coverage.unresolved.items())),
+            "kinds": dict(sorted(coverage.kinds.items())),
+            "unresolved_names": _counts(coverage.unresolved_names),
+            "undescribed": _counts(coverage.undescribed),
         },
         "findings": [_finding(each) for each in sorted(report.findings, key=Finding.sort_key)],
         "suppressed": [
@@ -70,6 +73,11 @@ def as_data(report: Report) -> dict[str, Any]:
         ],
         "problems": [_problem(problem) for problem in report.problems],
     }
+
+
+def _counts(counts: Mapping[str, int]) -> list[dict[str, Any]]:
+    """Return counted names as a list, since the order of a mapping is no promise of JSON."""
+    return [{"name": name, "calls": number} for name, number in counts.items()]
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
