@@ -20,6 +20,7 @@ from perfaudit.program.cards import endpoint_cards
 from perfaudit.program.coverage import coverage_of
 from perfaudit.program.inventory import inventory_of
 from perfaudit.program.program import Program, link
+from perfaudit.program.second_opinion import second_opinions
 from perfaudit.rules import judge, load_rules, strengths_of
 from perfaudit.scoring import load_weights, scorecard
 from perfaudit.sources import (
@@ -90,7 +91,11 @@ def _audit(
     ]
 
     facts = [item.facts for item in results if item.facts is not None]
-    program = link(facts, {file.path: file.role for file in python}, libraries, documents)
+    roles = {file.path: file.role for file in python}
+    program = link(facts, roles, libraries, documents)
+    if settings.deep:
+        opinions = second_opinions(program, _texts(root, program))
+        program = link(facts, roles, libraries, documents, opinions) if opinions else program
 
     judgement = judge(
         program,
@@ -105,7 +110,11 @@ def _audit(
         calls=covered.calls,
         resolved=covered.resolved,
         files_skipped=tuple(sorted([*problems, *judgement.problems])),
+        chains_truncated=covered.truncated,
         unresolved=covered.unresolved,
+        kinds=covered.kinds,
+        unresolved_names=covered.unresolved_names,
+        undescribed=covered.undescribed,
     )
     card = scorecard(
         judgement.findings,
@@ -159,16 +168,27 @@ def _suppressions(
     }
 
 
+def _texts(root: Path, program: Program) -> dict[str, str]:
+    """Return the texts of the linked files but tests, by path."""
+    paths = [file.path for file in program.files if file.role is not Role.TEST]
+    found = {path: _text(root, path) for path in paths}
+    return {path: text for path, text in found.items() if text is not None}
+
+
+def _text(root: Path, path: str) -> str | None:
+    data = read_bytes(root, path, MAX_BYTES)
+    if isinstance(data, Problem):
+        return None
+    return data.decode("utf-8-sig", "replace").replace("\r\n", "\n").replace("\r", "\n")
+
+
 def line_reader(root: Path) -> Callable[[str, int], str]:
     """Return a function that gives a line of a file below the root, or an empty text."""
 
     @lru_cache(maxsize=512)
     def lines(path: str) -> list[str]:
-        data = read_bytes(root, path, MAX_BYTES)
-        if isinstance(data, Problem):
-            return []
-        text = data.decode("utf-8-sig", "replace")
-        return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        text = _text(root, path)
+        return [] if text is None else text.split("\n")
 
     def read(path: str, line: int) -> str:
         found = lines(path)

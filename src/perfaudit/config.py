@@ -49,6 +49,7 @@ class Settings:
     severities: Mapping[str, Severity] = field(default_factory=dict)
     show_suppressed: bool = False
     baseline: Path | None = None
+    deep: bool = False
 
 
 def load_settings(start: Path, explicit: Path | None = None) -> tuple[Settings, Path]:
@@ -318,4 +319,5 @@ _READERS: dict[str, _Reader] = {
     "severities": _severities,
     "show-suppressed": _flag,
     "baseline": _file,
+    "deep": _flag,
 }
