@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from perfaudit import __version__
+from perfaudit.facts.types import FORMAT
 
 FOLDER = ".perfaudit_cache"
 CHECK_BYTES = 16
@@ -23,7 +24,8 @@ class FactCache:
     """One file of encoded facts below the project's root, for this version and interpreter."""
 
     def __init__(self, root: Path) -> None:
-        tag = f"facts-{__version__}-{sys.version_info.major}.{sys.version_info.minor}.msgpack"
+        python = f"{sys.version_info.major}.{sys.version_info.minor}"
+        tag = f"facts-{__version__}.{FORMAT}-{python}.msgpack"
         self._root = root
         self._path = root / FOLDER / tag
         self._entries = _read(self._path)

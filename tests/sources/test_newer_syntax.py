@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 import perfaudit
+from perfaudit.audit import audit, program_of
+from perfaudit.config import Settings
 from perfaudit.core.problem import Problem
 from perfaudit.sources import PythonSource, parse_python
 
@@ -41,6 +43,9 @@ def _place(text: str, name: str) -> tuple[int, int]:
         "try:\n    f()\nexcept First, Second, Third : after()\n",
         "try:\n    f()\nexcept (First, Second), Third:\n    after()\n",
         "try:\n    f()\nexcept lookup(\n    First,\n), Second:\n    after()\n",
+        "try:\n    f()\nexcept First, Second:  # a comment: with (signs\n    after()\n",
+        "try:\n    f()\nexcept First, (lambda: Second)():\n    after()\n",
+        "try:\n\tf()\nexcept\tFirst, Second:\n\tafter()\n",
     ],
 )
 def test_except_without_parentheses(text: str) -> None:
@@ -70,6 +75,62 @@ def test_newer_statements(text: str) -> None:
     assert _names(_source(text))["after"] == _place(text, "after")
 
 
+NEWER_STATEMENTS = {
+    "a generic function": "def f[T](x: T) -> T:\n    return after(x)\n",
+    "a bound": "def f[T: int](x: T) -> T:\n    return after(x)\n",
+    "constraints": "def f[T: (int, str)](x: T) -> T:\n    return after(x)\n",
+    "a generic coroutine": "async def f[T, *Ts, **P](x: T) -> T:\n    return await after(x)\n",
+    "a generic class": "class C[T]:\n    def m(self): return after()\n",
+    "a generic class with bases": "class C[T](Base[T], metaclass=M):\n    x = after()\n",
+    "a generic method": "class C:\n    def m[U](self, u: U): return after()\n",
+    "an alias": "type X = int\nafter()\n",
+    "a generic alias": "type X[T] = list[T]\nafter()\n",
+    "an alias over lines": "type X = (\n    int\n    | str\n)\nafter()\n",
+    "an alias after a line joined": "type X \\\n  = int\nafter()\n",
+    "an alias in a function": "def f():\n    type X = int\n    return after()\n",
+    "an alias on the line of an if": "if x: type Y = int\nafter()\n",
+    "a default of a class": "class C[T = int]: pass\nafter()\n",
+    "a default of a function": "def f[T: int = bool](x): pass\nafter()\n",
+    "a default of a tuple": "class C[*Ts = *tuple[int, ...]]: pass\nafter()\n",
+    "defaults of an alias": "type X[T = int, **P = [int]] = list[T]\nafter()\n",
+    "decorators": "@d[T]\n@(y := x)\n@a.b(1)[0]\ndef f[T](x): pass\nafter()\n",
+    "a string in a decorator": '@d(f"{d["k"]}")\nclass C[T]: pass\nafter()\n',
+}
+
+
+@pytest.mark.parametrize("text", NEWER_STATEMENTS.values(), ids=NEWER_STATEMENTS)
+def test_each_newer_statement_is_read_where_it_stands(text: str) -> None:
+    assert _names(_source(text))["after"] == _place(text, "after")
+
+
+AS_EVER = {
+    "patterns": (
+        "match x:\n    case {'a': 1, **rest} if rest: f(rest)\n    case [1, *_] | (2, 3): f()\n"
+        "    case C(a=1): f()\n    case _: f()\n"
+    ),
+    "match and case as names": (
+        "match = 1\ncase = 2\nprint(match, case)\nmatch[case] = 3\nmatch(case)\n"
+    ),
+    "type as a name": (
+        "type = 1\ntype[0] = 2\ntype.x = 3\ntype: int = 3\ntype(x)\ntype += 1\nf(type=1)\n"
+        "x = type if type else y\nx = (\n    type\n)\ntype\nX = int\n"
+    ),
+    "t as a name": 't = 3\nt[0] = 1\nf(t, t=1)\nt ("a")\nx = t if t else rt\nrt = f\n',
+    "lazy as a name": "lazy = 1\nlazy(lazy)\nlazy.x = lazy\n",
+    "except with parentheses": "try: f()\nexcept (A, B) as e: g(e)\n",
+}
+
+
+@pytest.mark.parametrize("text", AS_EVER.values(), ids=AS_EVER)
+def test_what_only_looks_newer_is_left_alone(text: str) -> None:
+    newer = "\ntry: f()\nexcept First, Second: pass\n"
+    after = _source(text + newer).tree.body
+    before = ast.parse(text).body
+    assert [ast.dump(node, include_attributes=True) for node in after[: len(before)]] == [
+        ast.dump(node, include_attributes=True) for node in before
+    ]
+
+
 def test_type_parameters_do_not_move_what_follows() -> None:
     text = "class Répo[T](Base): pass\ntype X[T] = Value\n"
     names = _names(_source(text))
@@ -97,6 +158,17 @@ def test_type_parameters_do_not_move_what_follows() -> None:
         "x = t'select {inner}' + after(1)\n",
         'x = rt"\\d{inner}" + after(1)\n',
         'x = T"""{\ninner}""" + after(1)\n',
+        'x = t"{t"{inner["k"]}"}" + after(1)\n',
+        'x = f"{t"{f"{inner["k"]}"}"}" + after(1)\n',
+        'x = Rt"{inner["k"]}" + tR"{inner}" + TR"{inner}" + after(1)\n',
+        'x = t"{inner["k"]!s:>{1}}" + after(1)\n',
+        'x = f"{f"{f"{f"{inner["k"]}"}"}"}" + after(1)\n',
+        'x = f"{[i for i in inner["k"] if i]}" + after(1)\n',
+        'x = f"{(y := inner["k"])}" + after(1)\n',
+        'x = f"{*z, inner["k"]}" + after(1)\n',
+        'x = f"{ {"a": 1}[inner["k"]] }" + after(1)\n',
+        'x = f"a\\\n{inner["k"]}" + after(1)\n',
+        'x = f"""{"""a"""}{inner["k"]}""" + after(1)\n',
     ],
 )
 def test_newer_strings(text: str) -> None:
@@ -167,3 +239,36 @@ def test_older_code_beside_newer_syntax_is_read_as_ever(path: Path) -> None:
     assert [ast.dump(node, include_attributes=True) for node in after] == [
         ast.dump(node, include_attributes=True) for node in before.body
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ('f"{"a"}{requests.get(url["k"])}"', 4),
+        ('t"{requests.get(url)}"', 4),
+        ('rt"\\d{f"{requests.get(url["k"])}"}"', 4),
+        ('f"""\n{\n  requests.get(url["k"])  # why\n}"""', 6),
+        ('t"""\n\n{requests.get(url)}"""', 6),
+        ('f"{f"{f"{requests.get(url["k"]).json()["x"]}"}"}"', 4),
+    ],
+)
+def test_a_call_in_a_newer_string_is_a_fact_on_its_line(text: str, line: int) -> None:
+    code = f"import requests\n\nasync def f(url):\n    return {text}\n"
+    places = [
+        site.location.line
+        for site in program_of({"app.py": code}).sites()
+        if site.name == "requests.get"
+    ]
+    assert places == [line]
+
+
+def test_what_is_found_in_newer_syntax_is_reported_on_its_line(tmp_path: Path) -> None:
+    code = (
+        "import time\n\ntype Name[T] = list[T]\n\n\n"
+        "async def f[T](x: T) -> T:\n    try:\n"
+        '        g(f"{x["k"]}{time.sleep(1)}")\n'
+        "    except ValueError, KeyError:\n        time.sleep(2)\n"
+    )
+    (tmp_path / "app.py").write_text(code)
+    findings = audit(tmp_path, [tmp_path], Settings(cache=False, jobs=1)).report.findings
+    assert {item.location.line for item in findings if item.rule == "PA601"} == {8, 10}

@@ -225,7 +225,7 @@ def _except_edits(text: str, tokens: Sequence[_Token], index: int) -> Iterator[_
     if commas:
         start, end = tokens[first].start, tokens[place - 1].end
         # The bracket takes the place of the space before, so that no column moves.
-        yield _Edit(start - (text[start - 1] == " "), start, "(")
+        yield _Edit(start - (text[start - 1] in " \t"), start, "(")
         yield _Edit(end, end, ")")
 
 
