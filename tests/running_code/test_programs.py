@@ -134,14 +134,18 @@ def test_the_audit_reports_what_makes_the_loop_wait(program: Path, runs: dict[st
     run = runs[str(program)]
     found = reported(program)
 
-    reported_places = {_place(finding) for finding in found if finding.rule in DEAR}
+    reported_places = {
+        place for finding in found if finding.rule in DEAR for place in places_of(finding)
+    }
     observed_waits = dear_waits(run["waits"], reported_places)
     assert sorted(reported_places) == sorted(observed_waits)
     once = waited_once(run["waits"])
     assert not [
         finding.trace
         for finding in found
-        if finding.rule in DEAR and not sinks_of(finding) & (observed_waits[_place(finding)] | once)
+        if finding.rule in DEAR
+        for place in places_of(finding)
+        if not sinks_of(finding) & (observed_waits[place] | once)
     ]
     assert cheap_findings(found) == cheap_waits(run["waits"], found)
 
@@ -180,12 +184,22 @@ def waited_once(waits: list[dict[str, Any]]) -> set[Line]:
     return {sink for sink, count in times.items() if count == 1}
 
 
+def places_of(finding: Finding) -> set[Line]:
+    """Return the lines that a finding is about: its own, and later uses of the file it opens."""
+    steps = [step.location for step in finding.trace]
+    is_opening = finding.rule == FILE_CONTENT and finding.location in steps[:-1]
+    later = steps[steps.index(finding.location) :] if is_opening and finding.words["later"] else []
+    return {_place(finding), *((place.path, place.line) for place in later)}
+
+
 def sinks_of(finding: Finding) -> set[Line]:
     """Return which lines a finding may mean by what waits: the last of its trace.
 
-    The trace of a lock goes on to what is done while it is held.
+    The trace of a lock goes on to what is done while it is held, that of a file to its later uses.
     """
     lines = [(step.location.path, step.location.line) for step in finding.trace]
+    if finding.rule == FILE_CONTENT and finding.words["later"]:
+        return places_of(finding)
     return set(lines if finding.rule == LOCK else lines[-1:])
 
 

@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from perfaudit.core.finding import Match
 from perfaudit.core.levels import Severity
 from perfaudit.core.report import Opportunity
+from perfaudit.facts import types as t
 from perfaudit.program import expressions
 from perfaudit.program.blocking import Blocking, blocking_at, is_main, places_of
 from perfaudit.program.exposure import Exposure
+from perfaudit.program.handles import handles_of
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.program import BLOCKING_KINDS, Program
 from perfaudit.program.remedies import Remedies
@@ -26,25 +28,79 @@ CALMER = {"startup": Severity.LOW, "command": Severity.LOW, "script": Severity.L
 
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:
-    """Yield each place of a coroutine that waits, and a match for each that makes the loop wait."""
+    """Yield each place of a coroutine that waits, and a match for each that makes the loop wait.
+
+    A file that is opened and used in one coroutine is one place: where it is opened.
+    """
     remedies = Remedies(program)
     for function in program.functions:
         if not function.is_async:
             continue
         exposure = program.exposure_of(function)
-        seen: set[tuple[int, int]] = set()
-        for place in places_of(program, function):
-            key = (place.location.line, place.location.column)
-            if key in seen:
+        waits = list(_waits(program, function))
+        uses = _uses_of_files(function, [blocked for _, _, blocked in waits if blocked])
+        used = {id(use) for each in uses.values() for use in each}
+        for place, kind, blocked in waits:
+            if id(blocked) in used:
                 continue
-            blocked = blocking_at(program, function, place, RULES)
-            kind = blocked.kind if blocked is not None else _sound_kind(place)
-            if kind is not None:
-                seen.add(key)
-                yield Opportunity(place.location, exposure.kind, rule=RULES[kind])
+            yield Opportunity(place.location, exposure.kind, rule=RULES[kind])
             if blocked is not None:
                 severity = _severity(program, function, exposure)
-                yield _match(function, blocked, exposure, severity, remedies.for_place(blocked))
+                later = uses.get(id(blocked), [])
+                remedy = remedies.for_place(blocked)
+                yield _match(function, blocked, later, exposure, severity, remedy)
+
+
+def _waits(
+    program: Program, function: FunctionNode
+) -> Iterator[tuple[Site | Edge, str, Blocking | None]]:
+    """Yield the places of a function that wait, their kinds, and how they block the loop if so."""
+    seen: set[tuple[int, int]] = set()
+    for place in places_of(program, function):
+        key = (place.location.line, place.location.column)
+        if key in seen:
+            continue
+        blocked = blocking_at(program, function, place, RULES)
+        kind = blocked.kind if blocked is not None else _sound_kind(place)
+        if kind is not None:
+            seen.add(key)
+            yield place, kind, blocked
+
+
+def _uses_of_files(function: FunctionNode, found: list[Blocking]) -> dict[int, list[Blocking]]:
+    """Return what is done later with the file that a place opens, by the opening's ``id``."""
+    openings = [
+        (blocked, handles_of(function, blocked.place.value))
+        for blocked in found
+        if isinstance(blocked.place, Site) and "opens" in blocked.place.behaviour.flags
+    ]
+    uses: dict[int, list[Blocking]] = {}
+    for blocked in found:
+        used = _names_used(blocked)
+        before = [
+            opening
+            for opening, names in openings
+            if names & used and opening.place.sequence < blocked.place.sequence
+        ]
+        if before:
+            uses.setdefault(id(before[-1]), []).append(blocked)
+    return uses
+
+
+def _names_used(blocked: Blocking) -> set[str]:
+    """Return the names that may be of the file which a place reads or writes."""
+    call = blocked.place.call
+    if blocked.kind != "file" or not isinstance(blocked.place, Site) or call is None:
+        return set()
+    values = [call.callee.base] if isinstance(call.callee, t.Attr) else []
+    return {value.id for value in (*values, *call.arguments) if isinstance(value, t.Name)}
+
+
+def _later(uses: int) -> str:
+    """Return how a message tells of what is done later with a file."""
+    if not uses:
+        return ""
+    return f", and {uses} later call{'s' if uses > 1 else ''} of the file"
 
 
 def _severity(program: Program, function: FunctionNode, exposure: Exposure) -> Severity | None:
@@ -66,6 +122,7 @@ def _sound_kind(place: Site | Edge) -> str | None:
 def _match(
     function: FunctionNode,
     blocked: Blocking,
+    later: list[Blocking],
     exposure: Exposure,
     severity: Severity | None,
     remedy: str,
@@ -77,8 +134,9 @@ def _match(
             "function": function.facts.qualname,
             "sink": blocked.sink_name,
             "through": blocked.through,
+            "later": _later(len(later)),
         },
-        trace=(*exposure.chain, *blocked.steps),
+        trace=(*exposure.chain, *blocked.steps, *(step for use in later for step in use.steps)),
         confidence=blocked.confidence,
         severity=severity,
         function=function.qualname,

@@ -18,14 +18,14 @@ def is_used_elsewhere(program: "Program", site: "Site") -> bool:
     if "opens" not in site.behaviour.flags:
         return False
     function = site.function
-    names = _handles(function, site.value)
+    names = handles_of(function, site.value)
     if not names:
         return False
     handed = _handed_on(program, function)
     return bool(handed) and not any(_is_touched(function, t.Name(name), handed) for name in names)
 
 
-def _handles(function: FunctionNode, opened: t.Expr) -> set[str]:
+def handles_of(function: FunctionNode, opened: t.Expr) -> set[str]:
     """Return the names that hold what a call gives, or what entering that gives."""
     targets = [context.target for context in function.facts.contexts if context.subject == opened]
     targets += [
