@@ -35,6 +35,13 @@ def g(store: "Optional[Store]"):
 def h(store: Optional["Store"]):
     store.flush()  # -> Store.flush
 """,
+    "a maker of sessions as an annotation": """
+from sqlalchemy import create_engine, select
+from sqlalchemy.orm import sessionmaker
+SessionLocal = sessionmaker(bind=create_engine("postgresql://x"))
+def probe(session: SessionLocal):
+    session.execute(select(1))  # -> sqlalchemy.orm.Session.execute
+""",
     "imports for checking only": """
 from __future__ import annotations
 from typing import TYPE_CHECKING

@@ -278,6 +278,23 @@ def probe():
     for store in Stores():  # -> Stores.__iter__, Walk.__next__
         store.flush()  # -> Store.flush
 """,
+    "iterators that give each other": """
+from store import Store
+class A:
+    def __iter__(self):
+        return B()
+class B:
+    def __iter__(self):
+        return A()
+class C:
+    async def __iter__(self):
+        return self
+def probe():
+    for store in C():  # -> C.__iter__
+        store.flush()  # -> nothing
+    for store in A():  # -> A.__iter__
+        store.flush()  # -> nothing
+""",
     "partial": """
 from functools import partial
 import time

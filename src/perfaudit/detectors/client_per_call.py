@@ -23,7 +23,7 @@ from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.program import Program
 from perfaudit.program.reach import site_step
 from perfaudit.program.sites import Site
-from perfaudit.program.values import LibraryInstance, options_of
+from perfaudit.program.values import LibraryInstance, Type, options_of
 
 LENT = frozenset(
     {
@@ -37,10 +37,8 @@ LENT = frozenset(
     }
 )
 """Keywords that hand a client the connections of somebody else."""
-FRESH_CONNECTIONS = frozenset(
-    {"httpx.HTTPTransport", "httpx.AsyncHTTPTransport", "aiohttp.TCPConnector"}
-)
-"""Types that, made for the call, are as new as the client itself."""
+HOLDS_CONNECTIONS = "holds-connections"
+"""The flag of what, made for the call, is as new as the client itself."""
 PERSONAL = frozenset(
     {"base_url", "endpoint_url", "url", "host", "region_name", "project", "proxy", "proxies"}
     | {"auth", "cert", "cookies", "cookie_jar", "verify", "ssl", "api_key", "token", "credentials"}
@@ -53,7 +51,7 @@ ONCE = re.compile(
 )
 """Names of functions that run once in the life of a process or an object."""
 MAKING: dict[tuple[str, ...], str] = {("http.client",): "client", ("pool.create",): "pool"}
-COMMAND_LINE = frozenset({"argparse", "click", "typer", "fire", "docopt", "optparse"})
+COMMAND_LINE = "command-line"
 OFTEN = {
     "request": "each request",
     "task": "each task",
@@ -91,13 +89,17 @@ def _borrows(program: Program, site: Site) -> bool:
         if name not in LENT or (isinstance(value, t.Const) and value.value is None):
             continue
         found = options_of(program.types.evaluate(function, value, at))
-        is_fresh = any(
-            isinstance(option, LibraryInstance) and option.path in FRESH_CONNECTIONS
-            for option in found
-        )
+        is_fresh = any(_holds_connections(program, option) for option in found)
         if not (is_fresh and isinstance(_origin(function, value), t.CallRef)):
             return not isinstance(value, t.Either)
     return False
+
+
+def _holds_connections(program: Program, option: Type) -> bool:
+    if not isinstance(option, LibraryInstance):
+        return False
+    made = program.libraries.constructor(option.path)
+    return made is not None and HOLDS_CONNECTIONS in made.flags
 
 
 def _is_chosen(program: Program, site: Site) -> bool:
@@ -128,7 +130,7 @@ def _opened_inside(program: Program, site: Site) -> Repetition | None:
         or is_memoised(program, function)
     ):
         return None
-    if ONCE.search(function.name) or _is_command_line(function) or not _is_closed_inside(site):
+    if ONCE.search(function.name) or _is_command_line(program, function) or not _is_closed_inside(site):
         return None
     if is_kept(program, function, site.value) or is_returned(function, site.value):
         return None
@@ -179,9 +181,10 @@ def _is_amortised(site: Site) -> bool:
     return any(set(function.loops(call.context)) - outer for call in _uses(site))
 
 
-def _is_command_line(function: FunctionNode) -> bool:
+def _is_command_line(program: Program, function: FunctionNode) -> bool:
     body = function.file.body.facts
-    if any(item.module.partition(".")[0] in COMMAND_LINE for item in body.imports):
+    parsers = program.libraries.provides(COMMAND_LINE)
+    if any(item.module.partition(".")[0] in parsers for item in body.imports):
         return True
     return any(
         isinstance(context.subject, t.Compare) and context.subject.left == t.Name("__name__")

@@ -30,21 +30,10 @@ WORKPLACE = re.compile(r"""-\s*["']?(?:\.{1,2}/?|\$\{?PWD\}?):/""")
 SERVICES_LINE = re.compile(r"^services\s*:", re.MULTILINE)
 COMMENT = re.compile(r"(?:^|\s)#[^\n]*")
 ENVIRONMENT_FILE = re.compile(r"(?:^|/)[^/]*\.?env(?:\.[^/]*)?$")
-OTHER_WORDS = {
-    "postgresql": ("postgres", "pg_", "pgbouncer", "database", "db_", "_db", "dsn"),
-    "mysql": ("mysql", "mariadb", "database", "db_", "_db", "dsn"),
-    "mongodb": ("mongo",),
-    "rabbitmq": ("rabbit", "amqp", "broker"),
-    "kafka": ("kafka", "redpanda", "broker"),
-    "elasticsearch": ("elastic", "opensearch"),
-    "memcached": ("memcache",),
-    "redis": ("redis", "valkey", "keydb", "dragonfly"),
-}
-"""Words of deployment files that show that a server is thought of, by its name."""
 OUTSIDE = re.compile(r"^[a-z0-9+]+://(?:[^@/]*@)?(?P<host>[^:/?{]+)")
 AT_HOME = re.compile(r"^(?:localhost|127\.|0\.0\.0\.0|::1|host\.docker)")
 GUARD = re.compile(
-    r"url|dsn|host|enable|backend|redis|use_|config|settings|provider|driver", re.IGNORECASE
+    r"url|dsn|host|enable|backend|use_|config|settings|provider|driver", re.IGNORECASE
 )
 BRANCHES = frozenset({"if", "else", "match", "except"})
 MAX_CALLERS = 3
@@ -166,7 +155,7 @@ def _needs(program: Program) -> list[Need]:
         service = by_file.get(site.behaviour.file) or _by_scheme(program, address)
         if service is None or service.name in found or _is_outside(address):
             continue
-        if _is_optional(program, site) or not _is_run(program, site.function):
+        if _is_optional(program, site, service) or not _is_run(program, site.function):
             continue
         found[service.name] = Need(service, site)
     return list(found.values())
@@ -215,10 +204,10 @@ def _is_entry(program: Program, function: FunctionNode) -> bool:
     )
 
 
-def _is_optional(program: Program, site: Site) -> bool:
+def _is_optional(program: Program, site: Site, service: Service) -> bool:
     """Return whether the code can do without: a setting decides, or it is one of several."""
     function = site.function
-    if _is_decided(function, site.context) or _is_left_before(function, site):
+    if _is_decided(function, site.context) or _is_left_before(function, site, service):
         return True
     if _is_guarded_import(function, site):
         return True
@@ -249,16 +238,15 @@ def _is_lazy(function: FunctionNode, context: t.Context) -> bool:
     return test in stored
 
 
-def _is_left_before(function: FunctionNode, site: Site) -> bool:
+def _is_left_before(function: FunctionNode, site: Site, service: Service) -> bool:
     """Return whether the function returns before the place where a setting says so."""
     for leave in function.facts.exits:
         if leave.kind not in ("return", "raise") or leave.sequence > site.sequence:
             continue
         for number in function.context_chain(leave.context):
             subject = function.facts.contexts[number].subject
-            if subject is not None and any(
-                GUARD.search(word) for word in _words(function, subject)
-            ):
+            words = _words(function, subject) if subject is not None else ()
+            if any(GUARD.search(word) or service.name in word.lower() for word in words):
                 return True
     return False
 
@@ -339,7 +327,7 @@ def _evidence(program: Program) -> str:
 
 
 def _is_mentioned(service: Service, evidence: str) -> bool:
-    words = (*OTHER_WORDS.get(service.name, ()), service.name)
+    words = (*service.words, service.name)
     schemes = tuple(f"{scheme}://" for scheme in service.schemes if scheme != "unix")
     return any(word in evidence for word in (*words, *schemes))
 

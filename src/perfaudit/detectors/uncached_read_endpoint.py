@@ -31,7 +31,6 @@ OWN_PLACE = re.compile(
 BY_KEY = re.compile(r"[{<(]")
 HOUSE_KEEPERS = re.compile(r"super_?user|admin|staff", re.IGNORECASE)
 HOOKS = frozenset({"get_queryset", "get_object", "get_serializer", "get_context_data"})
-SIGN_IN = ("flask_login", "flask_security", "flask_jwt_extended", "django.contrib.auth", "allauth")
 
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:
@@ -47,7 +46,7 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
         first_use(uses, program.libraries.provides("cache"))
         or any("cache.read" in site.effects for site in program.sites())
     )
-    has_sign_in = first_use(uses, SIGN_IN) is not None
+    has_sign_in = first_use(uses, program.libraries.provides("sign-in")) is not None
     judged: set[FunctionNode] = set()
     for endpoint in program.endpoints:
         if endpoint.handler in judged or not _is_read(program, endpoint):

@@ -35,7 +35,7 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
     """Yield each constructor of a server's pool, and a match for each that is given no bounds."""
     repeated = repetitions(program)
     for function in program.functions:
-        if function.role is not Role.PRODUCTION or _is_migration_environment(function):
+        if function.role is not Role.PRODUCTION or _is_migration_environment(program, function):
             continue
         for index, call in enumerate(function.facts.calls):
             for target in program.types.call(function, index).targets:
@@ -46,9 +46,10 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
                     break
 
 
-def _is_migration_environment(function: FunctionNode) -> bool:
-    imported = (item.module.partition(".")[0] for item in function.file.body.facts.imports)
-    return function.file.path.endswith("env.py") and "alembic" in imported
+def _is_migration_environment(program: Program, function: FunctionNode) -> bool:
+    imported = {item.module.partition(".")[0] for item in function.file.body.facts.imports}
+    migrating = program.libraries.provides("migrations")
+    return function.file.path.endswith("env.py") and not migrating.isdisjoint(imported)
 
 
 def _pool_of(program: Program, target: Target) -> Pool | None:

@@ -15,12 +15,14 @@ from perfaudit.libraries.types import (
     Behaviour,
     Callback,
     ColumnKind,
+    EntityQueries,
     Framework,
     IndexMaker,
     Library,
     LibraryType,
     Mount,
     Offloader,
+    Permissions,
     Pool,
     PoolSetting,
     Route,
@@ -42,6 +44,13 @@ CAPABILITIES = frozenset(
         "cache",
         "push-channel",
         "retry",
+        "query-hook",
+        "query-log",
+        "database-driver",
+        "sign-in",
+        "command-line",
+        "migrations",
+        "language-model",
     }
 )
 CALLBACK_PLACES = frozenset(
@@ -94,6 +103,8 @@ _LIBRARY_KEYS = frozenset(
         "service",
         "provides",
         "offloader",
+        "queries",
+        "launchers",
         "examples",
     ]
 )
@@ -132,8 +143,32 @@ _TYPE_KEYS = frozenset(
 _POOL_KEYS = frozenset(["kind", "url", "settings", "quiet_urls", "quiet_with", "advice"])
 _SETTING_KEYS = frozenset(["position", "default", "wanted", "purpose"])
 _FRAMEWORK_KEYS = frozenset(
-    ["routes", "routers", "mounts", "view_classes", "dispatch", "dependencies", "threads"]
+    [
+        "routes",
+        "routers",
+        "mounts",
+        "view_classes",
+        "dispatch",
+        "dependencies",
+        "threads",
+        "settings",
+        "request_objects",
+        "caller",
+        "proxies",
+        "pages",
+        "permissions",
+    ]
 )
+_PERMISSION_KEYS = ("attribute", "setting", "key", "open")
+_QUERIES_PLACES = {
+    "count": (),
+    "defer": ("{columns}",),
+    "defer_each": ("{column}",),
+    "keys": ("{items}",),
+    "keys_each": ("{column}", "{steps}"),
+    "keys_step": (),
+}
+"""Keys of `queries` that word a fix, and the places that each must have."""
 DISPATCHES = ("event-loop", "thread", "process")
 _ROUTE_KEYS = frozenset(
     ["form", "kind", "methods", "default", "path", "handler", "thread", "dispatch"]
@@ -242,6 +277,8 @@ def load_library(path: Path) -> Library:
         examples=_examples(sections.get("examples")),
         file=path.name,
         offloader=_offloader(sections.get("offloader")),
+        queries=_queries(sections.get("queries")),
+        launchers=sections["launchers"].texts() if "launchers" in sections else (),
     )
 
 
@@ -455,6 +492,10 @@ def _framework(library: str, node: YamlNode | None) -> Framework | None:
     if node is None:
         return None
     keys = node.mapping(_FRAMEWORK_KEYS)
+
+    def names(key: str) -> tuple[str, ...]:
+        return _dotted_names(keys[key]) if key in keys else ()
+
     dispatch = {
         form: place.one_of(DISPATCHES)
         for form, place in (
@@ -468,8 +509,29 @@ def _framework(library: str, node: YamlNode | None) -> Framework | None:
         routers=tuple(_named(keys.get("routers"), _router).values()),
         view_classes=tuple(_named(keys.get("view_classes"), _view_class).values()),
         dispatch=dispatch,
-        dependencies=_dotted_names(keys["dependencies"]) if "dependencies" in keys else (),
+        dependencies=names("dependencies"),
         threads=_count(keys["threads"]) if "threads" in keys else None,
+        settings=names("settings"),
+        request_objects=names("request_objects"),
+        caller=names("caller"),
+        proxies=names("proxies"),
+        pages=names("pages"),
+        permissions=_permissions(keys.get("permissions")),
+    )
+
+
+def _permissions(node: YamlNode | None) -> Permissions | None:
+    if node is None:
+        return None
+    keys = node.mapping(_PERMISSION_KEYS)
+    for required in _PERMISSION_KEYS:
+        if required not in keys:
+            raise node.error(f"permissions need `{required}`.")
+    return Permissions(
+        attribute=_dotted(keys["attribute"]),
+        setting=_dotted(keys["setting"]),
+        key=keys["key"].text(),
+        open=_dotted_names(keys["open"]),
     )
 
 
@@ -622,13 +684,31 @@ def _column(path: str, node: YamlNode) -> ColumnKind:
 def _service(node: YamlNode | None) -> Service | None:
     if node is None:
         return None
-    keys = node.mapping(("name", "images", "schemes"))
+    keys = node.mapping(("name", "images", "schemes", "words", "json_paths"))
     if "name" not in keys:
         raise node.error("a service needs `name`.")
     return Service(
         name=keys["name"].text(),
         images=keys["images"].texts() if "images" in keys else (),
         schemes=keys["schemes"].texts() if "schemes" in keys else (),
+        words=keys["words"].texts() if "words" in keys else (),
+        json_paths="json_paths" in keys and keys["json_paths"].flag(),
+    )
+
+
+def _queries(node: YamlNode | None) -> EntityQueries | None:
+    if node is None:
+        return None
+    keys = node.mapping(("statements", "keeps_objects", *_QUERIES_PLACES))
+    texts = {key: keys[key].text() for key in _QUERIES_PLACES if key in keys}
+    for key, text in texts.items():
+        for place in _QUERIES_PLACES[key]:
+            if place not in text:
+                raise keys[key].error(f"`{key}` needs the place `{place}`.")
+    return EntityQueries(
+        statements=_dotted_names(keys["statements"]) if "statements" in keys else (),
+        keeps_objects="keeps_objects" in keys and keys["keeps_objects"].flag(),
+        **texts,
     )
 
 

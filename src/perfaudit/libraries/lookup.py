@@ -6,6 +6,7 @@ from typing import TypeVar
 from perfaudit.core.errors import DataError
 from perfaudit.libraries.types import (
     Behaviour,
+    EntityQueries,
     Framework,
     Library,
     LibraryType,
@@ -46,6 +47,12 @@ class Libraries:
                 key=lambda found: found.rank,
             )
         )
+        self.request_objects: tuple[str, ...] = _of_all(
+            found.request_objects for found in self.frameworks
+        )
+        self.caller: frozenset[str] = frozenset(_of_all(found.caller for found in self.frameworks))
+        self.query_attributes: frozenset[str] = frozenset(_query_attributes(self.libraries))
+        self._queries = {library.file: library.queries for library in self.libraries}
         self.packages: Mapping[str, str] = {
             package: library.name
             for library in reversed(self.libraries)
@@ -196,6 +203,10 @@ class Libraries:
             known = self._linear[type_path] = tuple(self._walk(type_path))
         return known
 
+    def queries(self, type_path: str) -> EntityQueries | None:
+        """Return how the library of a query's class, or of the nearest base, makes queries."""
+        return _first(self._queries.get(found.file) for found in self.linear(type_path))
+
     def is_subtype(self, type_path: str, base: str) -> bool:
         """Return whether the class is the other one or inherits from it."""
         wanted = self.canonical(base)
@@ -258,6 +269,19 @@ class Libraries:
             yield found
             # Depth first, left to right: close enough to Python's order for what libraries have.
             waiting[:0] = found.bases
+
+
+def _of_all(names: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(name for some in names for name in some)
+
+
+def _query_attributes(libraries: Iterable[Library]) -> Iterator[str]:
+    """Give the class attributes whose queries begin at the whole table of their class."""
+    for library in libraries:
+        for found in library.types.values():
+            for name, expression in found.class_attributes.items():
+                if any(argument.kind == "self" for argument in expression.arguments):
+                    yield name
 
 
 def _current(folders: Sequence[Sequence[Library]]) -> Iterator[Library]:

@@ -180,13 +180,30 @@ class ViewClass(Struct, frozen=True, gc=False):
     is_viewset: bool
 
 
+class Permissions(Struct, frozen=True, gc=False):
+    """How the view classes of a framework say whom they let in.
+
+    ``attribute``: the class attribute with the permission classes. ``setting`` and ``key``: the
+    setting, and its entry, that holds for classes without it. ``open``: names of those classes
+    that let everybody read.
+    """
+
+    attribute: str
+    setting: str
+    key: str
+    open: tuple[str, ...]
+
+
 class Framework(Struct, frozen=True, gc=False):
     """How a web or task framework finds and runs endpoints.
 
     ``dispatch``: how it runs a plain ``def`` and an ``async def``: event-loop, thread, process.
     ``dependencies``: functions such as fastapi.Depends whose argument is called before the handler.
-    ``request_user``: dotted names or attributes that show per-user data. ``threads``: how many
-    plain handlers it runs at a time as long as nobody sets a limit.
+    ``threads``: how many plain handlers it runs at a time as long as nobody sets a limit.
+    ``settings``: names in the project's settings that stand for the application where nothing
+    constructs one. ``request_objects``: types of what lives for one request. ``caller``: objects
+    and markers of parameters that hold what is known of who asks; ``proxies``: types that stand for
+    such. ``pages``: view classes, or modules of them, that answer with a page.
     """
 
     library: str
@@ -197,6 +214,12 @@ class Framework(Struct, frozen=True, gc=False):
     dispatch: dict[str, str] = {}
     dependencies: tuple[str, ...] = ()
     threads: int | None = None
+    settings: tuple[str, ...] = ()
+    request_objects: tuple[str, ...] = ()
+    caller: tuple[str, ...] = ()
+    proxies: tuple[str, ...] = ()
+    pages: tuple[str, ...] = ()
+    permissions: Permissions | None = None
 
 
 class ColumnKind(Struct, frozen=True, gc=False):
@@ -289,12 +312,39 @@ class Schema(Struct, frozen=True, gc=False):
     setting_targets: dict[str, str] = {}
 
 
+class EntityQueries(Struct, frozen=True, gc=False):
+    """How a library queries for the objects of a table class.
+
+    ``statements``: types that are no query by themselves: something else runs them.
+    ``keeps_objects``: what is loaded is kept, and given again to whoever asks by its key. The rest
+    words a fix. ``count``: how to ask for the number. ``defer``: how to leave columns out, with
+    ``{columns}``, each of them by ``defer_each``. ``keys``: how to take keys out of a JSON column,
+    with ``{items}``, each of them by ``keys_each``, where ``{steps}`` is a ``keys_step`` for each
+    key: ``{key}``, or as Python writes it ``{literal}``. Empty where that is not known.
+    """
+
+    statements: tuple[str, ...] = ()
+    keeps_objects: bool = False
+    count: str = ""
+    defer: str = ""
+    defer_each: str = ""
+    keys: str = ""
+    keys_each: str = ""
+    keys_step: str = ""
+
+
 class Service(Struct, frozen=True, gc=False):
-    """A server that a library talks to: its name, container images and URL schemes."""
+    """A server that a library talks to: its name, container images and URL schemes.
+
+    ``words``: other words of deployment files that show that somebody thought of it.
+    ``json_paths``: its ``->`` takes a path, ``'$.a.b'``, and not one key.
+    """
 
     name: str
     images: tuple[str, ...]
     schemes: tuple[str, ...]
+    words: tuple[str, ...] = ()
+    json_paths: bool = False
 
 
 class Offloader(Struct, frozen=True, gc=False):
@@ -316,9 +366,8 @@ class Library(Struct, frozen=True, gc=False):
     """One library file.
 
     ``aliases``: another dotted path -> the path that this file uses; also for all names below it.
-    ``provides``: capability (rate-limit, query-monitoring, tracing, response-cache,
-    response-compression, cache, push-channel, retry) -> dotted names whose use shows that the
-    project has it.
+    ``provides``: capability, such as rate-limit or tracing -> dotted names whose use shows that
+    the project has it. ``launchers``: commands that run a program under the library's eyes.
     """
 
     name: str
@@ -336,3 +385,5 @@ class Library(Struct, frozen=True, gc=False):
     examples: tuple[dict[str, str], ...]
     file: str
     offloader: Offloader | None = None
+    queries: EntityQueries | None = None
+    launchers: tuple[str, ...] = ()

@@ -128,6 +128,11 @@ def _plain_option(types: "Types", found: Type) -> Type:
         return instance_of(found)
     if isinstance(found, LibraryInstance) and found.path == "builtins.type" and found.arguments:
         return found.arguments[0]
+    if isinstance(found, LibraryInstance):
+        called = types.libraries.method(found.path, "__call__")
+        if called is not None and called.returns is not None:
+            # An annotation that names a factory, such as a maker of sessions, means what it makes.
+            return types.instantiate(called.returns, receiver=found)
     if isinstance(found, TupleType | LibraryInstance | Instance):
         # An alias such as ``Items = list[Item]`` evaluates to the value of its subscript.
         return found

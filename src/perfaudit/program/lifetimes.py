@@ -21,8 +21,6 @@ ENTRY_KINDS = (
     ("request", frozenset({"route", "websocket", "middleware"})),
     ("task", frozenset({"task", "consumer"})),
 )
-PER_REQUEST = ("flask.ctx.", "starlette.requests.", "fastapi.Request", "django.http.")
-"""Where the types of objects begin that live for one request."""
 WALKS_OVER_DATA = frozenset({Walk.DATA, Walk.CHUNKS, Walk.MESSAGES})
 """What a loop walks that has many items; one that only counts is more often a retry."""
 BY_HAND = frozenset({"command", "script", "startup"})
@@ -320,8 +318,10 @@ def _is_lasting(program: Program, function: FunctionNode, target: t.Expr) -> boo
 
 def _is_per_request(program: Program, function: FunctionNode, base: t.Expr) -> bool:
     """Return whether an object lives for one request, or only as long as the function."""
-    for part in expressions.parts(function, base):
-        for option in options_of(program.types.evaluate(function, part, AT_END)):
-            if isinstance(option, LibraryInstance) and option.path.startswith(PER_REQUEST):
-                return True
-    return False
+    libraries = program.libraries
+    return any(
+        isinstance(option, LibraryInstance)
+        and any(libraries.is_subtype(option.path, kind) for kind in libraries.request_objects)
+        for part in expressions.parts(function, base)
+        for option in options_of(program.types.evaluate(function, part, AT_END))
+    )

@@ -552,28 +552,43 @@ def element(types: "Types", owner: Type, steps: int = MAX_ITERATORS) -> Type:
 def _instance_element(
     types: "Types", owner: Instance, node: ClassNode, steps: int = MAX_ITERATORS
 ) -> Type:
-    for name in ("__iter__", "__aiter__"):
+    for name, following in (("__iter__", "__next__"), ("__aiter__", "__anext__")):
         method = types.classes.method(node, name)
         if method is not None:
-            given = returned_by(types, owner, method)
-            if isinstance(given, Instance):
-                following = types.classes.method(
-                    given.node, "__next__" if name == "__iter__" else "__anext__"
-                )
-                if following is not None:
-                    return awaited(types, returned_by(types, given, following), lenient=True)
-                if given.node is node:
-                    return Unknown("iterator without __next__")
-            return element(types, given, steps - 1)
-    for path in types.classes.library_bases(node):
-        declared = types.libraries.iterates(path)
-        if declared is not None:
-            return types.instantiate(declared, receiver=owner)
+            given = options_of(awaited(types, returned_by(types, owner, method), lenient=True))
+            return union(
+                [
+                    _next_of(types, option, following)
+                    if isinstance(option, Instance)
+                    else element(types, option, steps - 1)
+                    for option in given
+                ]
+            )
+    declared = _iterates(types, owner)
+    if declared is not None:
+        return declared
     for name in ("__next__", "__anext__", "__getitem__"):
         method = types.classes.method(node, name)
         if method is not None:
             return awaited(types, returned_by(types, owner, method), lenient=True)
     return Unknown("no __iter__")
+
+
+def _next_of(types: "Types", iterator: Instance, following: str) -> Type:
+    """Return what an iterator of the project gives, by its method for the next item."""
+    method = types.classes.method(iterator.node, following)
+    if method is not None:
+        return awaited(types, returned_by(types, iterator, method), lenient=True)
+    return _iterates(types, iterator) or Unknown("iterator without __next__")
+
+
+def _iterates(types: "Types", owner: Instance) -> Type | None:
+    """Return what the library class gives that an object's class inherits from, or None."""
+    for path in types.classes.library_bases(owner.node):
+        declared = types.libraries.iterates(path)
+        if declared is not None:
+            return types.instantiate(declared, receiver=owner)
+    return None
 
 
 def entered(types: "Types", owner: Type, *, is_async: bool = False) -> Type:

@@ -1,6 +1,8 @@
 """How routers, lists of routes and applications hang together: the prefix of each path."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import NamedTuple
 
 from perfaudit.facts import types as t
@@ -217,22 +219,25 @@ def router_sites(
     return found
 
 
-def chains(
-    mounts: Mounts, site: Site, *, whole: bool = True, seen: tuple[Site, ...] = ()
-) -> list[Chain]:
+def chains(mounts: Mounts, site: Site, *, whole: bool = True) -> list[Chain]:
     """Return the ways down to a call, one per place it hangs; ``whole``: with its own prefix."""
-    found: list[Chain] = []
+    return list(islice(_chains(mounts, site, (), whole=whole), MAX_CHAINS))
+
+
+def _chains(
+    mounts: Mounts, site: Site, seen: tuple[Site, ...], *, whole: bool = True
+) -> Iterator[Chain]:
+    # One by one: where routers hang below each other in rings, there are more ways than atoms.
     for edge in mounts.edges.get(site, ()) or [Edge(None, "", None, None)]:
         through = (edge.call,) if edge.call is not None else ()
         own = _own_prefix(mounts, site, edge.frame) if whole else ""
         here = (*through, site)
         if edge.parent is None or edge.parent in seen or edge.parent == site:
-            found.append(Chain(join(edge.prefix, own), here, site))
+            yield Chain(join(edge.prefix, own), here, site)
             continue
-        for above in chains(mounts, edge.parent, seen=(*seen, site)):
+        for above in _chains(mounts, edge.parent, (*seen, site)):
             prefix = join(join(above.prefix, edge.prefix), own)
-            found.append(Chain(prefix, (*above.calls, *here), above.root))
-    return found[:MAX_CHAINS]
+            yield Chain(prefix, (*above.calls, *here), above.root)
 
 
 def _own_prefix(mounts: Mounts, site: Site, frame: Frame | None) -> str:
