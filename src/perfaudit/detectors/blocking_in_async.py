@@ -23,6 +23,7 @@ RULES = {
 }
 """Kinds of blocking that are reported, the dearest first, and their rules."""
 
+NOT_SERVED = frozenset({"unknown", "unreached"})
 CALMER = {"startup": Severity.LOW, "command": Severity.LOW, "script": Severity.LOW}
 """Where nobody else waits for the loop, a blocked loop matters little."""
 
@@ -104,7 +105,7 @@ def _later(uses: int) -> str:
 
 
 def _severity(program: Program, function: FunctionNode, exposure: Exposure) -> Severity | None:
-    if exposure.kind == "unknown" and is_main(program, function):
+    if exposure.kind in NOT_SERVED and is_main(program, function):
         return Severity.LOW
     return CALMER.get(exposure.kind)
 

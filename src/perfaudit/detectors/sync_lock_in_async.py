@@ -371,7 +371,7 @@ def _match(
 ) -> Match:
     exposure = program.exposure_of(function)
     severity = CALMER.get(exposure.kind)
-    if exposure.kind == "unknown" and is_main(program, function):
+    if exposure.kind in ("unknown", "unreached") and is_main(program, function):
         severity = Severity.LOW
     return Match(
         location,

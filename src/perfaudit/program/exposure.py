@@ -19,14 +19,17 @@ KINDS = (
 """Kinds of exposure, the strongest first, and the kinds of entry points that give them."""
 
 UNREACHED = {Role.COMMAND: "command", Role.SCRIPT: "script", Role.MIGRATION: "script"}
+SERVING = frozenset({"route", "websocket", "task", "consumer"})
+"""Kinds of entry points that show that the program serves others."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
     """How a function is reached.
 
-    ``kind`` is endpoint, task, startup, command, script or unknown; then the label of the nearest
-    entry point, and the steps from there to the function.
+    ``kind`` is endpoint, task, startup, command, script, unknown, or unreached: the program serves
+    others, and neither its entry points nor the code of a module is seen to lead here. Then the
+    label of the nearest entry point, and the steps from there to the function.
     """
 
     kind: str
@@ -39,7 +42,10 @@ class Exposures:
     """The exposure of every function, by shortest chains; stronger kinds win."""
 
     def __init__(
-        self, endpoints: Sequence[Endpoint], edges_from: Callable[[FunctionNode], Iterable[Edge]]
+        self,
+        endpoints: Sequence[Endpoint],
+        edges_from: Callable[[FunctionNode], Iterable[Edge]],
+        bodies: Iterable[FunctionNode],
     ) -> None:
         self._kind: dict[FunctionNode, str] = {}
         self._origin: dict[FunctionNode, Endpoint] = {}
@@ -54,6 +60,8 @@ class Exposures:
             set_off = self._spread(kind, waiting)
             if kind != "endpoint":
                 self._spread("task", self._entered("task", set_off))
+        is_served = any(endpoint.kind in SERVING for endpoint in endpoints)
+        self._loaded = self._run_by(bodies) if is_served else None
 
     def _entries(self, kind: str, endpoint: Endpoint) -> Iterator[FunctionNode]:
         for function in (endpoint.handler, *endpoint.dependencies):
@@ -84,6 +92,24 @@ class Exposures:
                     waiting.extend(self._entered(kind, [edge]))
         return set_off
 
+    def _run_by(self, bodies: Iterable[FunctionNode]) -> set[FunctionNode]:
+        """Return what the code of modules runs: when they are imported, or as programs."""
+        found = set(bodies)
+        waiting = list(found)
+        while waiting:
+            for edge in self._edges_from(waiting.pop()):
+                if edge.callee not in found:
+                    found.add(edge.callee)
+                    waiting.append(edge.callee)
+        return found
+
+    def _elsewhere(self, function: FunctionNode) -> str:
+        """Return the kind of what no entry point leads to."""
+        if function.role in UNREACHED:
+            return UNREACHED[function.role]
+        is_run = self._loaded is None or function in self._loaded
+        return "unknown" if is_run or function.kind != "function" else "unreached"
+
     def of(self, function: FunctionNode) -> Exposure:
         """Return how a function is reached.
 
@@ -93,7 +119,7 @@ class Exposures:
         while node is not None and node not in self._kind:
             node = node.parent if node.kind in ("function", "lambda") else None
         if node is None or node.kind == "module":
-            return Exposure(UNREACHED.get(function.role, "unknown"))
+            return Exposure(self._elsewhere(function))
         endpoint = self._origin[node]
         steps: list[TraceStep] = []
         here = node

@@ -1,7 +1,8 @@
 """The whole audited program, linked: read-only, and asked by detectors."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 from perfaudit.core.effect import DATABASE_ROUND_TRIPS
 from perfaudit.core.levels import Role
@@ -19,9 +20,18 @@ from perfaudit.program.nodes import ClassNode, FunctionNode, is_handler
 from perfaudit.program.reach import Reach, reach
 from perfaudit.program.schema import Schema, build_schema
 from perfaudit.program.second_opinion import Opinions
-from perfaudit.program.sites import Activity, Edge, Site, activity, property_names_of
+from perfaudit.program.sites import (
+    Activity,
+    Edge,
+    Site,
+    activity,
+    is_of_new_object,
+    property_names_of,
+)
 from perfaudit.sources import Document
 
+P = ParamSpec("P")
+V = TypeVar("V")
 UNSEEN_ROLES = frozenset({Role.TEST})
 """Roles whose code is read but not linked: it runs nothing of what the audit is about."""
 
@@ -81,10 +91,23 @@ class Program:
             for function in self.functions
         }
         self._reaches: dict[frozenset[str], Reach] = {}
+        self._answers: dict[object, Any] = {}
         self._callers: dict[FunctionNode, list[Edge]] = {}
         for function in self.functions:
             for edge in self._activities[function].edges:
                 self._callers.setdefault(edge.callee, []).append(edge)
+
+    def once(
+        self, question: Callable[Concatenate["Program", P], V], *given: P.args, **named: P.kwargs
+    ) -> V:
+        """Return what a function answers about this program, worked out the first time only.
+
+        What is given must be hashable, and the answer must not be changed.
+        """
+        key = (question, given, *named.items())
+        if key not in self._answers:
+            self._answers[key] = question(self, *given, **named)
+        return cast("V", self._answers[key])
 
     def sites_of(self, function: FunctionNode) -> tuple[Site, ...]:
         """Return the places of a function that cost something themselves, in order of running."""
@@ -111,7 +134,8 @@ class Program:
 
     @cached_property
     def _exposures(self) -> Exposures:
-        return Exposures(self.endpoints, self.edges_from)
+        bodies = [file.body for file in self.files if file.role not in UNSEEN_ROLES]
+        return Exposures(self.endpoints, self.edges_from, bodies)
 
     @cached_property
     def memoised(self) -> frozenset[FunctionNode]:
@@ -124,6 +148,13 @@ class Program:
                 and (calls.is_memoised(self.types, function) or calls.keeps_by_name(function))
             )
             or calls.keeps_in_global(function)
+        )
+
+    def is_kept(self, edge: Edge) -> bool:
+        """Return whether what an edge runs is kept by a decorator, and has run before as a rule."""
+        callee = edge.callee
+        return callee in self.memoised and (
+            callee.owner in self.process_wide or not is_of_new_object(self.types, edge)
         )
 
     @cached_property
@@ -249,8 +280,6 @@ class Program:
         return {kind: self._blocking(effects) for kind, effects in BLOCKING_KINDS.items()}
 
     def _blocking(self, effects: frozenset[str]) -> Reach:
-        memoised = self.memoised
-
         def counts(site: Site) -> bool:
             return (
                 site.blocking
@@ -264,7 +293,7 @@ class Program:
             return (
                 edge.how == "call"
                 and not edge.callee.is_async
-                and edge.callee not in memoised
+                and not self.is_kept(edge)
                 and not self._runs_once(edge.caller, edge.context)
                 and not self._runs_on_leaving(edge.caller, edge.sequence)
             )

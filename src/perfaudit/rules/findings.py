@@ -9,12 +9,12 @@ from typing import Any
 
 from perfaudit.core.errors import DataError
 from perfaudit.core.finding import Finding, Match, TraceStep
-from perfaudit.core.levels import Severity, weakest
+from perfaudit.core.levels import Confidence, Severity, weakest
 from perfaudit.core.location import Location
 from perfaudit.core.rule import Rule
 from perfaudit.sources.masking import mask_secrets
 
-EXPOSURES = ("endpoint", "task", "startup", "command", "script", "unknown")
+EXPOSURES = ("endpoint", "task", "startup", "command", "script", "unknown", "unreached")
 LONGEST_WORD = 200
 LONGEST_SNIPPET = 20
 FINGERPRINT_DIGITS = 32
@@ -77,7 +77,7 @@ def _finding(rule: Rule, match: Match, fingerprint: str, read_line: ReadLine) ->
         name=rule.name,
         category=rule.category,
         severity=_severity(rule, match),
-        confidence=weakest(rule.confidence, match.confidence),
+        confidence=_confidence(rule, match),
         location=match.location,
         message=_message(rule, words),
         function=match.function,
@@ -92,6 +92,12 @@ def _finding(rule: Rule, match: Match, fingerprint: str, read_line: ReadLine) ->
         words=words,
         snippet=_snippet(match.location, read_line),
     )
+
+
+def _confidence(rule: Rule, match: Match) -> Confidence:
+    """Return how sure a finding is; less than high where nothing is seen to lead to its place."""
+    seen = Confidence.MEDIUM if match.exposure == "unreached" else Confidence.HIGH
+    return weakest(rule.confidence, match.confidence, seen)
 
 
 def _message(rule: Rule, words: dict[str, str]) -> str:

@@ -11,7 +11,7 @@ from perfaudit.core.errors import DataError
 from perfaudit.core.finding import Finding
 from perfaudit.core.levels import Confidence, Role, Severity
 
-EXPOSURES = ("endpoint", "task", "startup", "command", "script", "unknown", "test")
+EXPOSURES = ("endpoint", "task", "startup", "command", "script", "unknown", "unreached", "test")
 SECTIONS = (
     "categories",
     "grades",
