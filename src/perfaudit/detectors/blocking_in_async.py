@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from perfaudit.core.finding import Match
-from perfaudit.core.levels import Severity
+from perfaudit.core.levels import Confidence, Severity, weakest
 from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
@@ -138,7 +138,10 @@ def _match(
             "later": _later(len(later)),
         },
         trace=(*exposure.chain, *blocked.steps, *(step for use in later for step in use.steps)),
-        confidence=blocked.confidence,
+        # Where the loop serves nobody else, it is not sure that anybody waits.
+        confidence=weakest(
+            blocked.confidence, Confidence.HIGH if severity is None else Confidence.MEDIUM
+        ),
         severity=severity,
         function=function.qualname,
         endpoint=exposure.endpoint,

@@ -16,6 +16,8 @@ from perfaudit.program.sites import Edge, Site
 from perfaudit.program.switches import is_switched_off
 
 FILE_KINDS = frozenset({"file", "stat"})
+MAX_AWAITS = 5
+"""How many awaits may lie between the coroutine that a loop is begun for and another one."""
 LOOP_STARTERS = frozenset({"runs-event-loop", "nested-loop"})
 """Flags of calls that run a coroutine on an event loop of their own and wait for it."""
 
@@ -130,7 +132,7 @@ def runs_here(program: Program, edge: Edge) -> bool:
     return (
         edge.how == "call"
         and not edge.callee.is_async
-        and edge.callee not in program.memoised
+        and not program.is_kept(edge)
         and edge.via != "exit"
         and not _gives_twin(edge)
     )
@@ -140,12 +142,16 @@ def _gives_twin(edge: Edge) -> bool:
     """Return whether what a decorated plain function gives is awaited: its body does not run."""
     if edge.call is None or not edge.callee.facts.decorators:
         return False
+    if edge.call.awaited:
+        return True
     facts = edge.caller.facts
     held = {
         bind.target
         for bind in facts.binds
         if bind.value == edge.value and isinstance(bind.target, t.Name)
     }
+    if not held:
+        return False
     values = [item.value for item in facts.results if item.value is not None]
     values += [bind.value for bind in facts.binds if bind.value is not None]
     awaited = {
@@ -154,7 +160,7 @@ def _gives_twin(edge: Edge) -> bool:
         for part in expressions.parts(edge.caller, value)
         if isinstance(part, t.Await)
     }
-    return edge.call.awaited or bool(held & awaited)
+    return bool(held & awaited)
 
 
 def starts_loop(program: Program, function: FunctionNode, index: int) -> bool:
@@ -165,13 +171,22 @@ def starts_loop(program: Program, function: FunctionNode, index: int) -> bool:
     )
 
 
-def is_main(program: Program, function: FunctionNode) -> bool:
-    """Return whether a coroutine is only ever what a new event loop is begun for.
+def is_main(program: Program, function: FunctionNode, steps: int = MAX_AWAITS) -> bool:
+    """Return whether a coroutine is only ever what a new event loop is begun for, or waits for.
 
     Then nothing else runs on its loop but what it starts itself.
     """
     edges = program.edges_to(function)
-    return bool(edges) and all(_begins_loop(program, edge) for edge in edges)
+    return bool(edges) and all(
+        _begins_loop(program, edge)
+        or (
+            steps > 0
+            and edge.how == "call"
+            and edge.caller.is_async
+            and is_main(program, edge.caller, steps - 1)
+        )
+        for edge in edges
+    )
 
 
 def _begins_loop(program: Program, edge: Edge) -> bool:

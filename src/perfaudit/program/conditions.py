@@ -1,5 +1,6 @@
 """What a branch hangs on: nothing, the data of the call, or the state of the process."""
 
+from collections.abc import Iterator, Sequence
 from enum import IntEnum
 
 from perfaudit.facts import types as t
@@ -15,8 +16,8 @@ class Standing(IntEnum):
     """How surely a place runs when its function does.
 
     ALWAYS; on DATA that the function is called with; on STATE: settings, and halves of an object
-    that were given, or not, when it was made. Requests are of all kinds, so what hangs on data runs
-    for some of them. What hangs on state may run for none.
+    that were given, or not, when it was made; the class of what is given, too. Requests are of all
+    kinds, so what hangs on data runs for some of them. What hangs on state may run for none.
     """
 
     ALWAYS = 0
@@ -34,27 +35,42 @@ def standing(function: FunctionNode, context: int, sequence: int) -> Standing:
         if here.kind not in BRANCHES:
             continue
         found = max(found, Standing.DATA)
-        if here.subject is not None and _is_state(function, here.subject, here.sequence, MAX_STEPS):
+        if here.subject is None:
+            continue
+        if _is_state(function, here.subject, here.sequence, MAX_STEPS):
             return Standing.STATE
-    if fills_object(function, context) or _is_guarded(function, chain, sequence):
+        if here.kind == "if" and _asks_for_class(function, here.subject):
+            return Standing.STATE
+    if fills_object(function, context):
         return Standing.STATE
+    for guard in guards_before(function, chain, sequence):
+        if guard.subject and _is_state(function, guard.subject, guard.sequence, MAX_STEPS):
+            return Standing.STATE
     return found
 
 
-def _is_guarded(function: FunctionNode, chain: tuple[int, ...], sequence: int) -> bool:
-    """Return whether an earlier guard clause leaves the function by the state of the process."""
+def guards_before(
+    function: FunctionNode, chain: Sequence[int], sequence: int
+) -> Iterator[t.Context]:
+    """Yield the tests of the clauses that leave the function before a place in some contexts."""
     contexts = function.facts.contexts
     for exit_ in function.facts.exits:
         if exit_.sequence >= sequence:
-            return False
+            return
         if exit_.kind not in ("raise", "return") or exit_.context < 0:
             continue
         guard = contexts[exit_.context]
-        if guard.kind != "if" or guard.parent not in (-1, *chain) or guard.subject is None:
-            continue
-        if _is_state(function, guard.subject, guard.sequence, MAX_STEPS):
-            return True
-    return False
+        if guard.kind == "if" and guard.parent in (-1, *chain):
+            yield guard
+
+
+def _asks_for_class(function: FunctionNode, test: t.Expr) -> bool:
+    parts = test.options if isinstance(test, t.Either) and test.kind == "and" else (test,)
+    calls = function.facts.calls
+    return any(
+        isinstance(part, t.CallRef) and calls[part.index].callee == t.Name("isinstance")
+        for part in parts
+    )
 
 
 def _is_state(function: FunctionNode, test: t.Expr, sequence: int, steps: int) -> bool:

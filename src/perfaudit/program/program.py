@@ -337,9 +337,19 @@ def link(
 
     ``opinions`` are those of ``second_opinion`` on an earlier link of the same facts.
     """
-    ordered = sorted(facts, key=lambda file: file.path)
+    ordered = _importable(sorted(facts, key=lambda file: file.path))
     modules = Modules(ordered, roles, frozenset(libraries.packages))
     types = Types(modules, libraries, opinions)
     sql = [(document.path, document.text) for document in documents if document.kind == "sql"]
     schema = build_schema(types, sql)
     return Program(types, schema, documents, find_endpoints(types))
+
+
+def _importable(files: list[t.FileFacts]) -> list[t.FileFacts]:
+    """Return the files without the modules that a package of the same name beside them hides."""
+    packages = {
+        file.path.removesuffix("/__init__.py")
+        for file in files
+        if file.path.endswith("/__init__.py")
+    }
+    return [file for file in files if file.path.removesuffix(".py") not in packages]

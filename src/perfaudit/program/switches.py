@@ -4,9 +4,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
+from perfaudit.program.conditions import guards_before
 from perfaudit.program.names import AT_END, meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode
-from perfaudit.program.values import ClassType, Instance
+from perfaudit.program.values import (
+    ClassType,
+    Instance,
+    LibraryInstance,
+    TupleType,
+    Type,
+    options_of,
+)
 
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
@@ -19,24 +27,51 @@ MAX_STEPS = 6
 def is_switched_off(program: "Program", edge: "Edge", reached: "Reach") -> bool:
     """Return whether the way from an edge is one that its calls do not take.
 
-    It stands behind something that they leave off, or leads through a method that the class of the
-    object overrides.
+    It stands behind something that they leave off, or that was not so before, or leads through a
+    method that the class of the object overrides.
     """
     way = [edge]
     receiver = _receiver(program, edge)
+    known = _own_state(edge.caller, edge.context, edge.sequence) if _is_call_of_own(edge) else {}
     for step in reached.chain(edge.callee):
         here = step.edge or step.site
         if here is None:
             continue
         if leaves_off(program, way, here.context, here.sequence):
             return True
+        needed = _own_state(way[-1].callee, here.context, here.sequence)
+        if any(known.get(name, value) is not value for name, value in needed.items()):
+            return True
+        known |= needed
         if step.edge is not None:
+            if not _is_call_of_own(step.edge):
+                known = {}
             if receiver is not None and _is_overridden(program, step.edge, receiver):
                 return True
             if not _is_call_of_own(step.edge):
                 receiver = _receiver(program, step.edge)
             way.append(step.edge)
     return False
+
+
+def _own_state(function: FunctionNode, context: int, sequence: int) -> dict[str, bool]:
+    """Return which attributes of its own object are true or not where a place of a method runs."""
+    params, contexts = function.facts.params, function.facts.contexts
+    if function.owner is None or not params:
+        return {}
+    chain = list(function.context_chain(context))
+    tests = [(contexts[step], True) for step in chain if contexts[step].kind == "if"]
+    tests += [(contexts[step], False) for step in chain if contexts[step].kind == "else"]
+    tests += [(guard, False) for guard in guards_before(function, chain, sequence)]
+    found = {}
+    for tested, holds in tests:
+        for part in _conditions(tested.subject) if holds else (tested.subject,):
+            test = None if part is None else _switch(part)
+            if test is None or test.presence or not isinstance(test.value, t.Attr):
+                continue
+            if test.value.base == t.Name(params[0].name):
+                found[test.value.name] = test.wanted is holds
+    return found
 
 
 def _receiver(program: "Program", edge: "Edge") -> ClassNode | None:
@@ -89,23 +124,19 @@ def leaves_off(program: "Program", way: "list[Edge]", context: int, sequence: in
         if here.kind == "else" and _surely_holds(program, way, here):
             return True
     return any(
-        exit_.kind in ("raise", "return")
-        and exit_.sequence < sequence
-        and exit_.context >= 0
-        and contexts[exit_.context].parent in (-1, *chain)
-        and contexts[exit_.context].kind == "if"
-        and _surely_holds(program, way, contexts[exit_.context])
-        for exit_ in callee.facts.exits
+        _surely_holds(program, way, guard) for guard in guards_before(callee, chain, sequence)
     )
 
 
-def _conditions(test: t.Expr) -> tuple[t.Expr, ...]:
+def _conditions(test: t.Expr | None) -> tuple[t.Expr, ...]:
     """Return the conditions that must all hold."""
+    if test is None:
+        return ()
     return test.options if isinstance(test, t.Either) and test.kind == "and" else (test,)
 
 
 def _is_off(program: "Program", way: "list[Edge]", condition: t.Expr) -> bool:
-    if _text_differs(way, condition):
+    if _text_differs(way, condition) or _is_of(program, way, condition) is False:
         return True
     test = _switch(condition)
     return test is not None and _given(program, way, test) is (not test.wanted)
@@ -138,6 +169,56 @@ def _text_differs(way: "list[Edge]", condition: t.Expr) -> bool:
     return False
 
 
+def _is_of(program: "Program", way: "list[Edge]", condition: t.Expr) -> bool | None:
+    """Return whether ``isinstance`` holds of what the last call gives; None where not known."""
+    if isinstance(condition, t.Not):
+        found = _is_of(program, way, condition.value)
+        return None if found is None else not found
+    edge = way[-1]
+    if not isinstance(condition, t.CallRef):
+        return None
+    call = edge.callee.facts.calls[condition.index]
+    if call.callee != t.Name("isinstance") or len(call.arguments) != 2:
+        return None
+    asked, wanted = call.arguments
+    given = (
+        expressions.argument_for(edge.call, edge.callee, asked.id)
+        if (
+            isinstance(asked, t.Name)
+            and edge.call is not None
+            and asked.id in edge.callee.params
+            and asked.id not in edge.callee.binds
+        )
+        else None
+    )
+    if given is None:
+        return None
+    types = program.types
+    classes = options_of(types.evaluate(edge.callee, wanted, (call.sequence, call.context)))
+    if isinstance(classes[0], TupleType):
+        classes = classes[0].items
+    values = options_of(types.evaluate(edge.caller, given, (edge.sequence, edge.context)))
+    answers = {_is_instance(program, value, tested) for value in values for tested in classes}
+    return answers.pop() if len(answers) == 1 else None
+
+
+def _is_instance(program: "Program", value: Type, tested: Type) -> bool | None:
+    """Return whether an object is surely, or surely not, of a class of the project."""
+    if not isinstance(tested, ClassType):
+        return None
+    if isinstance(value, LibraryInstance) and value.path.startswith("builtins."):
+        return False
+    if not isinstance(value, Instance):
+        return None
+    if tested.node in program.types.classes.project_order(value.node):
+        return True
+    is_base = value.node in program.types.classes.project_order(tested.node)
+    shared = set(program.types.classes.subclasses(value.node)) & set(
+        program.types.classes.subclasses(tested.node)
+    )
+    return None if is_base or shared else False
+
+
 def _passed(way: "list[Edge]", name: str) -> t.Expr | None:
     """Return what the calls in a row give for a parameter of the last callee.
 
@@ -159,6 +240,8 @@ def _surely_holds(program: "Program", way: "list[Edge]", context: t.Context) -> 
     """Return whether the test of a branch surely holds: by what the call gives, or does not."""
     if context.subject is None:
         return False
+    if _is_of(program, way, context.subject):
+        return True
     test = _switch(context.subject)
     if test is None:
         return False
