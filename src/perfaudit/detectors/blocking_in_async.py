@@ -46,10 +46,11 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
                 continue
             yield Opportunity(place.location, exposure.kind, rule=RULES[kind])
             if blocked is not None:
-                severity = _severity(program, function, exposure)
+                reached = program.exposure_at(place)
+                severity = _severity(program, function, reached)
                 later = uses.get(id(blocked), [])
                 remedy = remedies.for_place(blocked)
-                yield _match(function, blocked, later, exposure, severity, remedy)
+                yield _match(function, blocked, later, reached, severity, remedy)
 
 
 def _waits(

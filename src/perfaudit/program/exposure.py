@@ -115,26 +115,49 @@ class Exposures:
 
         A lambda or a nested function not called by name counts as its parent.
         """
+        node = self._reached(function)
+        if node is None:
+            return Exposure(self._elsewhere(function))
+        return self._told(self._kind[node], node, self._way(node))
+
+    def way_to(self, function: FunctionNode) -> list[Edge] | None:
+        """Return the calls from the entry point to a function, or None where none leads there."""
+        node = self._reached(function)
+        return None if node is None else self._way(node)
+
+    def by_way_of(self, edge: Edge) -> Exposure:
+        """Return how a function is reached by one of its calls, whose caller is reached."""
+        node = self._reached(edge.caller)
+        if node is None:
+            return Exposure("unreached")
+        kind = "task" if _is_task(self._kind[node], edge) else self._kind[node]
+        return self._told(kind, node, [*self._way(node), edge])
+
+    def _reached(self, function: FunctionNode) -> FunctionNode | None:
         node: FunctionNode | None = function
         while node is not None and node not in self._kind:
             node = node.parent if node.kind in ("function", "lambda") else None
-        if node is None or node.kind == "module":
-            return Exposure(self._elsewhere(function))
+        return None if node is None or node.kind == "module" else node
+
+    def _way(self, node: FunctionNode) -> list[Edge]:
+        edges = []
+        while node in self._edge:
+            edges.append(self._edge[node])
+            node = edges[-1].caller
+        return edges[::-1]
+
+    def _told(self, kind: str, node: FunctionNode, way: list[Edge]) -> Exposure:
         endpoint = self._origin[node]
-        steps: list[TraceStep] = []
-        here = node
-        while here in self._edge:
-            edge = self._edge[here]
-            steps.append(
-                TraceStep(
-                    edge.location,
-                    f"{edge.caller.facts.qualname} calls {edge.callee.facts.qualname}",
-                )
-            )
-            here = edge.caller
+        entry = way[0].caller if way else node
         label = label_of(endpoint)
-        steps.append(TraceStep(here.location, f"{label} enters {here.facts.qualname}"))
-        return Exposure(self._kind[node], label, here, tuple(reversed(steps)))
+        steps = [TraceStep(entry.location, f"{label} enters {entry.facts.qualname}")]
+        steps += [
+            TraceStep(
+                edge.location, f"{edge.caller.facts.qualname} calls {edge.callee.facts.qualname}"
+            )
+            for edge in way
+        ]
+        return Exposure(kind, label, entry, tuple(steps))
 
 
 def _is_task(kind: str, edge: Edge) -> bool:

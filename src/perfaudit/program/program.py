@@ -28,6 +28,7 @@ from perfaudit.program.sites import (
     is_of_new_object,
     property_names_of,
 )
+from perfaudit.program.switches import is_left_off
 from perfaudit.sources import Document
 
 P = ParamSpec("P")
@@ -131,6 +132,19 @@ class Program:
     def exposure_of(self, function: FunctionNode) -> Exposure:
         """Return from where a function is reached."""
         return self._exposures.of(function)
+
+    def exposure_at(self, place: Site | Edge) -> Exposure:
+        """Return from where a place is reached, by calls that do not leave it off."""
+        function = place.function if isinstance(place, Site) else place.caller
+        way = self._exposures.way_to(function)
+        if way is None or not is_left_off(self, way, place.context, place.sequence):
+            return self.exposure_of(function)
+        for edge in self.edges_to(function):
+            before = self._exposures.way_to(edge.caller)
+            if before is not None:
+                if not is_left_off(self, [*before, edge], place.context, place.sequence):
+                    return self._exposures.by_way_of(edge)
+        return Exposure("unreached")
 
     @cached_property
     def _exposures(self) -> Exposures:

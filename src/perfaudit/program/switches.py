@@ -107,6 +107,16 @@ def _is_overridden(program: "Program", edge: "Edge", receiver: ClassNode) -> boo
     return meant is not None and meant is not edge.callee
 
 
+def is_left_off(program: "Program", way: "list[Edge]", context: int, sequence: int) -> bool:
+    """Return whether some calls in a row, from an entry point to a place, leave off one of them."""
+    places = [(edge.context, edge.sequence) for edge in way[1:]] + [(context, sequence)]
+    return any(
+        leaves_off(program, way[: number + 1], *place)
+        for number, place in enumerate(places)
+        if number < len(way)
+    )
+
+
 def leaves_off(program: "Program", way: "list[Edge]", context: int, sequence: int) -> bool:
     """Return whether the last of some calls does not give what a place of its callee needs."""
     incoming = way[-1]
