@@ -72,23 +72,6 @@ ORDINARY_WORDS = frozenset(
 )
 """Names of library files that are words of ours as well."""
 
-STILL_NAMING = frozenset(
-    {
-        "detectors/client_per_call.py",
-        "detectors/count_by_loading.py",
-        "detectors/missing_rate_limit.py",
-        "detectors/missing_service.py",
-        "detectors/uncached_read_endpoint.py",
-        "detectors/unconfigured_pool.py",
-        "detectors/unmonitored_queries.py",
-        "detectors/unprojected_jsonb.py",
-        "program/audience.py",
-        "program/entity_queries.py",
-        "program/lifetimes.py",
-    }
-)
-"""Files that name libraries in code. The list may only become shorter."""
-
 
 def name_of(file: Path) -> str:
     parts = file.relative_to(SOURCES.parent).with_suffix("").parts
@@ -294,19 +277,8 @@ def test_the_names_of_libraries_are_known() -> None:
 
 @pytest.mark.parametrize(
     "file",
-    [
-        pytest.param(
-            file,
-            id=relative(file),
-            marks=[
-                pytest.mark.xfail(strict=True, reason="its names should move to rules/libraries")
-            ]
-            if relative(file) in STILL_NAMING
-            else [],
-        )
-        for file in FILES
-        if part_of(name_of(file)) in SPEAKS_OF_LIBRARIES
-    ],
+    [file for file in FILES if part_of(name_of(file)) in SPEAKS_OF_LIBRARIES],
+    ids=relative,
 )
 def test_libraries_are_data(file: Path) -> None:
     names = library_names()

@@ -74,6 +74,26 @@ FAULTS = {
         4,
         '"many" is not a whole number',
     ),
+    "permissions without the setting": (
+        "framework:\n  permissions: {attribute: allow, key: ALLOW, open: [Anybody]}\n",
+        5,
+        "permissions need `setting`",
+    ),
+    "unknown place in a fix": (
+        "queries: {defer: 'Add .defer({column}).'}\n",
+        4,
+        'unknown place "{column}": did you mean "columns"?',
+    ),
+    "brace that does not close in a fix": (
+        "queries: {count: 'Ask for {it.'}\n",
+        4,
+        "expected '}' before end of string",
+    ),
+    "unknown key of a service": (
+        "service: {name: shop, word: [shop]}\n",
+        4,
+        'unknown key "word": did you mean "words"?',
+    ),
     "flag that is not a boolean": (
         "functions:\n  shop.buy: {blocking: yes}\n",
         5,

@@ -54,6 +54,14 @@ framework:
   routers: {shop.App: {application: true}}
   mounts: {shop.App.mount: {router: 1, prefix: 0}}
   dispatch: {sync: thread, async: event-loop}
+  settings: [SHOPS]
+  request_objects: [shop.Order]
+  caller: [shop.visitor]
+  pages: [shop.pages]
+  permissions: {attribute: allow, setting: SHOP, key: ALLOW, open: [Anybody]}
+service: {name: till, words: [cash], json_paths: true}
+queries: {keeps_objects: true, defer: "leave {columns} out"}
+launchers: [shop-run]
 provides:
   cache: [shop.Cache]
 """
@@ -157,6 +165,42 @@ def test_framework(libraries: Libraries) -> None:
     assert framework.routers[0].is_application
     assert framework.mounts[0].prefix_argument == "0"
     assert framework.dispatch == {"sync": "thread", "async": "event-loop"}
+
+
+def test_framework_says_what_is_of_a_request_and_of_its_caller(libraries: Libraries) -> None:
+    (framework,) = libraries.frameworks
+    assert (framework.settings, framework.pages) == (("SHOPS",), ("shop.pages",))
+    assert libraries.request_objects == ("shop.Order",)
+    assert libraries.caller == {"visitor": {"shop.visitor"}}
+    assert framework.permissions is not None
+    assert (framework.permissions.setting, framework.permissions.open) == ("SHOP", ("Anybody",))
+
+
+def test_library_of_a_file(libraries: Libraries) -> None:
+    library = libraries.library("shop.yaml")
+    assert library is not None
+    assert library.service is not None
+    assert (library.service.words, library.service.json_paths) == (("cash",), True)
+    assert library.launchers == ("shop-run",)
+    assert libraries.library("other.yaml") is None
+
+
+def test_queries_are_those_of_the_library_of_the_type_or_of_a_base(tmp_path: Path) -> None:
+    (tmp_path / "shop.yaml").write_text(SHOP, "utf-8")
+    (tmp_path / "stall.yaml").write_text(
+        "library: stall\ndocs: https://example.org\npackages: [stall]\n"
+        "types: {stall.Cart: {bases: [shop.Cart]}, stall.Other: {}}\n",
+        "utf-8",
+    )
+    libraries = load_libraries([tmp_path])
+    queries = libraries.queries("stall.Cart")
+    assert queries is not None
+    assert (queries.keeps_objects, queries.defer) == (True, "leave {columns} out")
+    assert libraries.queries("stall.Other") is None
+
+
+def test_class_attributes_made_from_the_class_begin_queries(libraries: Libraries) -> None:
+    assert libraries.query_attributes == {"objects"}
 
 
 def test_routes_are_inherited(libraries: Libraries) -> None:

@@ -1,13 +1,14 @@
 """The ordered scales of a finding: how bad, how sure, how dear to mend, in what kind of code."""
 
 from enum import StrEnum
+from functools import cached_property
 from typing import Self
 
 
 class _Scale(StrEnum):
     """A string enumeration whose members are declared from the strongest to the weakest."""
 
-    @property
+    @cached_property
     def rank(self) -> int:
         """Return 0 for the strongest member, 1 for the next, and so on."""
         return list(type(self)).index(self)

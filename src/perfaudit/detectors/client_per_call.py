@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from perfaudit.core.finding import Match
-from perfaudit.core.levels import Confidence, Role, weakest
+from perfaudit.core.levels import Confidence, Role
 from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
@@ -15,13 +15,13 @@ from perfaudit.program.lifetimes import (
     is_memoised,
     is_returned,
     is_run_by_hand,
+    match_of,
     names_of,
     rebuilt,
     repetitions,
 )
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.program import Program
-from perfaudit.program.reach import site_step
 from perfaudit.program.sites import Site
 from perfaudit.program.values import LibraryInstance, Type, options_of
 
@@ -52,17 +52,11 @@ ONCE = re.compile(
 """Names of functions that run once in the life of a process or an object."""
 MAKING: dict[tuple[str, ...], str] = {("http.client",): "client", ("pool.create",): "pool"}
 COMMAND_LINE = "command-line"
-OFTEN = {
-    "request": "each request",
-    "task": "each task",
-    "item": "each item of a loop",
-    "call": "each call",
-}
 
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:
     """Yield each place that builds a client, and a match for each that does so again and again."""
-    repeated = repetitions(program)
+    repeated = program.once(repetitions)
     for site in program.sites():
         if not _builds(site) or site.function.role is not Role.PRODUCTION:
             continue
@@ -71,7 +65,9 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
             continue
         found = rebuilt(program, repeated, site) or _opened_inside(program, site)
         if found is not None and not (found.often != "request" and _is_amortised(site)):
-            yield _match(program, site, found)
+            unsure = _is_personal(site) or _is_amortised(site)
+            confidence = Confidence.LOW if unsure else Confidence.HIGH
+            yield match_of(program, site, found, confidence, thing=MAKING[site.effects])
 
 
 def _builds(site: Site) -> bool:
@@ -130,7 +126,11 @@ def _opened_inside(program: Program, site: Site) -> Repetition | None:
         or is_memoised(program, function)
     ):
         return None
-    if ONCE.search(function.name) or _is_command_line(program, function) or not _is_closed_inside(site):
+    if (
+        ONCE.search(function.name)
+        or _is_command_line(program, function)
+        or not _is_closed_inside(site)
+    ):
         return None
     if is_kept(program, function, site.value) or is_returned(function, site.value):
         return None
@@ -189,29 +189,6 @@ def _is_command_line(program: Program, function: FunctionNode) -> bool:
     return any(
         isinstance(context.subject, t.Compare) and context.subject.left == t.Name("__name__")
         for context in body.contexts
-    )
-
-
-def _match(program: Program, site: Site, found: Repetition) -> Match:
-    function = site.function
-    exposure = program.exposure_of(function)
-    confidence = weakest(found.confidence, site.confidence)
-    if _is_personal(site) or _is_amortised(site):
-        confidence = Confidence.LOW
-    return Match(
-        site.location,
-        {
-            "call": site.name,
-            "thing": MAKING[site.effects],
-            "function": function.facts.qualname,
-            "often": OFTEN[found.often],
-        },
-        trace=(*found.chain, site_step(site)),
-        confidence=confidence,
-        function=function.qualname,
-        endpoint=found.endpoint or exposure.endpoint,
-        exposure=exposure.kind,
-        role=function.role,
     )
 
 

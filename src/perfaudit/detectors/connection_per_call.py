@@ -3,19 +3,18 @@
 from collections.abc import Iterator
 
 from perfaudit.core.finding import Match
-from perfaudit.core.levels import Confidence, Role, weakest
+from perfaudit.core.levels import Confidence, Role
 from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
 from perfaudit.program.lifetimes import (
-    Repetition,
     depends_on_parameters,
+    match_of,
     names_of,
     rebuilt,
     repetitions,
 )
 from perfaudit.program.members import awaited
 from perfaudit.program.program import Program
-from perfaudit.program.reach import site_step
 from perfaudit.program.sites import Site
 from perfaudit.program.values import LibraryInstance, options_of
 
@@ -25,12 +24,11 @@ LISTENING = frozenset(
     {"add_listener", "add_notification_handler", "notifies", "add_termination_listener"}
 )
 """Methods that need a connection of their own."""
-OFTEN = {"request": "each request", "task": "each task", "item": "each item of a loop"}
 
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:
     """Yield each place that connects to a server, and a match for each that does so repeatedly."""
-    repeated = repetitions(program)
+    repeated = program.once(repetitions)
     for site in program.sites():
         if not _connects(program, site) or site.function.role is not Role.PRODUCTION:
             continue
@@ -38,7 +36,7 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
         yield Opportunity(site.location, exposure.kind)
         found = rebuilt(program, repeated, site)
         if found is not None and not _needs_its_own(site):
-            yield _match(program, site, found)
+            yield match_of(program, site, found, _sureness(site))
 
 
 def _connects(program: Program, site: Site) -> bool:
@@ -80,25 +78,9 @@ def _needs_its_own(site: Site) -> bool:
     )
 
 
-def _match(program: Program, site: Site, found: Repetition) -> Match:
-    function = site.function
-    exposure = program.exposure_of(function)
+def _sureness(site: Site) -> Confidence:
+    """Return low where the arguments say where to connect: no single pool could serve that."""
     call = site.call
     given = (*call.arguments, *(value for _, value in call.keywords)) if call is not None else ()
-    confidence = weakest(found.confidence, site.confidence)
-    if depends_on_parameters(function, given):
-        confidence = Confidence.LOW
-    return Match(
-        site.location,
-        {
-            "call": site.name,
-            "function": function.facts.qualname,
-            "often": OFTEN[found.often],
-        },
-        trace=(*found.chain, site_step(site)),
-        confidence=confidence,
-        function=function.qualname,
-        endpoint=found.endpoint or exposure.endpoint,
-        exposure=exposure.kind,
-        role=function.role,
-    )
+    is_chosen = depends_on_parameters(site.function, given)
+    return Confidence.LOW if is_chosen else Confidence.HIGH

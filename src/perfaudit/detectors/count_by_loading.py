@@ -23,20 +23,15 @@ LEN = t.Name("len")
 LOCKS = re.compile(r"\bfor\s+(?:no\s+key\s+)?(?:update|share)\b", re.IGNORECASE)
 """Loading rows to lock them is no counting."""
 
-FIXES = {
-    "django": "Ask for the number: .count().",
-    "sqlalchemy": "Select the number: select(func.count()) with the same conditions.",
-    "peewee": "Ask for the number: .count().",
-    "sql": "Select COUNT(*) with the same conditions.",
-}
+SQL_FIX = "Select COUNT(*) with the same conditions."
 
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:
     """Yield each ``len`` of a fetched result that is used for nothing else."""
     readers = Readers(program)
     reported: set[Location] = set()
-    for source, library, name in _sources(program):
-        for found in _judged(readers, source, library, name, MAX_RETURNS):
+    for source, fix, name in _sources(program):
+        for found in _judged(readers, source, fix, name, MAX_RETURNS):
             if found.location not in reported or isinstance(found, Opportunity):
                 yield found
             if isinstance(found, Match):
@@ -44,17 +39,18 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
 
 
 def _sources(program: Program) -> Iterator[tuple[Source, str, str]]:
+    """Yield what loads rows, how the number is asked for instead, and its name."""
     for site in program.sites():
         reads = site.kind == "call" and site.effects == ("db.query",)
         if reads and site.sql and not is_bounded(site.sql) and not LOCKS.search(site.sql):
-            yield row_source(site, ()), "sql", site.name
+            yield row_source(site, ()), SQL_FIX, site.name
     for query in entity_queries(program):
         if not query.is_bounded:
-            yield query.source, query.library, query.name
+            yield query.source, query.orm.count, query.name
 
 
 def _judged(
-    readers: Readers, source: Source, library: str, name: str, returns: int
+    readers: Readers, source: Source, fix: str, name: str, returns: int
 ) -> Iterator[Match | Opportunity]:
     """Yield what is said of one result, and of it in each function that it is returned to."""
     program = readers.program
@@ -68,7 +64,7 @@ def _judged(
         return
     if use.returned is not None:
         if returns and not use.sized and source.function not in program.memoised:
-            yield from _in_callers(readers, source, use, library, name, returns)
+            yield from _in_callers(readers, source, use, fix, name, returns)
         return
     own = [sized for sized in use.sized if _is_inside(sized.function, source.function)]
     yield Opportunity(place, exposure.kind)
@@ -87,7 +83,7 @@ def _judged(
         endpoint=exposure.endpoint,
         exposure=exposure.kind,
         role=first.function.role,
-        fix=FIXES[library],
+        fix=fix,
     )
 
 
@@ -116,7 +112,7 @@ def _is_inside(function: FunctionNode, outer: FunctionNode) -> bool:
 
 
 def _in_callers(
-    readers: Readers, source: Source, use: Use, library: str, name: str, returns: int
+    readers: Readers, source: Source, use: Use, fix: str, name: str, returns: int
 ) -> Iterator[Match | Opportunity]:
     if use.returned is None or _reads_rows(use):
         return
@@ -129,7 +125,7 @@ def _in_callers(
         given = Source(
             edge.caller, edge.value.index, use.returned, source.columns, None, source.entity
         )
-        yield from _judged(readers, given, library, f"{edge.name}()", returns - 1)
+        yield from _judged(readers, given, fix, f"{edge.name}()", returns - 1)
 
 
 def _asks_for_any(sized: SizedAt) -> bool:

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from perfaudit.core.finding import Match
 from perfaudit.core.levels import Role
@@ -17,7 +17,7 @@ from perfaudit.program.program import Program
 CAPABILITY = "rate-limit"
 FEW_ROUTES = 3
 LIMITING = re.compile(r"rate_?limit|throttl|too_?many_?requests|(?:^|_)limiter", re.IGNORECASE)
-OUTGOING = re.compile(r"llm|openai|embedding|upstream|provider|_client|Client", re.IGNORECASE)
+OUTGOING = re.compile(r"llm|embedding|upstream|provider|_client|Client", re.IGNORECASE)
 COMPLAINT = re.compile(r"(?:Error|Exception|Exceeded|Response)$")
 TOO_MANY = 429
 TOO_MANY_NAMES = frozenset(
@@ -29,9 +29,9 @@ GATEWAY = re.compile(
     re.IGNORECASE,
 )
 GATEWAY_KINDS = frozenset({"compose", "kubernetes", "helm", "settings", "dockerfile", "procfile"})
-SETTINGS_NAMES = ("ROOT_URLCONF", "INSTALLED_APPS")
-SETTINGS_FRAMEWORKS = frozenset({"django", "djangorestframework"})
 ENTRY_KINDS = frozenset({"route", "middleware"})
+
+NameTest = Callable[[str], bool]
 
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:
@@ -57,7 +57,11 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
 def _applications(program: Program) -> Counter[Location]:
     """Return how many routes each production application has, by the place where it is made."""
     found: Counter[Location] = Counter()
-    settings = _settings(program)
+    settings = {
+        framework.library: _settings(program, framework.settings)
+        for framework in program.libraries.frameworks
+        if framework.settings
+    }
     alone = _only_application(program)
     counted = set()
     for endpoint in program.endpoints:
@@ -65,7 +69,7 @@ def _applications(program: Program) -> Counter[Location]:
             continue
         place = endpoint.application
         if place is None:
-            place = settings if endpoint.framework in SETTINGS_FRAMEWORKS else alone
+            place = settings.get(endpoint.framework, alone)
         key = (place, endpoint.method, endpoint.path, endpoint.handler)
         if place is not None and _role_at(program, place) is Role.PRODUCTION and key not in counted:
             counted.add(key)
@@ -77,10 +81,10 @@ def _role_at(program: Program, place: Location) -> Role | None:
     return next((file.role for file in program.files if file.path == place.path), None)
 
 
-def _settings(program: Program) -> Location | None:
-    """Return the line of the settings that says where the routes are."""
+def _settings(program: Program, names: tuple[str, ...]) -> Location | None:
+    """Return the line of the settings that stands for the application."""
     files = sorted(program.files, key=lambda file: (file.path.count("/"), file.path))
-    for name in SETTINGS_NAMES:
+    for name in names:
         for file in files:
             binds = file.body.binds.get(name)
             if binds and file.role is Role.PRODUCTION:
@@ -119,67 +123,68 @@ def _constructor(program: Program, place: Location) -> tuple[str, FunctionNode |
 
 
 def _is_limited(program: Program) -> bool:
-    if first_use(uses_of(program), program.libraries.provides(CAPABILITY)) is not None:
+    if first_use(program.once(uses_of), program.libraries.provides(CAPABILITY)) is not None:
         return True
+    is_limiting = _limiter_names(program)
     for endpoint in program.endpoints:
-        if endpoint.kind in ENTRY_KINDS and _has_limiting_name(
+        names = [
             *(path.rpartition(".")[2] for path in endpoint.decorators),
             *(function.facts.qualname for function in endpoint.dependencies),
             endpoint.handler.facts.qualname if endpoint.kind == "middleware" else "",
-        ):
+        ]
+        if endpoint.kind in ENTRY_KINDS and any(is_limiting(name) for name in names):
             return True
     for document in program.documents:
         if document.kind in GATEWAY_KINDS and GATEWAY.search(document.text):
             return True
     files = [file for file in program.files if file.role not in (Role.TEST, Role.EXAMPLE)]
-    return any(_limits(file) for file in files)
+    return any(_limits(file, is_limiting) for file in files)
 
 
-def _has_limiting_name(*names: str) -> bool:
-    return any(_is_limiting(name) for name in names)
+def _limiter_names(program: Program) -> NameTest:
+    """Return the test of names: a limiter of those who ask us, not of what we ask others."""
+    models = program.libraries.provides("language-model")
+
+    def is_limiting(name: str) -> bool:
+        if LIMITING.search(name) is None or OUTGOING.search(name):
+            return False
+        return not any(model in name.lower() for model in models)
+
+    return is_limiting
 
 
-def _is_limiting(name: str) -> bool:
-    """Return whether a name is that of a limiter of those who ask us, not of what we ask others."""
-    return LIMITING.search(name) is not None and not OUTGOING.search(name)
-
-
-def _limits(file: FileNode) -> bool:
+def _limits(file: FileNode, is_limiting: NameTest) -> bool:
     """Return whether a file has a limiter of its own, one of a package, or settings of one."""
     for node in file.classes:
-        if _is_limiting(node.name) and not COMPLAINT.search(node.name):
+        if is_limiting(node.name) and not COMPLAINT.search(node.name):
             return True
     for function in file.functions:
-        if any(_imports_limiter(item) for item in function.facts.imports):
+        if any(_imports_limiter(item, is_limiting) for item in function.facts.imports):
             return True
-        if any(_is_decorated(file, function, item) for item in function.facts.decorators):
+        outer = function.parent or file.body
+        if any(is_limiting(spelled(outer, item)) for item in function.facts.decorators):
             return True
         if _answers_too_many(function):
             return True
-    return _is_set(file.body)
+    return _is_set(file.body, is_limiting)
 
 
-def _imports_limiter(item: t.Import) -> bool:
+def _imports_limiter(item: t.Import, is_limiting: NameTest) -> bool:
     if COMPLAINT.search(item.name or ""):
         return False
-    return _has_limiting_name(item.module.partition(".")[0], item.name or "")
+    return is_limiting(item.module.partition(".")[0]) or is_limiting(item.name or "")
 
 
-def _is_decorated(file: FileNode, function: FunctionNode, decorator: t.Expr) -> bool:
-    outer = function.parent or file.body
-    return _is_limiting(spelled(outer, decorator))
-
-
-def _is_set(body: FunctionNode) -> bool:
+def _is_set(body: FunctionNode, is_limiting: NameTest) -> bool:
     """Return whether settings name a limiter: a variable, a key or a dotted name."""
     for bind in body.facts.binds:
         name = bind.target.id if isinstance(bind.target, t.Name) else ""
-        if name.isupper() and _is_limiting(name):
+        if name.isupper() and is_limiting(name):
             return True
         if not isinstance(bind.value, t.Seq | t.Mapping | t.Binary):
             continue
         texts = [part.value for part in parts(body, bind.value) if isinstance(part, t.Const)]
-        if any(isinstance(text, str) and _is_limiting(text) for text in texts):
+        if any(isinstance(text, str) and is_limiting(text) for text in texts):
             return True
     return False
 

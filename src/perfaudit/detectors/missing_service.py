@@ -144,15 +144,13 @@ def _match(
 
 def _needs(program: Program) -> list[Need]:
     """Return the servers that production code always makes a client of, each once."""
-    by_file = {
-        library.file: library.service for library in program.libraries.libraries if library.service
-    }
     found: dict[str, Need] = {}
     for site in program.sites():
         if site.function.role is not Role.PRODUCTION or CLIENTS.isdisjoint(site.effects):
             continue
         address = _address(program, site)
-        service = by_file.get(site.behaviour.file) or _by_scheme(program, address)
+        library = program.libraries.library(site.behaviour.file)
+        service = (library.service if library else None) or _by_scheme(program, address)
         if service is None or service.name in found or _is_outside(address):
             continue
         if _is_optional(program, site, service) or not _is_run(program, site.function):

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from perfaudit.core.finding import Match, TraceStep
-from perfaudit.core.levels import Role, Severity, weakest
+from perfaudit.core.levels import Confidence, Role, Severity, weakest
 from perfaudit.core.location import Location
 from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
@@ -31,6 +31,7 @@ STOPPING = re.compile(
 )
 SENDING = re.compile(r"^(?:post|put|patch|delete|push|send|publish|report|notify|upload)")
 LISTENING = re.compile(r"stream|ws_connect|websocket|listen|subscribe")
+ORDERED = frozenset({"Lt", "LtE", "Gt", "GtE"})
 CONDITIONS = frozenset({"if", "else", "match"})
 RETURNING = re.compile(r"\breturning\b", re.IGNORECASE)
 FOLLOWED = frozenset({"call", "loop", "thread", "task"})
@@ -104,7 +105,7 @@ def _polls(
 ) -> Iterator[Poll]:
     """Yield the endless loops of a function that sleep and ask in each turn."""
     for number, context in enumerate(function.facts.contexts):
-        if context.kind != "while" or not _is_endless(function, context):
+        if context.kind != "while" or not _is_endless(function, number):
             continue
         sites = [site for site in program.sites_of(function) if _is_in(function, site, number)]
         edges = [edge for edge in program.edges_from(function) if _is_in(function, edge, number)]
@@ -132,14 +133,32 @@ def _is_in(function: FunctionNode, place: Site | Edge, loop: int) -> bool:
     return function.is_within(place.context, loop)
 
 
-def _is_endless(function: FunctionNode, context: t.Context) -> bool:
+def _is_endless(function: FunctionNode, loop: int) -> bool:
     """Return whether only the end of the process, or a wish to stop, ends a ``while``."""
-    test = context.subject
+    test = function.facts.contexts[loop].subject
     if isinstance(test, t.Const):
         return bool(test.value)
-    if test is None:
+    if test is None or not STOPPING.search(_words(function, test)):
         return False
-    return bool(STOPPING.search(_words(function, test)))
+    return not any(_ends_by_itself(function, part, loop) for part in _conditions(test))
+
+
+def _conditions(test: t.Expr) -> tuple[t.Expr, ...]:
+    """Return the conditions that must all hold."""
+    return test.options if isinstance(test, t.Either) and test.kind == "and" else (test,)
+
+
+def _ends_by_itself(function: FunctionNode, condition: t.Expr, loop: int) -> bool:
+    """Return whether a condition has a bound, or is about what the loop itself finds out."""
+    if isinstance(condition, t.Compare) and condition.operator in ORDERED:
+        return True
+    asked = {part for part in parts(function, condition) if isinstance(part, t.Name | t.Attr)}
+    return any(
+        bind.target in asked
+        and function.is_within(bind.context, loop)
+        and _is_found_out(function, bind.context, loop)
+        for bind in function.facts.binds
+    )
 
 
 def _words(function: FunctionNode, value: t.Expr) -> str:
@@ -154,24 +173,27 @@ def _words(function: FunctionNode, value: t.Expr) -> str:
 
 def _leaves_by_result(function: FunctionNode, loop: int) -> bool:
     """Return whether something else than a wish to stop, or an error, ends the loop."""
-    contexts = function.facts.contexts
     for leave in function.facts.exits:
         if leave.kind == "continue" or not function.is_within(leave.context, loop):
             continue
         if leave.kind == "break" and (function.loops(leave.context) or [-1])[0] != loop:
             continue
-        inside = []
-        for number in function.context_chain(leave.context):
-            if number == loop:
-                break
-            inside.append(contexts[number])
-        if any(context.kind == "except" for context in inside):
-            continue
-        tests = [context.subject for context in inside if context.subject is not None]
-        if any(STOPPING.search(_words(function, test)) for test in tests):
-            continue
-        return True
+        if _is_found_out(function, leave.context, loop):
+            return True
     return False
+
+
+def _is_found_out(function: FunctionNode, place: int, loop: int) -> bool:
+    """Return whether a place of the loop is reached without an error or a wish to stop."""
+    inside = []
+    for number in function.context_chain(place):
+        if number == loop:
+            break
+        inside.append(function.facts.contexts[number])
+    if any(context.kind == "except" for context in inside):
+        return False
+    tests = [context.subject for context in inside if context.subject is not None]
+    return not any(STOPPING.search(_words(function, test)) for test in tests)
 
 
 def _sleep(function: FunctionNode, loop: int, sites: list[Site]) -> Site | None:
@@ -208,6 +230,8 @@ def _is_sure(
             break
         if function.facts.contexts[number].kind in (*CONDITIONS, "except"):
             return False
+    if place.value in _sometimes(function):
+        return False
     for leave in function.facts.exits:
         if leave.kind == "raise" or leave.sequence >= place.sequence:
             continue
@@ -224,6 +248,25 @@ def _is_sure(
         if edge.how in FOLLOWED and edge.callee in asking
     ]
     return any(_is_sure(program, place.callee, item, -1, asking, steps - 1) for item in inner)
+
+
+def _sometimes(function: FunctionNode) -> set[t.Expr]:
+    """Return the calls of a function that an operand before them decides on."""
+    facts = function.facts
+    roots = [context.subject for context in facts.contexts]
+    roots += [bind.value for bind in facts.binds]
+    roots += [result.value for result in facts.results]
+    roots += [given for call in facts.calls for given in call.arguments]
+    return {
+        part
+        for root in roots
+        if root is not None
+        for choice in parts(function, root)
+        if isinstance(choice, t.Either) and choice.kind in ("and", "or")
+        for option in choice.options[1:]
+        for part in parts(function, option)
+        if isinstance(part, t.CallRef)
+    }
 
 
 def _interval(program: Program, function: FunctionNode, sleep: Site) -> float | None:
@@ -337,11 +380,16 @@ def _pages(program: Program, document: Document) -> Iterator[Match | Opportunity
                 "interval": _shown(timer.seconds),
             },
             trace=(*steps, *answering),
-            severity=Severity.LOW if (timer.seconds or 0) >= CALM_SECONDS else None,
+            confidence=Confidence.MEDIUM,
+            severity=Severity.LOW if _is_calm(timer) else None,
             endpoint=label,
             exposure="endpoint",
             role=role,
         )
+
+
+def _is_calm(timer: Timer) -> bool:
+    return timer.ends or (timer.seconds or 0) >= CALM_SECONDS
 
 
 def _answering(program: Program, timer: Timer) -> tuple[str, list[TraceStep]]:

@@ -6,7 +6,13 @@ from collections.abc import Iterator
 from perfaudit.core.finding import Match, TraceStep
 from perfaudit.core.levels import Confidence, Role, Severity, weakest
 from perfaudit.core.report import Opportunity
-from perfaudit.program.audience import data_providers, is_personal, is_server_rendered, reached
+from perfaudit.program.audience import (
+    data_providers,
+    is_personal,
+    is_server_rendered,
+    reached,
+    view_of,
+)
 from perfaudit.program.capabilities import first_use, uses_of
 from perfaudit.program.endpoints import Endpoint
 from perfaudit.program.exposure import label_of
@@ -35,7 +41,7 @@ HOOKS = frozenset({"get_queryset", "get_object", "get_serializer", "get_context_
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:
     """Yield each read endpoint whose answer could be shared, and those that nothing caches."""
-    uses = uses_of(program)
+    uses = program.once(uses_of)
     shared = [
         name
         for name in program.libraries.provides("response-cache")
@@ -100,7 +106,8 @@ def _is_cached(program: Program, endpoint: Endpoint, runs: list[FunctionNode]) -
         return True
     if any(CACHED.search(path) for path in endpoint.decorators):
         return True
-    if handler.owner is not None and _is_cached_class(program, handler.owner):
+    view = view_of(endpoint)
+    if view is not None and _is_cached_class(program, view):
         return True
     return any(_names_a_cache(function) for function in reached(program, handler))
 

@@ -33,7 +33,7 @@ MANY = 3
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:
     """Yield each constructor of a server's pool, and a match for each that is given no bounds."""
-    repeated = repetitions(program)
+    repeated = program.once(repetitions)
     for function in program.functions:
         if function.role is not Role.PRODUCTION or _is_migration_environment(program, function):
             continue

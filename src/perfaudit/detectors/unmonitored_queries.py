@@ -10,6 +10,7 @@ from perfaudit.core.location import Location
 from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
 from perfaudit.libraries.types import Library
+from perfaudit.program.addresses import server_words
 from perfaudit.program.capabilities import NOT_RUNNING, first_use, uses_of
 from perfaudit.program.expressions import argument, parts, spelled
 from perfaudit.program.nodes import FileNode, FunctionNode
@@ -21,18 +22,6 @@ MANY_SITES = 5
 SERVING = frozenset({"route", "websocket", "task", "consumer"})
 POOL_KINDS = frozenset({"pool", "engine", "client"})
 EMBEDDED = re.compile(r"sqlite|duckdb", re.IGNORECASE)
-LISTENERS = frozenset(
-    {"before_cursor_execute", "after_cursor_execute", "before_execute", "after_execute"}
-)
-LOGGERS = frozenset(
-    {
-        "add_query_logger",
-        "add_log_listener",
-        "execute_wrapper",
-        "CursorDebugWrapper",
-        "CommandListener",
-    }
-)
 CLOCKS = frozenset(
     {"perf_counter", "perf_counter_ns", "monotonic", "monotonic_ns", "time", "time_ns"}
 )
@@ -40,17 +29,13 @@ METERS = frozenset(
     {"Histogram", "Summary", "Timer", "histogram", "timing", "timer", "timed", "create_histogram"}
 )
 OF_QUERIES = re.compile(r"quer(?:y|ies)|sql|\bdb|database|statement", re.IGNORECASE)
-SETTING = re.compile(r"^django\.db\.backends$|RECORD_QUERIES|SLOW_QUER", re.IGNORECASE)
+SETTING = re.compile(r"RECORD_QUERIES|SLOW_QUER", re.IGNORECASE)
 SERVER = re.compile(
     r"pg_stat_statements|pg_stat_monitor|log_min_duration_(?:statement|sample)|auto_explain|slow[_-]query[_-]log|"
     r"long_query_time|pganalyze|pgbadger|pghero|postgres[_-]exporter|mysqld[_-]exporter|performance_insights|"
-    r"query_insights|opentelemetry-instrument|ddtrace-run|newrelic-admin",
+    r"query_insights",
     re.IGNORECASE,
 )
-SERVERS = re.compile(
-    r"postgres|psycopg|asyncpg|pg8000|mysql|mariadb|oracledb|pyodbc", re.IGNORECASE
-)
-NOT_SQL = frozenset({"redis", "rediss", "unix", "amqp", "amqps", "kafka", "memcached"})
 BY_HAND = frozenset({"command", "script"})
 PAGES = frozenset({"template", "script"})
 
@@ -93,7 +78,7 @@ def _data_layer(program: Program) -> tuple[Location, str, FunctionNode] | None:
 
 def _pool(program: Program, files: list[FileNode]) -> tuple[Location, str, FunctionNode] | None:
     databases = frozenset(
-        library.file for library in program.libraries.libraries if _speaks_sql(library)
+        library.file for library in program.libraries.libraries if _is_queried(library)
     )
     found = [
         (program.exposure_of(function).kind in BY_HAND, function.place(call), function, call)
@@ -130,23 +115,30 @@ def _makes_pool(
     return False
 
 
-def _is_of_server(program: Program, library: str) -> bool:
+def _is_of_server(program: Program, file: str) -> bool:
     """Return whether the library of this file speaks to one kind of server only."""
-    return any(item.service and item.file == library for item in program.libraries.libraries)
+    library = program.libraries.library(file)
+    return library is not None and library.service is not None
 
 
 def _names_a_server(program: Program) -> bool:
     """Return whether an address in the code, or a file beside it, names a database server."""
+    libraries = program.libraries
+    words = [*server_words(libraries), *libraries.provides("database-driver")]
+    servers = re.compile("|".join(map(re.escape, words)), re.IGNORECASE)
     if any(
-        document.kind not in PAGES and SERVERS.search(document.text)
+        document.kind not in PAGES and servers.search(document.text)
         for document in program.documents
     ):
         return True
     schemes = {
-        scheme for service in program.libraries.services.values() for scheme in service.schemes
+        scheme
+        for library in libraries.libraries
+        if library.service is not None and _is_queried(library)
+        for scheme in library.service.schemes
     }
     return any(
-        "://" in text and text.partition("://")[0].partition("+")[0] in schemes - NOT_SQL
+        "://" in text and text.partition("://")[0].partition("+")[0] in schemes
         for file in program.files
         if file.role is Role.PRODUCTION
         for function in file.functions
@@ -168,7 +160,8 @@ def _texts(function: FunctionNode) -> Iterator[str]:
             yield _word(value)
 
 
-def _speaks_sql(library: Library) -> bool:
+def _is_queried(library: Library) -> bool:
+    """Return whether some call of a library asks a database."""
     behaviours = [*library.functions.values()]
     for kind in library.types.values():
         behaviours += kind.methods.values()
@@ -204,28 +197,46 @@ def _many_queries(program: Program) -> tuple[Location, str, FunctionNode] | None
 
 
 def _is_monitored(program: Program) -> bool:
-    uses = uses_of(program)
+    uses = program.once(uses_of)
     if first_use(uses, program.libraries.provides(CAPABILITY)) is not None:
         return True
-    if any(name.rpartition(".")[2] in LOGGERS for name in uses):
+    hooks = _hooks(program)
+    if any(name.rpartition(".")[2] in hooks for name in uses):
         return True
+    launchers = [
+        launcher.lower()
+        for library in program.libraries.libraries
+        if CAPABILITY in library.provides
+        for launcher in library.launchers
+    ]
     for document in program.documents:
-        if document.kind not in PAGES and SERVER.search(document.text):
+        if document.kind in PAGES:
+            continue
+        text = document.text.lower()
+        if SERVER.search(text) or any(launcher in text for launcher in launchers):
             return True
     files = [file for file in program.files if file.role not in NOT_RUNNING]
-    return any(_times_queries(program, file) for file in files)
+    return any(_times_queries(program, file, hooks) for file in files)
 
 
-def _times_queries(program: Program, file: FileNode) -> bool:
+def _hooks(program: Program) -> frozenset[str]:
+    """Return the names of functions, classes and events by which code follows each query."""
+    return frozenset(name.rpartition(".")[2] for name in program.libraries.provides("query-hook"))
+
+
+def _times_queries(program: Program, file: FileNode, hooks: frozenset[str]) -> bool:
     """Return whether a file listens to queries, times them, or asks the server to."""
     if any(SERVER.search(sql.text) for sql in file.facts.sql):
         return True
+    logs = program.libraries.provides("query-log")
     for bind in file.body.facts.binds:
         names = [bind.target] if bind.value is None else [bind.target, bind.value]
         for part in (part for name in names for part in parts(file.body, name)):
-            if SETTING.search(_word(part)):
+            if _word(part) in logs or SETTING.search(_word(part)):
                 return True
-    return any(_listens(function) or _is_timing(program, function) for function in file.functions)
+    return any(
+        _listens(function, hooks) or _is_timing(program, function) for function in file.functions
+    )
 
 
 def _word(part: t.Expr) -> str:
@@ -234,15 +245,15 @@ def _word(part: t.Expr) -> str:
     return part.value if isinstance(part, t.Const) and isinstance(part.value, str) else ""
 
 
-def _listens(function: FunctionNode) -> bool:
+def _listens(function: FunctionNode, hooks: frozenset[str]) -> bool:
     """Return whether a function registers for the events of queries, or makes a meter for them."""
     for call in function.facts.calls:
         given = [*call.arguments, *(value for _, value in call.keywords)]
         words = [_word(value) for value in given]
-        if not LISTENERS.isdisjoint(words):
+        if not hooks.isdisjoint(words):
             return True
         name = _last_name(call.callee)
-        if name in LOGGERS or (name in METERS and any(OF_QUERIES.search(word) for word in words)):
+        if name in hooks or (name in METERS and any(OF_QUERIES.search(word) for word in words)):
             return True
     return False
 

@@ -19,8 +19,6 @@ MAX_SHOWN = 4
 MANY_KEYS = 6
 """Reading more keys than this is reading the value."""
 
-PATH_DIALECTS = ("aiomysql.", "pymysql.", "MySQLdb.", "mysql.")
-
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:
     """Yield the queries that fetch a JSON column whole although only known keys of it are read."""
@@ -59,7 +57,8 @@ def _raw(readers: Readers, site: Site) -> Iterator[Match | Opportunity]:
         words = _verdict(output.name, use, unread=not output.starred)
         if words is None:
             continue
-        fix = _sql_fix(site, output, use.keys.get(output.name, frozenset()), selected)
+        keys = use.keys.get(output.name, frozenset())
+        fix = _sql_fix(output, keys, selected, takes_paths=_takes_paths(program, site))
         yield _match(program, site, use, output, words, fix)
 
 
@@ -110,7 +109,15 @@ def _match(program: Program, site: Site, use: Use, output: Output, words: str, f
     )
 
 
-def _sql_fix(site: Site, output: Output, keys: frozenset[JsonPath], selected: Projection) -> str:
+def _takes_paths(program: Program, site: Site) -> bool:
+    """Return whether the server that a call asks takes whole paths after ``->``."""
+    library = program.libraries.library(site.behaviour.file)
+    return library is not None and library.service is not None and library.service.json_paths
+
+
+def _sql_fix(
+    output: Output, keys: frozenset[JsonPath], selected: Projection, *, takes_paths: bool
+) -> str:
     if not keys:
         return f"Leave {output.spelled} out of the SELECT."
     taken = set(selected.names) - {output.name}
@@ -120,13 +127,14 @@ def _sql_fix(site: Site, output: Output, keys: frozenset[JsonPath], selected: Pr
         alias = str(path[-1]) if str(path[-1]) not in taken and str(path[-1]).isidentifier() else ""
         alias = alias or "_".join([output.name, *(str(key) for key in path)])
         taken.add(alias)
-        parts.append(f"{_sql_path(site, output.spelled, path, deeper=deeper)} AS {alias}")
+        last = "->" if deeper else "->>"
+        spelled = _sql_path(output.spelled, path, last, takes_paths=takes_paths)
+        parts.append(f"{spelled} AS {alias}")
     return f"Select {', '.join(parts)} in place of {output.spelled}."
 
 
-def _sql_path(site: Site, spelled: str, path: JsonPath, *, deeper: bool) -> str:
-    last = "->" if deeper else "->>"
-    if site.behaviour.path.startswith(PATH_DIALECTS):
+def _sql_path(spelled: str, path: JsonPath, last: str, *, takes_paths: bool) -> str:
+    if takes_paths:
         inside = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path)
         return f"{spelled}{last}'${inside}'"
     steps = [repr(key) if isinstance(key, str) else str(key) for key in path]
@@ -135,7 +143,7 @@ def _sql_path(site: Site, spelled: str, path: JsonPath, *, deeper: bool) -> str:
 
 def _entities(readers: Readers, query: EntityQuery) -> Iterator[Match | Opportunity]:
     table = query.table
-    if table is None or not query.is_whole:
+    if table is None or not query.is_whole or not query.orm.defer:
         return
     columns = [
         name
@@ -167,7 +175,7 @@ def _entities(readers: Readers, query: EntityQuery) -> Iterator[Match | Opportun
 
 def _is_kept_by_session(query: EntityQuery, use: Use, table: Table) -> bool:
     """Return whether other code may take the objects out of the session again, by their key."""
-    if query.library != "sqlalchemy" or not any(
+    if not query.orm.keeps_objects or not any(
         column.primary and name in use.columns for name, column in table.columns.items()
     ):
         return False
@@ -214,11 +222,9 @@ def _entity_match(
 
 
 def _defer(query: EntityQuery, columns: list[str]) -> str:
-    if query.library == "django":
-        listed = ", ".join(f'"{name}"' for name in columns)
-        return f"Add .defer({listed})."
-    listed = ", ".join(f"defer({_class_name(query)}.{name})" for name in columns)
-    return f"Add .options({listed})."
+    words = {"class": _class_name(query)}
+    listed = [query.orm.defer_each.format(**words, column=name) for name in columns]
+    return query.orm.defer.format(columns=", ".join(listed))
 
 
 def _class_name(query: EntityQuery) -> str:
@@ -226,15 +232,11 @@ def _class_name(query: EntityQuery) -> str:
 
 
 def _entity_fix(query: EntityQuery, column: str, keys: list[JsonPath]) -> str:
-    if query.library == "django":
-        paths = ", ".join(f'"{"__".join([column, *(str(key) for key in path)])}"' for path in keys)
-        return (
-            f"Select them with .values({paths}, ...), or annotate with"
-            f' KeyTransform("{keys[0][0]}", "{column}") and add .defer("{column}").'
-        )
-    entity = _class_name(query)
-    items = ", ".join(
-        f"{entity}.{column}" + "".join(f"[{key!r}]".replace("'", '"') for key in path)
-        for path in keys
-    )
-    return f"Select {items} and the other columns that are read in place of the whole {entity}."
+    orm = query.orm
+    words = {"class": _class_name(query), "column": column}
+    items = [orm.keys_each.format(**words, steps=_steps(orm.keys_step, path)) for path in keys]
+    return orm.keys.format(**words, items=", ".join(items), first=keys[0][0])
+
+
+def _steps(pattern: str, path: JsonPath) -> str:
+    return "".join(pattern.format(key=key, literal=repr(key).replace("'", '"')) for key in path)

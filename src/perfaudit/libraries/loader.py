@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from pathlib import Path
+from string import Formatter
 from typing import TypeVar
 
 from perfaudit.core.effect import EFFECTS
@@ -162,13 +163,13 @@ _FRAMEWORK_KEYS = frozenset(
 _PERMISSION_KEYS = ("attribute", "setting", "key", "open")
 _QUERIES_PLACES = {
     "count": (),
-    "defer": ("{columns}",),
-    "defer_each": ("{column}",),
-    "keys": ("{items}",),
-    "keys_each": ("{column}", "{steps}"),
-    "keys_step": (),
+    "defer": ("columns",),
+    "defer_each": ("class", "column"),
+    "keys": ("items", "first", "class", "column"),
+    "keys_each": ("class", "column", "steps"),
+    "keys_step": ("key", "literal"),
 }
-"""Keys of `queries` that word a fix, and the places that each must have."""
+"""Keys of `queries` that word a fix, and the places in braces that each may have."""
 DISPATCHES = ("event-loop", "thread", "process")
 _ROUTE_KEYS = frozenset(
     ["form", "kind", "methods", "default", "path", "handler", "thread", "dispatch"]
@@ -700,16 +701,28 @@ def _queries(node: YamlNode | None) -> EntityQueries | None:
     if node is None:
         return None
     keys = node.mapping(("statements", "keeps_objects", *_QUERIES_PLACES))
-    texts = {key: keys[key].text() for key in _QUERIES_PLACES if key in keys}
-    for key, text in texts.items():
-        for place in _QUERIES_PLACES[key]:
-            if place not in text:
-                raise keys[key].error(f"`{key}` needs the place `{place}`.")
     return EntityQueries(
         statements=_dotted_names(keys["statements"]) if "statements" in keys else (),
         keeps_objects="keeps_objects" in keys and keys["keeps_objects"].flag(),
-        **texts,
+        **{
+            key: _with_places(keys[key], places)
+            for key, places in _QUERIES_PLACES.items()
+            if key in keys
+        },
     )
+
+
+def _with_places(node: YamlNode, places: Sequence[str]) -> str:
+    """Return a text that has only these places in braces."""
+    text = node.text()
+    try:
+        found = [place for _, place, _, _ in Formatter().parse(text) if place is not None]
+    except ValueError as error:
+        raise node.error(f"{error}.") from None
+    for place in found:
+        if place not in places:
+            raise node.error(f'unknown place "{{{place}}}": {nearest(place, places)}')
+    return text
 
 
 def _provides(node: YamlNode | None) -> dict[str, tuple[str, ...]]:

@@ -50,9 +50,12 @@ class Libraries:
         self.request_objects: tuple[str, ...] = _of_all(
             found.request_objects for found in self.frameworks
         )
-        self.caller: frozenset[str] = frozenset(_of_all(found.caller for found in self.frameworks))
+        self.proxies: tuple[str, ...] = _of_all(found.proxies for found in self.frameworks)
+        self.caller: Mapping[str, frozenset[str]] = _by_last_name(
+            _of_all(found.caller for found in self.frameworks)
+        )
         self.query_attributes: frozenset[str] = frozenset(_query_attributes(self.libraries))
-        self._queries = {library.file: library.queries for library in self.libraries}
+        self._files = {library.file: library for library in self.libraries}
         self.packages: Mapping[str, str] = {
             package: library.name
             for library in reversed(self.libraries)
@@ -203,9 +206,13 @@ class Libraries:
             known = self._linear[type_path] = tuple(self._walk(type_path))
         return known
 
+    def library(self, file: str) -> Library | None:
+        """Return the library of a file, such as that of a behaviour or a type."""
+        return self._files.get(file)
+
     def queries(self, type_path: str) -> EntityQueries | None:
         """Return how the library of a query's class, or of the nearest base, makes queries."""
-        return _first(self._queries.get(found.file) for found in self.linear(type_path))
+        return _first(self._files[found.file].queries for found in self.linear(type_path))
 
     def is_subtype(self, type_path: str, base: str) -> bool:
         """Return whether the class is the other one or inherits from it."""
@@ -273,6 +280,14 @@ class Libraries:
 
 def _of_all(names: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
     return tuple(name for some in names for name in some)
+
+
+def _by_last_name(paths: Iterable[str]) -> dict[str, frozenset[str]]:
+    found: dict[str, frozenset[str]] = {}
+    for path in paths:
+        name = path.rpartition(".")[2]
+        found[name] = found.get(name, frozenset()) | {path}
+    return found
 
 
 def _query_attributes(libraries: Iterable[Library]) -> Iterator[str]:

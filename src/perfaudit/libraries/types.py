@@ -202,8 +202,8 @@ class Framework(Struct, frozen=True, gc=False):
     ``threads``: how many plain handlers it runs at a time as long as nobody sets a limit.
     ``settings``: names in the project's settings that stand for the application where nothing
     constructs one. ``request_objects``: types of what lives for one request. ``caller``: objects
-    and markers of parameters that hold what is known of who asks; ``proxies``: types that stand for
-    such. ``pages``: view classes, or modules of them, that answer with a page.
+    that hold what is known of who asks; ``proxies``: types that may stand for one. ``pages``: view
+    classes, or modules of them, that answer with a page.
     """
 
     library: str

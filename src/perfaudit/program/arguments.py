@@ -65,7 +65,7 @@ def _together(parts: list[Given]) -> Given:
     keywords: dict[str, tuple[Value, ...]] = {}
     for part in parts:
         for name, values in part.keywords.items():
-            keywords[name] = keywords.get(name, ()) + values
+            keywords[name] = tuple(dict.fromkeys((*keywords.get(name, ()), *values)))
     return Given(keywords, all(part.is_complete for part in parts))
 
 
@@ -95,7 +95,7 @@ def _keys(program: Program, function: FunctionNode, value: t.Expr, steps: int) -
         case t.CallRef(index=index):
             return _called(program, function, index, steps)
         case t.Name(id=name):
-            return _named(program, function, name, steps)
+            return program.once(_named, function, name, steps)
         case t.Attr(base=base, name=name):
             return _attribute(program, function, base, name, steps)
     return ANYTHING
@@ -121,7 +121,7 @@ def _called(program: Program, function: FunctionNode, index: int, steps: int) ->
         return ANYTHING
     return _together(
         [
-            ANYTHING if callee is None else _returned(program, callee, steps - 1)
+            ANYTHING if callee is None else program.once(_returned, callee, steps - 1)
             for callee in callees
         ]
     )
@@ -145,7 +145,7 @@ def _named(program: Program, function: FunctionNode, name: str, steps: int) -> G
         parts.extend(_changes(program, scope, name, steps))
         parts.extend(_bound(program, function, bind, steps) for bind in scope.binds.get(name, ()))
         if name in scope.params:
-            parts.append(_param(program, scope, scope.params[name], steps))
+            parts.append(program.once(_param, scope, scope.params[name], steps))
     for item in found:
         if isinstance(item.definition, t.Import):
             parts.append(_imported(program, item.scope, item.definition, steps))

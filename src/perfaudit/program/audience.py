@@ -1,9 +1,10 @@
 """Whether an answer depends on who asks for it. What is not known does."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from perfaudit.facts import types as t
+from perfaudit.libraries.types import Permissions
 from perfaudit.program.endpoints import Endpoint
 from perfaudit.program.expressions import argument, names, parts, spelled
 from perfaudit.program.names import meanings
@@ -43,21 +44,17 @@ OF_CALLER = frozenset(
     {"user", "auth", "session", "cookies", "headers", "state", "authorization", "token",
      "identity", "scope", "META", "COOKIES", "auser"}
 )  # fmt: skip
+OF_CALLER_FLAG = "of-caller"
+"""The flag of what, as the marker of a parameter, gives what a caller sends of itself."""
 OF_HOUSE = re.compile(
-    r"^(?:db|conn|connection|pool|engine|db_session|database|async_session|session_factory|redis|"
+    r"^(?:db|conn|connection|pool|engine|db_session|database|async_session|session_factory|"
     r"request_id|trace_id|logger|settings|config)$"
 )
-CALLER_MARKERS = frozenset({"fastapi.Header", "fastapi.Cookie", "fastapi.Security"})
 OWNED = re.compile(
     r"[{<](?:\w+:)?(?:user|account|member|customer|owner|profile|person|employee|patient|student|wallet)"
     r"(?:_?(?:id|uuid|name|slug|pk|email))?(?::\w+)?[}>]|/users?/[{<]"
 )
 """Paths that name whose data is asked for."""
-PUBLIC = frozenset(
-    {"AllowAny", "IsAuthenticatedOrReadOnly", "DjangoModelPermissionsOrAnonReadOnly"}
-)
-PERMISSIONS = "permission_classes"
-DEFAULT_PERMISSIONS = "DEFAULT_PERMISSION_CLASSES"
 WRITING = re.compile(
     r"(?:a?post|put|patch|delete|create|update|destroy|partial_update|perform_\w+|form_valid|save)$"
 )
@@ -72,9 +69,6 @@ RENDERERS = frozenset(
         "render_async",
     }
 )
-PAGES = ("django.views.generic.",)
-FLASKS = frozenset({"flask", "quart"})
-PROXY = "werkzeug.local.LocalProxy"
 PROXIED = re.compile(
     r"user|service|account|auth|tenant|org|session|identity|member|token", re.IGNORECASE
 )
@@ -101,16 +95,22 @@ def is_personal(program: Program, endpoint: Endpoint) -> bool:
         return True
     if any(GUARDS.search(path.rpartition(".")[2]) for path in _own_decorators(endpoint)):
         return True
-    if handler.owner is not None and _is_guarded_class(program, handler.owner):
+    view = view_of(endpoint)
+    if view is not None and _is_guarded_class(program, view):
         return True
-    runs = [*reached(program, handler), *_reading_methods(program, handler)]
-    if any(_knows_caller(program, function) for function in runs):
+    runs = [*reached(program, handler), *_reading_methods(program, view)]
+    if any(program.once(_knows_caller, function) for function in runs):
         return True
     used = _used_names(handler)
     for param in handler.facts.params:
         if param.name in used and _is_caller(program, handler, param, 0):
             return True
-    return handler.owner is not None and _asks_in_class(program, handler.owner)
+    return view is not None and _asks_in_class(program, view)
+
+
+def view_of(endpoint: Endpoint) -> ClassNode | None:
+    """Return the class that answers: the one that a route names, else that of the handler."""
+    return endpoint.view or endpoint.handler.owner
 
 
 def providers(program: Program, function: FunctionNode, param: t.Param) -> list[tuple[Type, str]]:
@@ -138,10 +138,9 @@ def data_providers(program: Program, handler: FunctionNode) -> list[FunctionNode
 
 def is_server_rendered(program: Program, endpoint: Endpoint) -> bool:
     """Return whether an endpoint answers with a page made of a template."""
-    owner = endpoint.handler.owner
+    owner = view_of(endpoint)
     if owner is not None:
-        paths = program.types.classes.library_bases(owner)
-        if any(path.startswith(PAGES) and not path.endswith(".View") for path in paths):
+        if any(_is_page(program, path) for path in program.types.classes.library_bases(owner)):
             return True
     return any(
         spelled(function, call.callee).rpartition(".")[2] in RENDERERS
@@ -150,11 +149,20 @@ def is_server_rendered(program: Program, endpoint: Endpoint) -> bool:
     )
 
 
-def _reading_methods(program: Program, handler: FunctionNode) -> Iterator[FunctionNode]:
+def _is_page(program: Program, path: str) -> bool:
+    """Return whether a library's view class, or the module it is of, answers with a page."""
+    return any(
+        path == page or path.startswith(f"{page}.")
+        for framework in program.libraries.frameworks
+        for page in framework.pages
+    )
+
+
+def _reading_methods(program: Program, view: ClassNode | None) -> Iterator[FunctionNode]:
     """Yield the methods of a view class that its library may run for a read."""
-    if handler.owner is None:
+    if view is None:
         return
-    for node in program.types.classes.project_order(handler.owner):
+    for node in program.types.classes.project_order(view):
         for name, method in node.methods.items():
             if not WRITING.match(name):
                 yield method
@@ -188,36 +196,45 @@ def _is_guarded_class(program: Program, owner: ClassNode) -> bool:
         return True
     if any(LOGIN_MIXIN.search(node.name) for node in classes if node is not owner):
         return True
-    if not any(path.startswith("rest_framework.") for path in paths):
+    permissions = _permissions(program, paths)
+    if permissions is None:
         return False
     for node in classes:
-        binds = node.body.binds.get(PERMISSIONS)
+        binds = node.body.binds.get(permissions.attribute)
         if binds:
             given = binds[-1].value
-            return given is None or not names(node.body, given) <= PUBLIC
-    return not _is_public_by_default(program)
+            return given is None or not names(node.body, given) <= set(permissions.open)
+    return not _is_public_by_default(program, permissions)
 
 
-def _is_public_by_default(program: Program) -> bool:
-    """Return whether the settings of Django REST framework let everybody read."""
+def _permissions(program: Program, paths: Iterable[str]) -> Permissions | None:
+    """Return how the framework of a view class says whom it lets in, where it has a way to."""
+    libraries = program.libraries
+    own = {libraries.packages.get(path.partition(".")[0]) for path in paths}
+    found = (each.permissions for each in libraries.frameworks if each.library in own)
+    return next((permissions for permissions in found if permissions is not None), None)
+
+
+def _is_public_by_default(program: Program, permissions: Permissions) -> bool:
+    """Return whether the settings let everybody read, where a class says nothing else."""
     for file in program.files:
-        for bind in file.body.binds.get("REST_FRAMEWORK", ()):
+        for bind in file.body.binds.get(permissions.setting, ()):
             if isinstance(bind.value, t.Mapping):
                 for key, value in zip(bind.value.keys, bind.value.values, strict=True):
-                    if isinstance(key, t.Const) and key.value == DEFAULT_PERMISSIONS:
+                    if isinstance(key, t.Const) and key.value == permissions.key:
                         texts = [
                             str(part.value).rpartition(".")[2]
                             for part in parts(file.body, value)
                             if isinstance(part, t.Const)
                         ]
-                        return bool(texts) and set(texts) <= PUBLIC
+                        return bool(texts) and set(texts) <= set(permissions.open)
     return True
 
 
 def _knows_caller(program: Program, function: FunctionNode) -> bool:
     """Return whether a function's own code reads who asks."""
     for value, at in _values(function):
-        if _is_house_of_flask(value):
+        if _is_read_of_house(program, function, value, at):
             continue
         for part in parts(function, value):
             if _is_of_caller(program, function, part, at):
@@ -225,13 +242,23 @@ def _knows_caller(program: Program, function: FunctionNode) -> bool:
     return False
 
 
-def _is_house_of_flask(value: t.Expr) -> bool:
+def _is_read_of_house(
+    program: Program, function: FunctionNode, value: t.Expr, at: tuple[int, int]
+) -> bool:
     """Return whether an expression is ``g.db`` or the like, whatever is read of it."""
     while isinstance(value, t.Attr | t.Item):
-        if isinstance(value, t.Attr) and value.base == t.Name("g"):
-            return OF_HOUSE.match(value.name) is not None
-        value = value.base
+        base = value.base
+        if isinstance(value, t.Attr) and isinstance(base, t.Name):
+            holds_caller = _holds_caller(program, function, base.id, at)
+            return holds_caller and _is_of_house(program, value.name)
+        value = base
     return False
+
+
+def _is_of_house(program: Program, name: str) -> bool:
+    """Return whether a name is that of something that all share, such as a server."""
+    services = program.libraries.services.values()
+    return OF_HOUSE.match(name) is not None or any(name == each.name for each in services)
 
 
 def _values(function: FunctionNode) -> Iterator[tuple[t.Expr, tuple[int, int]]]:
@@ -250,23 +277,23 @@ def _is_of_caller(
 ) -> bool:
     match part:
         case t.Name(id=name):
-            if name in ("g", "session"):
-                return _is_of_flask(function, name, at)
+            if name in program.libraries.caller:
+                return _holds_caller(program, function, name, at)
             is_call = CALLER.match(name) is not None and name.startswith("get_")
             if is_call or CURRENT.match(name):
                 return True
             return _is_proxy(program, function, part, at)
         case t.Attr(base=base, name="get"):
             found = program.types.evaluate(function, base, at)
-            return _path(found) == CONTEXT_VARIABLE and not OF_HOUSE.match(_last(base))
+            return _path(found) == CONTEXT_VARIABLE and not _is_of_house(program, _last(base))
         case t.Attr(base=t.Attr(base=base, name="state"), name=name) if _is_request(base):
-            return not OF_HOUSE.match(name)
+            return not _is_of_house(program, name)
         case t.Attr(base=base, name=name) if name in OF_CALLER and name != "state":
             return _is_request(base)
         case t.Attr(name=name):
             return CURRENT.match(name) is not None
         case t.Item(base=base, key=key) if _is_request(base):
-            return not (isinstance(key, t.Const) and OF_HOUSE.match(str(key.value)))
+            return not (isinstance(key, t.Const) and _is_of_house(program, str(key.value)))
     return False
 
 
@@ -275,13 +302,15 @@ def _is_proxy(program: Program, function: FunctionNode, name: t.Name, at: tuple[
     if not PROXIED.search(name.id):
         return False
     found = program.types.evaluate(function, name, at)
-    return isinstance(found, External) and found.origin.startswith(PROXY)
+    return isinstance(found, External) and found.origin.startswith(program.libraries.proxies)
 
 
-def _is_of_flask(function: FunctionNode, name: str, at: tuple[int, int]) -> bool:
+def _holds_caller(program: Program, function: FunctionNode, name: str, at: tuple[int, int]) -> bool:
+    """Return whether a name is an object of a library that holds what is known of who asks."""
+    paths = program.libraries.caller.get(name, frozenset())
     return any(
-        isinstance(found.definition, t.Import) and found.definition.module in FLASKS
-        for found in meanings(function, name, at)
+        isinstance(found, t.Import) and f"{found.module}.{found.name}" in paths
+        for _, found in meanings(function, name, at)
     )
 
 
@@ -336,7 +365,7 @@ def _is_caller(program: Program, function: FunctionNode, param: t.Param, depth: 
 
 
 def _makes_caller(program: Program, provider: Type, marker: str, depth: int) -> bool:
-    if marker in CALLER_MARKERS:
+    if _gives_caller(program, marker):
         return True
     for option in options_of(provider):
         match option:
@@ -381,6 +410,11 @@ def _asks_in_class(program: Program, owner: ClassNode) -> bool:
     return False
 
 
+def _gives_caller(program: Program, marker: str) -> bool:
+    behaviour = program.libraries.function(marker)
+    return behaviour is not None and OF_CALLER_FLAG in behaviour.flags
+
+
 def _marked(
     program: Program, scope: FunctionNode, value: t.Expr, depth: int
 ) -> Iterator[tuple[Type, str]]:
@@ -414,9 +448,10 @@ def _marker(
     markers = {name for framework in frameworks for name in framework.dependencies}
     for option in options_of(callee):
         path = option.path if isinstance(option, LibrarySymbol) else ""
-        if path in CALLER_MARKERS and path not in markers:
-            yield callee, path
-        elif path in markers:
+        if path not in markers:
+            if _gives_caller(program, path):
+                yield callee, path
+        else:
             call = scope.facts.calls[index]
             given = argument(call, "0|dependency|use")
             given = annotated if given is None else given

@@ -120,8 +120,9 @@ def _reached(program: Program, edge: Edge, kind: str) -> Blocking:
     step = reached.step(edge.callee)
     if sink is None or step is None:
         raise ValueError("a function that reaches a site has a chain to it")
+    verb = "steps" if edge.is_step else "calls"
     called = TraceStep(
-        edge.location, f"{edge.caller.facts.qualname} calls {edge.callee.facts.qualname}"
+        edge.location, f"{edge.caller.facts.qualname} {verb} {edge.callee.facts.qualname}"
     )
     confidence = weakest(edge.confidence, step.confidence)
     return Blocking(edge, kind, sink, (called, *reached.trace(edge.callee)), confidence)

@@ -34,11 +34,15 @@ class Callers:
 
         None where no caller is known, or they are too many.
         """
-        positional = [item.name for item in function.facts.params if item.kind == "positional"]
-        position = positional.index(param.name) if param.name in positional else None
-        found = self._received(types, function, position, param.name)
+        found = self.all_passed(types, function, param)
         known = [value for value in found if not isinstance(value, Unknown) and value != NONE]
         return union(known) if known else None
+
+    def all_passed(self, types: "Types", function: FunctionNode, param: t.Param) -> list[Type]:
+        """Return what each known caller passes for a parameter; empty where they are too many."""
+        positional = [item.name for item in function.facts.params if item.kind == "positional"]
+        position = positional.index(param.name) if param.name in positional else None
+        return self._received(types, function, position, param.name)
 
     def _received(
         self, types: "Types", function: FunctionNode, position: int | None, name: str
@@ -63,6 +67,22 @@ class Callers:
             ]
         finally:
             self._nested -= 1
+
+    def made_with(self, types: "Types", node: ClassNode, position: int, name: str) -> list[Type]:
+        """Return what each construction of a class gives for a field; empty if too many."""
+        sites = self._all().get(node.name, [])
+        if len(sites) > MAX_SITES:
+            return []
+        found: list[Type] = []
+        for caller, index in sites:
+            if _makes(types, caller, index, node):
+                call = caller.facts.calls[index]
+                given = argument(call, f"{position}|{name}")
+                at = (call.sequence, call.context)
+                found.append(
+                    Unknown("not given") if given is None else types.evaluate(caller, given, at)
+                )
+        return found
 
     def constructions(self, types: "Types", node: ClassNode) -> list[FunctionNode]:
         """Return the functions that make objects of a class; empty where they are too many."""

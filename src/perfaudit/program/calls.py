@@ -1,6 +1,7 @@
 """What a call runs, and what it gives."""
 
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -9,7 +10,7 @@ from perfaudit.core.levels import Confidence
 from perfaudit.facts import types as t
 from perfaudit.facts.extract import annotation_of
 from perfaudit.libraries.types import Behaviour
-from perfaudit.program import annotations, members
+from perfaudit.program import annotations, dispatch, members
 from perfaudit.program.classes import instance_of
 from perfaudit.program.expressions import argument, spelled
 from perfaudit.program.expressions import names as expression_names
@@ -238,6 +239,7 @@ def _apply(
 def _project_call(
     types: "Types", function: FunctionNode, call: t.Call, node: FunctionNode, receiver: Type | None
 ) -> tuple[list[Target], Type]:
+    node = dispatch.implementation(types, function, call, node)
     implementers = _implementers(types, node, receiver)
     confidence = Confidence.MEDIUM if implementers else Confidence.HIGH
     targets = [
@@ -323,10 +325,10 @@ def _implementers(types: "Types", node: FunctionNode, receiver: Type | None) -> 
     found: list[FunctionNode] = []
     below = types.classes.subclasses(receiver.node) or types.classes.conforming(receiver.node)
     for subclass in below:
-        method = subclass.methods.get(node.name)
+        method = types.classes.method(subclass, node.name)
         if (
             method is not None
-            and not types.classes.is_abstract(subclass, method)
+            and not types.classes.is_abstract(method.owner or subclass, method)
             and method not in found
         ):
             if subclass.file.role.value == "test" and function_role(receiver.node) != "test":
@@ -752,10 +754,11 @@ def is_memoised(types: "Types", function: FunctionNode) -> bool:
 def keeps_in_global(function: FunctionNode) -> bool:
     """Return whether a function makes a module's object on first use and keeps giving it."""
     names = set(function.facts.outer_names) & function.binds.keys()
-    names |= _noted_globals(function)
+    noted = _noted_globals(function)
+    names |= noted
     if not names:
         return False
-    return any(
+    return not noted.isdisjoint(_filled_on_error(function)) or any(
         context.kind == "if"
         and context.subject is not None
         and expression_names(function, context.subject) & names
@@ -772,6 +775,7 @@ def _noted_globals(function: FunctionNode) -> set[str]:
         and context.subject.operator in ("In", "NotIn")
         and isinstance(context.subject.right, t.Name)
     }
+    asked |= set(_filled_on_error(function))
     outer = {name for name in asked if _is_of_module(function, name)}
     if not outer:
         return set()
@@ -788,6 +792,21 @@ def _noted_globals(function: FunctionNode) -> set[str]:
         if isinstance(bind.target, t.Item) and isinstance(bind.target.base, t.Name)
     }
     return outer & added
+
+
+def _filled_on_error(function: FunctionNode) -> Iterator[str]:
+    """Yield the names of the mappings that get an entry where asking for it raised a KeyError."""
+    contexts = function.facts.contexts
+    for bind in function.facts.binds:
+        if isinstance(bind.target, t.Item) and isinstance(bind.target.base, t.Name):
+            chain = [contexts[number] for number in function.context_chain(bind.context)]
+            if any(
+                here.kind == "except"
+                and here.subject is not None
+                and "KeyError" in expression_names(function, here.subject)
+                for here in chain
+            ):
+                yield bind.target.base.id
 
 
 def _is_of_module(function: FunctionNode, name: str) -> bool:
@@ -881,16 +900,31 @@ def returned(types: "Types", function: FunctionNode) -> Type:
         return LibraryInstance(MANAGED if manager else "builtins.iterator", (given,))
     result = declared
     if is_weak(types, result):
-        inferred = _inferred(types, function)
-        result = inferred if not isinstance(inferred, Unknown) and inferred != NONE else result
+        result = refined(result, _inferred(types, function))
     return Awaitable(result) if facts.is_async else result
+
+
+def refined(declared: Type, found: Type) -> Type:
+    """Return what is known of a value by a weak annotation and by what it is made from.
+
+    The annotation of a callable still says what calling it gives.
+    """
+    if isinstance(found, Unknown) or found == NONE:
+        return declared
+    if isinstance(declared, Factory):
+        known = [option for option in options_of(found) if isinstance(option, FunctionType)]
+        return union([*known, declared])
+    return found
 
 
 def is_weak(types: "Types", value: Type) -> bool:
     """Return whether an annotation says less than the body, a default or a caller may.
 
-    It is not known, it names a class that no library file describes, or a container of anything.
+    It is not known, it names a class that no library file describes, a container of anything, or
+    some callable.
     """
+    if isinstance(value, Factory):
+        return True
     if not isinstance(value, LibraryInstance):
         return isinstance(value, Unknown | External)
     if value.path.startswith("builtins."):

@@ -128,9 +128,13 @@ def is_cached(program: "Program", endpoint: Endpoint) -> bool:
         _memoises(program, path) for path in endpoint.decorators
     ):
         return True
-    return any(
-        asks_cache_first(program, function)
-        for function in _reached(program, (endpoint.handler,), RUN_HOW)
+    asking = program.once(_asking_cache_first)
+    return not asking.isdisjoint(_reached(program, (endpoint.handler,), RUN_HOW))
+
+
+def _asking_cache_first(program: "Program") -> frozenset[FunctionNode]:
+    return frozenset(
+        function for function in program.functions if asks_cache_first(program, function)
     )
 
 
@@ -180,13 +184,22 @@ def _blocking(program: "Program", endpoint: Endpoint) -> tuple[str, ...]:
     entered = [function for function in endpoint.dependencies if function.is_async]
     if endpoint.dispatch == EVENT_LOOP:
         entered.append(endpoint.handler)
+    blocking = program.once(_names_of_blocking)
     names = {
-        site.name
+        name
         for function in _reached(program, tuple(entered), ON_THE_LOOP)
-        for site in program.sites_of(function)
-        if site.blocking and not BLOCKING_EFFECTS.isdisjoint(site.effects)
+        for name in blocking.get(function, ())
     }
     return tuple(sorted(names)[:MAX_BLOCKING])
+
+
+def _names_of_blocking(program: "Program") -> dict[FunctionNode, list[str]]:
+    """Return the names of what blocks in each function itself, where something does."""
+    found: dict[FunctionNode, list[str]] = {}
+    for site in program.sites():
+        if site.blocking and not BLOCKING_EFFECTS.isdisjoint(site.effects):
+            found.setdefault(site.function, []).append(site.name)
+    return found
 
 
 def _memoises(program: "Program", path: str) -> bool:
@@ -198,23 +211,32 @@ def _reached(
     program: "Program", functions: tuple[FunctionNode, ...], how: frozenset[str]
 ) -> list[FunctionNode]:
     """Return the functions and what they run, nearest first, but not what memoised ones run."""
+    run = program.once(_run_by, how)
     found = dict.fromkeys(functions)
     layer = list(found)
     for _ in range(MAX_DEPTH):
         following: list[FunctionNode] = []
         for function in layer:
-            for edge in program.edges_from(function):
-                if (
-                    edge.how in how
-                    and edge.callee not in found
-                    and edge.callee not in program.memoised
-                ):
-                    found[edge.callee] = None
-                    following.append(edge.callee)
+            for callee in run.get(function, ()):
+                if callee not in found:
+                    found[callee] = None
+                    following.append(callee)
         if not following or len(found) > MAX_FUNCTIONS:
             break
         layer = following
     return list(found)
+
+
+def _run_by(program: "Program", how: frozenset[str]) -> dict[FunctionNode, list[FunctionNode]]:
+    """Return what each function runs itself, without what is memoised."""
+    found: dict[FunctionNode, list[FunctionNode]] = {}
+    for function in program.functions:
+        callees = dict.fromkeys(
+            edge.callee for edge in program.edges_from(function) if edge.how in how
+        )
+        if callees:
+            found[function] = [each for each in callees if each not in program.memoised]
+    return found
 
 
 def _resolved_share(

@@ -350,7 +350,7 @@ def _loop(body: _Body, number: int) -> Cost:
         return once
     if context.kind != "while":
         return once.times(iterable_size(body.types, body.function, context.subject, context))
-    size = while_size(body.function, context.subject)
+    size = while_size(body.types, body.function, context.subject)
     return once.at_least() if size is None else once.times(size)
 
 

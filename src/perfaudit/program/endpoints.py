@@ -44,7 +44,8 @@ class Endpoint:
     ``dispatch``: event-loop, thread or process. ``dependencies`` run for the request besides the
     handler: what its parameters and routers ask for, and other methods of its view class.
     ``response_model`` is the declared type of the answer. ``decorators``: dotted paths, outermost
-    first, wrappers in lists of routes included. ``application``: the call that makes it.
+    first, wrappers in lists of routes included. ``application``: the call that makes it. ``view``:
+    the class that a route names, which may have the handler from a base.
     """
 
     kind: str
@@ -58,6 +59,7 @@ class Endpoint:
     response_model: Type | None
     decorators: tuple[str, ...]
     application: Location | None
+    view: ClassNode | None = None
 
 
 def find_endpoints(types: Types) -> tuple[Endpoint, ...]:
@@ -191,6 +193,7 @@ def _endpoint(
         _response(sites.types, found, handler),
         (*found.target.wrappers, *decorator_paths(sites.types, handler)),
         application,
+        found.target.node if isinstance(found.target.node, ClassNode) else None,
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from perfaudit.facts import types as t
+from perfaudit.libraries.types import EntityQueries
 from perfaudit.program.names import meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.program import Program
@@ -21,9 +22,6 @@ from perfaudit.program.values import (
     options_of,
 )
 
-BEGINNINGS = {"objects": "django", "_default_manager": "django", "query": "sqlalchemy"}
-"""Class attributes whose queries begin at the whole table, with nothing loaded before."""
-
 NOT_OBJECTS = frozenset(
     {
         "values",
@@ -37,7 +35,6 @@ NOT_OBJECTS = frozenset(
         "select_for_update",
     }
 )
-STATEMENTS = frozenset({"sqlalchemy.Select", "sqlmodel.SelectOfScalar", "sqlmodel.Select"})
 RUNNERS = {
     "execute": RESULT,
     "scalars": ROWS,
@@ -73,12 +70,13 @@ MAX_STEPS = 16
 class EntityQuery:
     """A query that an ORM builds.
 
-    ``is_whole``: it surely loads all columns of one class, whose ``table`` that is.
+    ``orm``: what its library says of such queries. ``is_whole``: it surely loads all columns of one
+    class, whose ``table`` that is.
     """
 
     source: Source
     table: Table | None
-    library: str
+    orm: EntityQueries
     name: str
     is_whole: bool
     is_bounded: bool
@@ -104,30 +102,33 @@ def _begun_query(program: Program, function: FunctionNode, index: int) -> Entity
     callee = call.callee
     if not isinstance(callee, t.Attr):
         return None
-    node: ClassNode | None = None
-    library = ""
-    at = (call.sequence, call.context)
-    if callee.name == "query" and len(call.arguments) == 1 and not call.keywords:
-        given = program.types.evaluate(function, call.arguments[0], at)
-        node, library = given.node if isinstance(given, ClassType) else None, "sqlalchemy"
-    elif isinstance(callee.base, t.Attr) and callee.base.name in BEGINNINGS:
-        owner = program.types.evaluate(function, callee.base.base, at)
-        node = owner.node if isinstance(owner, ClassType) else None
-        library = BEGINNINGS[callee.base.name]
-    elif callee.name == "select":
-        owner = program.types.evaluate(function, callee.base, at)
-        node, library = owner.node if isinstance(owner, ClassType) else None, "peewee"
+    node = _queried_class(program, function, call, callee)
     table = None if node is None else program.schema.table_of(node)
-    if (
-        node is None
-        or table is None
-        or callee.name in NOT_OBJECTS
-        or not _is_query_of(program, function, index, node)
-    ):
+    if node is None or table is None or callee.name in NOT_OBJECTS:
+        return None
+    orm = _orm_of(program, function, index, node)
+    if orm is None:
         return None
     source = Source(function, index, ROWS, tuple(table.columns), None, node)
-    whole = library != "peewee" and _is_plain_manager(program, function, call)
-    return EntityQuery(source, table, library, f"{node.name} query", whole, callee.name in BOUNDING)
+    takes_columns = callee.name == "select" and bool(call.arguments)
+    whole = not takes_columns and _is_plain_manager(program, function, call)
+    return EntityQuery(source, table, orm, f"{node.name} query", whole, callee.name in BOUNDING)
+
+
+def _queried_class(
+    program: Program, function: FunctionNode, call: t.Call, callee: t.Attr
+) -> ClassNode | None:
+    """Return the class that a call may begin a query of: given, or what it is called on."""
+    if callee.name == "query" and len(call.arguments) == 1 and not call.keywords:
+        spoken_of = call.arguments[0]
+    elif isinstance(callee.base, t.Attr) and callee.base.name in program.libraries.query_attributes:
+        spoken_of = callee.base.base
+    elif callee.name == "select":
+        spoken_of = callee.base
+    else:
+        return None
+    found = program.types.evaluate(function, spoken_of, (call.sequence, call.context))
+    return found.node if isinstance(found, ClassType) else None
 
 
 def _is_plain_manager(program: Program, function: FunctionNode, call: t.Call) -> bool:
@@ -161,13 +162,18 @@ def is_deferred(program: Program, query: EntityQuery, column: str) -> bool:
     return False
 
 
-def _is_query_of(program: Program, function: FunctionNode, index: int, node: ClassNode) -> bool:
+def _orm_of(
+    program: Program, function: FunctionNode, index: int, node: ClassNode
+) -> EntityQueries | None:
+    """Return what the library of a query says, where a call gives one for objects of a class."""
     for option in options_of(program.types.call(function, index).result):
         if isinstance(option, LibraryInstance) and Instance(node) in option.arguments:
-            return not option.path.startswith("builtins.")
+            return program.libraries.queries(option.path)
         if isinstance(option, Instance) and Instance(node) in option.arguments:
-            return True
-    return False
+            bases = program.types.classes.library_bases(option.node)
+            found = (program.libraries.queries(base) for base in bases)
+            return next((orm for orm in found if orm is not None), None)
+    return None
 
 
 def _run_statement(program: Program, site: Site) -> EntityQuery | None:
@@ -190,7 +196,8 @@ def _run_statement(program: Program, site: Site) -> EntityQuery | None:
         return None
     at = (call.sequence, call.context)
     statement = program.types.evaluate(site.function, call.arguments[0], at)
-    if not _is_select(statement):
+    orm = _orm_of_statement(program, statement)
+    if orm is None:
         return None
     steps = _steps(site.function, call.arguments[0], at, MAX_STEPS)
     if steps is None:
@@ -202,16 +209,23 @@ def _run_statement(program: Program, site: Site) -> EntityQuery | None:
     return EntityQuery(
         source,
         table,
-        "sqlalchemy",
+        orm,
         f"{node.name} query" if node is not None else site.name,
         table is not None and all(_keeps_columns(*step) for step in steps),
         any(_step_name(call) in (*BOUNDING, "with_for_update") for _, call in steps),
     )
 
 
-def _is_select(statement: Type) -> bool:
-    options = options_of(statement)
-    return all(isinstance(item, LibraryInstance) and item.path in STATEMENTS for item in options)
+def _orm_of_statement(program: Program, statement: Type) -> EntityQueries | None:
+    """Return what the library of a statement says, where it surely is one."""
+    found: EntityQueries | None = None
+    for option in options_of(statement):
+        if not isinstance(option, LibraryInstance):
+            return None
+        found = program.libraries.queries(option.path)
+        if found is None or option.path not in found.statements:
+            return None
+    return found
 
 
 def _entity(statement: Type) -> ClassNode | None:

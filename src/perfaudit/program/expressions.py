@@ -12,7 +12,8 @@ def parts(function: FunctionNode, value: t.Expr) -> Iterator[t.Expr]:
     while stack:
         item = stack.pop()
         yield item
-        stack.extend(children(function, item))
+        if not isinstance(item, t.Name | t.Const):
+            stack.extend(children(function, item))
 
 
 def children(function: FunctionNode, value: t.Expr) -> Iterator[t.Expr]:

@@ -1,12 +1,14 @@
 """What containers hold that begin empty: ``rows = []``, then ``rows.append(row)``."""
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from perfaudit.facts import types as t
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.values import (
     NONE,
+    Factory,
     LibraryInstance,
     Type,
     Unknown,
@@ -44,6 +46,10 @@ def filled(types: "Types", scope: FunctionNode, bind: t.Bind, made: Type) -> Typ
             values.append(types.evaluate(function, value, at))
             if len(values) >= MAX_FILLS:
                 break
+        for key, value, at in islice(_inner_fills(function, target, made), MAX_FILLS):
+            keys.append(types.evaluate(function, key, at))
+            inner = types.evaluate(function, value, at)
+            values.append(LibraryInstance(_held_path(made), (inner,)))
     known = [item for item in values if not isinstance(item, Unknown) and item != NONE]
     if not known:
         return made
@@ -54,7 +60,37 @@ def _is_blank(made: LibraryInstance) -> bool:
     number = CONTAINERS.get(made.path)
     if number is None:
         return False
-    return not made.arguments or isinstance(made.arguments[-1], Unknown)
+    if not made.arguments:
+        return True
+    held = made.arguments[-1]
+    return isinstance(held, Unknown | Factory) or (
+        isinstance(held, LibraryInstance) and _is_blank(held)
+    )
+
+
+def _held_path(made: LibraryInstance) -> str:
+    """Return the class of the containers of one parameter that a mapping holds, or nothing."""
+    held = made.arguments[-1] if made.arguments else None
+    if isinstance(held, LibraryInstance) and CONTAINERS.get(held.path) == 1:
+        return held.path
+    return ""
+
+
+def _inner_fills(
+    function: FunctionNode, target: t.Expr, made: LibraryInstance
+) -> Iterator[tuple[t.Expr, t.Expr, tuple[int, int]]]:
+    """Yield what a function adds to the containers of a mapping, with the key and the point."""
+    if not _held_path(made):
+        return
+    for call in function.facts.calls:
+        callee = call.callee
+        if not isinstance(callee, t.Attr) or not isinstance(callee.base, t.Item):
+            continue
+        position = ADDERS.get(callee.name)
+        if callee.base.base == target and position is not None:
+            if len(call.arguments) == position + 1:
+                at = (call.sequence, call.context)
+                yield callee.base.key, call.arguments[position], at
 
 
 def _homes(scope: FunctionNode, target: t.Expr) -> Iterator[tuple[FunctionNode, t.Expr]]:

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from perfaudit.core.levels import Confidence, weakest
+from perfaudit.core.levels import Confidence, Role, weakest
 from perfaudit.facts import types as t
 from perfaudit.libraries.types import Behaviour
 from perfaudit.program import calls
 from perfaudit.program.expressions import argument, parts
 from perfaudit.program.names import AT_END, meanings
 from perfaudit.program.nodes import LOOP_KINDS, FunctionNode
+from perfaudit.program.stepping import Steps
 from perfaudit.program.values import (
     ClassType,
     FunctionType,
@@ -91,6 +92,8 @@ class Forwards:
         self._types = types
         self._ways: dict[FunctionNode, tuple[Way, ...]] = {}
         self._decorated: dict[FunctionNode, str] = {}
+        self._wrapped: dict[FunctionNode, list[FunctionNode]] | None = None
+        self.steps = Steps(types, self)
 
     def of(self, function: FunctionNode) -> tuple[Way, ...]:
         """Return the ways in which a function runs what it, or a function around it, is given."""
@@ -323,6 +326,24 @@ class Forwards:
             self._decorated[function] = "call"
             known = self._decorated[function] = self._how_run(function)
         return known
+
+    def wrapped_by(self, wrapper: FunctionNode) -> list[FunctionNode]:
+        """Return the plain functions that only a coroutine function of their decorator calls."""
+        if self._wrapped is None:
+            self._wrapped = {}
+            for file in self._types.modules.files:
+                for function in file.functions if file.role is not Role.TEST else ():
+                    for outer in self._only_wrappers(function):
+                        self._wrapped.setdefault(outer, []).append(function)
+        return self._wrapped.get(wrapper, [])
+
+    def _only_wrappers(self, function: FunctionNode) -> Iterator[FunctionNode]:
+        if not function.facts.decorators or function.is_async or function.facts.is_generator:
+            return
+        for wrapper in self._types.wrapping(function).wrappers:
+            maker = wrapper.parent
+            if wrapper.is_async and maker is not None and _returned_inner(maker) == [wrapper]:
+                yield wrapper
 
     def _how_run(self, function: FunctionNode) -> str:
         how = "call"

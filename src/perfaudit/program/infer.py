@@ -192,6 +192,8 @@ class Types:
 
     def _together(self, found: list[Meaning]) -> Type:
         """Return what several meanings of a name are: their annotation, where it says enough."""
+        if len(found) == 1:
+            return self._meaning(found[0])
         annotated = [item for item in found if _is_annotated(item)]
         if annotated:
             declared = union([self._meaning(item) for item in annotated])
@@ -286,11 +288,24 @@ class Types:
         if param.default is not None:
             found = self._default(outer, scope, param.default)
             if not isinstance(found, Unknown) and found != NONE:
-                return found
+                return calls.refined(declared, found)
+        if isinstance(declared, Factory):
+            return calls.refined(declared, self._callable(scope, param))
         passed = self.callers.passed(self, scope, param)
         if passed is not None:
             return passed
         return Unknown("untyped parameter") if isinstance(declared, Unknown) else declared
+
+    def _callable(self, scope: FunctionNode, param: t.Param) -> Type:
+        """Return the functions that callers pass for a callable; Unknown where not all are known.
+
+        What objects are made with differs by object: only where all have the same is it known.
+        """
+        found = self.callers.all_passed(self, scope, param)
+        if not found or not all(isinstance(value, FunctionType) for value in found):
+            return Unknown("callable")
+        known = union(found)
+        return Unknown("callable") if scope.name == "__init__" and known not in found else known
 
     def _default(self, outer: FunctionNode, scope: FunctionNode, default: t.Expr) -> Type:
         if isinstance(default, t.CallRef):
@@ -305,6 +320,9 @@ class Types:
 
     def call(self, function: FunctionNode, index: int) -> calls.Resolved:
         """Return what a call runs and what it gives."""
+        known = self._calls.get((function, index))
+        if known is not None:
+            return known
         return self._once(
             self._calls,
             (function, index),

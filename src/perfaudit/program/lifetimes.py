@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import Struct
 
-from perfaudit.core.finding import TraceStep
+from perfaudit.core.finding import Match, TraceStep
 from perfaudit.core.levels import Confidence, Role, weakest
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
@@ -14,6 +14,7 @@ from perfaudit.program.loops import Walk, walk_of
 from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.program import Program
+from perfaudit.program.reach import site_step
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.values import LibraryInstance, options_of
 
@@ -23,12 +24,18 @@ ENTRY_KINDS = (
 )
 WALKS_OVER_DATA = frozenset({Walk.DATA, Walk.CHUNKS, Walk.MESSAGES})
 """What a loop walks that has many items; one that only counts is more often a retry."""
+OFTEN = {
+    "request": "each request",
+    "task": "each task",
+    "item": "each item of a loop",
+    "call": "each call",
+}
 BY_HAND = frozenset({"command", "script", "startup"})
 """Exposures of what runs once, or when somebody starts it."""
 
 
 class Repetition(Struct, frozen=True):
-    """Why a function runs again and again: ``often`` is request, task or item.
+    """Why a function runs again and again: ``often`` is request, task, item or call.
 
     ``chain`` leads from the entry point, or from the loop, to the function.
     """
@@ -199,6 +206,29 @@ def rebuilt(program: Program, repeated: Repetitions, site: Site) -> Repetition |
     if is_per_item(program, function, site.context) and not is_run_by_hand(program, function):
         return Repetition("item", "", (), Confidence.MEDIUM)
     return None
+
+
+def match_of(
+    program: Program, site: Site, found: Repetition, confidence: Confidence, **words: str
+) -> Match:
+    """Return the match of a call whose result is made again and again."""
+    function = site.function
+    exposure = program.exposure_of(function)
+    return Match(
+        site.location,
+        {
+            "call": site.name,
+            **words,
+            "function": function.facts.qualname,
+            "often": OFTEN[found.often],
+        },
+        trace=(*found.chain, site_step(site)),
+        confidence=weakest(found.confidence, site.confidence, confidence),
+        function=function.qualname,
+        endpoint=found.endpoint or exposure.endpoint,
+        exposure=exposure.kind,
+        role=function.role,
+    )
 
 
 def depends_on_parameters(function: FunctionNode, values: Iterable[t.Expr]) -> bool:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
 from perfaudit.program.expressions import argument_for
-from perfaudit.program.names import meanings
+from perfaudit.program.names import Meaning, meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode
-from perfaudit.program.sizes import iterable_size
+from perfaudit.program.sizes import iterable_size, passes_items
 from perfaudit.program.values import (
     ClassType,
     External,
@@ -20,6 +20,7 @@ from perfaudit.program.values import (
     ModuleType,
     TupleType,
     Type,
+    Unknown,
     options_of,
 )
 
@@ -30,12 +31,16 @@ ADDING = frozenset({"append", "extend", "add", "insert", "update", "appendleft",
 MANY = 1 << 30
 RARELY = 600
 """Seconds between two runs from which a place no longer belongs to each request."""
+SET_ALGEBRA = frozenset({"copy", "difference", "intersection"})
+"""Methods of a set that give no more than the set has."""
 FEW = 5
 """A loop over so many known items is no loop over data."""
 
 _PLURAL_ITEM = re.compile(
     r"(?:^|_)(?:batch|chunk|page|slice|window|bucket|partition|shard)(?:_|s?$)|_(?:batch|chunk)s?$"
 )
+_BATCH = re.compile(r"(?:^|_)(?:batch|chunk)(?:es|s)?$")
+_BATCHES = re.compile(r"(?:^|_)(?:batches|chunks)$")
 _CHUNKING = re.compile(r"batch|chunk|paginat|partition|window|iter_pages")
 _INFRASTRUCTURE = re.compile(
     r"(?:^|_)(?:databases|connections|shards|backends|models|apps|app_configs|formats|languages|locales|regions|"
@@ -76,7 +81,7 @@ def _iterated(program: "Program", function: FunctionNode, context: t.Context) ->
     at = (context.sequence, context.parent)
     if is_few(program, function, subject, at):
         return Walk.FEW_ITEMS
-    counted = _counted(program, function, subject)
+    counted = _counted(program, function, subject, at)
     if counted is not None:
         return counted
     found = program.types.evaluate(function, context.subject or subject, at)
@@ -89,6 +94,8 @@ def _iterated(program: "Program", function: FunctionNode, context: t.Context) ->
     target = context.target
     if isinstance(target, t.Name) and _PLURAL_ITEM.search(target.id):
         return Walk.CHUNKS
+    if _has_batch(program, function, context) or _BATCHES.search(_last_name(function, subject)):
+        return Walk.CHUNKS
     if _last_name(function, subject) and _INFRASTRUCTURE.search(_last_name(function, subject)):
         return Walk.INFRASTRUCTURE
     if any(_is_code(option) for option in options_of(element)):
@@ -100,6 +107,20 @@ def _iterated(program: "Program", function: FunctionNode, context: t.Context) ->
     if _is_endless_generator(program, function, subject):
         return Walk.MESSAGES
     return Walk.DATA
+
+
+def _has_batch(program: "Program", function: FunctionNode, context: t.Context) -> bool:
+    """Return whether one of several targets is named after a batch, and may be a list."""
+    if not isinstance(context.target, t.Seq):
+        return False
+    inside = (context.sequence + 1, function.facts.contexts.index(context))
+    for name in sorted(target_names(context.target)):
+        if not _BATCH.search(name):
+            continue
+        found = program.types.evaluate(function, t.Name(name), inside)
+        if isinstance(found, Unknown) or _is_list(found):
+            return True
+    return False
 
 
 def _is_code(value: Type) -> bool:
@@ -154,7 +175,8 @@ def unwrapped(program: "Program", function: FunctionNode, subject: t.Expr) -> t.
         if isinstance(subject, t.CallRef):
             call = function.facts.calls[subject.index]
             name = _last_name(function, call.callee)
-            if name in WRAPPERS and call.arguments:
+            passes_on = name in WRAPPERS or passes_items(program.types, function, subject.index)
+            if passes_on and call.arguments:
                 subject = call.arguments[0]
                 continue
             if (
@@ -167,22 +189,8 @@ def unwrapped(program: "Program", function: FunctionNode, subject: t.Expr) -> t.
         return subject
 
 
-WRAPPERS = frozenset(
-    {
-        "enumerate",
-        "sorted",
-        "list",
-        "tuple",
-        "set",
-        "reversed",
-        "iter",
-        "tqdm",
-        "track",
-        "zip",
-        "as_completed",
-        "frozenset",
-    }
-)
+WRAPPERS = frozenset({"as_completed", "tqdm", "track", "zip"})
+"""Other callables that walk their first argument."""
 
 
 def is_few(
@@ -194,8 +202,12 @@ def is_few(
             return not any(isinstance(item, t.Star) for item in items)
         case t.Mapping(keys=keys):
             return all(key is not None for key in keys)
-        case t.Binary(operator="Add", left=left, right=right):
+        case t.Binary(operator="Add" | "BitOr" | "BitXor", left=left, right=right):
             return is_few(program, function, left, at) and is_few(program, function, right, at)
+        case t.Binary(operator="BitAnd", left=left, right=right):
+            return is_few(program, function, left, at) or is_few(program, function, right, at)
+        case t.Binary(operator="Sub", left=left):
+            return is_few(program, function, left, at)
         case t.Const():
             return True
         case t.Attr(name=name) if name.isupper() or name == "__members__":
@@ -206,6 +218,8 @@ def is_few(
         case t.CallRef(index=index):
             targets = program.types.call(function, index).targets
             if targets and all(_gives_literal(target.function) for target in targets):
+                return True
+            if _is_part_of_few(program, function, subject, at):
                 return True
         case t.Name(id=name):
             found = meanings(function, name, at)
@@ -220,12 +234,41 @@ def is_few(
                 )
                 if constant and _appended(function, name) <= FEW:
                     return True
+            if len(binds) == len(found) == 1 and _is_set_of_few(program, found[0]):
+                return _appended(function, name) <= FEW
             if name.isupper() and len(name) > 1:
                 return True
             if found and all(isinstance(item.definition, t.Param) for item in found):
                 return _few_passed(program, found[0].scope, name)
     value = program.types.evaluate(function, subject, at)
     return any(isinstance(option, ClassType | TupleType) for option in options_of(value))
+
+
+def _is_part_of_few(
+    program: "Program", function: FunctionNode, subject: t.CallRef, at: tuple[int, int]
+) -> bool:
+    """Return whether a call gives some of few things, as ``set(NAMES).difference(others)`` does."""
+    inner = unwrapped(program, function, subject)
+    if inner != subject:
+        return is_few(program, function, inner, at)
+    call = function.facts.calls[subject.index]
+    if not isinstance(call.callee, t.Attr) or call.callee.name not in SET_ALGEBRA:
+        return False
+    if call.callee.name == "intersection" and any(
+        is_few(program, function, given, at) for given in call.arguments
+    ):
+        return True
+    return is_few(program, function, call.callee.base, at)
+
+
+def _is_set_of_few(program: "Program", meaning: Meaning) -> bool:
+    """Return whether a name is bound to a set that is made of few things."""
+    bind = meaning.definition
+    if not isinstance(bind, t.Bind) or bind.kind not in ("assign", "annotated"):
+        return False
+    if not isinstance(bind.value, t.Binary | t.CallRef):
+        return False
+    return is_few(program, meaning.scope, bind.value, (bind.sequence, bind.context))
 
 
 def _gives_literal(callee: FunctionNode | None) -> bool:
@@ -296,8 +339,29 @@ def _appended(function: FunctionNode, name: str) -> int:
     return count
 
 
-def _counted(program: "Program", function: FunctionNode, subject: t.Expr) -> Walk | None:
+def _chunked(
+    program: "Program", function: FunctionNode, name: str, at: tuple[int, int]
+) -> Walk | None:
+    """Return the kind of a loop over a name that what a chunking call gives was put under."""
+    found = meanings(function, name, at)
+    bind = found[0].definition if len(found) == 1 else None
+    if not isinstance(bind, t.Bind) or bind.kind not in ("assign", "annotated"):
+        return None
+    if not isinstance(bind.value, t.CallRef):
+        return None
+    given = unwrapped(program, found[0].scope, bind.value)
+    if not isinstance(given, t.CallRef):
+        return None
+    walk = _counted(program, found[0].scope, given, (bind.sequence, bind.context))
+    return walk if walk is Walk.CHUNKS else None
+
+
+def _counted(
+    program: "Program", function: FunctionNode, subject: t.Expr, at: tuple[int, int]
+) -> Walk | None:
     """Return the kind of a loop over ``range`` or over what a chunking call gives, else None."""
+    if isinstance(subject, t.Name):
+        return _chunked(program, function, subject.id, at)
     if not isinstance(subject, t.CallRef):
         return None
     call = function.facts.calls[subject.index]
@@ -380,9 +444,61 @@ def leaves_after(function: FunctionNode, loop: int, context: int) -> bool:
         if step == loop:
             return False
         for exit_ in function.facts.exits:
-            if exit_.context == step and exit_.kind in ("return", "break", "raise"):
+            if exit_.context != step or exit_.kind not in ("return", "break", "raise"):
+                continue
+            if exit_.kind != "break" or not _inner_loop(function, exit_.context, loop):
                 return True
     return False
+
+
+def is_search(function: FunctionNode, loop: int) -> bool:
+    """Return whether a loop looks for one item: it returns what it has made of it, else nothing."""
+    items = item_names(function, loop)
+    returned = any(
+        item.kind == "return"
+        and function.is_within(item.context, loop)
+        and _is_find(function, item, items)
+        for item in function.facts.results
+    )
+    return returned and _ends_empty(function, loop)
+
+
+def _is_find(function: FunctionNode, result: t.Return, items: set[str]) -> bool:
+    value = result.value
+    if value is None or isinstance(value, t.Const | t.Text):
+        return False
+    if not expressions.names(function, value) & items:
+        return False
+    test = _test_of(function, result.context)
+    return absent_subject(test) is None or isinstance(value, t.Name | t.Attr)
+
+
+def _ends_empty(function: FunctionNode, loop: int) -> bool:
+    """Return whether a function that has not returned in a loop ends with nothing, or an error."""
+    context = function.facts.contexts[loop]
+    around = {-1, *function.context_chain(context.parent)}
+    around.update(
+        number
+        for number, other in enumerate(function.facts.contexts)
+        if other.kind == "loop-else" and other.line == context.line
+    )
+
+    def is_after(event: t.Call | t.Return | t.Exit | t.Bind) -> bool:
+        return event.sequence > context.sequence and not function.is_within(event.context, loop)
+
+    facts = function.facts
+    if any(
+        exit_.kind == "raise" and exit_.context in around and is_after(exit_)
+        for exit_ in facts.exits
+    ):
+        return True
+    if any(is_after(event) for event in (*facts.calls, *facts.binds)):
+        return False
+    return all(_is_nothing(item.value) for item in facts.results if is_after(item))
+
+
+def _is_nothing(value: t.Expr | None) -> bool:
+    return value is None or isinstance(value, t.Const) and not value.value
 
 
 def decides_exit(function: FunctionNode, loop: int, value: t.Expr) -> bool:
@@ -394,7 +510,7 @@ def decides_exit(function: FunctionNode, loop: int, value: t.Expr) -> bool:
             continue
         if exit_.kind == "break" and _inner_loop(function, exit_.context, loop):
             continue
-        if exit_.kind == "raise" and _absent(_test_of(function, exit_.context)) is not None:
+        if exit_.kind == "raise" and absent_subject(_test_of(function, exit_.context)) is not None:
             # A row that must be there is a check of each item, not a search.
             continue
         for step in function.context_chain(exit_.context):
@@ -444,7 +560,7 @@ def fills_object(function: FunctionNode, context: int) -> bool:
         here = function.facts.contexts[step]
         if here.kind != "if" or here.subject is None:
             continue
-        subject = _absent(here.subject)
+        subject = absent_subject(here.subject)
         if isinstance(subject, t.Attr) and subject.base == t.Name(receiver):
             return True
     return False
@@ -524,7 +640,7 @@ def fills_gap(function: FunctionNode, context: int) -> bool:
 
 def _fills_attribute(function: FunctionNode, step: int, test: t.Expr) -> bool:
     """Return whether a block runs while an attribute is not set, and sets it: once per object."""
-    subject = _absent(test)
+    subject = absent_subject(test)
     return isinstance(subject, t.Attr) and any(
         bind.target == subject and function.is_within(bind.context, step)
         for bind in function.facts.binds
@@ -533,11 +649,11 @@ def _fills_attribute(function: FunctionNode, step: int, test: t.Expr) -> bool:
 
 def _absent_name(test: t.Expr) -> str | None:
     """Return the name that ``x is None`` or ``not x`` tests."""
-    subject = _absent(test)
+    subject = absent_subject(test)
     return subject.id if isinstance(subject, t.Name) else None
 
 
-def _absent(test: t.Expr) -> t.Expr | None:
+def absent_subject(test: t.Expr) -> t.Expr | None:
     """Return what ``x is None`` or ``not x`` tests."""
     subject: t.Expr | None = None
     if isinstance(test, t.Compare) and test.operator in ("Is", "Eq"):

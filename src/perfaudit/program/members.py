@@ -419,7 +419,7 @@ def own_member(types: "Types", owner: ClassNode, name: str) -> Type | None:
     ]
     known = [item for item in declared if not isinstance(item, Unknown)]
     if known:
-        return union(known)
+        return _kept_callable(types, owner, name, union(known))
     for function, bind in owner.stores.get(name, ()):
         if bind.annotation is not None or bind.value is not None:
             found.append(types.bound(function, bind))
@@ -427,6 +427,29 @@ def own_member(types: "Types", owner: ClassNode, name: str) -> Type | None:
         nested = owner.body.inner_classes.get(name)
         return ClassType(nested[-1]) if nested else None
     return union(found)
+
+
+def _kept_callable(types: "Types", owner: ClassNode, name: str, declared: Type) -> Type:
+    """Return a field's type; of a callable also the one function that all objects are made with."""
+    if not isinstance(declared, Factory) or types.classes.method(owner, "__init__") is not None:
+        return declared
+    fields = fields_of(types, owner)
+    if name not in fields:
+        return declared
+    found = types.callers.made_with(types, owner, fields.index(name), name)
+    if not found or not isinstance(found[0], FunctionType) or found.count(found[0]) < len(found):
+        return declared
+    return calls.refined(declared, found[0])
+
+
+def fields_of(types: "Types", node: ClassNode) -> list[str]:
+    """Return the names of the annotated attributes of a class and its bases, in order."""
+    return [
+        bind.target.id
+        for owner in reversed(types.classes.project_order(node))
+        for bind in owner.body.facts.binds
+        if bind.kind == "annotated" and isinstance(bind.target, t.Name)
+    ]
 
 
 def item(types: "Types", owner: Type, key: t.Expr) -> Type:
@@ -500,12 +523,7 @@ def field_of(types: "Types", owner: Instance, key: t.Expr) -> Type | None:
     bases = types.classes.library_bases(owner.node)
     name = key.value
     if isinstance(name, int) and any(path.endswith(".NamedTuple") for path in bases):
-        fields = [
-            bind.target.id
-            for node in reversed(types.classes.project_order(owner.node))
-            for bind in node.body.facts.binds
-            if bind.kind == "annotated" and isinstance(bind.target, t.Name)
-        ]
+        fields = fields_of(types, owner.node)
         name = fields[name] if -len(fields) <= name < len(fields) else None
     elif not any(path.endswith(".TypedDict") for path in bases):
         return None

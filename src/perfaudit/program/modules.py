@@ -21,6 +21,7 @@ class Modules:
         self._by_path: dict[str, FileNode] = {}
         self._folders = {folder for path in paths for folder in parents(path)}
         self._seen_from: dict[str, list[str]] = {}
+        self._packages: dict[str, frozenset[str]] = {}
         self._memo: dict[tuple[str, str], FileNode | str | None] = {}
         for facts in files:
             node = FileNode(
@@ -55,8 +56,9 @@ class Modules:
     def _search(self, module: str, folder: str, importer: FileNode) -> FileNode | str | None:
         relative = module.replace(".", "/")
         top = module.partition(".")[0]
+        homes = self._homes(top) if top in self._foreign else None
         for root in self._roots_for(folder):
-            if top in self._foreign and not self._is_package(root, top):
+            if homes is not None and root not in homes:
                 continue
             found = self._at(f"{root}/{relative}" if root else relative)
             if found is not None and (found is not importer or importer.is_package):
@@ -77,8 +79,17 @@ class Modules:
             self._seen_from[folder] = known
         return known
 
-    def _is_package(self, root: str, top: str) -> bool:
-        return (f"{root}/{top}" if root else top) + "/__init__.py" in self._by_path
+    def _homes(self, top: str) -> frozenset[str]:
+        """Return the roots that hold a package of this name."""
+        known = self._packages.get(top)
+        if known is None:
+            tail = f"{top}/__init__.py"
+            known = self._packages[top] = frozenset(
+                root
+                for root in self._roots
+                if (f"{root}/{tail}" if root else tail) in self._by_path
+            )
+        return known
 
     def _at(self, stem: str) -> FileNode | str | None:
         node = self._by_path.get(stem + "/__init__.py") or self._by_path.get(stem + ".py")

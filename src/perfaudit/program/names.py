@@ -1,6 +1,5 @@
 """What a name can mean where it is used: reaching binds, closures, imports, star imports."""
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from perfaudit.facts import types as t
@@ -34,7 +33,7 @@ def meanings(function: FunctionNode, name: str, at: tuple[int, int]) -> list[Mea
                 scope = scope.parent
                 local = False
                 continue
-            found = list(_in_scope(scope, name, at if local else AT_END, local=local))
+            found = _in_scope(scope, name, at if local else AT_END, local=local)
             if found:
                 return found
         at = AT_END
@@ -43,33 +42,25 @@ def meanings(function: FunctionNode, name: str, at: tuple[int, int]) -> list[Mea
     return []
 
 
-def _in_scope(
-    scope: FunctionNode, name: str, at: tuple[int, int], *, local: bool
-) -> Iterator[Meaning]:
-    for function in scope.inner.get(name, ()):
-        yield Meaning(scope, function)
-    for node in scope.inner_classes.get(name, ()):
-        yield Meaning(scope, node)
-    for item in scope.imports.get(name, ()):
-        yield Meaning(scope, item)
+def _in_scope(scope: FunctionNode, name: str, at: tuple[int, int], *, local: bool) -> list[Meaning]:
+    found: list[Meaning] = []
+    for held in (scope.inner, scope.inner_classes, scope.imports):
+        if name in held:
+            found += [Meaning(scope, definition) for definition in held[name]]
     binds = scope.binds.get(name)
-    param = scope.params.get(name)
+    dominated = False
     if binds:
         reaching, dominated = (
             _reaching(scope, binds, at) if local else (_lasting(scope, binds), False)
         )
-        for bind in reaching:
-            yield Meaning(scope, bind)
+        found += [Meaning(scope, bind) for bind in reaching]
         if dominated and at != AT_END:
-            return
-    else:
-        dominated = False
-    for function, bind in scope.outer_binds.get(name, ()):
-        yield Meaning(function, bind)
-    if dominated:
-        return
-    if param is not None:
-        yield Meaning(scope, param)
+            return found
+    if name in scope.outer_binds:
+        found += [Meaning(function, bind) for function, bind in scope.outer_binds[name]]
+    if not dominated and name in scope.params:
+        found.append(Meaning(scope, scope.params[name]))
+    return found
 
 
 def _lasting(scope: FunctionNode, binds: list[t.Bind]) -> list[t.Bind]:

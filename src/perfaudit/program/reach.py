@@ -72,6 +72,8 @@ def _trace_step(step: Step) -> TraceStep:
         }.get(step.edge.via, "calls")
         if step.edge.via == "callback":
             verb = "runs"
+        if step.edge.is_step:
+            verb = "steps"
         return TraceStep(
             step.edge.location,
             f"{step.edge.caller.facts.qualname} {verb} {step.edge.callee.facts.qualname}",
@@ -103,31 +105,44 @@ def reach(
     equals the one found first in file order. A chain that hangs on the state of the process is no
     more than medium in confidence.
     """
+    starts = _starts(functions, sites_of, counts)
     steps: dict[FunctionNode, Step] = {}
+    postponed: dict[Standing, list[Edge]] = {each: [] for each in Standing}
     for worst in Standing:
-        waiting: deque[FunctionNode] = deque(steps)
-        for function in functions:
-            if function in steps:
-                continue
-            counted = [
-                site
-                for site in sites_of(function)
-                if counts(site) and standing(function, site.context, site.sequence) <= worst
-            ]
-            if counted:
-                best = min(counted, key=lambda site: site.confidence.rank)
-                confidence = weakest(best.confidence, CONFIDENCES[worst])
-                steps[function] = Step(0, best, None, confidence)
-                waiting.append(function)
+        waiting: deque[Iterable[Edge]] = deque([postponed[worst]])
+        for function, site in starts[worst]:
+            if function not in steps:
+                steps[function] = Step(0, site, None, weakest(site.confidence, CONFIDENCES[worst]))
+                waiting.append(edges_to(function))
         while waiting:
-            function = waiting.popleft()
-            here = steps[function]
-            for edge in edges_to(function):
+            for edge in waiting.popleft():
                 if edge.caller in steps or not follows(edge):
                     continue
-                if standing(edge.caller, edge.context, edge.sequence) > worst:
+                hangs_on = standing(edge.caller, edge.context, edge.sequence)
+                if hangs_on > worst:
+                    postponed[hangs_on].append(edge)
                     continue
+                here = steps[edge.callee]
                 confidence = weakest(here.confidence, edge.confidence, CONFIDENCES[worst])
                 steps[edge.caller] = Step(here.distance + 1, None, edge, confidence)
-                waiting.append(edge.caller)
+                waiting.append(edges_to(edge.caller))
     return Reach(steps)
+
+
+def _starts(
+    functions: Iterable[FunctionNode],
+    sites_of: Callable[[FunctionNode], Iterable[Site]],
+    counts: Callable[[Site], bool],
+) -> dict[Standing, list[tuple[FunctionNode, Site]]]:
+    """Return the functions that have a site that counts, with their best, by what it hangs on."""
+    found: dict[Standing, list[tuple[FunctionNode, Site]]] = {each: [] for each in Standing}
+    for function in functions:
+        counted = [
+            (standing(function, site.context, site.sequence), site.confidence.rank, site)
+            for site in sites_of(function)
+            if counts(site)
+        ]
+        if counted:
+            hangs_on, _, site = min(counted, key=lambda each: each[:2])
+            found[hangs_on].append((function, site))
+    return found

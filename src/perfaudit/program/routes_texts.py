@@ -50,12 +50,14 @@ def text(
             return UNKNOWN_TEXT
     if steps > MAX_STEPS:
         return UNKNOWN_TEXT
-    texts = {
-        text(origins, source.function, source.value, AT_END, source.frame, steps + 1)
-        for source in sources(origins, function, value, at, frame, steps + 1)
-        if isinstance(source.value, t.Const | t.Text | t.Binary)
-    }
-    return texts.pop() if len(texts) == 1 else UNKNOWN_TEXT
+    found: str | None = None
+    for source in sources(origins, function, value, at, frame, steps + 1):
+        if isinstance(source.value, t.Const | t.Text | t.Binary):
+            here = text(origins, source.function, source.value, AT_END, source.frame, steps + 1)
+            if found is not None and found != here:
+                return UNKNOWN_TEXT
+            found = here
+    return UNKNOWN_TEXT if found is None else found
 
 
 def texts(

@@ -9,6 +9,7 @@ from perfaudit.facts import types as t
 from perfaudit.program import expressions
 from perfaudit.program.names import AT_END, meanings
 from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.sizes import passes_items
 from perfaudit.program.values import (
     External,
     Instance,
@@ -33,22 +34,8 @@ IN_MEMORY = (
 )
 """Where the containers come from that hold what the program has put into them."""
 MAX_CALLERS = 6
-PASSED_ON = frozenset(
-    {
-        "list",
-        "sorted",
-        "set",
-        "tuple",
-        "reversed",
-        "iter",
-        "enumerate",
-        "tqdm",
-        "filter",
-        "chain",
-        "islice",
-        "frozenset",
-    }
-)
+PASSED_ON = frozenset({"chain", "filter", "islice", "tqdm"})
+"""Other callables that give some of the items that they are given."""
 
 
 class Rows(Struct, frozen=True):
@@ -175,7 +162,8 @@ class _Search:
         if callees:
             return _joined([self.returned(callee, function, call, steps) for callee in callees])
         name = call.callee.id if isinstance(call.callee, t.Name) else ""
-        if name in PASSED_ON and call.arguments:
+        passes_on = name in PASSED_ON or passes_items(self.program.types, function, index)
+        if passes_on and call.arguments:
             return self.rows(
                 function, call.arguments[-1] if name == "filter" else call.arguments[0], at, steps
             )

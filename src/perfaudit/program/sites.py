@@ -13,17 +13,18 @@ from perfaudit.libraries.types import Behaviour
 from perfaudit.program import calls, members
 from perfaudit.program.expressions import argument, has_splat, spelled
 from perfaudit.program.forwarding import OFF_THREAD, Forwards, Handed, made_by
+from perfaudit.program.names import meanings
 from perfaudit.program.nodes import LOOP_KINDS, FunctionNode, accessor_of
 from perfaudit.program.schema import Schema
 from perfaudit.program.sql_text import sql_effects, text_of
+from perfaudit.program.stepping import RETURNED, Stepped, callable_of, is_begun_later, is_lazy
 from perfaudit.program.tables import Relation
 from perfaudit.program.values import (
     ClassType,
-    FunctionType,
     Instance,
     LibraryInstance,
-    Partial,
     Type,
+    Unknown,
     options_of,
 )
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 WITH_KINDS = frozenset({"with", "async with"})
 EVALUATORS = {
+    "shows-argument": "show",
+    "orders-argument": "order",
     "iterates-argument": "iterate",
     "len-argument": "len",
     "bool-argument": "bool",
@@ -90,6 +93,11 @@ class Edge(Struct, frozen=True):
     confidence: Confidence
     after: bool = False
 
+    @property
+    def is_step(self) -> bool:
+        """Return whether it steps an iterator that the call has made before."""
+        return self.via == "call" and self.call is not None and self.sequence > self.call.sequence
+
 
 class Activity(Struct, frozen=True):
     """All sites and edges of one function, in order of running."""
@@ -118,6 +126,7 @@ def activity(
     for bind in function.facts.binds:
         _from_bind(found, bind, property_names)
     _move(found)
+    found.edges = [placed for edge in found.edges for placed in _placed(found, edge)]
     found.sites = [with_relation(found, schema, site) for site in found.sites]
     found.sites.extend(relation_sites(found, schema))
     found.sites.sort(key=lambda site: site.sequence)
@@ -134,6 +143,8 @@ class _Found:
         self.forwards = forwards
         self.moved: dict[int, set[str]] = {}
         """Calls of coroutines and generators whose body runs elsewhere, and where."""
+        self.lazy: dict[int, int] = {}
+        """Calls that give what works when it is stepped, such as map, by their sequence."""
         self.sites: list[Site] = []
         self.edges: list[Edge] = []
         self.chains: list[tuple[t.Attr, Instance, t.Call | t.Read]] = []
@@ -149,10 +160,13 @@ def _from_call(found: _Found, index: int, call: t.Call, property_names: frozense
             if not found.forwards.is_passed(function, call.callee, at):
                 how = found.forwards.how_run(target.function)
                 _add_edge(found, call, index, target.function, how, "call", target.confidence)
+                _add_given(found, call, index, target)
             continue
         behaviour = target.behaviour
         if behaviour is None:
             continue
+        if is_lazy(behaviour):
+            found.lazy[call.sequence] = index
         _add_call_site(found, call, index, target)
         for flag in behaviour.flags:
             if flag in EVALUATORS:
@@ -161,6 +175,8 @@ def _from_call(found: _Found, index: int, call: t.Call, property_names: frozense
                 for event in ("enter", "exit"):
                     _evaluate_arguments(found, call, behaviour, event, flag)
     _add_handed(found, call, index)
+    if function.is_async and isinstance(call.callee, t.Name) and not call.awaited:
+        _add_wrapped(found, call, index, call.callee.id)
     if property_names:
         _properties_in(
             found, call.callee, call, call.context, call.sequence, property_names, skip_last=True
@@ -324,7 +340,7 @@ def _add_handed(found: _Found, call: t.Call, index: int) -> None:
 
 def _add_runs(found: _Found, call: t.Call, index: int, value: Type, ways: list[Handed]) -> None:
     """Add an edge for each function that a callable may be, and each way in which it is run."""
-    callees = [_callable_of(found.types, option) for option in options_of(value)]
+    callees = [callable_of(found.types, option) for option in options_of(value)]
     chosen = list(dict.fromkeys(callee for callee in callees if callee is not None))
     confidence = Confidence.MEDIUM if len(chosen) > 1 else Confidence.HIGH
     for callee in chosen:
@@ -372,6 +388,23 @@ def _how(found: _Found, callee: FunctionNode, way: Handed) -> str:
     return "loop" if way.is_called_async and not found.function.is_async else way.how
 
 
+def is_of_new_object(types: "Types", edge: Edge) -> bool:
+    """Return whether a property is read from an object that the same function has made.
+
+    What such an object keeps, it does not have yet.
+    """
+    if edge.via != "property" or not isinstance(edge.value, t.Attr):
+        return False
+    made = made_by(edge.caller, edge.value.base, (edge.sequence, edge.context))
+    if edge.caller.kind == "module" or not made:
+        return False
+    if isinstance(edge.value.base, t.Name):
+        at = (edge.sequence, edge.context)
+        if len(meanings(edge.caller, edge.value.base.id, at)) != len(made):
+            return False
+    return all(isinstance(types.call(edge.caller, index).callee, ClassType) for index in made)
+
+
 def _move(found: _Found) -> None:
     """Say of calls whose body runs elsewhere where: of coroutines in tasks, generators in threads.
 
@@ -392,18 +425,72 @@ def _move(found: _Found) -> None:
             found.edges[number] = msgspec.structs.replace(edge, how=min(hows))
 
 
-def _callable_of(types: "Types", value: Type) -> FunctionNode | None:
-    """Return the project function that calling a value runs."""
-    match value:
-        case FunctionType(node=node):
-            return node
-        case Partial(target=target):
-            return _callable_of(types, target)
-        case ClassType(node=node):
-            return types.classes.method(node, "__init__")
-        case Instance(node=node):
-            return types.classes.method(node, "__call__")
-    return None
+def _add_wrapped(found: _Found, call: t.Call, index: int, name: str) -> None:
+    """Add an edge for each plain function that a decorator's coroutine calls in its place."""
+    decorator = found.function.parent
+    if decorator is None or name not in decorator.params or name in found.function.params:
+        return
+    ways = [way for way in found.forwards.of(found.function) if way.slot.name == name]
+    if any(way.how in OFF_THREAD for way in ways):
+        # Plain functions are for the thread, and this call is for coroutine functions.
+        return
+    for callee in found.forwards.wrapped_by(found.function):
+        _add_edge(found, call, index, callee, "call", "callback", Confidence.HIGH)
+
+
+def _add_given(found: _Found, call: t.Call, index: int, target: calls.Target) -> None:
+    """Add an edge for each generator that a coroutine returns and this function steps."""
+    maker = target.function
+    if maker is None or not maker.is_async or maker.facts.is_generator:
+        return
+    for callee in found.forwards.steps.given_by(maker):
+        before = len(found.edges)
+        _add_edge(found, call, index, callee, "call", "iterate", target.confidence)
+        edge = msgspec.structs.replace(found.edges.pop(), call=None)
+        ways = found.forwards.steps.of_call(found.function, index)
+        found.edges[before:] = [edge] if ways is None else _stepped(found.function, edge, ways)
+
+
+def _placed(found: _Found, edge: Edge) -> list[Edge]:
+    """Return an edge, put where it runs if that is where an iterator is stepped."""
+    index = _maker_of(found, edge)
+    ways = None if index is None else found.forwards.steps.of_call(found.function, index)
+    return [edge] if ways is None else _stepped(found.function, edge, ways)
+
+
+def _maker_of(found: _Found, edge: Edge) -> int | None:
+    """Return the call whose result must be stepped for an edge to run, or None for other edges."""
+    if edge.how != "call" or edge.call is None:
+        return None
+    if edge.via == "call" and isinstance(edge.value, t.CallRef):
+        return edge.value.index if is_begun_later(found.types, edge.callee) else None
+    if edge.via == "iterate" and edge.callee.name == "__iter__":
+        return found.lazy.get(edge.sequence) if edge.callee.facts.is_generator else None
+    return found.lazy.get(edge.sequence) if edge.via in ("callback", "iterate") else None
+
+
+def _stepped(function: FunctionNode, edge: Edge, ways: tuple[Stepped, ...]) -> list[Edge]:
+    """Return an edge for each way in which what it needs is stepped.
+
+    The callers of a plain function that returns an iterator are taken to step it at once.
+    """
+    here = [way for way in ways if way.how != RETURNED]
+    if len(here) < len(ways) and not function.is_async:
+        return [edge]
+    if not here:
+        return [msgspec.structs.replace(edge, how="later")]
+    return [
+        msgspec.structs.replace(edge, how=way.how)
+        if way.location is None
+        else msgspec.structs.replace(
+            edge,
+            how=way.how,
+            location=way.location,
+            context=way.context,
+            sequence=way.sequence,
+        )
+        for way in here
+    ]
 
 
 def _evaluate_arguments(
@@ -411,10 +498,14 @@ def _evaluate_arguments(
 ) -> None:
     skipped = {callback.argument for callback in behaviour.runs}
     given = [value for position, value in enumerate(call.arguments) if str(position) not in skipped]
+    if event in RARE and RARE[event].isdisjoint(found.types.classes.special_methods):
+        return
     if flag != "iterates-argument":
         given = given[:1]
     for value in given:
         owner = found.types.evaluate(found.function, value, (call.sequence, call.context))
+        if event == "order":
+            owner = Unknown("by key") if _is_keyed(call) else members.element(found.types, owner)
         place = found.function.place(call)
         _add_event(
             found,
@@ -427,6 +518,11 @@ def _evaluate_arguments(
             value,
             is_async=behaviour.awaitable,
         )
+
+
+def _is_keyed(call: t.Call) -> bool:
+    """Return whether a call orders its items by what a key gives, or compares its arguments."""
+    return len(call.arguments) > 1 or any(name == "key" for name, _ in call.keywords)
 
 
 def _add_event(
@@ -520,9 +616,15 @@ PROTOCOLS = {
     "len": ("__len__",),
     "bool": ("__bool__", "__len__"),
     "index": ("__getitem__",),
+    "show": ("__str__", "__repr__"),
+    "order": ("__lt__", "__gt__"),
     "enter": ("__aenter__", "__enter__"),
     "exit": ("__aexit__", "__exit__"),
 }
+
+
+RARE = {event: frozenset(PROTOCOLS[event]) for event in ("show", "order")}
+"""Events of the many calls that mean nothing where no class of the project has these methods."""
 
 
 def _add_await(found: _Found, call: t.Call, index: int, result: Type) -> None:
@@ -614,25 +716,24 @@ def _subject_place(function: FunctionNode, subject: t.Expr, context: t.Context) 
 def _from_read(found: _Found, read: t.Read, property_names: frozenset[str]) -> None:
     function = found.function
     value = read.value
-    if isinstance(value, t.Item) and not isinstance(value.key, t.Slice):
-        owner = found.types.evaluate(function, value.base, (read.sequence, read.context))
-        if isinstance(owner, LibraryInstance | Instance) and not (
-            isinstance(owner, LibraryInstance) and owner.path.startswith("builtins.")
-        ):
-            _add_event(
-                found,
-                owner,
-                "index",
-                function.place(read),
-                read.context,
-                read.sequence,
-                None,
-                value,
-            )
+    while isinstance(value, t.Attr | t.Item):
+        if isinstance(value, t.Item) and not isinstance(value.key, t.Slice):
+            _index(found, read, value)
+        value = value.base
     if property_names:
         _properties_in(
-            found, value, read, read.context, read.sequence, property_names, skip_last=False
+            found, read.value, read, read.context, read.sequence, property_names, skip_last=False
         )
+
+
+def _index(found: _Found, read: t.Read, value: t.Item) -> None:
+    """Add what asking an object for one of its items costs."""
+    place = found.function.place(read)
+    owner = found.types.evaluate(found.function, value.base, (read.sequence, read.context))
+    if isinstance(owner, LibraryInstance) and owner.path.startswith("builtins."):
+        return
+    if isinstance(owner, LibraryInstance | Instance):
+        _add_event(found, owner, "index", place, read.context, read.sequence, None, value)
 
 
 def _properties_in(
@@ -789,16 +890,30 @@ def _from_operators(found: _Found) -> None:
     names = {operator: name for operator, name in OPERATIONS.items() if name in defined}
     if "__iadd__" in defined:
         names.setdefault("Add", "__iadd__")
-    if not names:
+    shows = "__str__" in defined
+    if not names and not shows:
         return
     facts = found.function.facts
     seen: set[tuple[str, t.Expr, int]] = set()
     for place, value in _valued(facts):
+        if isinstance(value, t.Text) and shows:
+            _show_parts(found, place, value)
+        while isinstance(value, t.Attr):
+            value = value.base
         if type(value) in _PLAIN:
             continue
         for part in _own_parts(value):
             if isinstance(part, t.Binary | t.Compare) and part.operator in names:
                 _run_operator(found, place, part, names[part.operator], seen)
+
+
+def _show_parts(
+    found: _Found, place: t.Bind | t.Return | t.Context | t.Call, value: t.Text
+) -> None:
+    """Add an edge for each object of the project that a text shows."""
+    for part in value.parts:
+        if not isinstance(part, str | t.Const):
+            _run_special(found, part, "__str__", place, part)
 
 
 def _run_operator(
@@ -866,7 +981,7 @@ def relation_sites(found: _Found, schema: Schema) -> list[Site]:
         relation = schema.relation(owner.node, value.name)
         if relation is None or relation.lazy not in ("lazy", "dynamic") or relation.target is None:
             continue
-        if relation.many and _is_manager(relation.value):
+        if relation.many and _is_manager(found.types, relation.value):
             continue
         key = (place.sequence, value)
         if key in seen:
@@ -896,8 +1011,11 @@ def relation_sites(found: _Found, schema: Schema) -> list[Site]:
     return sites
 
 
-def _is_manager(value: Type | None) -> bool:
+def _is_manager(types: "Types", value: Type | None) -> bool:
     """Return whether reading the relation costs nothing, and only what is asked of it does."""
+    if isinstance(value, Instance):
+        bases = types.classes.library_bases(value.node)
+        return any(not path.startswith(("builtins.", "typing.", "abc.")) for path in bases)
     return isinstance(value, LibraryInstance) and not value.path.startswith("builtins.")
 
 

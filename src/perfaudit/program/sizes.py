@@ -11,28 +11,12 @@ Size = int | str
 
 CHUNKS = "chunks"
 UNNAMED = "items"
-PASSED_ON = frozenset(
-    {
-        "aiter",
-        "as_completed",
-        "chain",
-        "dict",
-        "enumerate",
-        "frozenset",
-        "gather",
-        "iter",
-        "len",
-        "list",
-        "reversed",
-        "set",
-        "sorted",
-        "tqdm",
-        "tuple",
-        "zip",
-        "zip_longest",
-    }
+PASSES_ITEMS = "passes-items"
+"""The flag of what gives the items of its first argument, or pairs with them, and as many."""
+AS_LONG = frozenset(
+    {"as_completed", "chain", "dict", "gather", "len", "tqdm", "zip", "zip_longest"}
 )
-"""Callables whose result is as long as their first argument."""
+"""Other callables whose result is as long as their first argument, or that very length."""
 SECOND_PASSED_ON = frozenset({"map", "filter", "filterfalse", "starmap"})
 CHUNKERS = frozenset({"batched", "chunked", "chunks", "grouper", "ichunked"})
 VIEWS = frozenset({"items", "values", "keys", "copy", "split", "splitlines", "strip"})
@@ -104,13 +88,21 @@ def iterable_size(
     members = _members(types, function, value)
     if members is not None:
         return members
-    found = _size(function, value, MAX_STEPS)
+    found = _size(types, function, value, MAX_STEPS)
     if found is not None and found not in VAGUE_NAMES:
         return found
     target = loop.target if loop is not None else None
     if isinstance(target, t.Name) and target.id.strip("_") and not _is_vague_target(target.id):
         return _plural(target.id)
     return found or UNNAMED
+
+
+def passes_items(types: Types, function: FunctionNode, index: int) -> bool:
+    """Return whether a call gives the items of its first argument, or pairs with them."""
+    return any(
+        target.behaviour is not None and PASSES_ITEMS in target.behaviour.flags
+        for target in types.call(function, index).targets
+    )
 
 
 def _members(types: Types, function: FunctionNode, value: t.Expr) -> int | None:
@@ -131,26 +123,26 @@ def _is_vague_target(name: str) -> bool:
     return len(name) <= 2 or name in VAGUE_TARGETS
 
 
-def while_size(function: FunctionNode, test: t.Expr | None) -> Size | None:
+def while_size(types: Types, function: FunctionNode, test: t.Expr | None) -> Size | None:
     """Return what a ``while`` walks, as in ``while stack:``; None where the test does not say."""
     match test:
         case t.Name() | t.Attr():
-            return _size(function, test, MAX_STEPS)
+            return _size(types, function, test, MAX_STEPS)
         case t.CallRef(index=index):
             call = function.facts.calls[index]
             if isinstance(call.callee, t.Name) and call.callee.id == "len" and call.arguments:
-                return _size(function, call.arguments[0], MAX_STEPS)
+                return _size(types, function, call.arguments[0], MAX_STEPS)
         case t.Compare(left=t.CallRef() as left, right=t.Const()):
-            return while_size(function, left)
+            return while_size(types, function, left)
     return None
 
 
-def _size(function: FunctionNode, value: t.Expr, steps: int) -> Size | None:
+def _size(types: Types, function: FunctionNode, value: t.Expr, steps: int) -> Size | None:
     if steps == 0:
         return None
     match value:
         case t.Name(id=name):
-            literal = _constant_length(function, name)
+            literal = _constant_length(types, function, name)
             return name if literal is None else literal
         case t.Attr(name=name):
             return name
@@ -159,33 +151,35 @@ def _size(function: FunctionNode, value: t.Expr, steps: int) -> Size | None:
         case t.Mapping(keys=keys):
             return None if None in keys else len(keys)
         case t.Await(value=inner) | t.Star(value=inner) | t.Entered(value=inner):
-            return _size(function, inner, steps - 1)
+            return _size(types, function, inner, steps - 1)
         case t.Element(iterable=inner) | t.Item(base=inner) | t.Binary(left=inner):
-            found = _size(function, inner, steps - 1)
+            found = _size(types, function, inner, steps - 1)
             return found if isinstance(found, str) else None
         case t.Either(options=options):
-            return _size(function, options[0], steps - 1)
+            return _size(types, function, options[0], steps - 1)
         case t.Comp(context=context):
             loop = function.facts.contexts[context]
-            return None if loop.subject is None else _size(function, loop.subject, steps - 1)
+            return None if loop.subject is None else _size(types, function, loop.subject, steps - 1)
         case t.CallRef(index=index):
-            return _called_size(function, function.facts.calls[index], steps - 1)
+            return _called_size(types, function, index, steps - 1)
     return None
 
 
-def _called_size(function: FunctionNode, call: t.Call, steps: int) -> Size | None:
+def _called_size(types: Types, function: FunctionNode, index: int, steps: int) -> Size | None:
+    call = function.facts.calls[index]
     callee = call.callee
     name = _last_name(callee)
     if isinstance(callee, t.Name) and name == "range":
-        return _range_size(function, call, steps)
+        return _range_size(types, function, call, steps)
     if name in CHUNKERS:
         return CHUNKS
-    if name in PASSED_ON or name in SECOND_PASSED_ON:
-        given = argument(call, "0" if name in PASSED_ON else "1")
+    is_first = name in AS_LONG or passes_items(types, function, index)
+    if is_first or name in SECOND_PASSED_ON:
+        given = argument(call, "0" if is_first else "1")
         if given is not None:
-            return _size(function, given, steps)
+            return _size(types, function, given, steps)
     if isinstance(callee, t.Attr) and name in VIEWS:
-        return _size(function, callee.base, steps)
+        return _size(types, function, callee.base, steps)
     if name in NAMELESS:
         return None
     for verb in VERBS:
@@ -201,7 +195,7 @@ def _last_name(value: t.Expr) -> str:
     return ""
 
 
-def _range_size(function: FunctionNode, call: t.Call, steps: int) -> Size | None:
+def _range_size(types: Types, function: FunctionNode, call: t.Call, steps: int) -> Size | None:
     bounds = call.arguments
     constants = [value.value for value in bounds if isinstance(value, t.Const)]
     numbers = [value for value in constants if isinstance(value, int)]
@@ -211,11 +205,11 @@ def _range_size(function: FunctionNode, call: t.Call, steps: int) -> Size | None
         return CHUNKS
     if not bounds:
         return None
-    found = _size(function, bounds[-1], steps)
+    found = _size(types, function, bounds[-1], steps)
     return found if isinstance(found, str) else None
 
 
-def _constant_length(function: FunctionNode, name: str) -> int | None:
+def _constant_length(types: Types, function: FunctionNode, name: str) -> int | None:
     """Return the length of a tuple, or of a constant in capitals, that a name is bound to once."""
     found = meanings(function, name, AT_END)
     if len(found) != 1:
@@ -227,7 +221,7 @@ def _constant_length(function: FunctionNode, name: str) -> int | None:
     is_fixed = name.isupper() or (isinstance(value, t.Seq) and value.kind == "tuple")
     if not is_fixed or not isinstance(value, t.Seq | t.Mapping):
         return None
-    length = _size(found[0].scope, value, 1)
+    length = _size(types, found[0].scope, value, 1)
     return length if isinstance(length, int) else None
 
 

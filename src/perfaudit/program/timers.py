@@ -54,17 +54,32 @@ EVERY = re.compile(
 )
 HX_ADDRESS = re.compile(r"""\bhx-get\s*=\s*["']([^"']*)["']""")
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
+BRANCH = re.compile(r"\{%[-+]?\s*(?P<tag>if|elif|else|endif|for|endfor)\b.*?%\}", re.DOTALL)
+ELEMENT = re.compile(r"<(?P<name>\w+)(?P<attributes>[^<>]*)>")
+IDENTITY = re.compile(r"""\bid\s*=\s*["']([^"']*)["']""")
 FIRST_TEXT = re.compile(r"""\s*["'`]([^"'`]*)["'`]""")
 
 
 class Timer(NamedTuple):
-    """One timer that asks a server: where it is set, how often it runs and what it asks."""
+    """One timer that asks a server: where it is set, how often it runs and what it asks.
+
+    ``address`` is empty where it is not known. ``ends``: the page that answers may come without it.
+    """
 
     line: int
     column: int
     call: str
     seconds: float | None
     address: str
+    ends: bool
+
+
+class _Branch(NamedTuple):
+    """The ranges of the branches of one ``if`` of a template, and which of them is meant."""
+
+    begin: int
+    ranges: tuple[tuple[int, int], ...]
+    index: int
 
 
 class _Script(NamedTuple):
@@ -89,7 +104,10 @@ def timers(text: str, *, is_template: bool) -> Iterator[Timer]:
     found += _repeated_timeouts(script)
     for start, call, seconds, address in sorted(found):
         line = text.count("\n", 0, start) + 1
-        yield Timer(line, start - text.rfind("\n", 0, start), call, seconds, address)
+        column = start - text.rfind("\n", 0, start)
+        known = "" if "{{" in address or "{%" in address else address.strip()
+        ends = is_template and call == "hx-trigger" and _ends(text, start)
+        yield Timer(line, column, call, seconds, known, ends)
 
 
 def _attributes(text: str) -> Iterator[tuple[int, str, float | None, str]]:
@@ -99,6 +117,55 @@ def _attributes(text: str) -> Iterator[tuple[int, str, float | None, str]]:
         address = HX_ADDRESS.search(text, max(begin, 0), end if end > 0 else len(text))
         seconds = float(found["count"]) * UNITS[found["unit"]]
         yield found.start(), "hx-trigger", seconds, address[1] if address else ""
+
+
+def _ends(text: str, start: int) -> bool:
+    """Return whether a template also writes the element of a trigger without it."""
+    branch = _branch(text, start)
+    opened = text.rfind("<", 0, start)
+    if branch is None or opened < 0:
+        return False
+    if opened < branch.begin:
+        return True
+    asking = ELEMENT.match(text, opened)
+    if asking is None:
+        return False
+    others = [part for index, part in enumerate(branch.ranges) if index != branch.index]
+    return any(_is_twin(asking, ELEMENT.search(text, *part)) for part in others)
+
+
+def _is_twin(asking: re.Match[str], other: re.Match[str] | None) -> bool:
+    """Return whether another branch begins with the same element, which does not ask."""
+    if other is None or other["name"] != asking["name"] or EVERY.search(other["attributes"]):
+        return False
+    first, second = (IDENTITY.search(found["attributes"]) for found in (asking, other))
+    return (first and first[1]) == (second and second[1])
+
+
+def _branch(text: str, place: int) -> _Branch | None:
+    """Return the innermost ``if`` of a template around a place."""
+    around: list[tuple[str, list[int]]] = []
+    found: _Branch | None = None
+    for tag in BRANCH.finditer(text):
+        kind = tag["tag"]
+        if kind in ("if", "for"):
+            around.append((kind, [tag.start(), tag.end()]))
+        elif not around:
+            return found
+        elif kind in ("elif", "else"):
+            around[-1][1].extend((tag.start(), tag.end()))
+        else:
+            opened, marks = around.pop()
+            if opened == "if" and found is None and marks[0] < place < tag.start():
+                found = _branch_of([*marks, tag.start()], place)
+    return found
+
+
+def _branch_of(marks: list[int], place: int) -> _Branch | None:
+    """Return the branches between the tags of one ``if``: its begin, then pairs of edges."""
+    ranges = tuple(zip(marks[1::2], marks[2::2], strict=True))
+    index = next((n for n, (low, high) in enumerate(ranges) if low <= place < high), None)
+    return None if index is None else _Branch(marks[0], ranges, index)
 
 
 def _intervals(script: _Script) -> Iterator[tuple[int, str, float | None, str]]:

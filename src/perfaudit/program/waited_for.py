@@ -9,6 +9,7 @@ from perfaudit.program.nodes import LOOP_KINDS, FunctionNode
 from perfaudit.program.program import Program, is_usual
 from perfaudit.program.reach import Reach, reach, site_step
 from perfaudit.program.sites import WITH_KINDS, Edge, Site
+from perfaudit.program.switches import is_switched_off
 
 THREADS = frozenset({"thread", "process", "loop"})
 
@@ -84,6 +85,12 @@ def waited_reach(
 
     What runs only after an exception, or only where a kept answer is missing, is left out.
     """
+    return program.once(_waited_reach, counts, follows)
+
+
+def _waited_reach(
+    program: Program, counts: Callable[[Site], bool], follows: Callable[[Edge], bool]
+) -> Reach:
     memoised = program.memoised
     return reach(
         program.functions,
@@ -101,7 +108,10 @@ def waited_reach(
 def places(
     program: Program, function: FunctionNode, reached: Reach, counts: Callable[[Site], bool]
 ) -> Iterator[Site | Edge]:
-    """Yield the places of a function that wait for a site that counts, in order of running."""
+    """Yield the places of a function that wait for a site that counts, in order of running.
+
+    A call that leaves off what its way to the site needs is none of them.
+    """
     found: list[Site | Edge] = [
         site
         for site in program.sites_of(function)
@@ -114,6 +124,7 @@ def places(
         and edge.callee not in program.memoised
         and is_waited_for(edge)
         and is_usual(function, edge.context)
+        and not is_switched_off(program, edge, reached)
     ]
     found.sort(key=lambda place: place.sequence)
     yield from found

@@ -1,0 +1,153 @@
+"""Groups: whether one call takes a list of a loop's pass at once, here or further down."""
+
+from typing import TYPE_CHECKING
+
+from perfaudit.facts import types as t
+from perfaudit.program import expressions
+from perfaudit.program.loops import item_names, unwrapped
+from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.values import LibraryInstance, TupleType, Type, options_of
+
+if TYPE_CHECKING:
+    from perfaudit.program.program import Program
+    from perfaudit.program.reach import Reach
+    from perfaudit.program.sites import Edge, Site
+
+COLLECTIONS = ("builtins.list", "builtins.set")
+MAX_STEPS = 6
+
+
+def takes_group(
+    program: "Program",
+    function: FunctionNode,
+    loop: int,
+    place: "Site | Edge",
+    reached: "Reach",
+) -> bool:
+    """Return whether a place of a loop takes a list that hangs on the item: a group, not a row.
+
+    Through calls, the list has to arrive at what costs at the end of the chain.
+    """
+    items = item_names(function, loop)
+    if place.call is None:
+        return False
+    if not hasattr(place, "callee"):
+        return _hands_group(program, function, place.call, items, frozenset(), MAX_STEPS)
+    return _arrives(program, place, items, reached)
+
+
+def _arrives(program: "Program", edge: "Edge", items: set[str], reached: "Reach") -> bool:
+    groups = _handed_groups(program, edge, items, frozenset())
+    for step in reached.chain(edge.callee):
+        if not groups:
+            return False
+        if step.edge is not None:
+            hanging = made_from(step.edge.caller, groups)
+            groups = _handed_groups(program, step.edge, hanging, groups)
+        elif step.site is not None and step.site.call is not None:
+            owner = step.site.function
+            hanging = made_from(owner, groups)
+            return _hands_group(program, owner, step.site.call, hanging, groups, MAX_STEPS)
+    return False
+
+
+def _handed_groups(
+    program: "Program", edge: "Edge", items: set[str], groups: frozenset[str]
+) -> frozenset[str]:
+    """Return the parameters of the callee that are given a group."""
+    if edge.call is None:
+        return frozenset()
+    found = set()
+    for param in edge.callee.facts.params:
+        given = expressions.argument_for(edge.call, edge.callee, param.name)
+        if given is not None and _is_group(program, edge.caller, given, edge.call, items, groups):
+            found.add(param.name)
+    return frozenset(found)
+
+
+def made_from(function: FunctionNode, names: frozenset[str]) -> set[str]:
+    """Return some names of a function, with those that are made from them."""
+    found = set(names)
+    for bind in function.facts.binds:
+        if isinstance(bind.target, t.Name) and bind.value is not None:
+            if expressions.names(function, bind.value) & found:
+                found.add(bind.target.id)
+    return found
+
+
+def _hands_group(
+    program: "Program",
+    function: FunctionNode,
+    call: t.Call,
+    items: set[str],
+    groups: frozenset[str],
+    steps: int,
+) -> bool:
+    """Return whether a call, or one that it is chained to, or its statement, takes a group."""
+    if steps == 0:
+        return False
+    given = [*call.arguments, *(value for _, value in call.keywords)]
+    for value in given:
+        parts = value.values if isinstance(value, t.Mapping) else (value,)
+        if any(_is_group(program, function, part, call, items, groups) for part in parts):
+            return True
+    chained = [value for value in given if _is_statement(program, function, value)]
+    if isinstance(call.callee, t.Attr):
+        chained.append(call.callee.base)
+    return any(
+        _hands_group(program, function, inner, items, groups, steps - 1)
+        for value in chained
+        for inner in _calls_along(function, value)
+    )
+
+
+def _calls_along(function: FunctionNode, value: t.Expr) -> list[t.Call]:
+    while isinstance(value, t.Attr):
+        value = value.base
+    return [function.facts.calls[value.index]] if isinstance(value, t.CallRef) else []
+
+
+def _is_statement(program: "Program", function: FunctionNode, value: t.Expr) -> bool:
+    """Return whether a call makes something of a library that is handed over: a query, a filter."""
+    if not isinstance(value, t.CallRef):
+        return False
+    result = program.types.call(function, value.index).result
+    return isinstance(result, LibraryInstance) and not result.path.startswith("builtins.")
+
+
+def _is_group(
+    program: "Program",
+    function: FunctionNode,
+    value: t.Expr,
+    call: t.Call,
+    items: set[str],
+    groups: frozenset[str],
+) -> bool:
+    at = (call.sequence, call.context)
+    match value:
+        case t.Name(id=name) if name in groups:
+            return True
+        case t.Name() | t.Attr():
+            if not expressions.names(function, value) & items:
+                return False
+            return is_collection(program.types.evaluate(function, value, at))
+        case t.Comp(kind="list" | "set", context=context):
+            walked = function.facts.contexts[context].subject
+            if walked is None:
+                return False
+            walked = unwrapped(program, function, walked)
+            return isinstance(walked, t.Name) and walked.id in items
+    return False
+
+
+def is_collection(value: Type) -> bool:
+    """Return whether a value is a list or a set."""
+    return isinstance(value, LibraryInstance) and value.path in COLLECTIONS
+
+
+def has_group(value: Type) -> bool:
+    """Return whether an item is a tuple with a list or a set in it."""
+    return any(
+        isinstance(option, TupleType) and any(is_collection(part) for part in option.items)
+        for option in options_of(value)
+    )

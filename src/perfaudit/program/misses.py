@@ -1,0 +1,112 @@
+"""What runs only where a look-up in the database has found nothing."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from perfaudit.facts import types as t
+from perfaudit.program import expressions
+from perfaudit.program.loops import absent_subject
+from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.sites import Edge, Site
+
+if TYPE_CHECKING:
+    from perfaudit.program.program import Program
+    from perfaudit.program.reach import Reach
+
+
+def writes_on_miss(program: "Program", callee: FunctionNode) -> bool:
+    """Return whether a function writes only what it has looked for and not found."""
+    for step in program.write_reach.chain(callee):
+        here = step.edge or step.site
+        if here is None:
+            return False
+        owner = here.caller if isinstance(here, Edge) else here.function
+        looked_up = list(_places(program, owner, program.query_reach, "db.query"))
+        if looked_up and _all_on_miss(program, owner, looked_up):
+            return True
+    return False
+
+
+def _places(
+    program: "Program", function: FunctionNode, reached: "Reach", effect: str
+) -> Iterator[Site | Edge]:
+    for site in program.sites_of(function):
+        if effect in site.effects:
+            yield site
+    for edge in program.edges_from(function):
+        if edge.callee in reached and edge.how in ("call", "task", "loop", "thread"):
+            yield edge
+
+
+def _all_on_miss(
+    program: "Program", function: FunctionNode, looked_up: list[Site | Edge]
+) -> bool:
+    writes = list(_places(program, function, program.write_reach, "db.write"))
+    found = [place for place in looked_up if place not in writes]
+    return all(_is_on_miss(function, place, found) for place in writes)
+
+
+def _is_on_miss(
+    function: FunctionNode, place: Site | Edge, looked_up: list[Site | Edge]
+) -> bool:
+    before = [item for item in looked_up if item.sequence < place.sequence]
+    contexts = function.facts.contexts
+    chain = list(function.context_chain(place.context))
+    for step in chain:
+        here = contexts[step]
+        if here.kind == "except" and any(
+            _is_tried(function, item, here.parent) for item in before
+        ):
+            return True
+        subject = absent_subject(here.subject) if here.kind == "if" and here.subject else None
+        if subject is not None and _is_found(function, subject, before):
+            return True
+        if here.kind == "else" and _tests_found(function, here.subject, before):
+            return True
+    return any(
+        _tests_found(function, contexts[exit_.context].subject, before)
+        for exit_ in function.facts.exits
+        if exit_.kind == "return"
+        and exit_.sequence < place.sequence
+        and exit_.context >= 0
+        and contexts[exit_.context].kind == "if"
+        and contexts[exit_.context].parent in (-1, *chain)
+    )
+
+
+def _is_tried(function: FunctionNode, place: Site | Edge, outer: int) -> bool:
+    """Return whether a place stands in a ``try`` of a block."""
+    contexts = function.facts.contexts
+    return any(
+        contexts[step].kind == "try" and contexts[step].parent == outer
+        for step in function.context_chain(place.context)
+    )
+
+
+def _tests_found(
+    function: FunctionNode, test: t.Expr | None, looked_up: list[Site | Edge]
+) -> bool:
+    """Return whether a test holds where a look-up has found something."""
+    if isinstance(test, t.Compare) and test.operator in ("IsNot", "NotEq"):
+        is_none = isinstance(test.right, t.Const) and test.right.kind == "NoneType"
+        return is_none and _is_found(function, test.left, looked_up)
+    return test is not None and _is_found(function, test, looked_up)
+
+
+def _is_found(
+    function: FunctionNode, subject: t.Expr, looked_up: list[Site | Edge]
+) -> bool:
+    """Return whether an expression is what a look-up has given, or holds it."""
+    if isinstance(subject, t.Await):
+        return _is_found(function, subject.value, looked_up)
+    if isinstance(subject, t.Name):
+        return any(
+            bind.value is not None and _has(function, bind.value, looked_up)
+            for bind in function.binds.get(subject.id, ())
+        )
+    return any(subject == place.value for place in looked_up)
+
+
+def _has(function: FunctionNode, value: t.Expr, looked_up: list[Site | Edge]) -> bool:
+    values = [place.value for place in looked_up]
+    return any(part in values for part in expressions.parts(function, value))
