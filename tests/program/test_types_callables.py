@@ -295,6 +295,115 @@ def probe():
     for store in A():  # -> A.__iter__
         store.flush()  # -> nothing
 """,
+    "callables whose annotation says only that": """
+from collections.abc import Callable
+from store import Store
+def save(store):
+    store.flush()  # -> nothing
+def keep():
+    pass
+def limiter(store: Store) -> Callable[[], Store]:
+    def inner():
+        store.flush()  # -> Store.flush
+        return store
+    return inner
+def usual(action: Callable[[], None] = keep):
+    action()  # -> keep
+def handed(action: Callable[[], None]):
+    again = action
+    again()
+class Bus:
+    def __init__(self):
+        self.handlers: list[Callable[[str], None]] = []
+    def add(self, handler: Callable[[str], None]):
+        self.handlers.append(handler)
+    def tell(self):
+        for handler in self.handlers:
+            handler("x")  # -> keep (medium), save (medium)
+def probe(bus: Bus):
+    wait = limiter(Store())  # -> limiter
+    wait().flush()  # -> limiter.<locals>.inner, Store.flush
+    bus.add(keep)  # -> Bus.add
+    bus.add(save)  # -> Bus.add
+""",
+    "callables that objects keep": """
+from collections.abc import Callable
+from dataclasses import dataclass
+def keep():
+    pass
+def drop():
+    pass
+class Same:
+    def __init__(self, action: Callable[[], None]):
+        self.action = action
+    def run(self):
+        self.action()  # -> keep
+class Other:
+    def __init__(self, action: Callable[[], None]):
+        self.action = action
+    def run(self):
+        self.action()  # -> nothing
+@dataclass
+class Field:
+    name: str
+    action: Callable[[], None]
+    def run(self):
+        self.action()  # -> keep
+@dataclass
+class Fields:
+    action: Callable[[], None]
+    def run(self):
+        self.action()  # -> nothing
+def probe(unknown):
+    Same(keep).run()  # -> Same.__init__, Same.run
+    Same(action=keep).run()  # -> Same.__init__, Same.run
+    Other(keep).run()  # -> Other.__init__, Other.run
+    Other(drop).run()  # -> Other.__init__, Other.run
+    Field("a", keep).run()  # -> Field.run
+    Field(action=keep, name="b").run()  # -> Field.run
+    Fields(keep).run()  # -> Fields.run
+    Fields(unknown).run()  # -> Fields.run
+""",
+    "containers in containers that are filled later": """
+from collections import defaultdict
+from store import Store
+def probe(name):
+    groups = defaultdict(list)
+    groups[name].append(Store())
+    groups[name][0].flush()  # -> Store.flush
+    counts = defaultdict(int)
+    counts[name] += 1
+    counts[name].flush()  # -> nothing
+""",
+    "implementations that the class of an argument chooses": """
+from functools import singledispatch, singledispatchmethod
+from store import Store
+class Special(Store):
+    pass
+@singledispatch
+def show(value):
+    return None
+@show.register
+def show_store(value: Store):
+    return value
+@show.register(int)
+def show_number(value):
+    return value
+class Shop:
+    @singledispatchmethod
+    def take(self, value):
+        pass
+    @take.register
+    def take_store(self, value: Store):
+        pass
+def probe(special: Special, shop: Shop, unknown):
+    show(special).flush()  # -> show_store, Store.flush
+    show(3)  # -> show_number
+    show("x")  # -> show
+    show(unknown)  # -> show
+    shop.take(Store())  # -> Shop.take_store
+    shop.take(1)  # -> Shop.take
+""",
     "partial": """
 from functools import partial
 import time

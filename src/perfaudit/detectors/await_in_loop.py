@@ -8,6 +8,7 @@ from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
 from perfaudit.program import awaits, expressions
 from perfaudit.program.awaits import Wait
+from perfaudit.program.groups import takes_group
 from perfaudit.program.independence import carries_over
 from perfaudit.program.loops import (
     Walk,
@@ -86,6 +87,8 @@ def _loop_of(
             return None
         if effects is CACHE and walk_of(program, function, loop) is Walk.CHUNKS:
             return None
+        if not free and takes_group(program, function, loop, place, program.reach_of(effects)):
+            continue
         if _walks_data(program, function, loop, order_free=free) and _is_independent(
             program, wait, loop
         ):

@@ -197,7 +197,22 @@ def _is_personal(site: Site) -> bool:
     call, function = site.call, site.function
     if call is None:
         return False
+    held = names_of(function, site.value)
     given = [value for name, value in call.keywords if name in PERSONAL or name == "**"]
+    given += _set_afterwards(function, held)
     if depends_on_parameters(function, [*given, *call.arguments]):
         return True
-    return bool(names_of(function, site.value) & set(function.params))
+    return bool(held & set(function.params))
+
+
+def _set_afterwards(function: FunctionNode, held: set[str]) -> list[t.Expr]:
+    """Return what a function stores into a client that it has made, in place of a keyword."""
+    return [
+        bind.value
+        for bind in function.facts.binds
+        if isinstance(bind.target, t.Attr)
+        and isinstance(bind.target.base, t.Name)
+        and bind.target.base.id in held
+        and bind.target.name in PERSONAL
+        and bind.value is not None
+    ]

@@ -7,11 +7,13 @@ from perfaudit.core.levels import Confidence, Severity, weakest
 from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
 from perfaudit.program import awaits, expressions
+from perfaudit.program.groups import takes_group
 from perfaudit.program.loops import (
     Walk,
     decides_exit,
     is_fallback,
     is_periodic,
+    is_search,
     item_names,
     leaves_after,
     name_of_walked,
@@ -97,9 +99,18 @@ def _is_per_item(program: Program, function: FunctionNode, place: Site | Edge, l
         return False
     if decides_exit(function, loop, place.value) or is_periodic(function, loop, place.context):
         return False
-    if leaves_after(function, loop, place.context):
+    if leaves_after(function, loop, place.context) or is_search(function, loop):
+        return False
+    if _sends_group(program, function, loop, place):
         return False
     return not awaits.sleeps_within(program, function, loop)
+
+
+def _sends_group(program: Program, function: FunctionNode, loop: int, place: Site | Edge) -> bool:
+    """Return whether the call sends one of several lists, unless a list is a vector of numbers."""
+    if walk_of(program, function, loop) is Walk.CHUNKS:
+        return False
+    return takes_group(program, function, loop, place, program.reach_of(awaits.HTTP))
 
 
 def _walks_items(program: Program, function: FunctionNode, loop: int) -> bool:

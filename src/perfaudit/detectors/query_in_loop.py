@@ -4,28 +4,38 @@ from collections.abc import Iterator
 
 from perfaudit.core.effect import DATABASE_ROUND_TRIPS
 from perfaudit.core.finding import Match, TraceStep
-from perfaudit.core.levels import Confidence, weakest
+from perfaudit.core.levels import Confidence, Severity, weakest
 from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
+from perfaudit.program.detours import is_detour, is_paced
+from perfaudit.program.groups import takes_group
 from perfaudit.program.loops import (
     Walk,
     decides_exit,
     is_fallback,
     is_periodic,
+    is_search,
     item_names,
     leaves_after,
     name_of_walked,
     walk_of,
 )
+from perfaudit.program.misses import writes_on_miss
 from perfaudit.program.nodes import FunctionNode, is_handler
+from perfaudit.program.plurals import can_be_plural, skips_hooks
 from perfaudit.program.program import Program
 from perfaudit.program.reach import Reach, site_step
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.switches import is_switched_off
-from perfaudit.program.values import LibraryInstance
 
 RULES = {"db.query": "query-in-loop", "db.write": "write-in-loop"}
+CALMER = {
+    "startup": Severity.MEDIUM,
+    "command": Severity.MEDIUM,
+    "script": Severity.MEDIUM,
+}
+"""Nobody waits for what these do."""
 FAR = 4
 """So many calls away, what a loop does per item is more often a job than a forgotten query."""
 
@@ -74,7 +84,7 @@ def _judge(
     effect, reached = open_ways[0]
     rule = RULES[effect]
     for loop in loops:
-        if not _is_per_item(program, function, place, loop):
+        if not _is_per_item(program, function, place, loop, reached):
             continue
         yield _match(program, function, place, loop, rule, reached)
         return
@@ -92,19 +102,24 @@ def _ways(program: Program, place: Site | Edge) -> list[tuple[str, Reach]]:
         (step.distance, effect, reached) for effect, reached, step in found if step is not None
     ]
     # Of two ways of one length the writing one, which comes first, is the dearer.
-    return [(effect, reached) for _, effect, reached in sorted(known, key=lambda way: way[0])]
+    ordered = [(effect, reached) for _, effect, reached in sorted(known, key=lambda way: way[0])]
+    if len(ordered) > 1 and writes_on_miss(program, place.callee):
+        return [way for way in ordered if way[0] == "db.query"]
+    return ordered
 
 
-def _is_per_item(program: Program, function: FunctionNode, place: Site | Edge, loop: int) -> bool:
+def _is_per_item(
+    program: Program, function: FunctionNode, place: Site | Edge, loop: int, reached: Reach
+) -> bool:
     if walk_of(program, function, loop) is not Walk.DATA or is_handler(function, loop):
         return False
-    if not _uses(program, function, place, item_names(function, loop)):
+    if not _uses(program, function, place, loop, reached) or is_search(function, loop):
         return False
     if is_fallback(function, loop, place.context) or decides_exit(function, loop, place.value):
         return False
     if is_periodic(function, loop, place.context) or leaves_after(function, loop, place.context):
         return False
-    return not _claims_row(function, place)
+    return not _claims_row(function, place) and not is_paced(program, place, loop, reached)
 
 
 def _claims_row(function: FunctionNode, place: Site | Edge) -> bool:
@@ -116,7 +131,10 @@ def _claims_row(function: FunctionNode, place: Site | Edge) -> bool:
     )
 
 
-def _uses(program: Program, function: FunctionNode, place: Site | Edge, items: set[str]) -> bool:
+def _uses(
+    program: Program, function: FunctionNode, place: Site | Edge, loop: int, reached: Reach
+) -> bool:
+    items = item_names(function, loop)
     if (
         isinstance(place, Site)
         and "flushes" in place.behaviour.flags
@@ -125,26 +143,7 @@ def _uses(program: Program, function: FunctionNode, place: Site | Edge, items: s
         return _adds_item(function, place, items)
     if not expressions.names(function, place.value) & items:
         return False
-    return isinstance(place, Edge) or not _takes_group(program, function, place, items)
-
-
-def _takes_group(program: Program, function: FunctionNode, place: Site, items: set[str]) -> bool:
-    """Return whether a statement takes a list that hangs on the item: a group, not a row."""
-    if place.call is None:
-        return False
-    at = (place.sequence, place.context)
-    values = [*place.call.arguments, *(value for _, value in place.call.keywords)]
-    for value in values:
-        parts = value.values if isinstance(value, t.Mapping) else (value,)
-        for part in parts:
-            if isinstance(part, t.Name | t.Attr) and expressions.names(function, part) & items:
-                found = program.types.evaluate(function, part, at)
-                if isinstance(found, LibraryInstance) and found.path in (
-                    "builtins.list",
-                    "builtins.set",
-                ):
-                    return True
-    return False
+    return not takes_group(program, function, loop, place, reached)
 
 
 def _adds_item(function: FunctionNode, place: Site, items: set[str]) -> bool:
@@ -192,10 +191,11 @@ def _match(
             "walked": walked,
             "sink": sink.name if sink.kind == "call" else f"{sink.kind} of {sink.name}",
             "hops": _hops(distance),
-            "plural": _plural(program, place, sink),
+            "plural": _plural(program, place, sink, rule),
         },
         trace=tuple(trace),
-        confidence=_confidence(program, place, reached, distance),
+        confidence=_confidence(program, place, loop, reached, sink),
+        severity=CALMER.get(exposure.kind),
         function=function.qualname,
         endpoint=exposure.endpoint,
         exposure=exposure.kind,
@@ -211,13 +211,20 @@ def _hops(distance: int) -> str:
     return ", 1 call away" if distance == 1 else f", {distance} calls away"
 
 
-def _plural(program: Program, place: Site | Edge, sink: Site) -> str:
+def _plural(program: Program, place: Site | Edge, sink: Site, rule: str) -> str:
     """Return a sentence that names the plural twin, where there is one."""
     if isinstance(place, Edge):
         twin = _project_twin(program, place.callee)
         if twin:
             return f"; `{twin}` takes them all at once"
-    if sink.behaviour.batch:
+    if (
+        isinstance(place, Edge)
+        and rule == RULES["db.query"]
+        and place.callee in program.write_reach
+    ):
+        # What it writes on the way is more than the twin of the look-up does.
+        return ""
+    if can_be_plural(program, sink):
         return f"; `{sink.behaviour.batch}` does it in one round trip"
     return ""
 
@@ -251,12 +258,17 @@ def _runs(program: Program, function: FunctionNode, callee: FunctionNode) -> boo
     return any(edge.callee is callee for edge in program.edges_from(function))
 
 
-def _confidence(program: Program, place: Site | Edge, reached: Reach, distance: int) -> Confidence:
+def _confidence(
+    program: Program, place: Site | Edge, loop: int, reached: Reach, sink: Site
+) -> Confidence:
+    levels = [place.confidence]
+    if is_detour(program, place, loop, reached) or skips_hooks(program, sink):
+        levels.append(Confidence.MEDIUM)
     if isinstance(place, Site):
-        return place.confidence
+        return weakest(*levels)
     step = reached.step(place.callee)
-    levels = [place.confidence, step.confidence if step is not None else Confidence.LOW]
-    if distance >= FAR:
+    levels.append(step.confidence if step is not None else Confidence.LOW)
+    if len(reached.chain(place.callee)) >= FAR:
         levels.append(Confidence.MEDIUM)
     if place.callee in program.job_reach or place.callee in program.cache_reach:
         levels.append(Confidence.LOW)

@@ -19,6 +19,9 @@ from perfaudit.program.exposure import label_of
 from perfaudit.program.expressions import names, spelled
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.program import Program
+from perfaudit.program.sites import Site
+from perfaudit.program.values import NONE, Instance, options_of
+from perfaudit.program.windows import asks_for_window
 
 CACHED = re.compile(r"cache|memoi[sz]|etag|last_modified|conditional", re.IGNORECASE)
 STREAMS = frozenset(
@@ -63,7 +66,7 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
             continue
         if has_sign_in and is_server_rendered(program, endpoint):
             continue
-        if is_personal(program, endpoint):
+        if is_personal(program, endpoint) or asks_for_window(program, endpoint.handler):
             continue
         judged.add(endpoint.handler)
         yield Opportunity(endpoint.location, "endpoint")
@@ -164,9 +167,27 @@ def _match(
         {"endpoint": label, "query": site.name if site is not None else "the query"},
         trace=(*steps, *program.query_reach.trace(queries)),
         confidence=confidence,
-        severity=Severity.LOW if BY_KEY.search(endpoint.path) else None,
+        severity=Severity.LOW if _is_small(program, endpoint) else None,
         function=handler.qualname,
         endpoint=label,
         exposure="endpoint",
         role=handler.role,
     )
+
+
+def _is_small(program: Program, endpoint: Endpoint) -> bool:
+    """Return whether an answer is about one thing: its path names it, or each query gives one."""
+    return BY_KEY.search(endpoint.path) is not None or all(
+        _gives_one(program, site)
+        for function in reached(program, endpoint.handler)
+        for site in program.sites_of(function)
+        if "db.query" in site.effects and site.relation is None
+    )
+
+
+def _gives_one(program: Program, site: Site) -> bool:
+    """Return whether what a query gives is one object of the program, or none."""
+    at = (site.sequence, site.context)
+    found = options_of(program.types.evaluate(site.function, site.value, at))
+    is_one = any(isinstance(option, Instance) for option in found)
+    return is_one and all(isinstance(option, Instance) or option == NONE for option in found)

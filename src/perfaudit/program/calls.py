@@ -239,7 +239,8 @@ def _apply(
 def _project_call(
     types: "Types", function: FunctionNode, call: t.Call, node: FunctionNode, receiver: Type | None
 ) -> tuple[list[Target], Type]:
-    node = dispatch.implementation(types, function, call, node)
+    if _dispatches(types, node):
+        node = dispatch.implementation(types, function, call, node)
     implementers = _implementers(types, node, receiver)
     confidence = Confidence.MEDIUM if implementers else Confidence.HIGH
     targets = [
@@ -258,6 +259,13 @@ def _project_call(
             result = receiver
     mapping = _bindings(types, function, call, node, receiver)
     return targets, substitute(result, mapping) if mapping else result
+
+
+def _dispatches(types: "Types", node: FunctionNode) -> bool:
+    return bool(node.facts.decorators) and any(
+        "dispatches-on-argument" in behaviour.flags
+        for behaviour in decorator_behaviours(types, node)
+    )
 
 
 class Wrapping(Struct, frozen=True):

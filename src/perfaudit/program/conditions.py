@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from enum import IntEnum
 
 from perfaudit.facts import types as t
-from perfaudit.program.loops import fills_object
+from perfaudit.program.loops import fills_gap, fills_object
 from perfaudit.program.nodes import ClassNode, FunctionNode
 
 BRANCHES = frozenset({"if", "else", "match", "except"})
@@ -41,7 +41,7 @@ def standing(function: FunctionNode, context: int, sequence: int) -> Standing:
             return Standing.STATE
         if here.kind == "if" and _asks_for_class(function, here.subject):
             return Standing.STATE
-    if fills_object(function, context):
+    if fills_object(function, context) or fills_gap(function, context):
         return Standing.STATE
     for guard in guards_before(function, chain, sequence):
         if guard.subject and _is_state(function, guard.subject, guard.sequence, MAX_STEPS):

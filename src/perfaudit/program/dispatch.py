@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 from perfaudit.facts import types as t
-from perfaudit.program import annotations, calls
 from perfaudit.program.classes import instance_of
 from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import FunctionNode
@@ -18,11 +17,8 @@ REGISTER = "register"
 def implementation(
     types: "Types", function: FunctionNode, call: t.Call, node: FunctionNode
 ) -> FunctionNode:
-    """Return what a call of a function runs: an implementation registered for it, or itself."""
-    if not call.arguments or not node.facts.decorators or node.parent is None:
-        return node
-    behaviours = calls.decorator_behaviours(types, node)
-    if not any("dispatches-on-argument" in behaviour.flags for behaviour in behaviours):
+    """Return what a call of a dispatching function runs: what is registered with it, or itself."""
+    if not call.arguments:
         return node
     given = types.evaluate(function, call.arguments[0], (call.sequence, call.context))
     fitting = [
@@ -38,12 +34,13 @@ def implementation(
 def _registered_for(types: "Types", node: FunctionNode, candidate: FunctionNode) -> Type | None:
     """Return the type of the objects that an implementation is registered for, or None."""
     outer = candidate.parent or candidate
+    first = int(candidate.owner is not None)
     wanted = t.Attr(t.Name(node.name), REGISTER)
     for decorator in candidate.facts.decorators:
         if decorator == wanted:
-            params = candidate.facts.params[int(candidate.owner is not None) :]
+            params = candidate.facts.params[first:]
             if params and params[0].annotation is not None:
-                return annotations.annotated(types, outer, params[0].annotation)
+                return types.param(candidate, params[0])
         elif isinstance(decorator, t.CallRef):
             call = outer.facts.calls[decorator.index]
             if call.callee == wanted and call.arguments:

@@ -85,9 +85,18 @@ def _order(endpoint: Endpoint) -> tuple[Location, str, str, str]:
 
 
 def _without_partial(found: list[Endpoint]) -> list[Endpoint]:
-    """Drop the routes without a known path whose handler a list of routes has too."""
+    """Drop the routes without a known path whose handler a list of routes has too.
+
+    And those of a method's decorator alone, where a route names a class that has the method.
+    """
     routed = {item.handler for item in found if item.kind == "route" and item.path != UNKNOWN_TEXT}
-    return [item for item in found if item.path != UNKNOWN_TEXT or item.handler not in routed]
+    of_classes = {item.handler for item in found if item.view is not None}
+    return [
+        item
+        for item in found
+        if (item.path != UNKNOWN_TEXT or item.handler not in routed)
+        and (item.view is not None or item.handler not in of_classes)
+    ]
 
 
 def _endpoints(sites: Sites, known: Dependencies, found: Registration) -> Iterator[Endpoint]:

@@ -1,13 +1,14 @@
 """What a loop walks, and whether what it does for each item depends on the item."""
 
 import re
+from collections.abc import Callable
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
 from perfaudit.program.expressions import argument_for
-from perfaudit.program.names import Meaning, meanings
+from perfaudit.program.names import AT_END, Meaning, meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.sizes import iterable_size, passes_items
 from perfaudit.program.values import (
@@ -69,10 +70,11 @@ def walk_of(program: "Program", function: FunctionNode, loop: int) -> Walk:
         return Walk.CONDITION
     if leaves_at_once(function, loop):
         return Walk.LEAVES_AT_ONCE
-    return _iterated(program, function, context)
+    return _iterated(program, function, loop)
 
 
-def _iterated(program: "Program", function: FunctionNode, context: t.Context) -> Walk:
+def _iterated(program: "Program", function: FunctionNode, loop: int) -> Walk:
+    context = function.facts.contexts[loop]
     subject = (
         unwrapped(program, function, context.subject)
         if context.subject is not None
@@ -94,7 +96,7 @@ def _iterated(program: "Program", function: FunctionNode, context: t.Context) ->
     target = context.target
     if isinstance(target, t.Name) and _PLURAL_ITEM.search(target.id):
         return Walk.CHUNKS
-    if _has_batch(program, function, context) or _BATCHES.search(_last_name(function, subject)):
+    if _has_batch(program, function, loop) or _BATCHES.search(_last_name(function, subject)):
         return Walk.CHUNKS
     if _last_name(function, subject) and _INFRASTRUCTURE.search(_last_name(function, subject)):
         return Walk.INFRASTRUCTURE
@@ -109,11 +111,12 @@ def _iterated(program: "Program", function: FunctionNode, context: t.Context) ->
     return Walk.DATA
 
 
-def _has_batch(program: "Program", function: FunctionNode, context: t.Context) -> bool:
+def _has_batch(program: "Program", function: FunctionNode, loop: int) -> bool:
     """Return whether one of several targets is named after a batch, and may be a list."""
+    context = function.facts.contexts[loop]
     if not isinstance(context.target, t.Seq):
         return False
-    inside = (context.sequence + 1, function.facts.contexts.index(context))
+    inside = (AT_END[0], loop)
     for name in sorted(target_names(context.target)):
         if not _BATCH.search(name):
             continue
@@ -194,20 +197,32 @@ WRAPPERS = frozenset({"as_completed", "tqdm", "track", "zip"})
 
 
 def is_few(
-    program: "Program", function: FunctionNode, subject: t.Expr, at: tuple[int, int]
+    program: "Program",
+    function: FunctionNode,
+    subject: t.Expr,
+    at: tuple[int, int],
+    *,
+    follows: bool = True,
 ) -> bool:
-    """Return whether an iterable is a literal, an enumeration or a constant: it does not grow."""
+    """Return whether an iterable is a literal, an enumeration or a constant: it does not grow.
+
+    ``follows``: what a name is bound to counts too.
+    """
+
+    def some(part: t.Expr) -> bool:
+        return is_few(program, function, part, at, follows=follows)
+
     match subject:
         case t.Seq(items=items):
             return not any(isinstance(item, t.Star) for item in items)
         case t.Mapping(keys=keys):
             return all(key is not None for key in keys)
         case t.Binary(operator="Add" | "BitOr" | "BitXor", left=left, right=right):
-            return is_few(program, function, left, at) and is_few(program, function, right, at)
+            return some(left) and some(right)
         case t.Binary(operator="BitAnd", left=left, right=right):
-            return is_few(program, function, left, at) or is_few(program, function, right, at)
+            return some(left) or some(right)
         case t.Binary(operator="Sub", left=left):
-            return is_few(program, function, left, at)
+            return some(left)
         case t.Const():
             return True
         case t.Attr(name=name) if name.isupper() or name == "__members__":
@@ -219,7 +234,7 @@ def is_few(
             targets = program.types.call(function, index).targets
             if targets and all(_gives_literal(target.function) for target in targets):
                 return True
-            if _is_part_of_few(program, function, subject, at):
+            if _is_part_of_few(program, function, subject, some):
                 return True
         case t.Name(id=name):
             found = meanings(function, name, at)
@@ -234,8 +249,8 @@ def is_few(
                 )
                 if constant and _appended(function, name) <= FEW:
                     return True
-            if len(binds) == len(found) == 1 and _is_set_of_few(program, found[0]):
-                return _appended(function, name) <= FEW
+            if follows and len(found) == 1 and _is_set_of_few(program, found[0]):
+                return _appended(found[0].scope, name) <= FEW
             if name.isupper() and len(name) > 1:
                 return True
             if found and all(isinstance(item.definition, t.Param) for item in found):
@@ -245,20 +260,21 @@ def is_few(
 
 
 def _is_part_of_few(
-    program: "Program", function: FunctionNode, subject: t.CallRef, at: tuple[int, int]
+    program: "Program",
+    function: FunctionNode,
+    subject: t.CallRef,
+    some: Callable[[t.Expr], bool],
 ) -> bool:
     """Return whether a call gives some of few things, as ``set(NAMES).difference(others)`` does."""
     inner = unwrapped(program, function, subject)
     if inner != subject:
-        return is_few(program, function, inner, at)
+        return some(inner)
     call = function.facts.calls[subject.index]
     if not isinstance(call.callee, t.Attr) or call.callee.name not in SET_ALGEBRA:
         return False
-    if call.callee.name == "intersection" and any(
-        is_few(program, function, given, at) for given in call.arguments
-    ):
+    if call.callee.name == "intersection" and any(some(given) for given in call.arguments):
         return True
-    return is_few(program, function, call.callee.base, at)
+    return some(call.callee.base)
 
 
 def _is_set_of_few(program: "Program", meaning: Meaning) -> bool:
@@ -268,7 +284,8 @@ def _is_set_of_few(program: "Program", meaning: Meaning) -> bool:
         return False
     if not isinstance(bind.value, t.Binary | t.CallRef):
         return False
-    return is_few(program, meaning.scope, bind.value, (bind.sequence, bind.context))
+    at = (bind.sequence, bind.context)
+    return is_few(program, meaning.scope, bind.value, at, follows=False)
 
 
 def _gives_literal(callee: FunctionNode | None) -> bool:
@@ -626,7 +643,7 @@ def fills_gap(function: FunctionNode, context: int) -> bool:
         if _fills_attribute(function, step, here.subject):
             return True
         name = _absent_name(here.subject)
-        if name is None or not _is_kept(function, name):
+        if name is None or not is_kept(function, name):
             continue
         if any(
             isinstance(bind.target, t.Name)
@@ -656,6 +673,9 @@ def _absent_name(test: t.Expr) -> str | None:
 def absent_subject(test: t.Expr) -> t.Expr | None:
     """Return what ``x is None`` or ``not x`` tests."""
     subject: t.Expr | None = None
+    if isinstance(test, t.Either) and test.kind == "or":
+        # Missing, or out of date.
+        return absent_subject(test.options[0])
     if isinstance(test, t.Compare) and test.operator in ("Is", "Eq"):
         if isinstance(test.right, t.Const) and test.right.kind == "NoneType":
             subject = test.left
@@ -664,7 +684,7 @@ def absent_subject(test: t.Expr) -> t.Expr | None:
     return subject
 
 
-def _is_kept(function: FunctionNode, name: str) -> bool:
+def is_kept(function: FunctionNode, name: str) -> bool:
     """Return whether a name holds what was kept: a mapping's entry, or an attribute if there."""
     for bind in function.binds.get(name, ()):
         values = bind.value.options if isinstance(bind.value, t.Either) else (bind.value,)

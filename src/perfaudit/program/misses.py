@@ -38,25 +38,19 @@ def _places(
             yield edge
 
 
-def _all_on_miss(
-    program: "Program", function: FunctionNode, looked_up: list[Site | Edge]
-) -> bool:
+def _all_on_miss(program: "Program", function: FunctionNode, looked_up: list[Site | Edge]) -> bool:
     writes = list(_places(program, function, program.write_reach, "db.write"))
     found = [place for place in looked_up if place not in writes]
     return all(_is_on_miss(function, place, found) for place in writes)
 
 
-def _is_on_miss(
-    function: FunctionNode, place: Site | Edge, looked_up: list[Site | Edge]
-) -> bool:
+def _is_on_miss(function: FunctionNode, place: Site | Edge, looked_up: list[Site | Edge]) -> bool:
     before = [item for item in looked_up if item.sequence < place.sequence]
     contexts = function.facts.contexts
     chain = list(function.context_chain(place.context))
     for step in chain:
         here = contexts[step]
-        if here.kind == "except" and any(
-            _is_tried(function, item, here.parent) for item in before
-        ):
+        if here.kind == "except" and any(_is_tried(function, item, here.parent) for item in before):
             return True
         subject = absent_subject(here.subject) if here.kind == "if" and here.subject else None
         if subject is not None and _is_found(function, subject, before):
@@ -83,9 +77,7 @@ def _is_tried(function: FunctionNode, place: Site | Edge, outer: int) -> bool:
     )
 
 
-def _tests_found(
-    function: FunctionNode, test: t.Expr | None, looked_up: list[Site | Edge]
-) -> bool:
+def _tests_found(function: FunctionNode, test: t.Expr | None, looked_up: list[Site | Edge]) -> bool:
     """Return whether a test holds where a look-up has found something."""
     if isinstance(test, t.Compare) and test.operator in ("IsNot", "NotEq"):
         is_none = isinstance(test.right, t.Const) and test.right.kind == "NoneType"
@@ -93,9 +85,7 @@ def _tests_found(
     return test is not None and _is_found(function, test, looked_up)
 
 
-def _is_found(
-    function: FunctionNode, subject: t.Expr, looked_up: list[Site | Edge]
-) -> bool:
+def _is_found(function: FunctionNode, subject: t.Expr, looked_up: list[Site | Edge]) -> bool:
     """Return whether an expression is what a look-up has given, or holds it."""
     if isinstance(subject, t.Await):
         return _is_found(function, subject.value, looked_up)

@@ -714,7 +714,6 @@ def _subject_place(function: FunctionNode, subject: t.Expr, context: t.Context) 
 
 
 def _from_read(found: _Found, read: t.Read, property_names: frozenset[str]) -> None:
-    function = found.function
     value = read.value
     while isinstance(value, t.Attr | t.Item):
         if isinstance(value, t.Item) and not isinstance(value.key, t.Slice):

@@ -152,6 +152,8 @@ def _size(types: Types, function: FunctionNode, value: t.Expr, steps: int) -> Si
             return None if None in keys else len(keys)
         case t.Await(value=inner) | t.Star(value=inner) | t.Entered(value=inner):
             return _size(types, function, inner, steps - 1)
+        case t.Item(key=t.Const(value=str(key))) if key.isidentifier():
+            return key
         case t.Element(iterable=inner) | t.Item(base=inner) | t.Binary(left=inner):
             found = _size(types, function, inner, steps - 1)
             return found if isinstance(found, str) else None

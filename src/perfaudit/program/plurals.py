@@ -1,0 +1,107 @@
+"""Whether the plural twin of a call could take its place."""
+
+from typing import TYPE_CHECKING
+
+from perfaudit.facts import types as t
+from perfaudit.program.names import AT_END
+from perfaudit.program.nodes import ClassNode, FunctionNode
+from perfaudit.program.values import ClassType, Instance, LibraryInstance, TupleType, options_of
+
+if TYPE_CHECKING:
+    from perfaudit.program.program import Program
+    from perfaudit.program.sites import Site
+
+SKIPS_HOOKS = "batch-skips-hooks"
+NEEDS_ONE_TABLE = "batch-needs-one-table"
+HEARS_SAVES = "hears-saves"
+
+
+def skips_hooks(program: "Program", site: "Site") -> bool:
+    """Return whether the plural twin of a call leaves out what saving one object runs."""
+    node = _table_class(program, site)
+    if SKIPS_HOOKS not in site.behaviour.flags or node is None:
+        return False
+    if any(_is_own(program, node, name) for name in ("save", "asave")):
+        return True
+    heard = program.once(_heard_classes)
+    return any(owner in heard for owner in program.types.classes.project_order(node))
+
+
+def can_be_plural(program: "Program", site: "Site") -> bool:
+    """Return whether the plural twin of a call can do what the call does, as far as is known."""
+    if not site.behaviour.batch or skips_hooks(program, site):
+        return False
+    node = _table_class(program, site)
+    if node is None and isinstance(site.receiver, Instance | LibraryInstance):
+        if site.receiver.arguments:
+            # The query is of a table that nobody knows.
+            return False
+    if NEEDS_ONE_TABLE not in site.behaviour.flags:
+        return True
+    if node is not None and _has_two_tables(program, node):
+        return False
+    return not _is_pair_read(program, site)
+
+
+def _table_class(program: "Program", site: "Site") -> ClassNode | None:
+    """Return the class whose rows a call reads or writes."""
+    for option in options_of(site.receiver) if site.receiver is not None else ():
+        if isinstance(option, Instance) and program.schema.table_of(option.node):
+            return option.node
+        if isinstance(option, Instance | LibraryInstance):
+            for given in option.arguments[:1]:
+                if isinstance(given, Instance):
+                    return given.node
+    return None
+
+
+def _is_own(program: "Program", node: ClassNode, name: str) -> bool:
+    return program.types.classes.method(node, name) is not None
+
+
+def _has_two_tables(program: "Program", node: ClassNode) -> bool:
+    """Return whether a base of a table's class has a table of its own."""
+    for base in program.types.classes.project_order(node)[1:]:
+        table = program.schema.table_of(base)
+        if table is not None and not table.abstract:
+            return True
+    return False
+
+
+def _is_pair_read(program: "Program", site: "Site") -> bool:
+    """Return whether a call gives a pair, such as a row and whether it is new, that is used."""
+    if site.call is None or site.call.discarded:
+        return False
+    found = program.types.evaluate(site.function, site.value, (site.sequence, site.context))
+    return isinstance(found, TupleType)
+
+
+def _heard_classes(program: "Program") -> frozenset[ClassNode]:
+    """Return the classes for which something runs whenever one of their objects is saved."""
+    found = set()
+    for function in program.functions:
+        for call in function.facts.calls:
+            sender = dict(call.keywords).get("sender")
+            if sender is None or not _hears_saves(program, function, call):
+                continue
+            value = program.types.evaluate(function, sender, AT_END)
+            found.update(
+                option.node for option in options_of(value) if isinstance(option, ClassType)
+            )
+    return frozenset(found)
+
+
+def _hears_saves(program: "Program", function: FunctionNode, call: t.Call) -> bool:
+    """Return whether a call registers a listener with one of the signals given or called on."""
+    signals = [*call.arguments[:1]]
+    if isinstance(call.callee, t.Attr):
+        signals.append(call.callee.base)
+    if signals and isinstance(signals[0], t.Seq):
+        signals.extend(signals[0].items)
+    for signal in signals:
+        for option in options_of(program.types.evaluate(function, signal, AT_END)):
+            if isinstance(option, LibraryInstance):
+                behaviour = program.libraries.method(option.path, "connect")
+                if behaviour is not None and HEARS_SAVES in behaviour.flags:
+                    return True
+    return False
