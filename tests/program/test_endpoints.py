@@ -612,3 +612,18 @@ for part in [urlpatterns]:
     urlpatterns += part
 """
     )[0].startswith("route")
+
+
+def test_routers_that_all_hang_below_each_other_give_a_bounded_number_of_paths() -> None:
+    names = [f"r{number}" for number in range(24)]
+    made = "".join(f'{name} = APIRouter(prefix="/{name}")\n' for name in names)
+    hung = "".join(
+        f"{parent}.include_router({child})\n"
+        for parent in names
+        for child in names
+        if parent != child
+    )
+    route = '@r0.get("/books")\ndef read(): ...\n'
+    found = lines(main=f"from fastapi import APIRouter\n{made}{hung}{route}")
+    assert 1 <= len(found) <= 64
+    assert all(line.endswith("/r0/books read") for line in found)

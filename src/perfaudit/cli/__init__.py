@@ -1,5 +1,6 @@
 """The command line: the only place that prints, reads the environment or exits."""
 
+import gc
 import io
 import os
 import sys
@@ -79,4 +80,9 @@ def main() -> None:
     """Run the command line of this process, and exit."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
-    cli(prog_name="perfaudit")
+    # The process ends with the run: looking for rings in a whole program would only cost time.
+    gc.disable()
+    try:
+        cli(prog_name="perfaudit")
+    finally:
+        gc.freeze()

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from perfaudit.core.finding import Match, TraceStep
+from perfaudit.core.levels import Confidence, Severity, weakest
 from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
@@ -18,8 +19,22 @@ from perfaudit.program.loops import (
 )
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.program import Program
-from perfaudit.program.rows import Rows, rows_of
+from perfaudit.program.result_shapes import BOUNDING
+from perfaudit.program.rows import VIA_RELATION, Rows, rows_of
 from perfaudit.program.sites import Edge, Site
+
+WHOLE = frozenset(
+    {"", "query", "select", "all", "scalars", "execute", "exec", "order_by", "options", "unique"}
+    | {"fetchall", "distinct", "execution_options"}
+)
+"""Steps of a query that leave all objects of its class in the result."""
+BOUNDED = BOUNDING | {"offset", "first", "one", "get", "yield_per", "partitions", VIA_RELATION}
+CALMER = {
+    "startup": Severity.MEDIUM,
+    "command": Severity.MEDIUM,
+    "script": Severity.MEDIUM,
+}
+"""Nobody waits for what these do."""
 
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:
@@ -64,7 +79,59 @@ def _judge(
     yield Opportunity(place.location, exposure.kind)
     if rows.has(load.relation.name) or any(rows.has(name) for name in load.path):
         return
-    yield _match(program, function, load, loop, rows)
+    confidence = place.confidence
+    if _keeps_objects(program, load):
+        if _is_among_rows(program, load) and BOUNDED.isdisjoint(rows.steps):
+            if rows.steps <= WHOLE:
+                return
+            confidence = weakest(confidence, Confidence.MEDIUM)
+        if _is_read_before(program, function, load, loop):
+            confidence = weakest(confidence, Confidence.MEDIUM)
+    if _writes(program, function, loop):
+        confidence = weakest(confidence, Confidence.MEDIUM)
+    yield _match(program, function, load, loop, rows, confidence)
+
+
+def _keeps_objects(program: Program, load: Load) -> bool:
+    """Return whether a session keeps the objects of the relation, and gives them by their key."""
+    target = load.relation.target
+    if target is None:
+        return False
+    bases = program.types.classes.library_bases(target)
+    found = (program.libraries.queries(base) for base in bases)
+    return any(queries is not None and queries.keeps_objects for queries in found)
+
+
+def _is_among_rows(program: Program, load: Load) -> bool:
+    """Return whether a row leads to one of its own kind, which may be among the rows."""
+    relation = load.relation
+    if load.path or relation.target is None or relation.kind != "many_to_one":
+        return False
+    return program.schema.relation(relation.target, relation.name) == relation
+
+
+def _is_read_before(program: Program, function: FunctionNode, load: Load, loop: int) -> bool:
+    """Return whether an earlier loop has read the relation of objects of the same class."""
+    begun = function.facts.contexts[loop].sequence
+    for other in program.loads.of(function):
+        place = other.through[0] if other.through else other.site
+        if other.relation == load.relation and place.sequence < begun:
+            if function.loops(place.context):
+                return True
+    return False
+
+
+def _writes(program: Program, function: FunctionNode, loop: int) -> bool:
+    """Return whether each turn of a loop writes to the database anyway."""
+    return any(
+        "db.write" in site.effects and function.is_within(site.context, loop)
+        for site in program.sites_of(function)
+    ) or any(
+        edge.callee in program.write_reach
+        and edge.how == "call"
+        and function.is_within(edge.context, loop)
+        for edge in program.edges_from(function)
+    )
 
 
 def _is_set_before(function: FunctionNode, load: Load, place: Site | Edge) -> bool:
@@ -78,7 +145,14 @@ def _is_set_before(function: FunctionNode, load: Load, place: Site | Edge) -> bo
     )
 
 
-def _match(program: Program, function: FunctionNode, load: Load, loop: int, rows: Rows) -> Match:
+def _match(
+    program: Program,
+    function: FunctionNode,
+    load: Load,
+    loop: int,
+    rows: Rows,
+    confidence: Confidence,
+) -> Match:
     place = load.through[0] if load.through else load.site
     walked = name_of_walked(program, function, loop)
     exposure = program.exposure_of(function)
@@ -98,7 +172,8 @@ def _match(program: Program, function: FunctionNode, load: Load, loop: int, rows
             "path": "__".join((*load.path, load.relation.name)),
         },
         trace=tuple(trace),
-        confidence=place.confidence,
+        confidence=confidence,
+        severity=CALMER.get(exposure.kind),
         function=function.qualname,
         endpoint=exposure.endpoint,
         exposure=exposure.kind,

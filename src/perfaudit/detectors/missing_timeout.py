@@ -30,6 +30,9 @@ STREAMING = frozenset(
 )
 """Names of what reads an answer that has no end of its own."""
 
+MAX_NAMES = 6
+"""How many names may lie between a timeout and its value."""
+
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:
     """Yield each remote call whose waiting can be bounded, and a match for each that is not."""
@@ -102,16 +105,17 @@ def _values(
     return found
 
 
-def _is_unbounded(value: Value) -> bool:
+def _is_unbounded(value: Value, steps: int = MAX_NAMES) -> bool:
     """Return whether a value is None, or a timeout that is made of None alone."""
     function, expr = value.function, value.expr
     if isinstance(expr, t.Name):
+        if not steps:
+            return False
         found = meanings(function, expr.id, AT_END)
         return bool(found) and all(
             isinstance(item.definition, t.Bind)
             and item.definition.value is not None
-            and item.definition.value != expr
-            and _is_unbounded(Value(item.scope, item.definition.value))
+            and _is_unbounded(Value(item.scope, item.definition.value), steps - 1)
             for item in found
         )
     if not isinstance(expr, t.CallRef):

@@ -68,10 +68,10 @@ def _judge(
     program: Program, function: FunctionNode, place: Site | Edge
 ) -> Iterator[Match | Opportunity]:
     loops = function.loops(place.context)
+    if isinstance(place, Edge) and not loops:
+        return
     ways = _ways(program, place)
-    if isinstance(place, Site) or loops:
-        exposure = program.exposure_of(function)
-        yield Opportunity(place.location, exposure.kind, rule=RULES[ways[0][0]])
+    yield Opportunity(place.location, program.exposure_of(function).kind, rule=RULES[ways[0][0]])
     if not loops:
         return
     open_ways = [
@@ -103,7 +103,7 @@ def _ways(program: Program, place: Site | Edge) -> list[tuple[str, Reach]]:
     ]
     # Of two ways of one length the writing one, which comes first, is the dearer.
     ordered = [(effect, reached) for _, effect, reached in sorted(known, key=lambda way: way[0])]
-    if len(ordered) > 1 and writes_on_miss(program, place.callee):
+    if len(ordered) > 1 and program.once(writes_on_miss, place.callee):
         return [way for way in ordered if way[0] == "db.query"]
     return ordered
 

@@ -199,7 +199,7 @@ def _match(
     effects: frozenset[str],
 ) -> Match:
     walked = name_of_walked(program, function, loop)
-    exposure = program.exposure_of(function)
+    exposure = program.exposure_at(place)
     sink = awaits.sink_of(program, place, effects)
     trace = list(exposure.chain)
     trace.append(

@@ -1,9 +1,10 @@
 """Find JSON columns that are fetched whole, of which only some keys are read, or nothing."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from perfaudit.core.finding import Match, TraceStep
-from perfaudit.core.levels import Confidence, Severity
+from perfaudit.core.levels import Confidence, Severity, weakest
 from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
 from perfaudit.program.entity_queries import EntityQuery, entity_queries, is_deferred
@@ -16,6 +17,9 @@ from perfaudit.program.sites import Site
 from perfaudit.program.tables import Table
 
 MAX_SHOWN = 4
+FEW_COLUMNS = 2
+"""Where no more are read, naming them is shorter, and stays true when the table grows."""
+BY_HAND = frozenset({"command", "script", "startup"})
 MANY_KEYS = 6
 """Reading more keys than this is reading the value."""
 
@@ -165,7 +169,10 @@ def _entities(readers: Readers, query: EntityQuery) -> Iterator[Match | Opportun
     unread = [name for name in columns if name not in use.columns]
     if unread and not _is_kept_by_session(query, use, table):
         words = f"nothing of {'it' if len(unread) == 1 else 'them'} is read"
-        yield _entity_match(program, query, use, _joined(unread), words, _defer(query, unread))
+        match = _entity_match(program, query, use, _joined(unread), words, _less(query, use, unread))
+        if _is_by_the_way(program, query, unread):
+            match = replace(match, confidence=weakest(match.confidence, Confidence.MEDIUM))
+        yield match
     for name in columns:
         keys = _shortest(use.keys.get(name, frozenset()))
         read = _verdict(name, use, unread=False)
@@ -221,10 +228,37 @@ def _entity_match(
     )
 
 
-def _defer(query: EntityQuery, columns: list[str]) -> str:
+def _is_by_the_way(program: Program, query: EntityQuery, columns: list[str]) -> bool:
+    """Return whether nobody is seen to wait for columns that all tables of the project have.
+
+    An abstract base declares them, mostly empty, and no endpoint lists the rows; or somebody
+    starts the query by hand.
+    """
+    exposure = program.exposure_of(query.source.function)
+    if exposure.kind in BY_HAND:
+        return True
+    if exposure.kind == "endpoint" and exposure.endpoint.startswith("GET "):
+        return False
+    return all(_is_inherited(program, query, name) for name in columns)
+
+
+def _is_inherited(program: Program, query: EntityQuery, column: str) -> bool:
+    node = query.table.node if query.table is not None else None
+    if node is None:
+        return False
+    bases = (program.schema.table_of(base) for base in program.types.classes.project_order(node))
+    return any(base is not None and base.abstract and column in base.columns for base in bases)
+
+
+def _less(query: EntityQuery, use: Use, unread: list[str]) -> str:
+    """Return how to load less: the few columns that are read, or all but those that are not."""
+    orm = query.orm
     words = {"class": _class_name(query)}
-    listed = [query.orm.defer_each.format(**words, column=name) for name in columns]
-    return query.orm.defer.format(columns=", ".join(listed))
+    if orm.only and 0 < len(use.columns) <= FEW_COLUMNS:
+        listed = [orm.only_each.format(**words, column=name) for name in sorted(use.columns)]
+        return orm.only.format(columns=", ".join(listed))
+    listed = [orm.defer_each.format(**words, column=name) for name in unread]
+    return orm.defer.format(columns=", ".join(listed))
 
 
 def _class_name(query: EntityQuery) -> str:

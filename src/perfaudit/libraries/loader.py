@@ -165,6 +165,8 @@ _QUERIES_PLACES = {
     "count": (),
     "defer": ("columns",),
     "defer_each": ("class", "column"),
+    "only": ("columns",),
+    "only_each": ("class", "column"),
     "keys": ("items", "first", "class", "column"),
     "keys_each": ("class", "column", "steps"),
     "keys_step": ("key", "literal"),

@@ -318,7 +318,8 @@ class EntityQueries(Struct, frozen=True, gc=False):
     ``statements``: types that are no query by themselves: something else runs them.
     ``keeps_objects``: what is loaded is kept, and given again to whoever asks by its key. The rest
     words a fix. ``count``: how to ask for the number. ``defer``: how to leave columns out, with
-    ``{columns}``, each of them by ``defer_each``. ``keys``: how to take keys out of a JSON column,
+    ``{columns}``, each of them by ``defer_each``. ``only``: how to load nothing but ``{columns}``,
+    each of them by ``only_each``. ``keys``: how to take keys out of a JSON column,
     with ``{items}``, each of them by ``keys_each``, where ``{steps}`` is a ``keys_step`` for each
     key: ``{key}``, or as Python writes it ``{literal}``. Empty where that is not known.
     """
@@ -328,6 +329,8 @@ class EntityQueries(Struct, frozen=True, gc=False):
     count: str = ""
     defer: str = ""
     defer_each: str = ""
+    only: str = ""
+    only_each: str = ""
     keys: str = ""
     keys_each: str = ""
     keys_step: str = ""

@@ -332,8 +332,9 @@ def _implementers(types: "Types", node: FunctionNode, receiver: Type | None) -> 
         return []
     found: list[FunctionNode] = []
     below = types.classes.subclasses(receiver.node) or types.classes.conforming(receiver.node)
-    for subclass in below:
-        method = types.classes.method(subclass, node.name)
+    own = [(subclass, subclass.methods.get(node.name)) for subclass in below]
+    others = [(subclass, types.classes.method(subclass, node.name)) for subclass in below]
+    for subclass, method in (*own, *others):
         if (
             method is not None
             and not types.classes.is_abstract(method.owner or subclass, method)

@@ -6,12 +6,12 @@ from perfaudit.facts import types as t
 from perfaudit.program import expressions
 from perfaudit.program.loops import item_names, unwrapped
 from perfaudit.program.nodes import FunctionNode
-from perfaudit.program.values import LibraryInstance, TupleType, Type, options_of
+from perfaudit.program.sites import Edge, Site
+from perfaudit.program.values import LibraryInstance, Type
 
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
     from perfaudit.program.reach import Reach
-    from perfaudit.program.sites import Edge, Site
 
 COLLECTIONS = ("builtins.list", "builtins.set")
 MAX_STEPS = 6
@@ -21,7 +21,7 @@ def takes_group(
     program: "Program",
     function: FunctionNode,
     loop: int,
-    place: "Site | Edge",
+    place: Site | Edge,
     reached: "Reach",
 ) -> bool:
     """Return whether a place of a loop takes a list that hangs on the item: a group, not a row.
@@ -31,12 +31,12 @@ def takes_group(
     items = item_names(function, loop)
     if place.call is None:
         return False
-    if not hasattr(place, "callee"):
+    if isinstance(place, Site):
         return _hands_group(program, function, place.call, items, frozenset(), MAX_STEPS)
     return _arrives(program, place, items, reached)
 
 
-def _arrives(program: "Program", edge: "Edge", items: set[str], reached: "Reach") -> bool:
+def _arrives(program: "Program", edge: Edge, items: set[str], reached: "Reach") -> bool:
     groups = _handed_groups(program, edge, items, frozenset())
     for step in reached.chain(edge.callee):
         if not groups:
@@ -44,6 +44,9 @@ def _arrives(program: "Program", edge: "Edge", items: set[str], reached: "Reach"
         if step.edge is not None:
             hanging = made_from(step.edge.caller, groups)
             groups = _handed_groups(program, step.edge, hanging, groups)
+        elif step.site is not None and step.site.kind != "call":
+            # A list that is there is walked or counted without a query.
+            return bool(expressions.names(step.site.function, step.site.value) & groups)
         elif step.site is not None and step.site.call is not None:
             owner = step.site.function
             hanging = made_from(owner, groups)
@@ -52,7 +55,7 @@ def _arrives(program: "Program", edge: "Edge", items: set[str], reached: "Reach"
 
 
 def _handed_groups(
-    program: "Program", edge: "Edge", items: set[str], groups: frozenset[str]
+    program: "Program", edge: Edge, items: set[str], groups: frozenset[str]
 ) -> frozenset[str]:
     """Return the parameters of the callee that are given a group."""
     if edge.call is None:
@@ -143,11 +146,3 @@ def _is_group(
 def is_collection(value: Type) -> bool:
     """Return whether a value is a list or a set."""
     return isinstance(value, LibraryInstance) and value.path in COLLECTIONS
-
-
-def has_group(value: Type) -> bool:
-    """Return whether an item is a tuple with a list or a set in it."""
-    return any(
-        isinstance(option, TupleType) and any(is_collection(part) for part in option.items)
-        for option in options_of(value)
-    )

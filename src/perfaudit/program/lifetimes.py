@@ -308,6 +308,8 @@ def is_returned(function: FunctionNode, made: t.Expr) -> bool:
 
 def _holds(function: FunctionNode, value: t.Expr | None, made: t.Expr) -> bool:
     """Return whether an expression is the result of a call, or wraps it: ``y or Z(await x())``."""
+    if value is None or isinstance(value, t.Name | t.Attr | t.Const):
+        return value == made
     for part in _alternatives(value):
         if part == made:
             return True

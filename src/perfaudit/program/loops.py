@@ -9,7 +9,7 @@ from perfaudit.facts import types as t
 from perfaudit.program import expressions
 from perfaudit.program.expressions import argument_for
 from perfaudit.program.names import AT_END, Meaning, meanings
-from perfaudit.program.nodes import ClassNode, FunctionNode
+from perfaudit.program.nodes import ClassNode, FunctionNode, is_handler
 from perfaudit.program.sizes import iterable_size, passes_items
 from perfaudit.program.values import (
     ClassType,
@@ -96,7 +96,9 @@ def _iterated(program: "Program", function: FunctionNode, loop: int) -> Walk:
     target = context.target
     if isinstance(target, t.Name) and _PLURAL_ITEM.search(target.id):
         return Walk.CHUNKS
-    if _has_batch(program, function, loop) or _BATCHES.search(_last_name(function, subject)):
+    if _has_batch(program, function, loop):
+        return Walk.CHUNKS
+    if _BATCHES.search(_last_name(function, subject)) and _may_be_batch(function, loop, element):
         return Walk.CHUNKS
     if _last_name(function, subject) and _INFRASTRUCTURE.search(_last_name(function, subject)):
         return Walk.INFRASTRUCTURE
@@ -113,17 +115,26 @@ def _iterated(program: "Program", function: FunctionNode, loop: int) -> Walk:
 
 def _has_batch(program: "Program", function: FunctionNode, loop: int) -> bool:
     """Return whether one of several targets is named after a batch, and may be a list."""
-    context = function.facts.contexts[loop]
-    if not isinstance(context.target, t.Seq):
+    target = function.facts.contexts[loop].target
+    if not isinstance(target, t.Seq):
         return False
     inside = (AT_END[0], loop)
-    for name in sorted(target_names(context.target)):
-        if not _BATCH.search(name):
-            continue
-        found = program.types.evaluate(function, t.Name(name), inside)
-        if isinstance(found, Unknown) or _is_list(found):
-            return True
-    return False
+    return any(
+        _BATCH.search(name)
+        and _may_be_batch(function, loop, program.types.evaluate(function, t.Name(name), inside))
+        for name in sorted(target_names(target))
+    )
+
+
+def _may_be_batch(function: FunctionNode, loop: int, item: Type) -> bool:
+    """Return whether the item of a loop may be a list: no known object, nothing with attributes."""
+    if not isinstance(item, Unknown | TupleType | External) and not _is_list(item):
+        return False
+    chunks = {t.Name(name) for name in target_names(function.facts.contexts[loop].target)}
+    facts = function.facts
+    used = [read.value for read in facts.reads if function.is_within(read.context, loop)]
+    used += [call.callee for call in facts.calls if function.is_within(call.context, loop)]
+    return not any(isinstance(value, t.Attr) and value.base in chunks for value in used)
 
 
 def _is_code(value: Type) -> bool:
@@ -461,9 +472,7 @@ def leaves_after(function: FunctionNode, loop: int, context: int) -> bool:
         if step == loop:
             return False
         for exit_ in function.facts.exits:
-            if exit_.context != step or exit_.kind not in ("return", "break", "raise"):
-                continue
-            if exit_.kind != "break" or not _inner_loop(function, exit_.context, loop):
+            if exit_.context == step and exit_.kind in ("return", "break", "raise"):
                 return True
     return False
 
@@ -482,7 +491,7 @@ def is_search(function: FunctionNode, loop: int) -> bool:
 
 def _is_find(function: FunctionNode, result: t.Return, items: set[str]) -> bool:
     value = result.value
-    if value is None or isinstance(value, t.Const | t.Text):
+    if value is None or isinstance(value, t.Const | t.Text) or is_handler(function, result.context):
         return False
     if not expressions.names(function, value) & items:
         return False
@@ -509,7 +518,7 @@ def _ends_empty(function: FunctionNode, loop: int) -> bool:
         for exit_ in facts.exits
     ):
         return True
-    if any(is_after(event) for event in (*facts.calls, *facts.binds)):
+    if any(map(is_after, facts.calls)) or any(map(is_after, facts.binds)):
         return False
     return all(_is_nothing(item.value) for item in facts.results if is_after(item))
 

@@ -41,6 +41,8 @@ def _places(
 def _all_on_miss(program: "Program", function: FunctionNode, looked_up: list[Site | Edge]) -> bool:
     writes = list(_places(program, function, program.write_reach, "db.write"))
     found = [place for place in looked_up if place not in writes]
+    if not any(_gives_found(function, result, found) for result in function.facts.results):
+        return False
     return all(_is_on_miss(function, place, found) for place in writes)
 
 
@@ -66,6 +68,14 @@ def _is_on_miss(function: FunctionNode, place: Site | Edge, looked_up: list[Site
         and contexts[exit_.context].kind == "if"
         and contexts[exit_.context].parent in (-1, *chain)
     )
+
+
+def _gives_found(function: FunctionNode, result: t.Return, looked_up: list[Site | Edge]) -> bool:
+    """Return whether a function returns what a look-up has found."""
+    value = result.value
+    if value is None or isinstance(value, t.Const):
+        return False
+    return any(_is_found(function, part, looked_up) for part in expressions.parts(function, value))
 
 
 def _is_tried(function: FunctionNode, place: Site | Edge, outer: int) -> bool:

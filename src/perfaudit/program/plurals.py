@@ -5,7 +5,15 @@ from typing import TYPE_CHECKING
 from perfaudit.facts import types as t
 from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FunctionNode
-from perfaudit.program.values import ClassType, Instance, LibraryInstance, TupleType, options_of
+from perfaudit.program.values import (
+    ClassType,
+    Instance,
+    LibraryInstance,
+    TupleType,
+    Type,
+    Unknown,
+    options_of,
+)
 
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
@@ -32,15 +40,23 @@ def can_be_plural(program: "Program", site: "Site") -> bool:
     if not site.behaviour.batch or skips_hooks(program, site):
         return False
     node = _table_class(program, site)
-    if node is None and isinstance(site.receiver, Instance | LibraryInstance):
-        if site.receiver.arguments:
-            # The query is of a table that nobody knows.
-            return False
+    if site.receiver is not None and _is_of_unknown(program, site.receiver):
+        return False
     if NEEDS_ONE_TABLE not in site.behaviour.flags:
         return True
     if node is not None and _has_two_tables(program, node):
         return False
     return not _is_pair_read(program, site)
+
+
+def _is_of_unknown(program: "Program", receiver: Type) -> bool:
+    """Return whether a query is of a table that nobody knows."""
+    if not isinstance(receiver, Instance | LibraryInstance):
+        return False
+    if isinstance(receiver, LibraryInstance) and not receiver.arguments:
+        known = program.libraries.type(receiver.path)
+        return known is not None and bool(known.parameters)
+    return any(isinstance(given, Unknown) for given in receiver.arguments)
 
 
 def _table_class(program: "Program", site: "Site") -> ClassNode | None:
@@ -78,7 +94,7 @@ def _is_pair_read(program: "Program", site: "Site") -> bool:
 
 def _heard_classes(program: "Program") -> frozenset[ClassNode]:
     """Return the classes for which something runs whenever one of their objects is saved."""
-    found = set()
+    found: set[ClassNode] = set()
     for function in program.functions:
         for call in function.facts.calls:
             sender = dict(call.keywords).get("sender")

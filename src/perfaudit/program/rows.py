@@ -38,16 +38,23 @@ PASSED_ON = frozenset({"chain", "filter", "islice", "tqdm"})
 """Other callables that give some of the items that they are given."""
 
 
+VIEWS = frozenset({"values", "items", "copy"})
+"""Methods that give what a container in memory holds."""
+VIA_RELATION = ".relation"
+
+
 class Rows(Struct, frozen=True):
     """The queries that rows come from.
 
     ``eager``: names of relations loaded on at least one way; ``all_eager``: a query may load any
-    relation. ``places``: where the queries are written.
+    relation. ``places``: where the queries are written. ``steps``: the names of the calls that they
+    are made of, and ``VIA_RELATION`` where rows are those of another row.
     """
 
     eager: frozenset[str]
     all_eager: bool
     places: tuple[Location, ...]
+    steps: frozenset[str] = frozenset()
 
     def has(self, relation: str) -> bool:
         """Return whether the relation may have been loaded with the rows."""
@@ -175,11 +182,16 @@ class _Search:
         """Return the rows of a library call: a query link, a statement given, or the start."""
         at = (call.sequence, call.context)
         types = self.program.types
-        here = Rows(frozenset(), False, (function.place(call),))
+        callee = call.callee
+        if isinstance(callee, t.Attr) and callee.name in VIEWS:
+            if _is_in_memory(types.evaluate(function, callee.base, at)):
+                return self.rows(function, callee.base, at, steps)
+        name = callee.name if isinstance(callee, t.Attr) else ""
+        here = Rows(frozenset(), False, (function.place(call),), frozenset({name}))
         for target in types.call(function, index).targets:
             if target.behaviour is not None and "query-option" in target.behaviour.flags:
                 names = self.option_names(function, call, at)
-                here = Rows(names or frozenset(), names is None, here.places)
+                here = Rows(names or frozenset(), names is None, here.places, here.steps)
         before: list[Rows | None] = []
         if isinstance(call.callee, t.Attr):
             base = types.evaluate(function, call.callee.base, at)
@@ -280,7 +292,9 @@ class _Search:
                 eager = frozenset({relation.inverse}) if relation.inverse else frozenset()
                 if parent is None:
                     return None
-                return Rows(parent.eager | eager, parent.all_eager, (relation.location,))
+                eager |= parent.eager
+                steps_taken = frozenset({VIA_RELATION})
+                return Rows(eager, parent.all_eager, (relation.location,), steps_taken)
             if isinstance(option, LibraryInstance | External | LibrarySymbol | Unknown):
                 return None
         value = program.types.evaluate(function, t.Attr(base, name), at)
@@ -294,6 +308,15 @@ class _Search:
             isinstance(value, Instance)
             and self.program.types.classes.method(value.node, "get_queryset") is not None
         )
+
+
+def _is_in_memory(value: object) -> bool:
+    """Return whether a value is surely a container that the program itself fills."""
+    options = options_of(value)  # type: ignore[arg-type]
+    return bool(options) and all(
+        isinstance(option, LibraryInstance) and option.path.startswith(IN_MEMORY)
+        for option in options
+    )
 
 
 def _is_query(value: object) -> bool:
@@ -324,4 +347,5 @@ def _joined(answers: list[Rows | None]) -> Rows | None:
         frozenset().union(*(answer.eager for answer in known)),
         any(answer.all_eager for answer in known),
         tuple(dict.fromkeys(place for answer in known for place in answer.places)),
+        frozenset().union(*(answer.steps for answer in known)),
     )

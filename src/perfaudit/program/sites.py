@@ -76,7 +76,8 @@ class Edge(Struct, frozen=True):
     ``how``: call, thread, process, loop, task, worker, later. ``each``: once per item of an
     iterable. ``via``: call, property, iterate, enter, exit, callback. ``call`` is the call, where
     it is one; ``value`` is the expression of the caller whose evaluation runs it. ``after``: when
-    the response is sent.
+    the response is sent. What runs only when an iterator is stepped has its place where that is
+    done; ``later`` where nobody does it here.
     """
 
     caller: FunctionNode
@@ -486,11 +487,20 @@ def _stepped(function: FunctionNode, edge: Edge, ways: tuple[Stepped, ...]) -> l
             edge,
             how=way.how,
             location=way.location,
-            context=way.context,
+            context=_context_of(function, edge, way),
             sequence=way.sequence,
         )
         for way in here
     ]
+
+
+def _context_of(function: FunctionNode, edge: Edge, way: Stepped) -> int:
+    """Return the block in which an iterator runs.
+
+    It runs once, however often a loop steps it that does not make it.
+    """
+    around = set(function.loops(way.context))
+    return way.context if around <= set(function.loops(edge.context)) else edge.context
 
 
 def _evaluate_arguments(

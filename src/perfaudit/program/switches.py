@@ -7,6 +7,7 @@ from perfaudit.program import expressions
 from perfaudit.program.conditions import guards_before
 from perfaudit.program.names import AT_END, meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode
+from perfaudit.program.sites import Site
 from perfaudit.program.values import (
     ClassType,
     Instance,
@@ -18,10 +19,13 @@ from perfaudit.program.values import (
 
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
+    from collections.abc import Callable, Iterable
+
     from perfaudit.program.reach import Reach
     from perfaudit.program.sites import Edge
 
 MAX_STEPS = 6
+MAX_FUNCTIONS = 300
 
 
 def is_switched_off(program: "Program", edge: "Edge", reached: "Reach") -> bool:
@@ -30,28 +34,77 @@ def is_switched_off(program: "Program", edge: "Edge", reached: "Reach") -> bool:
     It stands behind something that they leave off, or that was not so before, or leads through a
     method that the class of the object overrides.
     """
-    way = [edge]
-    receiver = _receiver(program, edge)
-    known = _own_state(edge.caller, edge.context, edge.sequence) if _is_call_of_own(edge) else {}
+    trail = _begun(program, edge)
     for step in reached.chain(edge.callee):
         here = step.edge or step.site
         if here is None:
             continue
-        if leaves_off(program, way, here.context, here.sequence):
+        followed = _followed(program, trail, here)
+        if followed is None:
             return True
-        needed = _own_state(way[-1].callee, here.context, here.sequence)
-        if any(known.get(name, value) is not value for name, value in needed.items()):
-            return True
-        known |= needed
-        if step.edge is not None:
-            if not _is_call_of_own(step.edge):
-                known = {}
-            if receiver is not None and _is_overridden(program, step.edge, receiver):
-                return True
-            if not _is_call_of_own(step.edge):
-                receiver = _receiver(program, step.edge)
-            way.append(step.edge)
+        trail = followed
     return False
+
+
+def has_open_way(
+    program: "Program",
+    edge: "Edge",
+    reached: "Reach",
+    places: "Callable[[FunctionNode], Iterable[Site | Edge]]",
+) -> bool:
+    """Return whether some way from an edge is one that its calls take, not only the shortest.
+
+    ``places`` gives what counts in a function, and what leads on. Where there is too much to look
+    at, there may be one.
+    """
+    if not is_switched_off(program, edge, reached):
+        return True
+    waiting = [_begun(program, edge)]
+    seen = {edge.callee}
+    for _ in range(MAX_FUNCTIONS):
+        if not waiting:
+            return False
+        trail = waiting.pop()
+        for place in places(trail.way[-1].callee):
+            followed = _followed(program, trail, place)
+            if followed is None:
+                continue
+            if followed.way == trail.way:
+                return True
+            callee = followed.way[-1].callee
+            if callee not in seen:
+                seen.add(callee)
+                waiting.append(followed)
+    return True
+
+
+class _Trail(NamedTuple):
+    """Calls in a row, the class of the object they run on, and what is known of that object."""
+
+    way: "list[Edge]"
+    receiver: ClassNode | None
+    known: dict[str, bool]
+
+
+def _begun(program: "Program", edge: "Edge") -> _Trail:
+    known = _own_state(edge.caller, edge.context, edge.sequence) if _is_call_of_own(edge) else {}
+    return _Trail([edge], _receiver(program, edge), known)
+
+
+def _followed(program: "Program", trail: _Trail, here: "Site | Edge") -> _Trail | None:
+    """Return a trail with a place of its last callee added, or None where it is switched off."""
+    if leaves_off(program, trail.way, here.context, here.sequence):
+        return None
+    needed = _own_state(trail.way[-1].callee, here.context, here.sequence)
+    if any(trail.known.get(name, value) is not value for name, value in needed.items()):
+        return None
+    if isinstance(here, Site):
+        return trail
+    is_own = _is_call_of_own(here)
+    if trail.receiver is not None and _is_overridden(program, here, trail.receiver):
+        return None
+    receiver = trail.receiver if is_own else _receiver(program, here)
+    return _Trail([*trail.way, here], receiver, trail.known | needed if is_own else {})
 
 
 def _own_state(function: FunctionNode, context: int, sequence: int) -> dict[str, bool]:

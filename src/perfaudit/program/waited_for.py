@@ -9,7 +9,7 @@ from perfaudit.program.nodes import LOOP_KINDS, FunctionNode
 from perfaudit.program.program import Program, is_usual
 from perfaudit.program.reach import Reach, reach, site_step
 from perfaudit.program.sites import WITH_KINDS, Edge, Site
-from perfaudit.program.switches import is_switched_off
+from perfaudit.program.switches import has_open_way
 
 THREADS = frozenset({"thread", "process", "loop"})
 
@@ -112,6 +112,22 @@ def places(
 
     A call that leaves off what its way to the site needs is none of them.
     """
+    def ways_on(callee: FunctionNode) -> list[Site | Edge]:
+        return _waiting(program, callee, reached, counts)
+
+    found = [
+        place
+        for place in ways_on(function)
+        if isinstance(place, Site) or has_open_way(program, place, reached, ways_on)
+    ]
+    found.sort(key=lambda place: place.sequence)
+    yield from found
+
+
+def _waiting(
+    program: Program, function: FunctionNode, reached: Reach, counts: Callable[[Site], bool]
+) -> list[Site | Edge]:
+    """Return the sites of a function that count, and what leads to others, as a rule."""
     found: list[Site | Edge] = [
         site
         for site in program.sites_of(function)
@@ -124,10 +140,8 @@ def places(
         and edge.callee not in program.memoised
         and is_waited_for(edge)
         and is_usual(function, edge.context)
-        and not is_switched_off(program, edge, reached)
     ]
-    found.sort(key=lambda place: place.sequence)
-    yield from found
+    return found
 
 
 def sink_of(place: Site | Edge, reached: Reach) -> Site | None:
