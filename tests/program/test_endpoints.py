@@ -627,3 +627,22 @@ def test_routers_that_all_hang_below_each_other_give_a_bounded_number_of_paths()
     found = lines(main=f"from fastapi import APIRouter\n{made}{hung}{route}")
     assert 1 <= len(found) <= 64
     assert all(line.endswith("/r0/books read") for line in found)
+
+
+def test_a_prefix_that_is_made_from_itself_grows_once() -> None:
+    app = """
+from aiohttp import web
+from django.conf import settings
+
+class Handler:
+    async def show(self, request): ...
+
+app = web.Application()
+
+def setup():
+    prefix = settings.PREFIX
+    if settings.MANY:
+        prefix = prefix + "{domain}/"
+    app.add_routes([web.get(prefix + "beats", Handler().show)])
+"""
+    assert [item.path for item in endpoints(app=app)] == ["{?}{domain}/beats"]

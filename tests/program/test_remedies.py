@@ -123,7 +123,7 @@ async def f(post: Post):
     assert remedy(text) == "Run it on a thread: `await asyncio.to_thread(lambda: post.box)`."
 
 
-def test_twin_at_the_end_of_a_chain() -> None:
+def test_a_plain_function_at_the_end_of_a_chain_cannot_await_a_twin() -> None:
     text = """
 import redis
 
@@ -135,8 +135,23 @@ def read(key):
 async def f():
     return read("a")
 """
+    assert remedy(text) == ("Run it on a thread: `await asyncio.to_thread(read, ...)`.")
+
+
+def test_a_context_manager_is_entered_and_left_on_a_thread() -> None:
+    text = """
+import asyncio
+import smtplib
+from contextlib import contextmanager
+
+@contextmanager
+def mail():
+    yield smtplib.SMTP("mail")
+
+async def send():
+    with mail():
+        pass
+"""
     assert remedy(text) == (
-        "Run it on a thread: `await asyncio.to_thread(read, ...)`."
-        " Or use the asynchronous `redis.asyncio.Redis.get` in place of `redis.Redis.get`"
-        " in `read`."
+        "Entering and leaving it belong on a worker thread, with what is done between."
     )

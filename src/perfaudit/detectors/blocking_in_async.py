@@ -24,6 +24,8 @@ RULES = {
 """Kinds of blocking that are reported, the dearest first, and their rules."""
 
 NOT_SERVED = frozenset({"unknown", "unreached"})
+READS_CONSOLE = "reads-console"
+SERVED = frozenset({"endpoint", "task"})
 CALMER = {"startup": Severity.LOW, "command": Severity.LOW, "script": Severity.LOW}
 """Where nobody else waits for the loop, a blocked loop matters little."""
 
@@ -47,6 +49,8 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
             yield Opportunity(place.location, exposure.kind, rule=RULES[kind])
             if blocked is not None:
                 reached = program.exposure_at(place)
+                if READS_CONSOLE in blocked.sink.behaviour.flags and reached.kind not in SERVED:
+                    continue
                 severity = _severity(program, function, reached)
                 later = uses.get(id(blocked), [])
                 remedy = remedies.for_place(blocked)

@@ -128,7 +128,7 @@ def _walks_items(program: Program, function: FunctionNode, loop: int) -> bool:
 
 def _match(program: Program, function: FunctionNode, place: Site | Edge, loop: int) -> Match:
     walked = name_of_walked(program, function, loop)
-    exposure = program.exposure_of(function)
+    exposure = program.exposure_at(place)
     sink = awaits.sink_of(program, place, awaits.HTTP)
     distance = len(awaits.chain_of(program, place, awaits.HTTP))
     trace = list(exposure.chain)

@@ -21,6 +21,7 @@ from perfaudit.program.values import Instance, LibraryInstance
 
 UNBOUNDED = "none"
 REMOTE = frozenset({"http.request", "http.client"})
+WAITS_WHEN_READ = "waits-when-read"
 BOUNDS = "bounds-waiting"
 BOUNDS_ALL = "bounds-all-waiting"
 LOCAL_ADDRESS = re.compile(r"https?://(?:localhost|127\.|0\.0\.0\.0|\[::1\])")
@@ -45,11 +46,40 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
             continue
         if site.function.role not in (Role.PRODUCTION, Role.COMMAND) or _gives_a_stream(site):
             continue
+        if WAITS_WHEN_READ in site.behaviour.flags and not _is_used(site):
+            continue
         exposure = program.exposure_of(site.function)
         yield Opportunity(site.location, exposure.kind)
         fault = _fault(program, site, site.call, timeout, replaced)
         if fault and not _is_bounded_around(program, site) and not _is_local(program, site):
             yield _match(program, site, fault)
+
+
+def _is_used(site: Site) -> bool:
+    """Return whether a function does anything with what a call gives."""
+    function = site.function
+    facts = function.facts
+    held = {
+        part.id
+        for bind in facts.binds
+        if bind.value is not None and site.value in expressions.parts(function, bind.value)
+        for part in expressions.parts(function, bind.target)
+        if isinstance(part, t.Name)
+    }
+    values = [call.callee for call in facts.calls]
+    values += [given for call in facts.calls for given in call.arguments]
+    values += [given for call in facts.calls for _, given in call.keywords]
+    values += [read.value for read in facts.reads]
+    values += [item.value for item in facts.results if item.value is not None]
+    values += [context.subject for context in facts.contexts if context.subject is not None]
+    values += [
+        bind.value for bind in facts.binds if bind.value and not isinstance(bind.target, t.Name)
+    ]
+    return any(
+        part == site.value or (isinstance(part, t.Name) and part.id in held)
+        for value in values
+        for part in expressions.parts(function, value)
+    )
 
 
 def _name(function: FunctionNode) -> str:

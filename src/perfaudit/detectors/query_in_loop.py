@@ -167,7 +167,7 @@ def _match(
     reached: Reach,
 ) -> Match:
     walked = name_of_walked(program, function, loop)
-    exposure = program.exposure_of(function)
+    exposure = program.exposure_at(place)
     context = function.facts.contexts[loop]
     name = expressions.spelled(function, place.value)
     trace = list(exposure.chain)

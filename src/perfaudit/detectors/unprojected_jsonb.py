@@ -169,7 +169,9 @@ def _entities(readers: Readers, query: EntityQuery) -> Iterator[Match | Opportun
     unread = [name for name in columns if name not in use.columns]
     if unread and not _is_kept_by_session(query, use, table):
         words = f"nothing of {'it' if len(unread) == 1 else 'them'} is read"
-        match = _entity_match(program, query, use, _joined(unread), words, _less(query, use, unread))
+        match = _entity_match(
+            program, query, use, _joined(unread), words, _less(query, use, unread)
+        )
         if _is_by_the_way(program, query, unread):
             match = replace(match, confidence=weakest(match.confidence, Confidence.MEDIUM))
         yield match

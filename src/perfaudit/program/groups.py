@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from perfaudit.core.effect import DATABASE_ROUND_TRIPS
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
 from perfaudit.program.loops import item_names, unwrapped
@@ -133,6 +134,8 @@ def _is_group(
         case t.Name() | t.Attr():
             if not expressions.names(function, value) & items:
                 return False
+            if isinstance(value, t.Name) and _is_queried(program, function, value.id):
+                return False
             return is_collection(program.types.evaluate(function, value, at))
         case t.Comp(kind="list" | "set", context=context):
             walked = function.facts.contexts[context].subject
@@ -141,6 +144,21 @@ def _is_group(
             walked = unwrapped(program, function, walked)
             return isinstance(walked, t.Name) and walked.id in items
     return False
+
+
+def _is_queried(program: "Program", function: FunctionNode, name: str) -> bool:
+    """Return whether a list was just asked for: then it costs a query per item all the same."""
+    queried = [
+        site.value
+        for site in program.sites_of(function)
+        if not DATABASE_ROUND_TRIPS.isdisjoint(site.effects)
+    ]
+    return any(
+        part in queried
+        for bind in function.binds.get(name, ())
+        if bind.value is not None and bind.kind != "for"
+        for part in expressions.parts(function, bind.value)
+    )
 
 
 def is_collection(value: Type) -> bool:

@@ -42,7 +42,7 @@ _PLURAL_ITEM = re.compile(
 )
 _BATCH = re.compile(r"(?:^|_)(?:batch|chunk)(?:es|s)?$")
 _BATCHES = re.compile(r"(?:^|_)(?:batches|chunks)$")
-_CHUNKING = re.compile(r"batch|chunk|paginat|partition|window|iter_pages")
+_CHUNKING = re.compile(r"batch|chunk|(?<!de)paginat|partition|window|iter_pages")
 _INFRASTRUCTURE = re.compile(
     r"(?:^|_)(?:databases|connections|shards|backends|models|apps|app_configs|formats|languages|locales|regions|"
     r"plugins|providers|engines|schemas|queues|hosts|servers|nodes|tables|migrations|settings|environments)$",

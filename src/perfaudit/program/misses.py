@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from perfaudit.program.reach import Reach
 
 
+FIRST = t.Const(0, "int")
+
+
 def writes_on_miss(program: "Program", callee: FunctionNode) -> bool:
     """Return whether a function writes only what it has looked for and not found."""
     for step in program.write_reach.chain(callee):
@@ -108,5 +111,8 @@ def _is_found(function: FunctionNode, subject: t.Expr, looked_up: list[Site | Ed
 
 
 def _has(function: FunctionNode, value: t.Expr, looked_up: list[Site | Edge]) -> bool:
+    if isinstance(value, t.Item) and value.key != FIRST:
+        # What comes with a row, such as whether it was made just now, is no row.
+        return False
     values = [place.value for place in looked_up]
     return any(part in values for part in expressions.parts(function, value))

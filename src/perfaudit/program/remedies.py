@@ -9,7 +9,7 @@ from perfaudit.program import expressions
 from perfaudit.program.blocking import Blocking
 from perfaudit.program.nodes import FileNode, FunctionNode
 from perfaudit.program.program import Program
-from perfaudit.program.sites import Edge, Site
+from perfaudit.program.sites import WITH_KINDS, Edge, Site
 from perfaudit.program.values import LibraryInstance
 
 TWIN_NAMES = ("a{}", "async_{}", "{}_async")
@@ -35,10 +35,9 @@ class Remedies:
             if twin is not None:
                 return f"Await `{twin.facts.qualname}`, the asynchronous twin."
         replaced = self._replacement(blocked)
-        if not replaced:
+        if not replaced or isinstance(place, Edge):
+            # The plain function that a call leads to cannot await a twin.
             return _sentences(offload)
-        if isinstance(place, Edge):
-            return _sentences(offload, f"{replaced} in `{blocked.sink.function.facts.qualname}`")
         ways = [offload, replaced]
         if self._has(self.twin_of(blocked.sink), blocked.sink.name):
             ways.reverse()
@@ -62,6 +61,8 @@ class Remedies:
         """Return how a function hands what a place runs to a worker thread, as half a sentence."""
         offloader = self._offloader(function.file)
         called = _called(function, place)
+        if isinstance(place, Edge) and _is_entered(function, place):
+            return "entering and leaving it belong on a worker thread, with what is done between"
         if offloader is None:
             return "run it on a worker thread"
         if not called:
@@ -131,6 +132,15 @@ def _called(function: FunctionNode, place: Site | Edge) -> str:
         return ""
     called = expressions.spelled(function, place.call.callee)
     return "" if "()" in called or "..." in called else called
+
+
+def _is_entered(function: FunctionNode, edge: Edge) -> bool:
+    """Return whether a ``with`` enters the generator that an edge runs."""
+    return edge.callee.facts.is_generator and any(
+        context.kind in WITH_KINDS and edge.value in expressions.parts(function, context.subject)
+        for context in function.facts.contexts
+        if context.subject is not None
+    )
 
 
 def _project_twin(program: Program, edge: Edge) -> FunctionNode | None:

@@ -6,6 +6,7 @@ from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.routes_origins import MAX_STEPS, Frame, Origins, sources
 
 MAX_TEXTS = 50
+JOINED = "joined"
 UNKNOWN_TEXT = "{?}"
 """Stands in a path for the part that is not known."""
 
@@ -24,17 +25,8 @@ def text(
             return constant
         case t.Const(kind="NoneType"):
             return ""
-        case t.Text(parts=parts):
-            return "".join(
-                part
-                if isinstance(part, str)
-                else text(origins, function, part, at, frame, steps + 1)
-                for part in parts
-            )
-        case t.Binary(operator="Add", left=left, right=right):
-            return text(origins, function, left, at, frame, steps + 1) + text(
-                origins, function, right, at, frame, steps + 1
-            )
+        case t.Text() | t.Binary(operator="Add"):
+            return _joined(origins, function, value, at, frame, steps)
         case t.Binary(operator="Mod", left=left):
             return text(origins, function, left, at, frame, steps + 1)
         case t.CallRef(index=index):
@@ -52,12 +44,37 @@ def text(
         return UNKNOWN_TEXT
     found: str | None = None
     for source in sources(origins, function, value, at, frame, steps + 1):
+        if (JOINED, source.function, source.value) in origins.asked:
+            continue
         if isinstance(source.value, t.Const | t.Text | t.Binary):
             here = text(origins, source.function, source.value, AT_END, source.frame, steps + 1)
             if found is not None and found != here:
                 return UNKNOWN_TEXT
             found = here
     return UNKNOWN_TEXT if found is None else found
+
+
+def _joined(
+    origins: Origins,
+    function: FunctionNode,
+    value: t.Text | t.Binary,
+    at: tuple[int, int],
+    frame: Frame | None,
+    steps: int,
+) -> str:
+    """Return the string of parts; where they make a name from itself, from what it was before."""
+    question = (JOINED, function, value)
+    if question in origins.asked:
+        return UNKNOWN_TEXT
+    parts = value.parts if isinstance(value, t.Text) else (value.left, value.right)
+    origins.asked.add(question)
+    try:
+        return "".join(
+            part if isinstance(part, str) else text(origins, function, part, at, frame, steps + 1)
+            for part in parts
+        )
+    finally:
+        origins.asked.discard(question)
 
 
 def texts(

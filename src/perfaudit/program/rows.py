@@ -185,7 +185,8 @@ class _Search:
         callee = call.callee
         if isinstance(callee, t.Attr) and callee.name in VIEWS:
             if _is_in_memory(types.evaluate(function, callee.base, at)):
-                return self.rows(function, callee.base, at, steps)
+                kept = self.rows(function, callee.base, at, steps)
+                return kept or self.stored(function, callee.base, steps)
         name = callee.name if isinstance(callee, t.Attr) else ""
         here = Rows(frozenset(), False, (function.place(call),), frozenset({name}))
         for target in types.call(function, index).targets:
@@ -205,6 +206,23 @@ class _Search:
         if not before and not _is_query(types.call(function, index).result):
             return None
         return _joined([here, *before])
+
+    def stored(self, function: FunctionNode, value: t.Expr, steps: int) -> Rows | None:
+        """Return the rows that a function puts under keys of a local dictionary, if no others."""
+        if not isinstance(value, t.Name) or any(
+            call.callee in (t.Attr(value, "setdefault"), t.Attr(value, "update"))
+            for call in function.facts.calls
+        ):
+            return None
+        return _joined(
+            [
+                self.rows(function, bind.value, (bind.sequence, bind.context), steps)
+                for bind in function.facts.binds
+                if isinstance(bind.target, t.Item)
+                and bind.target.base == value
+                and bind.value is not None
+            ]
+        )
 
     def option_names(
         self, function: FunctionNode, call: t.Call, at: tuple[int, int]

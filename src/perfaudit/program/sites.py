@@ -40,7 +40,7 @@ EVALUATORS = {
     "bool-argument": "bool",
     "next-argument": "next",
 }
-IN_MEMORY = frozenset({"io.BytesIO", "io.StringIO"})
+IN_MEMORY = frozenset({"io.BytesIO", "io.StringIO", "tempfile.SpooledTemporaryFile"})
 
 
 class Site(Struct, frozen=True):

@@ -18,9 +18,9 @@ from perfaudit.program.values import (
 )
 
 if TYPE_CHECKING:
-    from perfaudit.program.program import Program
     from collections.abc import Callable, Iterable
 
+    from perfaudit.program.program import Program
     from perfaudit.program.reach import Reach
     from perfaudit.program.sites import Edge
 

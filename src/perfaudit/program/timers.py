@@ -79,7 +79,7 @@ class _Branch(NamedTuple):
 
     begin: int
     ranges: tuple[tuple[int, int], ...]
-    index: int
+    chosen: int
 
 
 class _Script(NamedTuple):
@@ -130,7 +130,7 @@ def _ends(text: str, start: int) -> bool:
     asking = ELEMENT.match(text, opened)
     if asking is None:
         return False
-    others = [part for index, part in enumerate(branch.ranges) if index != branch.index]
+    others = [part for index, part in enumerate(branch.ranges) if index != branch.chosen]
     return any(_is_twin(asking, ELEMENT.search(text, *part)) for part in others)
 
 
@@ -164,8 +164,8 @@ def _branch(text: str, place: int) -> _Branch | None:
 def _branch_of(marks: list[int], place: int) -> _Branch | None:
     """Return the branches between the tags of one ``if``: its begin, then pairs of edges."""
     ranges = tuple(zip(marks[1::2], marks[2::2], strict=True))
-    index = next((n for n, (low, high) in enumerate(ranges) if low <= place < high), None)
-    return None if index is None else _Branch(marks[0], ranges, index)
+    chosen = next((n for n, (low, high) in enumerate(ranges) if low <= place < high), None)
+    return None if chosen is None else _Branch(marks[0], ranges, chosen)
 
 
 def _intervals(script: _Script) -> Iterator[tuple[int, str, float | None, str]]:

@@ -112,6 +112,7 @@ def places(
 
     A call that leaves off what its way to the site needs is none of them.
     """
+
     def ways_on(callee: FunctionNode) -> list[Site | Edge]:
         return _waiting(program, callee, reached, counts)
 
