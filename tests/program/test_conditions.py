@@ -32,10 +32,50 @@ WAYS = {
         import time
 
         def load(key):
-            if key.startswith("slow"):
+            if len(key) > 3:
                 time.sleep(1)
         """,
         Confidence.HIGH,
+    ),
+    "a kind of value": (
+        "load(key)",
+        """
+        import time
+
+        def load(key):
+            if key.startswith("slow"):
+                time.sleep(1)
+        """,
+        Confidence.MEDIUM,
+    ),
+    "after an error": (
+        "load(key)",
+        """
+        import time
+
+        def load(key):
+            try:
+                return int(key)
+            except ValueError:
+                time.sleep(1)
+        """,
+        Confidence.MEDIUM,
+    ),
+    "the first use of an object": (
+        "store.load()",
+        """
+        import time
+
+        class Store:
+            rows = None
+
+            def load(self):
+                if self.rows:
+                    return self.rows
+                time.sleep(1)
+                self.rows = ["tea"]
+        """,
+        Confidence.MEDIUM,
     ),
     "a setting": (
         "load()",

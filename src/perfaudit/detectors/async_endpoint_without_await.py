@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from perfaudit.core.finding import Match
-from perfaudit.core.levels import Role
+from perfaudit.core.levels import Confidence, Role, weakest
 from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
@@ -131,7 +131,10 @@ def _match(program: Program, endpoint: Endpoint, blocked: Blocking) -> Match:
             "through": blocked.through,
         },
         trace=(*exposure.chain, *blocked.steps),
-        confidence=blocked.confidence,
+        # How long a file takes hangs on where it lies: see the rule about files.
+        confidence=weakest(
+            blocked.confidence, Confidence.MEDIUM if blocked.kind == "file" else Confidence.HIGH
+        ),
         function=handler.qualname,
         endpoint=exposure.endpoint,
         exposure="endpoint",

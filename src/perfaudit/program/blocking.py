@@ -8,6 +8,7 @@ from perfaudit.core.finding import TraceStep
 from perfaudit.core.levels import Confidence, weakest
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
+from perfaudit.program.conditions import is_first_use
 from perfaudit.program.handles import is_used_elsewhere
 from perfaudit.program.nodes import FunctionNode, is_handler
 from perfaudit.program.program import BLOCKING_KINDS, Program
@@ -67,7 +68,8 @@ def blocking_at(
             if kind == "file" and is_used_elsewhere(program, place):
                 continue
             if _blocks(place) and not BLOCKING_KINDS[kind].isdisjoint(place.effects):
-                return Blocking(place, kind, place, (site_step(place),), place.confidence)
+                sure = weakest(place.confidence, _usually(function, place))
+                return Blocking(place, kind, place, (site_step(place),), sure)
         elif runs_here(program, place) and place.callee in program.blocking_reach[kind]:
             found = _reached(program, place, kind)
             if not is_switched_off(program, place, program.blocking_reach[kind]) and not (
@@ -90,6 +92,14 @@ def blocking_places(
         if found is not None:
             seen.add(key)
             yield found
+
+
+def _usually(function: FunctionNode, place: Site | Edge) -> Confidence:
+    """Return how sure a place runs again and again: not only once, nor only after an error."""
+    rarely = is_handler(function, place.context) or is_first_use(
+        function, place.context, place.sequence
+    )
+    return Confidence.MEDIUM if rarely else Confidence.HIGH
 
 
 def _blocks(site: Site) -> bool:
@@ -124,7 +134,7 @@ def _reached(program: Program, edge: Edge, kind: str) -> Blocking:
     called = TraceStep(
         edge.location, f"{edge.caller.facts.qualname} {verb} {edge.callee.facts.qualname}"
     )
-    confidence = weakest(edge.confidence, step.confidence)
+    confidence = weakest(edge.confidence, step.confidence, _usually(edge.caller, edge))
     return Blocking(edge, kind, sink, (called, *reached.trace(edge.callee)), confidence)
 
 

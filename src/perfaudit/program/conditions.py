@@ -34,19 +34,74 @@ def standing(function: FunctionNode, context: int, sequence: int) -> Standing:
         here = contexts[step]
         if here.kind not in BRANCHES:
             continue
+        if here.kind == "except":
+            return Standing.STATE
         found = max(found, Standing.DATA)
         if here.subject is None:
             continue
         if _is_state(function, here.subject, here.sequence, MAX_STEPS):
             return Standing.STATE
-        if here.kind == "if" and _asks_for_class(function, here.subject):
+        if here.kind == "if" and _asks_for_kind(function, here.subject):
             return Standing.STATE
-    if fills_object(function, context) or fills_gap(function, context):
+    if is_first_use(function, context, sequence):
         return Standing.STATE
     for guard in guards_before(function, chain, sequence):
         if guard.subject and _is_state(function, guard.subject, guard.sequence, MAX_STEPS):
             return Standing.STATE
     return found
+
+
+def is_first_use(function: FunctionNode, context: int, sequence: int) -> bool:
+    """Return whether a place runs only until something is there that the function asks for.
+
+    An attribute of its object, or the entry of a container that outlives the call.
+    """
+    if fills_object(function, context) or fills_gap(function, context):
+        return True
+    contexts = function.facts.contexts
+    chain = tuple(function.context_chain(context))
+    return any(
+        contexts[step].kind == "if" and _is_missing(function, contexts[step].subject)
+        for step in chain
+    ) or any(
+        _is_there(function, guard.subject) for guard in guards_before(function, chain, sequence)
+    )
+
+
+def _is_missing(function: FunctionNode, test: t.Expr | None) -> bool:
+    match test:
+        case t.Compare(operator="NotIn", right=right):
+            return _is_kept_outside(function, right)
+        case t.Not(value=t.Compare(operator="In", right=right)):
+            return _is_kept_outside(function, right)
+    return False
+
+
+def _is_there(function: FunctionNode, test: t.Expr | None) -> bool:
+    """Return whether a guard leaves where something of the object, or an entry, is there."""
+    match test:
+        case t.Attr(base=t.Name(id=name)):
+            params = function.facts.params
+            return function.owner is not None and bool(params) and params[0].name == name
+        case t.Compare(operator="In", right=right):
+            return _is_kept_outside(function, right)
+    return False
+
+
+def _is_kept_outside(function: FunctionNode, container: t.Expr) -> bool:
+    """Return whether a container is an attribute of the object, or a variable of the module."""
+    if isinstance(container, t.Attr) and isinstance(container.base, t.Name):
+        params = function.facts.params
+        return bool(params) and function.owner is not None and container.base.id == params[0].name
+    if not isinstance(container, t.Name) or not _is_module_name(function, container.id):
+        return False
+    return any(
+        isinstance(bind.value, t.Mapping | t.Seq | t.CallRef)
+        for bind in function.file.body.binds.get(container.id, ())
+    ) and any(
+        isinstance(bind.target, t.Item) and bind.target.base == container
+        for bind in function.facts.binds
+    )
 
 
 def guards_before(
@@ -64,13 +119,16 @@ def guards_before(
             yield guard
 
 
-def _asks_for_class(function: FunctionNode, test: t.Expr) -> bool:
+def _asks_for_kind(function: FunctionNode, test: t.Expr) -> bool:
+    """Return whether a test asks what kind of value is given: of which class, with which prefix."""
     parts = test.options if isinstance(test, t.Either) and test.kind == "and" else (test,)
-    calls = function.facts.calls
-    return any(
-        isinstance(part, t.CallRef) and calls[part.index].callee == t.Name("isinstance")
-        for part in parts
-    )
+    for part in parts:
+        callee = function.facts.calls[part.index].callee if isinstance(part, t.CallRef) else None
+        if callee == t.Name("isinstance"):
+            return True
+        if isinstance(callee, t.Attr) and callee.name in ("startswith", "endswith"):
+            return True
+    return False
 
 
 def _is_state(function: FunctionNode, test: t.Expr, sequence: int, steps: int) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from perfaudit.core.finding import TraceStep
 from perfaudit.core.levels import Role
 from perfaudit.program.endpoints import Endpoint
-from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.nodes import FunctionNode, is_handler
 from perfaudit.program.sites import Edge
 
 KINDS = (
@@ -83,11 +83,17 @@ class Exposures:
 
     def _spread(self, kind: str, waiting: deque[FunctionNode]) -> list[Edge]:
         """Give the kind to all that some functions run, and return the tasks that they set off."""
-        set_off = []
-        while waiting:
+        set_off, rare = [], deque[Edge]()
+        while waiting or rare:
+            if not waiting:
+                # What an error leads to, only where nothing else does.
+                waiting.extend(self._entered(kind, [rare.popleft()]))
+                continue
             for edge in self._edges_from(waiting.popleft()):
                 if kind != "task" and _is_task(kind, edge):
                     set_off.append(edge)
+                elif is_handler(edge.caller, edge.context):
+                    rare.append(edge)
                 else:
                     waiting.extend(self._entered(kind, [edge]))
         return set_off
