@@ -30,7 +30,7 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
         if not waits:
             continue
         exposure = program.exposure_of(function)
-        if exposure.kind in CALM or is_main(program, function):
+        if exposure.kind in CALM or is_main(program, function, steps=0):
             continue
         yield Opportunity(waits[0].place.location, exposure.kind)
         if not any(True for _ in blocking_places(program, function, ("file",))):

@@ -120,9 +120,12 @@ def guards_before(
 
 
 def _asks_for_kind(function: FunctionNode, test: t.Expr) -> bool:
-    """Return whether a test asks what kind of value is given: of which class, with which prefix."""
+    """Return whether a test asks what kind of value is given: of which class, which word."""
     parts = test.options if isinstance(test, t.Either) and test.kind == "and" else (test,)
     for part in parts:
+        if isinstance(part, t.Compare) and part.operator == "Eq":
+            if isinstance(part.right, t.Const) and isinstance(part.right.value, str):
+                return True
         callee = function.facts.calls[part.index].callee if isinstance(part, t.CallRef) else None
         if callee == t.Name("isinstance"):
             return True

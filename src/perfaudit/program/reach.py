@@ -11,6 +11,8 @@ from perfaudit.program.conditions import Standing, standing
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.sites import Edge, Site
 
+MAX_BRANCHES = 2
+"""A chain with more calls in branches is taken by few of those who enter it."""
 CONFIDENCES = {
     Standing.ALWAYS: Confidence.HIGH,
     Standing.DATA: Confidence.HIGH,
@@ -21,13 +23,15 @@ CONFIDENCES = {
 class Step(Struct, frozen=True):
     """The first step from a function towards an effect: the site itself, or the edge that leads on.
 
-    ``distance`` is the number of calls to the site. ``confidence`` is that of the weakest step.
+    ``distance`` is the number of calls to the site, ``branches`` how many of them, the site
+    included, stand in a branch. ``confidence`` is that of the weakest step.
     """
 
     distance: int
     site: Site | None
     edge: Edge | None
     confidence: Confidence
+    branches: int = 0
 
 
 class Reach:
@@ -102,8 +106,8 @@ def reach(
     """Return which functions reach a site that counts, over edges that are followed.
 
     Chains without branches win, then those whose branches hang on data, then shorter ones; among
-    equals the one found first in file order. A chain that hangs on the state of the process is no
-    more than medium in confidence.
+    equals the one found first in file order. A chain that hangs on the state of the process, or on
+    many branches, is no more than medium in confidence.
     """
     starts = _starts(functions, sites_of, counts)
     steps: dict[FunctionNode, Step] = {}
@@ -112,7 +116,8 @@ def reach(
         waiting: deque[Iterable[Edge]] = deque([postponed[worst]])
         for function, site in starts[worst]:
             if function not in steps:
-                steps[function] = Step(0, site, None, weakest(site.confidence, CONFIDENCES[worst]))
+                sure = weakest(site.confidence, CONFIDENCES[worst])
+                steps[function] = Step(0, site, None, sure, int(worst > Standing.ALWAYS))
                 waiting.append(edges_to(function))
         while waiting:
             for edge in waiting.popleft():
@@ -123,8 +128,10 @@ def reach(
                     postponed[hangs_on].append(edge)
                     continue
                 here = steps[edge.callee]
-                confidence = weakest(here.confidence, edge.confidence, CONFIDENCES[worst])
-                steps[edge.caller] = Step(here.distance + 1, None, edge, confidence)
+                branches = here.branches + (hangs_on > Standing.ALWAYS)
+                seldom = Confidence.MEDIUM if branches > MAX_BRANCHES else Confidence.HIGH
+                sure = weakest(here.confidence, edge.confidence, CONFIDENCES[worst], seldom)
+                steps[edge.caller] = Step(here.distance + 1, None, edge, sure, branches)
                 waiting.append(edges_to(edge.caller))
     return Reach(steps)
 
