@@ -7,7 +7,7 @@ from perfaudit.core.finding import Match, TraceStep
 from perfaudit.core.levels import Confidence, Role, weakest
 from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
-from perfaudit.program import calls
+from perfaudit.program.decorators import method_kind
 from perfaudit.program.expressions import argument, parts, spelled
 from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import LOOP_KINDS, ClassNode, FunctionNode
@@ -186,7 +186,7 @@ def _attribute(
         return None
     method = program.types.classes.method(owner.node, name)
     if method is not None:
-        if calls.method_kind(program.types, method) != "property":
+        if method_kind(program.types, method) != "property":
             return None
         return _given(program, method, left)
     if _is_stored(program, function, owner.node, name):

@@ -6,7 +6,8 @@ from perfaudit.core.finding import Match, TraceStep
 from perfaudit.core.levels import Confidence, Severity, weakest
 from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
-from perfaudit.program import calls, expressions
+from perfaudit.program import expressions
+from perfaudit.program.decorators import decorator_behaviours
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.program import Program
 from perfaudit.program.values import (
@@ -62,7 +63,7 @@ def _is_graph_type(program: Program, node: ClassNode) -> bool:
 def _is_resolver(program: Program, method: FunctionNode) -> bool:
     return any(
         RESOLVER_FLAG in behaviour.flags
-        for behaviour in calls.decorator_behaviours(program.types, method)
+        for behaviour in decorator_behaviours(program.types, method)
     )
 
 

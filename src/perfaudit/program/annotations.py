@@ -1,17 +1,16 @@
 """Annotations and the type expressions of library files, turned into types."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from perfaudit.facts import types as t
 from perfaudit.libraries.types import TypeExpr
-from perfaudit.program import calls, members
+from perfaudit.program import members, providers
 from perfaudit.program.classes import instance_of
 from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.values import (
     NONE,
+    Arguments,
     Awaitable,
     ClassType,
     External,
@@ -60,13 +59,6 @@ CONTAINERS = {
     "Type": "type",
 }
 """Names of typing and collections.abc, and the builtin class that stands for them here."""
-
-
-@dataclass(frozen=True, slots=True)
-class Arguments:
-    """The arguments of one call, evaluated when asked."""
-
-    find: Callable[[str], Type | None]
 
 
 def annotated(types: "Types", scope: FunctionNode, annotation: t.Expr) -> Type:
@@ -183,9 +175,9 @@ def _typing_generic(
         for marker in arguments[1:]:
             if isinstance(marker, t.CallRef | t.Item):
                 injected = (
-                    calls.injected(types, scope, marker.index)
+                    providers.injected(types, scope, marker.index)
                     if isinstance(marker, t.CallRef)
-                    else calls.injected_item(types, scope, marker)
+                    else providers.injected_item(types, scope, marker)
                 )
                 if injected is not None:
                     declared = annotated(types, scope, arguments[0])
@@ -298,13 +290,28 @@ def is_known(value: Type) -> bool:
     return not isinstance(value, LibraryInstance) or all(is_known(part) for part in value.arguments)
 
 
+def is_weak(types: "Types", value: Type) -> bool:
+    """Return whether an annotation says less than the body, a default or a caller may.
+
+    It is not known, it names a class that no library file describes, a container of anything, or
+    some callable.
+    """
+    if isinstance(value, Factory):
+        return True
+    if not isinstance(value, LibraryInstance):
+        return isinstance(value, Unknown | External)
+    if value.path.startswith("builtins."):
+        return value.path in ("builtins.list", "builtins.dict") and not value.arguments
+    return types.libraries.type(value.path) is None
+
+
 def _made_from(types: "Types", kind: str, inner: Type) -> Type:
     if kind == "instance":
         if isinstance(inner, LibraryInstance) and inner.arguments:
             return inner.arguments[0]
         return instance_of(inner)
     if kind == "result":
-        return members.awaited(types, calls.result_of(types, inner), lenient=True)
+        return members.awaited(types, providers.result_of(types, inner), lenient=True)
     if kind == "element":
         return members.element(types, inner)
     if kind == "awaited":

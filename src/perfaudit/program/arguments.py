@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from perfaudit.core.levels import Role
 from perfaudit.facts import types as t
-from perfaudit.program import calls
+from perfaudit.program.decorators import method_kind
 from perfaudit.program.expressions import argument
 from perfaudit.program.names import AT_END, meanings
 from perfaudit.program.nodes import FunctionNode
@@ -215,7 +215,7 @@ def _param(program: Program, scope: FunctionNode, param: t.Param, steps: int) ->
 def passed_to(program: Program, scope: FunctionNode, param: t.Param, call: t.Call) -> t.Expr | None:
     """Return the argument of a call that a function receives as this parameter."""
     positional = [item.name for item in scope.facts.params if item.kind == "positional"]
-    if scope.owner is not None and calls.method_kind(program.types, scope) != "static":
+    if scope.owner is not None and method_kind(program.types, scope) != "static":
         positional = positional[1:]
     if param.name in positional:
         return argument(call, f"{positional.index(param.name)}|{param.name}")
@@ -252,7 +252,7 @@ def _member(program: Program, owner: Instance | ClassType, name: str, steps: int
     for node in program.types.classes.project_order(owner.node):
         method = node.methods.get(name)
         if method is not None:
-            is_property = calls.method_kind(program.types, method) == "property"
+            is_property = method_kind(program.types, method) == "property"
             return _returned(program, method, steps - 1) if is_property else ANYTHING
         parts = [_bound(program, node.body, bind, steps) for bind in node.body.binds.get(name, ())]
         parts += [_bound(program, where, bind, steps) for where, bind in node.stores.get(name, ())]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, TypeVar
 from perfaudit.core.finding import TraceStep
 from perfaudit.core.location import Location
 from perfaudit.facts import types as t
-from perfaudit.program import calls
-from perfaudit.program.annotations import annotated
+from perfaudit.program.annotations import annotated, is_weak
+from perfaudit.program.decorators import method_kind, receiver_of
 from perfaudit.program.expressions import argument_for, spelled
 from perfaudit.program.infer import BUILTIN_NAMES
 from perfaudit.program.names import AT_END, Meaning, meanings
@@ -269,12 +269,12 @@ def _param(
     if param.annotation is not None:
         yield TraceStep(place, f"annotated {annotation_text(param.annotation)}")
         yield from _annotation(program, outer, param.annotation, left - 1)
-        if not calls.is_weak(types, annotated(types, outer, param.annotation)):
+        if not is_weak(types, annotated(types, outer, param.annotation)):
             return
     if param.kind in ("*args", "**kwargs"):
         yield TraceStep(place, f"{param.kind}: what callers pass in it is not followed")
         return
-    if calls.receiver_of(types, function, param) is not None and function.owner is not None:
+    if receiver_of(types, function, param) is not None and function.owner is not None:
         yield TraceStep(function.owner.location, f"the receiver of {_called(function)}")
         return
     if param.default is not None:
@@ -317,7 +317,7 @@ def _result(program: "Program", function: FunctionNode, left: int) -> Iterator[T
         text = f"annotated -> {annotation_text(facts.returns)}"
         yield TraceStep(function.line(facts.line), text)
         yield from _annotation(program, function.parent, facts.returns, left - 1)
-        if not calls.is_weak(types, annotated(types, function.parent, facts.returns)):
+        if not is_weak(types, annotated(types, function.parent, facts.returns)):
             return
     wanted = ("yield", "yield from") if facts.is_generator else ("return",)
     results = [item for item in facts.results if item.kind in wanted and item.value is not None]
@@ -383,7 +383,7 @@ def _attribute(program: "Program", node: ClassNode, name: str, left: int) -> Ite
     for owner in types.classes.project_order(node):
         method = owner.methods.get(name)
         if method is not None:
-            kind = calls.method_kind(types, method)
+            kind = method_kind(types, method)
             yield TraceStep(method.location, f"{METHODS[kind]} {method.qualname}")
             if kind == "property":
                 yield from _result(program, method, left - 1)

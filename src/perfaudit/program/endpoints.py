@@ -9,7 +9,7 @@ from perfaudit.core.location import Location
 from perfaudit.facts import types as t
 from perfaudit.libraries.types import Framework
 from perfaudit.program import annotations
-from perfaudit.program.calls import decorator_behaviours
+from perfaudit.program.decorators import decorator_behaviours
 from perfaudit.program.expressions import argument
 from perfaudit.program.infer import Types
 from perfaudit.program.middleware import run_by_middleware

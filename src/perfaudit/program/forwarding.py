@@ -10,6 +10,7 @@ from perfaudit.core.levels import Confidence, Role, weakest
 from perfaudit.facts import types as t
 from perfaudit.libraries.types import Behaviour
 from perfaudit.program import calls
+from perfaudit.program.decorators import decorators_of, method_kind, receiver_of
 from perfaudit.program.expressions import argument, parts
 from perfaudit.program.names import AT_END, meanings
 from perfaudit.program.nodes import LOOP_KINDS, FunctionNode
@@ -203,7 +204,7 @@ class Forwards:
 
     def _is_open(self, scope: FunctionNode, param: t.Param) -> bool:
         """Return whether neither annotation, receiver nor default says what a parameter is."""
-        if calls.receiver_of(self._types, scope, param) is not None:
+        if receiver_of(self._types, scope, param) is not None:
             return False
         outer = scope.parent or scope
         if param.default is not None and not isinstance(param.default, t.Const):
@@ -347,7 +348,7 @@ class Forwards:
 
     def _how_run(self, function: FunctionNode) -> str:
         how = "call"
-        for decorator, call in calls.decorators(self._types, function):
+        for decorator, call in decorators_of(self._types, function):
             for option in options_of(decorator):
                 if isinstance(option, FunctionType):
                     how = _composed(self._by_decorator(function, option.node, call), how)
@@ -489,7 +490,7 @@ def _shift(types: "Types", target: calls.Target) -> int:
     callee = target.function
     if callee is None or callee.owner is None or target.receiver is None:
         return 0
-    return int(calls.method_kind(types, callee) != "static")
+    return int(method_kind(types, callee) != "static")
 
 
 def _returned_inner(maker: FunctionNode) -> list[FunctionNode]:

@@ -9,7 +9,7 @@ from perfaudit.core.levels import Confidence, weakest
 from perfaudit.core.location import Location
 from perfaudit.facts import types as t
 from perfaudit.libraries.types import Behaviour
-from perfaudit.program import calls
+from perfaudit.program.decorators import decorator_behaviours
 from perfaudit.program.expressions import names, spelled
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.sites import WITH_KINDS, Edge, Site
@@ -54,7 +54,7 @@ def transactions(program: "Program", function: FunctionNode) -> Iterator[Hold]:
     """Yield the explicit transactions of a function: blocks and decorators."""
     yield from _blocks("transaction", program, function, _begins)
     if function.kind == "function" and function.facts.decorators:
-        for behaviour in calls.decorator_behaviours(program.types, function):
+        for behaviour in decorator_behaviours(program.types, function):
             if "db.transaction" in behaviour.effects:
                 yield Hold(
                     "transaction", function, t.Opaque("decorator"), behaviour.path, frozenset(),

@@ -8,9 +8,19 @@ from perfaudit.facts import types as t
 from perfaudit.facts.extract import annotation_of
 from perfaudit.libraries import Libraries
 from perfaudit.libraries.types import TypeExpr
-from perfaudit.program import annotations, calls, displays, fills, members
+from perfaudit.program import (
+    annotations,
+    calls,
+    decorators,
+    displays,
+    fills,
+    members,
+    providers,
+    returns,
+)
 from perfaudit.program.callers import Callers
 from perfaudit.program.classes import Hierarchy
+from perfaudit.program.language_calls import is_super
 from perfaudit.program.modules import Modules
 from perfaudit.program.names import AT_END, Meaning, meanings
 from perfaudit.program.narrowing import narrowed
@@ -21,6 +31,7 @@ from perfaudit.program.values import (
     BOOL,
     NONE,
     STRING,
+    Arguments,
     Awaitable,
     ClassType,
     External,
@@ -35,6 +46,7 @@ from perfaudit.program.values import (
     UnionType,
     Unknown,
     list_of,
+    refined,
     union,
 )
 
@@ -81,7 +93,7 @@ class Types:
         self._decorators: dict[FunctionNode, tuple[str, ...]] = {}
         self._absent: set[tuple[FileNode, str]] = set()
         self._params: dict[tuple[FunctionNode, str], Type] = {}
-        self._wrappers: dict[FunctionNode, calls.Wrapping] = {}
+        self._wrappers: dict[FunctionNode, decorators.Wrapping] = {}
         self._busy: dict[object, int] = {}
         self._reached = NOWHERE
         self._provisional: dict[object, tuple[Any, int]] = {}
@@ -105,7 +117,7 @@ class Types:
             case t.Name(id=name):
                 return narrowed(self, function, value, at, self.name(function, name, at))
             case t.Attr(base=base, name=name):
-                if isinstance(base, t.CallRef) and calls.is_super(function, base):
+                if isinstance(base, t.CallRef) and is_super(function, base):
                     return members.super_member(self, function, base, name)
                 found = members.member(self, self.evaluate(function, base, at), name)
                 return narrowed(self, function, value, at, found)
@@ -227,7 +239,7 @@ class Types:
         scope, definition = meaning
         match definition:
             case FunctionNode():
-                return calls.decorated(self, definition)
+                return decorators.decorated(self, definition)
             case ClassNode():
                 return ClassType(definition)
             case t.Import():
@@ -277,20 +289,20 @@ class Types:
                 else Unknown("**kwargs")
             )
             return LibraryInstance("builtins.dict", (STRING, inner))
-        receiver = calls.receiver_of(self, scope, param)
+        receiver = decorators.receiver_of(self, scope, param)
         if receiver is not None:
             return receiver
         declared: Type = Unknown("untyped parameter")
         if param.annotation is not None:
             declared = annotations.annotated(self, outer, param.annotation)
-            if not calls.is_weak(self, declared):
+            if not annotations.is_weak(self, declared):
                 return declared
         if param.default is not None:
             found = self._default(outer, scope, param.default)
             if not isinstance(found, Unknown) and found != NONE:
-                return calls.refined(declared, found)
+                return refined(declared, found)
         if isinstance(declared, Factory):
-            return calls.refined(declared, self._callable(scope, param))
+            return refined(declared, self._callable(scope, param))
         passed = self.callers.passed(self, scope, param)
         if passed is not None:
             return passed
@@ -309,11 +321,11 @@ class Types:
 
     def _default(self, outer: FunctionNode, scope: FunctionNode, default: t.Expr) -> Type:
         if isinstance(default, t.CallRef):
-            injected = calls.injected(self, outer, default.index)
+            injected = providers.injected(self, outer, default.index)
             if injected is not None:
                 return injected
         if isinstance(default, t.Item):
-            injected = calls.injected_item(self, outer, default)
+            injected = providers.injected_item(self, outer, default)
             if injected is not None:
                 return injected
         return self.evaluate(outer, default, (AT_END[0], scope.facts.context))
@@ -340,7 +352,7 @@ class Types:
 
     def returned(self, function: FunctionNode) -> Type:
         """Return what calling the function gives, before awaiting."""
-        return self._once(self._returns, function, lambda: calls.returned(self, function))
+        return self._once(self._returns, function, lambda: returns.returned(self, function))
 
     def decorator_paths(self, function: FunctionNode) -> tuple[str, ...]:
         """Return the dotted paths of the library decorators of a function, outermost first."""
@@ -348,16 +360,16 @@ class Types:
         if known is None:
             # A decorator that leads back to its own function (``@size.setter``) adds nothing.
             self._decorators[function] = ()
-            known = self._decorators[function] = calls.find_decorator_paths(self, function)
+            known = self._decorators[function] = decorators.find_decorator_paths(self, function)
         return known
 
-    def wrapping(self, function: FunctionNode) -> calls.Wrapping:
+    def wrapping(self, function: FunctionNode) -> decorators.Wrapping:
         """Return what the decorators of the project put around a function."""
         return self._once(
             self._wrappers,
             function,
-            lambda: calls.find_wrapping(self, function),
-            calls.UNWRAPPED,
+            lambda: decorators.find_wrapping(self, function),
+            decorators.UNWRAPPED,
         )
 
     def attribute(self, node: ClassNode, name: str) -> Type:
@@ -507,7 +519,7 @@ class Types:
         expression: TypeExpr,
         *,
         receiver: Type | None = None,
-        arguments: "annotations.Arguments | None" = None,
+        arguments: Arguments | None = None,
     ) -> Type:
         """Return what a library file's type expression means for a receiver and arguments."""
         return annotations.instantiate(self, expression, receiver, arguments)

@@ -3,10 +3,12 @@
 from typing import TYPE_CHECKING
 
 from perfaudit.facts import types as t
-from perfaudit.program import calls
+from perfaudit.program import decorators
 from perfaudit.program.expressions import argument
-from perfaudit.program.nodes import ClassNode, FileNode, FunctionNode
+from perfaudit.program.implementers import MAX_IMPLEMENTERS
+from perfaudit.program.nodes import ClassNode, FileNode, FunctionNode, enclosing_class
 from perfaudit.program.values import (
+    MANAGED,
     NONE,
     Awaitable,
     ClassType,
@@ -25,7 +27,9 @@ from perfaudit.program.values import (
     TypeVariable,
     UnionType,
     Unknown,
+    mentions_variable,
     options_of,
+    refined,
     substitute,
     union,
 )
@@ -106,7 +110,7 @@ def _of_module(types: "Types", owner: ModuleType, found: Type | None, name: str)
 
 def _function_member(types: "Types", owner: Type, name: str) -> Type:
     if isinstance(owner, FunctionType) and name not in ("setter", "getter", "deleter"):
-        decorated = calls.decorator_type(types, owner.node)
+        decorated = decorators.decorator_type(types, owner.node)
         if decorated is not None:
             return member(types, decorated, name)
     return Unknown("attribute of a function")
@@ -151,7 +155,7 @@ def _instance_member(types: "Types", owner: Instance, name: str) -> Type:
     found = types.attribute(owner.node, name)
     if isinstance(found, FunctionType) and found.receiver is None and found.node.owner is not None:
         return _bound(types, owner, found)
-    if isinstance(found, TypeVariable) or _has_variables(found):
+    if isinstance(found, TypeVariable) or mentions_variable(found):
         return substitute(found, variables(types, owner, owner.node))
     if found == NONE:
         return _from_elsewhere(types, owner, name) or found
@@ -201,7 +205,7 @@ def _of_subclasses(types: "Types", owner: Instance, name: str) -> Type | None:
         if isinstance(own, FunctionType) and own.receiver is None and own.node.owner is not None:
             own = _bound(types, Instance(node), own)
         found.append(own)
-    if not 0 < len(found) <= calls.MAX_IMPLEMENTERS:
+    if not 0 < len(found) <= MAX_IMPLEMENTERS:
         return None
     types.supposed.setdefault(name, set()).add(owner.node)
     return union(found)
@@ -225,18 +229,14 @@ def variables(types: "Types", owner: Type, node: ClassNode) -> dict[str, Type]:
 def returned_by(types: "Types", owner: Instance, method: FunctionNode) -> Type:
     """Return what a method gives that is called on an object."""
     found = types.returned(method)
-    if isinstance(found, TypeVariable) or _has_variables(found):
+    if isinstance(found, TypeVariable) or mentions_variable(found):
         return substitute(found, variables(types, owner, owner.node))
     return found
 
 
-def _has_variables(value: Type) -> bool:
-    return calls.mentions_variable(value)
-
-
 def super_member(types: "Types", function: FunctionNode, value: t.CallRef, name: str) -> Type:
     """Return ``super().name``: the member of the nearest class above that has it."""
-    owner = calls.enclosing_class(function)
+    owner = enclosing_class(function)
     if owner is None:
         return Unknown("super outside a class")
     receiver = Instance(owner)
@@ -304,7 +304,7 @@ def _open_member(types: "Types", node: ClassNode, name: str, found: Type) -> Typ
 
 
 def _bound(types: "Types", owner: Type, found: FunctionType) -> Type:
-    kind = calls.method_kind(types, found.node)
+    kind = decorators.method_kind(types, found.node)
     if kind == "property":
         return _property(types, owner, found.node)
     if kind == "static":
@@ -333,7 +333,7 @@ def _class_attribute(types: "Types", owner: ClassType, name: str) -> Type:
             return ClassType(nested[-1])
         method = candidate.methods.get(name)
         if method is not None:
-            kind = calls.method_kind(types, method)
+            kind = decorators.method_kind(types, method)
             if kind == "class":
                 return FunctionType(method, owner)
             return FunctionType(method)
@@ -404,7 +404,7 @@ def own_member(types: "Types", owner: ClassNode, name: str) -> Type | None:
     """Return what a class itself says of an attribute of its objects, or None."""
     method = owner.methods.get(name)
     if method is not None:
-        return calls.decorated(types, method)
+        return decorators.decorated(types, method)
     found: list[Type] = []
     binds = owner.body.binds.get(name, ())
     if any(isinstance(bind.value, t.CallRef) for bind in binds):
@@ -439,7 +439,7 @@ def _kept_callable(types: "Types", owner: ClassNode, name: str, declared: Type) 
     found = types.callers.made_with(types, owner, fields.index(name), name)
     if not found or not isinstance(found[0], FunctionType) or found.count(found[0]) < len(found):
         return declared
-    return calls.refined(declared, found[0])
+    return refined(declared, found[0])
 
 
 def fields_of(types: "Types", node: ClassNode) -> list[str]:
@@ -637,7 +637,7 @@ def entered(types: "Types", owner: Type, *, is_async: bool = False) -> Type:
                 if declared is not None:
                     return types.instantiate(declared, receiver=owner)
             return owner
-        case LibraryInstance(path=calls.MANAGED, arguments=(managed,)):
+        case LibraryInstance(path=path, arguments=(managed,)) if path == MANAGED:
             return managed
         case LibraryInstance(path=path):
             declared = types.libraries.enters(path)

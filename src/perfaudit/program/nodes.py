@@ -232,6 +232,16 @@ def accessor_of(function: FunctionNode) -> str | None:
     return None
 
 
+def enclosing_class(function: FunctionNode) -> ClassNode | None:
+    """Return the class whose method this is, or stands in."""
+    scope: FunctionNode | None = function
+    while scope is not None:
+        if scope.owner is not None:
+            return scope.owner
+        scope = scope.parent
+    return None
+
+
 def attribute_stores(function: FunctionNode) -> Iterator[tuple[t.Expr, str, t.Bind]]:
     """Yield the base, the name and the bind of each attribute that a function sets.
 

@@ -8,11 +8,14 @@ from perfaudit.core.effect import DATABASE_ROUND_TRIPS
 from perfaudit.core.levels import Role
 from perfaudit.facts import types as t
 from perfaudit.libraries import Libraries
-from perfaudit.program import calls
+from perfaudit.program.activity import activity
+from perfaudit.program.attributes import is_of_new_object, property_names_of
+from perfaudit.program.decorators import CONTEXT_MANAGERS, decorator_paths
 from perfaudit.program.endpoints import Endpoint, find_endpoints
 from perfaudit.program.exposure import Exposure, Exposures
 from perfaudit.program.forwarding import Forwards
 from perfaudit.program.infer import Types
+from perfaudit.program.kept_results import is_memoised, keeps_by_name, keeps_in_global
 from perfaudit.program.loads import Loads
 from perfaudit.program.loops import fills_gap, fills_object, is_periodic, is_rare
 from perfaudit.program.modules import Modules
@@ -20,14 +23,7 @@ from perfaudit.program.nodes import ClassNode, FunctionNode, is_handler
 from perfaudit.program.reach import Reach, reach
 from perfaudit.program.schema import Schema, build_schema
 from perfaudit.program.second_opinion import Opinions
-from perfaudit.program.sites import (
-    Activity,
-    Edge,
-    Site,
-    activity,
-    is_of_new_object,
-    property_names_of,
-)
+from perfaudit.program.sites import Activity, Edge, Site
 from perfaudit.program.switches import is_left_off
 from perfaudit.sources import Document
 
@@ -159,9 +155,9 @@ class Program:
             for function in self.functions
             if (
                 function.facts.decorators
-                and (calls.is_memoised(self.types, function) or calls.keeps_by_name(function))
+                and (is_memoised(self.types, function) or keeps_by_name(function))
             )
-            or calls.keeps_in_global(function)
+            or keeps_in_global(function)
         )
 
     def is_kept(self, edge: Edge) -> bool:
@@ -282,9 +278,7 @@ class Program:
         facts = function.facts
         if not facts.is_generator or not facts.decorators:
             return False
-        if not any(
-            path in calls.CONTEXT_MANAGERS for path in calls.decorator_paths(self.types, function)
-        ):
+        if not any(path in CONTEXT_MANAGERS for path in decorator_paths(self.types, function)):
             return False
         return all(sequence > item.sequence for item in facts.results if item.kind == "yield")
 

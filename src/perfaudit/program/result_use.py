@@ -6,7 +6,7 @@ from functools import cached_property
 
 from perfaudit.core.finding import TraceStep
 from perfaudit.facts import types as t
-from perfaudit.program import calls
+from perfaudit.program.decorators import decorator_paths
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.program import Program
 from perfaudit.program.result_roots import arguments_of, last_name
@@ -184,7 +184,7 @@ def _unknown_callers(readers: Readers, function: FunctionNode) -> str | None:
         return "returned to callers that are not known"
     if function.owner is not None and _is_called_by_another_name(readers, function):
         return "called through another class"
-    paths = calls.decorator_paths(readers.program.types, function)
+    paths = decorator_paths(readers.program.types, function)
     if function.facts.decorators and not set(paths) <= PLAIN_DECORATORS:
         return "returned through a decorator"
     return None

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from perfaudit.core.levels import Role
 from perfaudit.facts import types as t
 from perfaudit.libraries.types import Framework, ViewClass
-from perfaudit.program import calls
+from perfaudit.program.decorators import decorators_of
 from perfaudit.program.expressions import argument
 from perfaudit.program.infer import Types
 from perfaudit.program.names import AT_END
@@ -198,7 +198,7 @@ def decorator_paths(types: Types, node: FunctionNode) -> tuple[str, ...]:
     if owner is not None:
         for decorator in owner.facts.decorators:
             found.extend(_decorator(types, owner.parent, decorator))
-    for callee, call in calls.decorators(types, node):
+    for callee, call in decorators_of(types, node):
         found.extend(_paths(callee))
         if call is not None and node.parent is not None:
             found.extend(_handed_on(types, node.parent, call))

@@ -9,6 +9,7 @@ from perfaudit.core.location import Location
 from perfaudit.facts import types as t
 from perfaudit.libraries.types import Behaviour
 from perfaudit.program import calls
+from perfaudit.program.decorators import decorator_paths, method_kind
 from perfaudit.program.expressions import names as names_in
 from perfaudit.program.names import meanings
 from perfaudit.program.nodes import LOOP_KINDS, FunctionNode
@@ -71,7 +72,7 @@ def is_begun_later(types: "Types", function: FunctionNode) -> bool:
     facts = function.facts
     if not facts.is_generator or facts.is_async:
         return False
-    paths = calls.decorator_paths(types, function)
+    paths = decorator_paths(types, function)
     return len(paths) == len(facts.decorators) and KEEPING.issuperset(paths)
 
 
@@ -381,7 +382,7 @@ def _param_at(types: "Types", call: t.Call, target: calls.Target, key: int | str
     if any(isinstance(given, t.Star) for given in call.arguments[: key + 1]):
         return None
     bound = callee.owner is not None and target.receiver is not None
-    shift = int(bound and calls.method_kind(types, callee) != "static")
+    shift = int(bound and method_kind(types, callee) != "static")
     positional = [param.name for param in callee.facts.params if param.kind == "positional"]
     return positional[key + shift] if key + shift < len(positional) else None
 

@@ -1,6 +1,7 @@
 """What an expression can be, once linked. Types are values: two equal ones are the same type."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Union
 
 from msgspec import Struct
@@ -141,6 +142,14 @@ NONE = LibraryInstance("builtins.NoneType")
 STRING = LibraryInstance("builtins.str")
 BOOL = LibraryInstance("builtins.bool")
 NOT_INFERRED = Unknown("not inferred")
+MANAGED = "contextlib.AbstractContextManager"
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """The arguments of one call, evaluated when asked."""
+
+    find: Callable[[str], Type | None]
 
 
 def union(options: "Iterable[Type]") -> Type:
@@ -195,3 +204,35 @@ def substitute(value: Type, mapping: "dict[str, Type]") -> Type:
         case UnionType(options=options):
             return union([substitute(item, mapping) for item in options])
     return value
+
+
+def mentions_variable(value: Type) -> bool:
+    """Return whether a type leaves something to the place of use."""
+    match value:
+        case TypeVariable():
+            return True
+        case (
+            Instance(arguments=parts)
+            | LibraryInstance(arguments=parts)
+            | ClassType(arguments=parts)
+        ):
+            return any(mentions_variable(part) for part in parts)
+        case TupleType(items=parts):
+            return any(mentions_variable(part) for part in parts)
+        case Awaitable(result=inner) | Factory(result=inner):
+            return mentions_variable(inner)
+    parts = options_of(value)
+    return len(parts) > 1 and any(mentions_variable(part) for part in parts)
+
+
+def refined(declared: Type, found: Type) -> Type:
+    """Return what is known of a value by a weak annotation and by what it is made from.
+
+    The annotation of a callable still says what calling it gives.
+    """
+    if isinstance(found, Unknown) or found == NONE:
+        return declared
+    if isinstance(declared, Factory):
+        known = [option for option in options_of(found) if isinstance(option, FunctionType)]
+        return union([*known, declared])
+    return found

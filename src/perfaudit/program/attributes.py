@@ -1,0 +1,193 @@
+"""Attributes that run or load something: properties, descriptors and relations."""
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from perfaudit.facts import types as t
+from perfaudit.libraries.types import Behaviour
+from perfaudit.program import members
+from perfaudit.program.decorators import method_kind
+from perfaudit.program.forwarding import made_by
+from perfaudit.program.names import meanings
+from perfaudit.program.nodes import FunctionNode, accessor_of
+from perfaudit.program.schema import Schema
+from perfaudit.program.sites import Edge, Found, Site
+from perfaudit.program.tables import Relation
+from perfaudit.program.values import ClassType, Instance, LibraryInstance, Type, options_of
+
+if TYPE_CHECKING:
+    from perfaudit.program.infer import Types
+
+
+def property_names_of(types: "Types", functions: list[FunctionNode]) -> frozenset[str]:
+    """Return the names of all project properties."""
+    return frozenset(
+        function.name
+        for function in functions
+        if function.owner is not None
+        and function.facts.decorators
+        and (accessor_of(function) or method_kind(types, function) == "property")
+    ) | _made_properties(types, functions)
+
+
+def _made_properties(types: "Types", functions: list[FunctionNode]) -> frozenset[str]:
+    """Return the names of attributes that hold a property made by a call, or a descriptor."""
+    special = types.classes.special_methods & {"__get__", "__set__"}
+    return frozenset(
+        bind.target.id
+        for function in functions
+        if function.kind == "class"
+        for bind in function.facts.binds
+        if isinstance(bind.value, t.CallRef)
+        and isinstance(bind.target, t.Name)
+        and (
+            function.facts.calls[bind.value.index].callee == members.PROPERTY
+            or (special and isinstance(types.call(function, bind.value.index).result, Instance))
+        )
+    )
+
+
+def is_of_new_object(types: "Types", edge: Edge) -> bool:
+    """Return whether a property is read from an object that the same function has made.
+
+    What such an object keeps, it does not have yet.
+    """
+    if edge.via != "property" or not isinstance(edge.value, t.Attr):
+        return False
+    made = made_by(edge.caller, edge.value.base, (edge.sequence, edge.context))
+    if edge.caller.kind == "module" or not made:
+        return False
+    if isinstance(edge.value.base, t.Name):
+        at = (edge.sequence, edge.context)
+        if len(meanings(edge.caller, edge.value.base.id, at)) != len(made):
+            return False
+    return all(isinstance(types.call(edge.caller, index).callee, ClassType) for index in made)
+
+
+def add_properties(
+    found: Found,
+    value: t.Expr,
+    fact: t.Call | t.Read,
+    property_names: frozenset[str],
+    *,
+    skip_last: bool,
+) -> None:
+    """Add an edge for each project property that a chain of attributes reads."""
+    types, at = found.types, (fact.sequence, fact.context)
+    if skip_last and isinstance(value, t.Attr):
+        value = value.base
+    while isinstance(value, t.Attr | t.Item):
+        if isinstance(value, t.Attr) and value.name in property_names:
+            for option in options_of(types.evaluate(found.function, value.base, at)):
+                if not isinstance(option, Instance):
+                    continue
+                found.chains.append((value, option, fact))
+                method = _getter(types, option, value.name)
+                if method is not None:
+                    found.add_edge(method, "property", value, found.place(fact))
+        value = value.base
+
+
+def _getter(types: "Types", owner: Instance, name: str) -> FunctionNode | None:
+    """Return the function that runs when an attribute is read, or None."""
+    method = types.classes.method(owner.node, name)
+    if method is not None:
+        return method if method_kind(types, method) == "property" else None
+    accessor = members.accessor(types, owner.node, name, "__get__")
+    return None if accessor is None else accessor[0]
+
+
+def add_setters(found: Found, bind: t.Bind, target: t.Attr) -> None:
+    """Add the functions that setting an attribute runs: setters of properties and descriptors."""
+    types, at = found.types, (bind.sequence, bind.context)
+    for option in options_of(types.evaluate(found.function, target.base, at)):
+        if not isinstance(option, Instance):
+            continue
+        setters = (
+            node.setters.get(target.name) for node in types.classes.project_order(option.node)
+        )
+        method = next((setter for setter in setters if setter is not None), None)
+        if method is None:
+            accessor = members.accessor(types, option.node, target.name, "__set__")
+            method = None if accessor is None else accessor[0]
+        if method is not None:
+            found.add_edge(method, "property", target, found.place(bind))
+
+
+def with_relation(found: Found, schema: Schema, site: Site) -> Site:
+    """Return the site, marked with its relation where a prefetch would have loaded its rows."""
+    if not schema.relation_names or "db.query" not in site.effects:
+        return site
+    value = site.value
+    if site.kind == "call":
+        if "keeps-prefetch" not in site.behaviour.flags or site.call is None:
+            return site
+        value = site.call.callee.base if isinstance(site.call.callee, t.Attr) else value
+    relation = _asked_relation(
+        found.types, schema, found.function, value, (site.sequence, site.context)
+    )
+    return site if relation is None else msgspec.structs.replace(site, relation=relation)
+
+
+def _asked_relation(
+    types: "Types", schema: Schema, function: FunctionNode, value: t.Expr, at: tuple[int, int]
+) -> Relation | None:
+    """Return the relation that ``row.relation.all()`` asks for.
+
+    None where a prefetch would not serve it.
+    """
+    while isinstance(value, t.CallRef):
+        call = function.facts.calls[value.index]
+        kept = any(
+            target.behaviour is not None and "keeps-prefetch" in target.behaviour.flags
+            for target in types.call(function, value.index).targets
+        )
+        if not kept or not isinstance(call.callee, t.Attr):
+            return None
+        value = call.callee.base
+    if isinstance(value, t.Item):
+        return _asked_relation(types, schema, function, value.base, at)
+    if not isinstance(value, t.Attr) or value.name not in schema.relation_names:
+        return None
+    for option in options_of(types.evaluate(function, value.base, at)):
+        if isinstance(option, Instance):
+            relation = schema.relation(option.node, value.name)
+            if relation is not None and relation.many:
+                return relation
+    return None
+
+
+def add_relations(found: Found, schema: Schema) -> None:
+    """Add the reads of attributes that load related rows by being read."""
+    seen = set()
+    for value, owner, fact in found.chains:
+        relation = schema.relation(owner.node, value.name)
+        if relation is None or relation.lazy not in ("lazy", "dynamic") or relation.target is None:
+            continue
+        if relation.many and _is_manager(found.types, relation.value):
+            continue
+        key = (fact.sequence, value)
+        if key in seen:
+            continue
+        seen.add(key)
+        name = f"{owner.node.name}.{value.name}"
+        found.add_site(
+            "relation",
+            name,
+            Behaviour(path=name),
+            value,
+            found.place(fact),
+            receiver=owner,
+            effects=("db.query",),
+            blocking=False,
+            relation=relation,
+        )
+
+
+def _is_manager(types: "Types", value: Type | None) -> bool:
+    """Return whether reading the relation costs nothing, and only what is asked of it does."""
+    if isinstance(value, Instance):
+        bases = types.classes.library_bases(value.node)
+        return any(not path.startswith(("builtins.", "typing.", "abc.")) for path in bases)
+    return isinstance(value, LibraryInstance) and not value.path.startswith("builtins.")

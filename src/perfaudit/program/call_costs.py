@@ -1,0 +1,134 @@
+"""What a call of a library costs itself, and what awaiting its result does."""
+
+from typing import TYPE_CHECKING
+
+from perfaudit.facts import types as t
+from perfaudit.program import calls
+from perfaudit.program.expressions import argument, has_splat
+from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.sites import Found
+from perfaudit.program.sql_text import sql_effects, text_of
+from perfaudit.program.values import LibraryInstance, Type, options_of
+
+if TYPE_CHECKING:
+    from perfaudit.program.infer import Types
+
+IN_MEMORY = frozenset({"io.BytesIO", "io.StringIO", "tempfile.SpooledTemporaryFile"})
+
+
+def add_call(found: Found, call: t.Call, index: int, target: calls.Target) -> None:
+    """Add what a call of a library costs, as its arguments decide."""
+    behaviour = target.behaviour
+    if behaviour is None or not behaviour.effects:
+        return
+    types, function = found.types, found.function
+    effects = behaviour.effects
+    sql = None
+    at = (call.sequence, call.context)
+    if behaviour.sql is not None:
+        given = argument(call, behaviour.sql)
+        if given is not None:
+            sql = text_of(types, function, given, at)
+            effects = _statement_effects(types, function, given, at, sql, effects)
+    if "in-memory-quiet" in behaviour.flags and _is_in_memory(
+        types, function, call, target.receiver
+    ):
+        return
+    blocking = behaviour.blocking and not (
+        "blocking-argument" in behaviour.flags and _declines_waiting(call)
+    )
+    if "sleeps-with-interval" in behaviour.flags and not _has_interval(call):
+        effects = tuple(effect for effect in effects if effect != "sleep")
+    if "flushes" in behaviour.flags and "db.write" not in effects and _adds_before(found, call):
+        effects = (*effects, "db.write")
+    if not effects:
+        return
+    found.add_site(
+        "call",
+        target.name,
+        behaviour,
+        t.CallRef(index),
+        found.place(call),
+        receiver=target.receiver,
+        effects=effects,
+        blocking=blocking,
+        call=call,
+        sql=sql,
+        confidence=target.confidence,
+    )
+
+
+def _adds_before(found: Found, call: t.Call) -> bool:
+    """Return whether the function adds an object to the session before it flushes it."""
+    for index, earlier in enumerate(found.function.facts.calls):
+        if earlier.sequence >= call.sequence:
+            return False
+        for target in found.types.call(found.function, index).targets:
+            if target.behaviour is not None and "adds-without-query" in target.behaviour.flags:
+                return True
+    return False
+
+
+def _statement_effects(
+    types: "Types",
+    function: FunctionNode,
+    given: t.Expr,
+    at: tuple[int, int],
+    sql: str | None,
+    effects: tuple[str, ...],
+) -> tuple[str, ...]:
+    """Return the effects as the statement decides them: by its text, or its kind of object."""
+    others = tuple(effect for effect in effects if effect not in ("db.query", "db.write"))
+    if sql is not None:
+        decided = sql_effects(sql)
+        return effects if decided is None else others + decided
+    for option in options_of(types.evaluate(function, given, at)):
+        if isinstance(option, LibraryInstance) and option.path.rpartition(".")[2] in (
+            "Insert",
+            "Update",
+            "Delete",
+        ):
+            return (*others, "db.write")
+    return effects
+
+
+def _is_in_memory(
+    types: "Types", function: FunctionNode, call: t.Call, receiver: Type | None
+) -> bool:
+    at = (call.sequence, call.context)
+    given = [types.evaluate(function, value, at) for value in call.arguments]
+    given += [types.evaluate(function, value, at) for _, value in call.keywords]
+    if receiver is not None:
+        given.append(receiver)
+        given.extend(getattr(receiver, "arguments", ()))
+    return any(isinstance(value, LibraryInstance) and value.path in IN_MEMORY for value in given)
+
+
+def _has_interval(call: t.Call) -> bool:
+    given = argument(call, "0|interval")
+    return has_splat(call) or not (given is None or isinstance(given, t.Const) and not given.value)
+
+
+def _declines_waiting(call: t.Call) -> bool:
+    given = argument(call, "0|blocking|block")
+    return isinstance(given, t.Const) and given.value is False
+
+
+def add_await(found: Found, call: t.Call, index: int, result: Type) -> None:
+    """Add what awaiting an object costs that only waits when awaited, such as a lazy query set."""
+    for option in options_of(result):
+        if not isinstance(option, LibraryInstance):
+            continue
+        behaviour = found.types.libraries.method(option.path, "__await__")
+        if behaviour is not None and behaviour.effects:
+            found.add_site(
+                "call",
+                option.path,
+                behaviour,
+                t.CallRef(index),
+                found.place(call),
+                receiver=option,
+                effects=behaviour.effects,
+                blocking=False,
+                call=call,
+            )

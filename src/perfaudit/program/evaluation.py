@@ -1,0 +1,313 @@
+"""What evaluating an object costs or runs: iterating, entering, testing, operators, items."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from perfaudit.facts import types as t
+from perfaudit.libraries.types import Behaviour
+from perfaudit.program import members
+from perfaudit.program.expressions import spelled
+from perfaudit.program.nodes import LOOP_KINDS, FunctionNode
+from perfaudit.program.sites import WITH_KINDS, Fact, Found, Place
+from perfaudit.program.values import Instance, LibraryInstance, Type, Unknown, options_of
+
+if TYPE_CHECKING:
+    from perfaudit.program.infer import Types
+
+EVALUATORS = {
+    "shows-argument": "show",
+    "orders-argument": "order",
+    "iterates-argument": "iterate",
+    "len-argument": "len",
+    "bool-argument": "bool",
+    "next-argument": "next",
+}
+
+
+PROTOCOLS = {
+    "iterate": ("__iter__", "__aiter__", "__getitem__"),
+    "next": ("__next__", "__anext__"),
+    "len": ("__len__",),
+    "bool": ("__bool__", "__len__"),
+    "index": ("__getitem__",),
+    "show": ("__str__", "__repr__"),
+    "order": ("__lt__", "__gt__"),
+    "enter": ("__aenter__", "__enter__"),
+    "exit": ("__aexit__", "__exit__"),
+}
+
+
+RARE = {event: frozenset(PROTOCOLS[event]) for event in ("show", "order")}
+"""Events of the many calls that mean nothing where no class of the project has these methods."""
+
+
+def add_arguments(found: Found, call: t.Call, behaviour: Behaviour) -> None:
+    """Add what a call of a library evaluates of its arguments: it iterates, shows, orders them."""
+    for flag in behaviour.flags:
+        if flag in EVALUATORS:
+            _evaluate_arguments(found, call, behaviour, EVALUATORS[flag], flag)
+        elif flag == "enters-argument":
+            for event in ("enter", "exit"):
+                _evaluate_arguments(found, call, behaviour, event, flag)
+
+
+def _evaluate_arguments(
+    found: Found, call: t.Call, behaviour: Behaviour, event: str, flag: str
+) -> None:
+    skipped = {callback.argument for callback in behaviour.runs}
+    given = [value for position, value in enumerate(call.arguments) if str(position) not in skipped]
+    if event in RARE and RARE[event].isdisjoint(found.types.classes.special_methods):
+        return
+    if flag != "iterates-argument":
+        given = given[:1]
+    for value in given:
+        owner = found.types.evaluate(found.function, value, (call.sequence, call.context))
+        if event == "order":
+            owner = Unknown("by key") if _is_keyed(call) else members.element(found.types, owner)
+        place = found.place(call)
+        _add_event(found, owner, event, value, place, call=call, is_async=behaviour.awaitable)
+
+
+def _is_keyed(call: t.Call) -> bool:
+    """Return whether a call orders its items by what a key gives, or compares its arguments."""
+    return len(call.arguments) > 1 or any(name == "key" for name, _ in call.keywords)
+
+
+def add_subject(found: Found, number: int, context: t.Context) -> None:
+    """Add what a block does to its subject: it iterates, enters and exits, or tests it."""
+    function = found.function
+    subject = context.subject
+    if subject is None:
+        return
+    if context.kind in LOOP_KINDS and context.kind != "while":
+        owner = found.types.evaluate(function, subject, (context.sequence, context.parent))
+        quiet_thread = context.kind.startswith("async")
+        before = len(found.sites)
+        place = _subject_place(function, subject, context, context.parent)
+        _add_event(found, owner, "iterate", subject, place, is_async=quiet_thread)
+        if quiet_thread:
+            found.sites[before:] = [
+                msgspec.structs.replace(site, blocking=False) for site in found.sites[before:]
+            ]
+    elif context.kind in WITH_KINDS:
+        owner = found.types.evaluate(function, subject, (context.sequence, context.parent))
+        place = _subject_place(function, subject, context, context.parent)
+        is_async = context.kind == "async with"
+        for event in ("enter", "exit"):
+            _add_event(found, owner, event, subject, place, is_async=is_async)
+    elif context.kind in ("if", "while") and isinstance(
+        subject, t.Name | t.Attr | t.CallRef | t.Not
+    ):
+        inner = subject.value if isinstance(subject, t.Not) else subject
+        if isinstance(inner, t.Name | t.Attr | t.CallRef):
+            inside = number if context.kind == "while" else context.parent
+            owner = found.types.evaluate(function, inner, (context.sequence, inside))
+            place = _subject_place(function, inner, context, inside)
+            _add_event(found, owner, "bool", inner, place)
+
+
+def _subject_place(
+    function: FunctionNode, subject: t.Expr, context: t.Context, inside: int
+) -> Place:
+    """Return the place of a loop's or with's subject: its call if it is one, else the statement."""
+    inner = subject.value if isinstance(subject, t.Await) else subject
+    if isinstance(inner, t.CallRef):
+        location = function.place(function.facts.calls[inner.index])
+    else:
+        location = function.line(context.line)
+    return Place(location, inside, context.sequence)
+
+
+def add_index(found: Found, read: t.Read, value: t.Item) -> None:
+    """Add what asking an object for one of its items costs."""
+    owner = found.types.evaluate(found.function, value.base, (read.sequence, read.context))
+    if isinstance(owner, LibraryInstance) and owner.path.startswith("builtins."):
+        return
+    if isinstance(owner, LibraryInstance | Instance):
+        _add_event(found, owner, "index", value, found.place(read))
+
+
+def _add_event(
+    found: Found,
+    owner: Type,
+    event: str,
+    value: t.Expr,
+    place: Place,
+    *,
+    call: t.Call | None = None,
+    is_async: bool = False,
+) -> None:
+    """Add what evaluating an object costs: the site of a library type, or an edge to a method."""
+    types = found.types
+    for option in options_of(owner):
+        if isinstance(option, Instance):
+            for method in _protocol_methods(types, option, event, is_async=is_async):
+                found.add_edge(method, event, value, place, call=call)
+            paths = types.classes.library_bases(option.node)
+        elif isinstance(option, LibraryInstance):
+            paths = [option.path]
+        else:
+            continue
+        for path in paths:
+            behaviour = types.libraries.on(path, event)
+            if behaviour is not None and behaviour.effects:
+                found.add_site(
+                    event,
+                    spelled(found.function, value),
+                    behaviour,
+                    value,
+                    place,
+                    receiver=option,
+                    effects=behaviour.effects,
+                    blocking=behaviour.blocking,
+                    call=call,
+                )
+                break
+
+
+def _protocol_methods(
+    types: "Types", owner: Instance, event: str, *, is_async: bool
+) -> list[FunctionNode]:
+    """Return the methods of the project that an event runs on an object."""
+    names = PROTOCOLS.get(event, ())
+    ordered = sorted(names, key=lambda name: name.startswith("__a") != is_async)
+    named = (types.classes.method(owner.node, name) for name in ordered)
+    first = next((method for method in named if method is not None), None)
+    if first is None:
+        return []
+    if event != "iterate" or first.facts.is_generator or first.name == "__getitem__":
+        return [first]
+    following = "__anext__" if first.name == "__aiter__" else "__next__"
+    found = [first]
+    for option in options_of(members.returned_by(types, owner, first)):
+        if isinstance(option, Instance):
+            method = types.classes.method(option.node, following)
+            if method is not None:
+                found.append(method)
+    return found
+
+
+OPERATIONS = {
+    **members.OPERATORS,
+    "In": "__contains__",
+    "NotIn": "__contains__",
+    "Eq": "__eq__",
+    "NotEq": "__eq__",
+    "Lt": "__lt__",
+    "LtE": "__le__",
+    "Gt": "__gt__",
+    "GtE": "__ge__",
+}
+"""The special methods that operators run, by the names of ast."""
+
+
+_PLAIN = frozenset({t.Name, t.CallRef, t.Const, t.Text, t.Lambda, t.Mapping, t.Comp, t.Element})
+"""Kinds of expressions without operators of their own."""
+
+
+def add_operators(found: Found) -> None:
+    """Add an edge for each operator that a class of the project defines."""
+    defined = found.types.classes.special_methods
+    names = {operator: name for operator, name in OPERATIONS.items() if name in defined}
+    if "__iadd__" in defined:
+        names.setdefault("Add", "__iadd__")
+    shows = "__str__" in defined
+    if not names and not shows:
+        return
+    facts = found.function.facts
+    seen: set[tuple[str, t.Expr, int]] = set()
+    for fact, value in _valued(facts):
+        if isinstance(value, t.Text) and shows:
+            _show_parts(found, fact, value)
+        while isinstance(value, t.Attr):
+            value = value.base
+        if type(value) in _PLAIN:
+            continue
+        for part in _own_parts(value):
+            if isinstance(part, t.Binary | t.Compare) and part.operator in names:
+                _run_operator(found, fact, part, names[part.operator], seen)
+
+
+def _show_parts(found: Found, fact: Fact, value: t.Text) -> None:
+    """Add an edge for each object of the project that a text shows."""
+    for part in value.parts:
+        if not isinstance(part, str | t.Const):
+            run_special(found, part, "__str__", fact, part)
+
+
+def _run_operator(
+    found: Found,
+    fact: Fact,
+    part: t.Binary | t.Compare,
+    name: str,
+    seen: set[tuple[str, t.Expr, int]],
+) -> None:
+    key = (name, part, fact.line)
+    if key in seen:
+        return
+    seen.add(key)
+    if isinstance(fact, t.Bind) and fact.kind == "augmented" and isinstance(part, t.Binary):
+        before = len(found.edges)
+        run_special(found, part.left, f"__i{name[2:]}", fact, part)
+        if len(found.edges) > before:
+            return
+    run_special(found, part.right if name == "__contains__" else part.left, name, fact, part)
+
+
+def run_special(found: Found, value: t.Expr, name: str, fact: Fact, at: t.Expr) -> None:
+    """Add an edge to a special method of the class of a value, where it has one."""
+    types = found.types
+    place = found.place(fact)
+    point = (place.sequence, place.context)
+    for option in options_of(types.evaluate(found.function, value, point)):
+        if isinstance(option, Instance):
+            method = types.classes.method(option.node, name)
+            if method is not None:
+                found.add_edge(method, "operator", at, place)
+
+
+def add_items(found: Found, call: t.Call) -> None:
+    """Add an edge for each item of a project object on the way to what is called."""
+    value = call.callee
+    while isinstance(value, t.Attr | t.Item):
+        if isinstance(value, t.Item) and not isinstance(value.key, t.Slice):
+            run_special(found, value.base, "__getitem__", call, value)
+        value = value.base
+
+
+def _valued(facts: t.Function) -> Iterator[tuple[Fact, t.Expr]]:
+    """Yield the expressions of a function, each with the fact that works it out."""
+    for bind in facts.binds:
+        if bind.value is not None:
+            yield bind, bind.value
+    for result in facts.results:
+        if result.value is not None:
+            yield result, result.value
+    for context in facts.contexts:
+        if context.subject is not None and context.kind != "else":
+            yield context, context.subject
+    for call in facts.calls:
+        yield call, call.callee
+        for given in call.arguments:
+            yield call, given
+        for _, given in call.keywords:
+            yield call, given
+
+
+def _own_parts(value: t.Expr) -> Iterator[t.Expr]:
+    """Yield an expression and its parts, but not those of its calls, which stand for themselves."""
+    stack = [value]
+    while stack:
+        part = stack.pop()
+        yield part
+        match part:
+            case t.Binary(left=left, right=right) | t.Compare(left=left, right=right):
+                stack += (left, right)
+            case t.Either(options=options) | t.Seq(items=options):
+                stack += options
+            case (
+                t.Attr(base=inner) | t.Item(base=inner) | t.Not(value=inner) | t.Await(value=inner)
+            ):
+                stack.append(inner)

@@ -1,0 +1,38 @@
+"""Which methods stand for an abstract one."""
+
+from typing import TYPE_CHECKING
+
+from perfaudit.program.nodes import ClassNode, FunctionNode
+from perfaudit.program.values import ClassType, Instance, Type
+
+if TYPE_CHECKING:
+    from perfaudit.program.infer import Types
+
+MAX_IMPLEMENTERS = 8
+
+
+def implementers(types: "Types", node: FunctionNode, receiver: Type | None) -> list[FunctionNode]:
+    """Return the methods that stand for an abstract one, if the receiver may have any of them."""
+    if node.owner is None or not isinstance(receiver, Instance | ClassType):
+        return []
+    if not types.classes.is_abstract(node.owner, node):
+        return []
+    found: list[FunctionNode] = []
+    below = types.classes.subclasses(receiver.node) or types.classes.conforming(receiver.node)
+    own = [(subclass, subclass.methods.get(node.name)) for subclass in below]
+    others = [(subclass, types.classes.method(subclass, node.name)) for subclass in below]
+    for subclass, method in (*own, *others):
+        if (
+            method is not None
+            and not types.classes.is_abstract(method.owner or subclass, method)
+            and method not in found
+        ):
+            if subclass.file.role.value == "test" and _role_of(receiver.node) != "test":
+                continue
+            found.append(method)
+    return found if len(found) <= MAX_IMPLEMENTERS else []
+
+
+def _role_of(node: ClassNode) -> str:
+    """Return the role of a class's file."""
+    return node.file.role.value
