@@ -168,7 +168,7 @@ class Exposures:
 
 def _is_task(kind: str, edge: Edge) -> bool:
     """Return whether an edge leads to a job of its own, for which what set it off does not wait."""
-    if edge.how == "worker" or edge.after:
+    if edge.how in ("worker", "process") or edge.after:
         return True
     return kind == "startup" and edge.how in ("task", "loop")
 
