@@ -155,7 +155,7 @@ def _match(
 ) -> Match:
     place = load.through[0] if load.through else load.site
     walked = name_of_walked(program, function, loop)
-    exposure = program.exposure_of(function)
+    exposure = program.exposure_at(place)
     context = function.facts.contexts[loop]
     trace = list(exposure.chain)
     trace.extend(

@@ -207,7 +207,7 @@ def _match(program: Program, site: Site, confidence: Confidence) -> Match:
     function = site.function
     call = site.call
     given = call.arguments[0] if call is not None and call.arguments else site.value
-    exposure = program.exposure_of(function)
+    exposure = program.exposure_at(site)
     return Match(
         site.location,
         {
@@ -228,7 +228,7 @@ def _match_of_caller(
     program: Program, edge: Edge, call: t.Call, site: Site, confidence: Confidence
 ) -> Match:
     caller = edge.caller
-    exposure = program.exposure_of(caller)
+    exposure = program.exposure_at(edge)
     given = call.arguments[0] if call.arguments else edge.value
     step = f"{caller.facts.qualname} drops the task that {edge.callee.facts.qualname} starts"
     return Match(
