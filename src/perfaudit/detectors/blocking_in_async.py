@@ -7,7 +7,7 @@ from perfaudit.core.levels import Confidence, Severity, weakest
 from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
-from perfaudit.program.blocking import Blocking, blocking_at, is_main, places_of
+from perfaudit.program.blocking import Blocking, blocking_at, places_of, severity_on_loop
 from perfaudit.program.exposure import Exposure
 from perfaudit.program.handles import handles_of
 from perfaudit.program.nodes import FunctionNode
@@ -23,11 +23,8 @@ RULES = {
 }
 """Kinds of blocking that are reported, the dearest first, and their rules."""
 
-NOT_SERVED = frozenset({"unknown", "unreached"})
 READS_CONSOLE = "reads-console"
 SERVED = frozenset({"endpoint", "task"})
-CALMER = {"startup": Severity.LOW, "command": Severity.LOW, "script": Severity.LOW}
-"""Where nobody else waits for the loop, a blocked loop matters little."""
 
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:
@@ -51,7 +48,7 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
                 reached = program.exposure_at(place)
                 if READS_CONSOLE in blocked.sink.behaviour.flags and reached.kind not in SERVED:
                     continue
-                severity = _severity(program, function, reached)
+                severity = severity_on_loop(program, function, reached)
                 later = uses.get(id(blocked), [])
                 remedy = remedies.for_place(blocked)
                 yield _match(function, blocked, later, reached, severity, remedy)
@@ -107,12 +104,6 @@ def _later(uses: int) -> str:
     if not uses:
         return ""
     return f", and {uses} later call{'s' if uses > 1 else ''} of the file"
-
-
-def _severity(program: Program, function: FunctionNode, exposure: Exposure) -> Severity | None:
-    if exposure.kind in NOT_SERVED and is_main(program, function):
-        return Severity.LOW
-    return CALMER.get(exposure.kind)
 
 
 def _sound_kind(place: Site | Edge) -> str | None:

@@ -21,7 +21,6 @@ from perfaudit.program.loops import (
 )
 from perfaudit.program.nodes import FunctionNode, is_handler
 from perfaudit.program.program import Program
-from perfaudit.program.reach import site_step
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.switches import is_switched_off
 from perfaudit.program.values import LibraryInstance
@@ -131,17 +130,8 @@ def _match(program: Program, function: FunctionNode, place: Site | Edge, loop: i
     exposure = program.exposure_at(place)
     sink = awaits.sink_of(program, place, awaits.HTTP)
     distance = len(awaits.chain_of(program, place, awaits.HTTP))
-    trace = list(exposure.chain)
-    trace.append(
-        TraceStep(function.line(function.facts.contexts[loop].line), f"loop over {walked}")
-    )
-    if isinstance(place, Edge):
-        trace.append(
-            TraceStep(place.location, f"calls {place.callee.facts.qualname} for each item")
-        )
-        trace.extend(program.reach_of(awaits.HTTP).trace(place.callee))
-    else:
-        trace.append(site_step(place))
+    begun = TraceStep(function.line(function.facts.contexts[loop].line), f"loop over {walked}")
+    steps = awaits.steps_per_item(program, place, awaits.HTTP, "calls")
     return Match(
         place.location,
         {
@@ -150,7 +140,7 @@ def _match(program: Program, function: FunctionNode, place: Site | Edge, loop: i
             "sink": sink.name,
             "hops": _hops(distance),
         },
-        trace=tuple(trace),
+        trace=(*exposure.chain, begun, *steps),
         confidence=_confidence(program, place, distance),
         severity=_severity(exposure.kind, sink),
         function=function.qualname,

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from perfaudit.core.finding import Match, TraceStep
-from perfaudit.core.levels import Confidence, Severity, weakest
+from perfaudit.core.levels import Confidence, weakest
 from perfaudit.core.location import Location
 from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
-from perfaudit.program.blocking import Blocking, blocking_at, is_main, places_of, runs_here
+from perfaudit.program.blocking import Blocking, blocking_at, places_of, runs_here, severity_on_loop
 from perfaudit.program.conditions import Standing, standing
 from perfaudit.program.expressions import argument, spelled
 from perfaudit.program.holds import Hold, locks
@@ -29,7 +29,6 @@ from perfaudit.program.waited_for import (
 )
 
 KINDS = ("thread",)
-CALMER = {"startup": Severity.LOW, "command": Severity.LOW, "script": Severity.LOW}
 ASKS = "asks-for-loop"
 """The flag of a call that says whether an event loop runs on this thread."""
 REENTRANT = "reentrant"
@@ -370,15 +369,12 @@ def _match(
     confidence: Confidence,
 ) -> Match:
     exposure = program.exposure_of(function)
-    severity = CALMER.get(exposure.kind)
-    if exposure.kind in ("unknown", "unreached") and is_main(program, function):
-        severity = Severity.LOW
     return Match(
         location,
         {"what": what, "function": function.facts.qualname, "through": through},
         trace=(*exposure.chain, *steps),
         confidence=confidence,
-        severity=severity,
+        severity=severity_on_loop(program, function, exposure),
         function=function.qualname,
         endpoint=exposure.endpoint,
         exposure=exposure.kind,

@@ -17,7 +17,6 @@ from perfaudit.program.loops import (
 )
 from perfaudit.program.nodes import FunctionNode, is_handler
 from perfaudit.program.program import Program
-from perfaudit.program.reach import site_step
 from perfaudit.program.shared_connections import shares_connection
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.values import External, LibraryInstance, Unknown, options_of
@@ -201,17 +200,8 @@ def _match(
     walked = name_of_walked(program, function, loop)
     exposure = program.exposure_at(place)
     sink = awaits.sink_of(program, place, effects)
-    trace = list(exposure.chain)
-    trace.append(
-        TraceStep(function.line(function.facts.contexts[loop].line), f"loop over {walked}")
-    )
-    if isinstance(place, Edge):
-        trace.append(
-            TraceStep(place.location, f"starts {place.callee.facts.qualname} for each item")
-        )
-        trace.extend(program.reach_of(effects).trace(place.callee))
-    else:
-        trace.append(site_step(place))
+    begun = TraceStep(function.line(function.facts.contexts[loop].line), f"loop over {walked}")
+    steps = awaits.steps_per_item(program, place, effects, "starts")
     return Match(
         place.location,
         {
@@ -219,7 +209,7 @@ def _match(
             "walked": walked,
             "sink": sink.name,
         },
-        trace=tuple(trace),
+        trace=(*exposure.chain, begun, *steps),
         confidence=weakest(Confidence.MEDIUM, awaits.confidence_of(program, place, effects)),
         severity=CALMER.get(exposure.kind),
         function=function.qualname,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from perfaudit.core.finding import TraceStep
 from perfaudit.core.levels import Confidence, weakest
 from perfaudit.core.location import Location
 from perfaudit.facts import types as t
@@ -13,7 +14,7 @@ from perfaudit.program import expressions
 from perfaudit.program.conditions import Standing, standing
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.program import is_usual
-from perfaudit.program.reach import Reach, reach
+from perfaudit.program.reach import Reach, reach, site_step
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.switches import is_switched_off
 from perfaudit.program.values import (
@@ -26,9 +27,9 @@ if TYPE_CHECKING:
     from perfaudit.program.program import Program
 
 HTTP = frozenset({"http.request"})
+HOLDING = frozenset({"lock", "queue.wait", "thread.wait"})
 ORDERED = frozenset({"db.write", "cache.write", "queue.send", "file.write", "process.spawn"})
 """Effects that others may see: what comes after may rely on them."""
-HOLDING = frozenset({"lock", "queue.wait", "thread.wait"})
 ELSEWHERE = frozenset({"thread", "process"})
 
 
@@ -304,29 +305,14 @@ def _enters(site: Site, context: t.Context) -> bool:
 def holds_lock(program: "Program", place: Site | Edge, effects: frozenset[str]) -> bool:
     """Return whether the way from a place to an effect holds a lock: one at a time goes through."""
     for edge in chain_of(program, place, effects)[1:]:
-        if any("lock" in site.effects for site in _entered(program, edge.caller, edge.context)):
+        if any(
+            "lock" in site.effects for site in entered_around(program, edge.caller, edge.context)
+        ):
             return True
     sink = sink_of(program, place, effects)
     return place is not sink and any(
-        "lock" in site.effects for site in _entered(program, sink.function, sink.context)
+        "lock" in site.effects for site in entered_around(program, sink.function, sink.context)
     )
-
-
-def is_limited(program: "Program", place: Site | Edge, effects: frozenset[str]) -> bool:
-    """Return whether a lock, semaphore or limiter stands on the way from a place to an effect."""
-    ways = [(edge.caller, edge.context) for edge in chain_of(program, place, effects)[1:]]
-    sink = sink_of(program, place, effects)
-    if place is not sink:
-        ways.append((sink.function, sink.context))
-    return any(
-        not HOLDING.isdisjoint(site.effects)
-        for function, context in ways
-        for site in _entered(program, function, context)
-    )
-
-
-def _entered(program: "Program", function: FunctionNode, context: int) -> Iterator[Site]:
-    return entered_around(program, function, context)
 
 
 def root_of(function: FunctionNode, value: t.Expr) -> str | None:
@@ -377,3 +363,13 @@ def _always_pauses(reached: Reach, callee: FunctionNode) -> bool:
         if standing(owner, here.context, here.sequence) is not Standing.ALWAYS:
             return False
     return True
+
+
+def steps_per_item(
+    program: "Program", place: Site | Edge, effects: frozenset[str], verb: str
+) -> list[TraceStep]:
+    """Return the steps from a place in a loop to an effect; the verb says how it is reached."""
+    if isinstance(place, Site):
+        return [site_step(place)]
+    each = TraceStep(place.location, f"{verb} {place.callee.facts.qualname} for each item")
+    return [each, *program.reach_of(effects).trace(place.callee)]

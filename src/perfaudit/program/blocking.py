@@ -5,10 +5,11 @@ from collections.abc import Iterable, Iterator
 from msgspec import Struct
 
 from perfaudit.core.finding import TraceStep
-from perfaudit.core.levels import Confidence, weakest
+from perfaudit.core.levels import Confidence, Severity, weakest
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
 from perfaudit.program.conditions import is_first_use
+from perfaudit.program.exposure import NOT_SERVED, Exposure
 from perfaudit.program.handles import is_used_elsewhere
 from perfaudit.program.nodes import FunctionNode, is_handler
 from perfaudit.program.program import BLOCKING_KINDS, Program
@@ -19,6 +20,8 @@ from perfaudit.program.switches import is_switched_off
 FILE_KINDS = frozenset({"file", "stat"})
 MAX_AWAITS = 5
 """How many awaits may lie between the coroutine that a loop is begun for and another one."""
+ALONE = {"startup": Severity.LOW, "command": Severity.LOW, "script": Severity.LOW}
+"""Where nobody else waits for the loop, a blocked loop matters little."""
 LOOP_STARTERS = frozenset({"runs-event-loop", "nested-loop"})
 """Flags of calls that run a coroutine on an event loop of their own and wait for it."""
 
@@ -180,6 +183,15 @@ def starts_loop(program: Program, function: FunctionNode, index: int) -> bool:
         target.behaviour is not None and not LOOP_STARTERS.isdisjoint(target.behaviour.flags)
         for target in program.types.call(function, index).targets
     )
+
+
+def severity_on_loop(
+    program: Program, function: FunctionNode, exposure: Exposure
+) -> Severity | None:
+    """Return LOW where nobody else waits for the loop, or None for what the rule says."""
+    if exposure.kind in NOT_SERVED and is_main(program, function):
+        return Severity.LOW
+    return ALONE.get(exposure.kind)
 
 
 def is_main(program: Program, function: FunctionNode, steps: int = MAX_AWAITS) -> bool:

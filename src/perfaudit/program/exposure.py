@@ -18,7 +18,9 @@ KINDS = (
 )
 """Kinds of exposure, the strongest first, and the kinds of entry points that give them."""
 
-UNREACHED = {Role.COMMAND: "command", Role.SCRIPT: "script", Role.MIGRATION: "script"}
+BY_ROLE = {Role.COMMAND: "command", Role.SCRIPT: "script", Role.MIGRATION: "script"}
+NOT_SERVED = frozenset({"unknown", "unreached"})
+"""Kinds of exposure of what no entry point is seen to lead to."""
 SERVING = frozenset({"route", "websocket", "task", "consumer"})
 """Kinds of entry points that show that the program serves others."""
 
@@ -111,8 +113,8 @@ class Exposures:
 
     def _elsewhere(self, function: FunctionNode) -> str:
         """Return the kind of what no entry point leads to."""
-        if function.role in UNREACHED:
-            return UNREACHED[function.role]
+        if function.role in BY_ROLE:
+            return BY_ROLE[function.role]
         is_run = self._loaded is None or function in self._loaded
         return "unknown" if is_run or function.kind != "function" else "unreached"
 

@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 OBJECT_METHODS = frozenset(dir(object)) | {"__init_subclass__", "__getattr__"}
 PROPERTY = t.Name("property")
 NO_ATTRIBUTE = Unknown("dynamic attribute")
-DATA_ATTRIBUTES = frozenset({"__dict__", "__doc__", "__name__", "__module__"})
 
 MAX_ITERATORS = 8
 """Iterators that are followed to what they give: code may well return them in a circle."""
