@@ -28,6 +28,7 @@ from perfaudit.program.values import LibraryInstance
 CALMER = {
     "task": Severity.MEDIUM,
     "unknown": Severity.MEDIUM,
+    "unreached": Severity.MEDIUM,
     "startup": Severity.LOW,
     "command": Severity.LOW,
     "script": Severity.LOW,
