@@ -77,7 +77,7 @@ def _judge(
         return
     exposure = program.exposure_of(function)
     yield Opportunity(place.location, exposure.kind)
-    if rows.has(load.relation.name) or any(rows.has(name) for name in load.path):
+    if rows.covers((*load.path, load.relation.name)):
         return
     confidence = place.confidence
     if _keeps_objects(program, load):

@@ -169,4 +169,4 @@ def is_loaded_with_rows(program: "Program", function: FunctionNode, site: Site) 
     rows = rows_of(program, function, t.Name(rooted[0]), (site.sequence, site.context))
     if rows is None:
         return None
-    return rows.has(site.relation.name) or any(rows.has(name) for name in rooted[1])
+    return rows.covers((*rooted[1], site.relation.name))

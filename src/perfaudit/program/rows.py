@@ -1,5 +1,6 @@
 """Where the rows of a loop come from, and which relations were loaded with them."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -56,9 +57,12 @@ class Rows(Struct, frozen=True):
     places: tuple[Location, ...]
     steps: frozenset[str] = frozenset()
 
-    def has(self, relation: str) -> bool:
-        """Return whether the relation may have been loaded with the rows."""
-        return self.all_eager or relation in self.eager
+    def covers(self, path: Sequence[str]) -> bool:
+        """Return whether the relations between a row and what is read may have been loaded with it.
+
+        ``path`` are the names from the row to the relation that is read, that one included.
+        """
+        return self.all_eager or not self.eager.isdisjoint(path)
 
 
 NOTHING_MORE = Rows(frozenset(), False, ())
