@@ -8,7 +8,11 @@ from perfaudit.program.loops import fills_gap, fills_object
 from perfaudit.program.nodes import ClassNode, FunctionNode
 
 BRANCHES = frozenset({"if", "else", "match", "except"})
+MAX_BRANCHES = 2
+"""A chain with more calls in branches is taken by few of those who enter it."""
 MAX_STEPS = 4
+FILE_TESTS = frozenset({"exists", "isfile", "isdir", "is_file", "is_dir"})
+OS_PATH = t.Attr(t.Name("os"), "path")
 ENVIRONMENT = frozenset({"environ", "getenv"})
 
 
@@ -45,9 +49,11 @@ def standing(function: FunctionNode, context: int, sequence: int) -> Standing:
             return Standing.STATE
     if is_first_use(function, context, sequence):
         return Standing.STATE
-    for guard in guards_before(function, chain, sequence):
+    for guard, exit_ in _left_before(function, chain, sequence):
         if guard.subject and _is_state(function, guard.subject, guard.sequence, MAX_STEPS):
             return Standing.STATE
+        if exit_.kind == "return":
+            found = max(found, Standing.DATA)
     return found
 
 
@@ -64,12 +70,59 @@ def is_first_use(function: FunctionNode, context: int, sequence: int) -> bool:
         contexts[step].kind == "if" and _is_missing(function, contexts[step].subject)
         for step in chain
     ) or any(
-        _is_there(function, guard.subject) for guard in guards_before(function, chain, sequence)
+        _is_there(function, guard.subject) or _gives_what_was_found(function, guard, exit_)
+        for guard, exit_ in _left_before(function, chain, sequence)
     )
+
+
+def _gives_what_was_found(function: FunctionNode, guard: t.Context, exit_: t.Exit) -> bool:
+    """Return whether a guard leaves with what a call before it has found, so that it is kept.
+
+    ``found = look_up(key)``, ``if found: return found``: what follows makes it for the first time.
+    """
+    tests = guard.subject
+    if exit_.kind != "return":
+        return False
+    if isinstance(tests, t.CallRef) and _asks_for_file(function.facts.calls[tests.index]):
+        return True
+    first = tests.options[0] if isinstance(tests, t.Either) and tests.kind == "and" else tests
+    if isinstance(first, t.Compare) and first.operator == "IsNot":
+        first = first.left
+    if not isinstance(first, t.Name):
+        return False
+    binds = function.binds.get(first.id, ())
+    if not any(isinstance(_waited(bind.value), t.CallRef) for bind in binds):
+        return False
+    return any(
+        item.context == exit_.context
+        for item in function.facts.results
+        if item.value is not None and _root(function, item.value) == first
+    )
+
+
+def _waited(value: t.Expr | None) -> t.Expr | None:
+    return value.value if isinstance(value, t.Await) else value
+
+
+def _root(function: FunctionNode, value: t.Expr) -> t.Expr:
+    """Return the name that a chain of attributes, items and calls starts from."""
+    while True:
+        match value:
+            case t.Attr(base=base) | t.Item(base=base):
+                value = base
+            case t.CallRef(index=index):
+                callee = function.facts.calls[index].callee
+                if not isinstance(callee, t.Attr):
+                    return value
+                value = callee.base
+            case _:
+                return value
 
 
 def _is_missing(function: FunctionNode, test: t.Expr | None) -> bool:
     match test:
+        case t.Not(value=t.CallRef(index=index)):
+            return _asks_for_file(function.facts.calls[index])
         case t.Compare(operator="NotIn", right=right):
             return _is_kept_outside(function, right)
         case t.Not(value=t.Compare(operator="In", right=right)):
@@ -86,6 +139,15 @@ def _is_there(function: FunctionNode, test: t.Expr | None) -> bool:
         case t.Compare(operator="In", right=right):
             return _is_kept_outside(function, right)
     return False
+
+
+def _asks_for_file(call: t.Call) -> bool:
+    """Return whether a call asks whether a file is there: ``os.path.exists`` or of a ``Path``."""
+    callee = call.callee
+    if not isinstance(callee, t.Attr) or callee.name not in FILE_TESTS:
+        return False
+    is_path = not call.arguments and isinstance(callee.base, t.Name | t.Attr)
+    return callee.base == OS_PATH or is_path
 
 
 def _is_kept_outside(function: FunctionNode, container: t.Expr) -> bool:
@@ -108,6 +170,14 @@ def guards_before(
     function: FunctionNode, chain: Sequence[int], sequence: int
 ) -> Iterator[t.Context]:
     """Yield the tests of the clauses that leave the function before a place in some contexts."""
+    for guard, _ in _left_before(function, chain, sequence):
+        yield guard
+
+
+def _left_before(
+    function: FunctionNode, chain: Sequence[int], sequence: int
+) -> Iterator[tuple[t.Context, t.Exit]]:
+    """Yield the clauses that leave the function before a place, and how each leaves it."""
     contexts = function.facts.contexts
     for exit_ in function.facts.exits:
         if exit_.sequence >= sequence:
@@ -116,7 +186,7 @@ def guards_before(
             continue
         guard = contexts[exit_.context]
         if guard.kind == "if" and guard.parent in (-1, *chain):
-            yield guard
+            yield guard, exit_
 
 
 def _asks_for_kind(function: FunctionNode, test: t.Expr) -> bool:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from perfaudit.core.finding import TraceStep
 from perfaudit.core.levels import Role
+from perfaudit.program.conditions import MAX_BRANCHES, Standing, standing
 from perfaudit.program.endpoints import Endpoint
-from perfaudit.program.nodes import FunctionNode, is_handler
+from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.sites import Edge
 
 KINDS = (
@@ -31,7 +32,9 @@ class Exposure:
 
     ``kind`` is endpoint, task, startup, command, script, unknown, or unreached: the program serves
     others, and neither its entry points nor the code of a module is seen to lead here. Then the
-    label of the nearest entry point, and the steps from there to the function.
+    label of the nearest entry point, and the steps from there to the function. Where that way
+    hangs on settings, on kinds of values or on many branches, it is not sure that this entry point
+    takes it: then there is no label, and one step says from where it may be reached.
     """
 
     kind: str
@@ -41,7 +44,7 @@ class Exposure:
 
 
 class Exposures:
-    """The exposure of every function, by shortest chains; stronger kinds win."""
+    """The exposure of every function; stronger kinds win, then surer ways, then shorter ones."""
 
     def __init__(
         self,
@@ -84,21 +87,28 @@ class Exposures:
         return waiting
 
     def _spread(self, kind: str, waiting: deque[FunctionNode]) -> list[Edge]:
-        """Give the kind to all that some functions run, and return the tasks that they set off."""
-        set_off, rare = [], deque[Edge]()
-        while waiting or rare:
+        """Give the kind to all that some functions run, and return the tasks that they set off.
+
+        Ways without branches come first, then those that hang on data, then those on state.
+        """
+        set_off: list[Edge] = []
+        postponed = {each: deque[Edge]() for each in Standing}
+        while True:
             if not waiting:
-                # What an error leads to, only where nothing else does.
-                waiting.extend(self._entered(kind, [rare.popleft()]))
+                later = next((edges for edges in postponed.values() if edges), None)
+                if later is None:
+                    return set_off
+                waiting.extend(self._entered(kind, [later.popleft()]))
                 continue
             for edge in self._edges_from(waiting.popleft()):
                 if kind != "task" and _is_task(kind, edge):
                     set_off.append(edge)
-                elif is_handler(edge.caller, edge.context):
-                    rare.append(edge)
-                else:
-                    waiting.extend(self._entered(kind, [edge]))
-        return set_off
+                elif edge.callee not in self._kind:
+                    hangs_on = standing(edge.caller, edge.context, edge.sequence)
+                    if hangs_on is Standing.ALWAYS:
+                        waiting.extend(self._entered(kind, [edge]))
+                    else:
+                        postponed[hangs_on].append(edge)
 
     def _run_by(self, bodies: Iterable[FunctionNode]) -> set[FunctionNode]:
         """Return what the code of modules runs: when they are imported, or as programs."""
@@ -158,6 +168,9 @@ class Exposures:
         endpoint = self._origin[node]
         entry = way[0].caller if way else node
         label = label_of(endpoint)
+        if not _is_sure(way):
+            step = TraceStep(entry.location, f"{label} may lead to {way[-1].callee.facts.qualname}")
+            return Exposure(kind, "", entry, (step,))
         steps = [TraceStep(entry.location, f"{label} enters {entry.facts.qualname}")]
         steps += [
             TraceStep(
@@ -166,6 +179,13 @@ class Exposures:
             for edge in way
         ]
         return Exposure(kind, label, entry, tuple(steps))
+
+
+def _is_sure(way: list[Edge]) -> bool:
+    """Return whether who enters a way takes it: as a rule, or for some of what is given."""
+    stands = [standing(edge.caller, edge.context, edge.sequence) for edge in way]
+    branches = sum(each is not Standing.ALWAYS for each in stands)
+    return Standing.STATE not in stands and branches <= MAX_BRANCHES
 
 
 def _is_task(kind: str, edge: Edge) -> bool:

@@ -7,12 +7,10 @@ from msgspec import Struct
 
 from perfaudit.core.finding import TraceStep
 from perfaudit.core.levels import Confidence, weakest
-from perfaudit.program.conditions import Standing, standing
+from perfaudit.program.conditions import MAX_BRANCHES, Standing, standing
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.sites import Edge, Site
 
-MAX_BRANCHES = 2
-"""A chain with more calls in branches is taken by few of those who enter it."""
 CONFIDENCES = {
     Standing.ALWAYS: Confidence.HIGH,
     Standing.DATA: Confidence.HIGH,
