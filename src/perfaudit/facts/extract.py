@@ -290,7 +290,17 @@ class _Walk:
 
     def bool_operation(self, node: ast.BoolOp) -> t.Expr:
         kind = "or" if isinstance(node.op, ast.Or) else "and"
-        return t.Either(kind, tuple(self.value(option) for option in node.values), None)
+        options: list[t.Expr] = []
+        for operand in node.values:
+            # Only what calls is worth a block: it runs only where those before do not decide.
+            is_block = bool(options) and _calls(operand)
+            if is_block:
+                before = options[0] if len(options) == 1 else t.Either(kind, tuple(options), None)
+                self.push(kind, before, None, operand)
+            options.append(self.value(operand))
+            if is_block:
+                self.pop()
+        return t.Either(kind, tuple(options), None)
 
     def conditional(self, node: ast.IfExp) -> t.Expr:
         test = self.value(node.test)
@@ -816,6 +826,10 @@ def annotation_of(text: str) -> t.Expr:
     walk = _Walk("")
     walk.enter_scope("", "<module>", "module", ast.Module([], []), context=-1)
     return walk.annotation(ast.Constant(text))
+
+
+def _calls(node: ast.expr) -> bool:
+    return any(isinstance(part, ast.Call) for part in ast.walk(node))
 
 
 def part_keys(parts: list[ast.expr]) -> list[t.Expr]:

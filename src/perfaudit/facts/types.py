@@ -11,7 +11,7 @@ from typing import Union
 
 from msgspec import Struct
 
-FORMAT = 2
+FORMAT = 3
 """The number of the facts' format and meaning; another one makes facts of earlier runs void."""
 
 
@@ -187,9 +187,11 @@ class Context(Struct, frozen=True, array_like=True, gc=False):
     """A block that calls stand in.
 
     ``kind``: for, async for, while, comprehension, async comprehension, with, async with, try,
-    except, finally, if, else (of an ``if`` or a conditional expression), loop-else, match, assert
-    (a condition, also of a comprehension, that holds from there on; nothing stands in it).
-    ``subject``: what is iterated, matched or tested, or the context manager. ``target``: what a
+    except, finally, if, else (of an ``if`` or a conditional expression), and, or (a later operand
+    that calls something), loop-else, match, assert (a condition, also of a comprehension, that
+    holds from there on; nothing stands in it).
+    ``subject``: what is iterated, matched or tested (of an operand: those before it, which are all
+    true for ``and``, all false for ``or``), or the context manager. ``target``: what a
     loop or ``as`` binds, or the class that a pattern asks for. ``parent`` is the enclosing context,
     -1 at the top of the function.
     """

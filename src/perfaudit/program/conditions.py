@@ -7,7 +7,7 @@ from perfaudit.facts import types as t
 from perfaudit.program.loops import fills_gap, fills_object
 from perfaudit.program.nodes import ClassNode, FunctionNode
 
-BRANCHES = frozenset({"if", "else", "match", "except"})
+BRANCHES = frozenset({"if", "else", "and", "or", "match", "except"})
 MAX_BRANCHES = 2
 """A chain with more calls in branches is taken by few of those who enter it."""
 MAX_STEPS = 4
@@ -45,7 +45,7 @@ def standing(function: FunctionNode, context: int, sequence: int) -> Standing:
             continue
         if _is_state(function, here.subject, here.sequence, MAX_STEPS):
             return Standing.STATE
-        if here.kind == "if" and _asks_for_kind(function, here.subject):
+        if here.kind in ("if", "and") and _asks_for_kind(function, here.subject):
             return Standing.STATE
     if is_first_use(function, context, sequence):
         return Standing.STATE
@@ -66,13 +66,18 @@ def is_first_use(function: FunctionNode, context: int, sequence: int) -> bool:
         return True
     contexts = function.facts.contexts
     chain = tuple(function.context_chain(context))
-    return any(
-        contexts[step].kind == "if" and _is_missing(function, contexts[step].subject)
-        for step in chain
-    ) or any(
+    return any(_is_gap(function, contexts[step]) for step in chain) or any(
         _is_there(function, guard.subject) or _gives_what_was_found(function, guard, exit_)
         for guard, exit_ in _left_before(function, chain, sequence)
     )
+
+
+def _is_gap(function: FunctionNode, block: t.Context) -> bool:
+    """Return whether a block runs only where something that was asked for is missing."""
+    if block.kind == "or":
+        found = _waited(block.subject)
+        return isinstance(found, t.CallRef) or _is_there(function, found)
+    return block.kind == "if" and _is_missing(function, block.subject)
 
 
 def _gives_what_was_found(function: FunctionNode, guard: t.Context, exit_: t.Exit) -> bool:

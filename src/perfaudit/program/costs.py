@@ -322,7 +322,7 @@ def _run(body: _Body, number: int, rest: Cost) -> Cost:
             result = _loop(body, item.number) + result
         elif kind == "finally":
             always = always + _run(body, item.number, ZERO)
-        elif kind in ("if", "else", "match"):
+        elif kind in ("if", "else", "and", "or", "match"):
             arms = [item]
             while position >= 0 and _is_arm_before(body.function, here[position], arms[-1]):
                 arms.append(here[position])  # type: ignore[arg-type]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from perfaudit.program.program import Program
     from perfaudit.program.reach import Reach
 
-CONDITIONS = frozenset({"if", "else", "match", "except"})
+CONDITIONS = frozenset({"if", "else", "and", "or", "match", "except"})
 EXCEPTIONAL = 2
 """So many conditions that have nothing to do with the item are an exception, not the rule."""
 WAITS = frozenset({"thread.wait"})

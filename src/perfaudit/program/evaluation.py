@@ -9,7 +9,7 @@ from perfaudit.facts import types as t
 from perfaudit.libraries.types import Behaviour
 from perfaudit.program import members
 from perfaudit.program.expressions import spelled
-from perfaudit.program.nodes import LOOP_KINDS, FunctionNode
+from perfaudit.program.nodes import LOOP_KINDS, TESTED_BEFORE, FunctionNode
 from perfaudit.program.sites import WITH_KINDS, Fact, Found, Place
 from perfaudit.program.values import Instance, LibraryInstance, Type, Unknown, options_of
 
@@ -286,7 +286,7 @@ def _valued(facts: t.Function) -> Iterator[tuple[Fact, t.Expr]]:
         if result.value is not None:
             yield result, result.value
     for context in facts.contexts:
-        if context.subject is not None and context.kind != "else":
+        if context.subject is not None and context.kind not in TESTED_BEFORE:
             yield context, context.subject
     for call in facts.calls:
         yield call, call.callee

@@ -637,7 +637,7 @@ def is_fallback(function: FunctionNode, loop: int, context: int) -> bool:
             and _tests_absence(function, loop, here.subject)
         ):
             return True
-        if here.kind == "else" and here.subject is not None and _tests_presence(here.subject):
+        if here.kind in ("else", "or") and here.subject and _tests_presence(here.subject):
             return True
     return False
 

@@ -60,7 +60,7 @@ def _is_on_miss(function: FunctionNode, place: Site | Edge, looked_up: list[Site
         subject = absent_subject(here.subject) if here.kind == "if" and here.subject else None
         if subject is not None and _is_found(function, subject, before):
             return True
-        if here.kind == "else" and _tests_found(function, here.subject, before):
+        if here.kind in ("else", "or") and _tests_found(function, here.subject, before):
             return True
     return any(
         _tests_found(function, contexts[exit_.context].subject, before)

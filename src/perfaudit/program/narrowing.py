@@ -74,13 +74,13 @@ def _tests(function: FunctionNode) -> Iterator[tuple[t.Expr, Test]]:
                 yield subject, Test(context.target, number, True, False)
         elif not asked:
             continue
-        elif context.kind in ("if", "while", "assert"):
+        elif context.kind in ("if", "and", "while", "assert"):
             for value, classes, positive in _said(function, subject, holds=True):
                 yield value, Test(classes, number, positive, context.kind == "assert")
             if context.kind == "if" and number in left:
                 for value, classes, positive in _said(function, subject, holds=False):
                     yield value, Test(classes, number, positive, True)
-        elif context.kind == "else":
+        elif context.kind in ("else", "or"):
             for value, classes, positive in _said(function, subject, holds=False):
                 yield value, Test(classes, number, positive, False)
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from perfaudit.facts import types as t
 from perfaudit.program.expressions import children
-from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.nodes import TESTED_BEFORE, FunctionNode
 from perfaudit.program.result_shapes import EAGER_OPTIONS
 
 Point = tuple[int, int]
@@ -81,7 +81,7 @@ def roots_of(scope: FunctionNode) -> Iterator[Root]:
             role = VALUE if inner else Role(item.kind)
             yield Root(item.value, (item.sequence, item.context), role, item.line, 1)
     for number, context in enumerate(facts.contexts):
-        if context.subject is None or context.kind in ("except", "else"):
+        if context.subject is None or context.kind in ("except", *TESTED_BEFORE):
             continue
         inside = number if context.kind == "while" else context.parent
         kind = SUBJECT_ROLES.get(context.kind, "iterate")

@@ -34,7 +34,7 @@ KEEPING = frozenset(
 """Decorators that leave a generator what it is."""
 STEPPING_METHODS = frozenset({"__next__", "send"})
 ENDING_METHODS = frozenset({"close", "throw"})
-TESTS = frozenset({"if", "while", "assert", "else", "match"})
+TESTS = frozenset({"if", "while", "assert", "else", "and", "or", "match"})
 
 
 class Stepped(Struct, frozen=True):

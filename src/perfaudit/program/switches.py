@@ -113,8 +113,8 @@ def _own_state(function: FunctionNode, context: int, sequence: int) -> dict[str,
     if function.owner is None or not params:
         return {}
     chain = list(function.context_chain(context))
-    tests = [(contexts[step], True) for step in chain if contexts[step].kind == "if"]
-    tests += [(contexts[step], False) for step in chain if contexts[step].kind == "else"]
+    tests = [(contexts[step], True) for step in chain if contexts[step].kind in ("if", "and")]
+    tests += [(contexts[step], False) for step in chain if contexts[step].kind in ("else", "or")]
     tests += [(guard, False) for guard in guards_before(function, chain, sequence)]
     found = {}
     for tested, holds in tests:
@@ -181,10 +181,10 @@ def leaves_off(program: "Program", way: "list[Edge]", context: int, sequence: in
     chain = list(callee.context_chain(context))
     for step in chain:
         here = contexts[step]
-        if here.kind == "if" and here.subject is not None:
+        if here.kind in ("if", "and") and here.subject is not None:
             if any(_is_off(program, way, part) for part in _conditions(here.subject)):
                 return True
-        if here.kind == "else" and _surely_holds(program, way, here):
+        if here.kind in ("else", "or") and _surely_holds(program, way, here):
             return True
     return any(
         _surely_holds(program, way, guard) for guard in guards_before(callee, chain, sequence)
