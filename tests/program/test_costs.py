@@ -5,7 +5,8 @@ from textwrap import indent
 import pytest
 
 from perfaudit.audit import program_of
-from perfaudit.program.costs import HTTP_REQUESTS, ZERO, Cost, costs_of, dearest
+from perfaudit.program.costs import HTTP_REQUESTS, costs_of
+from perfaudit.program.polynomial import ZERO, dearest, once
 
 HEADER = """
 import asyncio
@@ -66,13 +67,22 @@ def cost(body: str) -> str:
         ),
         pytest.param(
             "for a in agents:\n    for b in a.tasks:\n        await one(db)",
-            "N(agents)*N(tasks)",
+            "N(agents)*M(tasks)",
             id="nested loops",
         ),
         pytest.param(
             "for a in agents:\n    for b in agents:\n        await one(db)",
-            "N(agents)*N(agents)",
+            "N(agents)*M(agents)",
             id="nested loops over the same",
+        ),
+        pytest.param("for agent in agents[:10]:\n    await one(db)", "N(agents<=10)", id="slice"),
+        pytest.param(
+            "first = agents[5:15]\nfor agent in first:\n    await one(db)",
+            "N(first<=10)",
+            id="slice with a name",
+        ),
+        pytest.param(
+            "for agent in agents[-3:]:\n    await one(db)", "N(agents)", id="slice from the end"
         ),
         pytest.param("for i in range(3):\n    await one(db)", "3", id="range of a number"),
         pytest.param("for i in range(2, 8, 2):\n    await one(db)", "3", id="range with a step"),
@@ -277,14 +287,19 @@ def test_deep_call_chains_do_not_recurse() -> None:
 
 
 class TestCost:
-    ONE = Cost((((), 1),))
+    ONE = once("db.query")
 
     def test_sums_add_coefficients(self) -> None:
         agents = self.ONE.times("agents")
         assert str(self.ONE + agents + agents + self.ONE) == "2 + 2*N(agents)"
 
-    def test_products_do_not_depend_on_the_order_of_loops(self) -> None:
-        assert self.ONE.times("a").times("b") == self.ONE.times("b").times("a")
+    def test_products_name_the_outer_loop_first(self) -> None:
+        assert str(self.ONE.times("items").times("orders")) == "N(orders)*M(items)"
+
+    def test_reads_and_writes_are_told_apart_and_counted_together(self) -> None:
+        both = (self.ONE + self.ONE + once("db.write")).times("orders")
+        assert str(both) == "3*N(orders)"
+        assert (str(both.of("db.query")), str(both.of("db.write"))) == ("2*N(orders)", "N(orders)")
 
     def test_nothing_repeated_is_nothing(self) -> None:
         assert ZERO.times("agents") == ZERO

@@ -4,13 +4,15 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from perfaudit.core.effect import DATABASE_ROUND_TRIPS
-from perfaudit.core.report import EndpointCard
+from perfaudit.core.finding import TraceStep
+from perfaudit.core.report import CostTerm, EndpointCard
 from perfaudit.facts import types as t
 from perfaudit.program.calls import Target
-from perfaudit.program.costs import HTTP_REQUESTS, ZERO, Cost, costs_of
+from perfaudit.program.costs import HTTP_REQUESTS, costs_of
 from perfaudit.program.coverage import unresolved_calls
 from perfaudit.program.endpoints import Endpoint
 from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.polynomial import ZERO, Cost, Lazy, Term, once, spelled
 from perfaudit.program.program import BLOCKING_KINDS
 from perfaudit.program.values import Awaitable, LibraryInstance, TupleType, Type, options_of
 
@@ -37,8 +39,8 @@ MAX_BLOCKING = 8
 
 def endpoint_cards(program: "Program") -> tuple[EndpointCard, ...]:
     """Return the card of each route and websocket, by path and method."""
-    queries = costs_of(program, DATABASE_ROUND_TRIPS)
-    requests = costs_of(program, HTTP_REQUESTS)
+    queries = program.once(costs_of, DATABASE_ROUND_TRIPS)
+    requests = program.once(costs_of, HTTP_REQUESTS)
     unresolved: dict[FunctionNode, int] = {}
     cards = [
         _card(program, endpoint, queries, requests, unresolved)
@@ -57,8 +59,18 @@ def cost_of_endpoint(
     total = ZERO
     for function in _entered(endpoint):
         if function not in program.memoised:
-            total = total + costs.get(function, ZERO)
+            enters = f"{_called(endpoint)} enters {function.facts.qualname}"
+            step = TraceStep(function.location, enters)
+            total = total + costs.get(function, ZERO).resolved(_is_not_known).along(step)
     return total
+
+
+def _called(endpoint: Endpoint) -> str:
+    return f"{endpoint.method} {endpoint.path}".strip()
+
+
+def _is_not_known(_: Lazy) -> None:
+    """Say that nobody knows what a framework's arguments have loaded."""
 
 
 def cost_of_lazy_answers(program: "Program", endpoint: Endpoint) -> Cost:
@@ -74,7 +86,7 @@ def cost_of_lazy_answers(program: "Program", endpoint: Endpoint) -> Cost:
         for index, call in enumerate(function.facts.calls):
             if any(_renders(target) for target in types.call(function, index).targets):
                 lazy += any(is_lazy(program, given) for given in _given(program, function, call))
-    return Cost((((), lazy),), unknown=True) if lazy else ZERO
+    return once("db.query").times(lazy).at_least() if lazy else ZERO
 
 
 def _given(program: "Program", function: FunctionNode, call: t.Call) -> Iterator[Type]:
@@ -171,7 +183,16 @@ def _card(
         cached=is_cached(program, endpoint),
         dispatch=endpoint.dispatch,
         resolved=_resolved_share(program, endpoint, unresolved),
+        reads=str(cost.of("db.query")),
+        writes=str(cost.of("db.write")),
+        terms=tuple(_term(term) for term in cost.terms),
     )
+
+
+def _term(term: Term) -> CostTerm:
+    effect = "write" if term.effect == "db.write" else "read"
+    traces = tuple(tuple(chain.steps()) for chain in term.chains)
+    return CostTerm(spelled(term.sizes, term.count), effect, traces)
 
 
 def _entered(endpoint: Endpoint) -> list[FunctionNode]:
