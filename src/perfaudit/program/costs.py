@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from perfaudit.core.effect import DATABASE_ROUND_TRIPS
 from perfaudit.program.bounds import bounded_size
 from perfaudit.program.infer import Types
-from perfaudit.program.lazy_costs import cost_of_relation, given_to, walked_by
+from perfaudit.program.lazy_costs import cost_of_eager, cost_of_relation, given_to, walked_by
 from perfaudit.program.nodes import LOOP_KINDS, FunctionNode
 from perfaudit.program.polynomial import ZERO, Cost, dearest, once
 from perfaudit.program.reach import reach
@@ -132,9 +132,11 @@ def _costs(
                     yield site.context, site.sequence, cost
             elif site.kind == "call":
                 place = (site.context, site.sequence)
-                choices.setdefault(place, []).append(once(effect, site))
+                cost = once(effect, site) + cost_of_eager(program, function, site, effect)
+                choices.setdefault(place, []).append(cost)
             else:
-                yield site.context, site.sequence, once(effect, site)
+                cost = once(effect, site) + cost_of_eager(program, function, site, effect)
+                yield site.context, site.sequence, cost
     for edge in edges:
         cost = ZERO if edge.callee in ring else known[edge.callee]
         cost = cost.resolved(given_to(program, edge)).along(edge)

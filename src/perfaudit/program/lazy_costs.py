@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from perfaudit.facts import types as t
+from perfaudit.program.eager_queries import extra_queries, loaded_by, loads_objects
 from perfaudit.program.expressions import argument_for
 from perfaudit.program.loads import is_assigned, relation_base
 from perfaudit.program.names import meanings
 from perfaudit.program.nodes import FunctionNode
-from perfaudit.program.polynomial import ZERO, Chain, Cost, Lazy, Term
+from perfaudit.program.polynomial import ZERO, Chain, Cost, Lazy, Term, once
 from perfaudit.program.rows import rows_of
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.sizes import passes_items
@@ -54,6 +55,19 @@ def cost_of_relation(program: "Program", function: FunctionNode, site: Site, eff
         return ZERO.at_least()
     paid = found if isinstance(found, Lazy) else None
     return Cost((Term((), 1, effect, paid, (Chain(site),)),))
+
+
+def cost_of_eager(program: "Program", function: FunctionNode, site: Site, effect: str) -> Cost:
+    """Return what a query costs besides itself, for the relations that it loads apart."""
+    if not program.schema.relation_names or effect != "db.query":
+        return ZERO
+    at = (site.sequence, site.context)
+    value = program.types.evaluate(function, site.value, at)
+    if not loads_objects(program, value):
+        return ZERO
+    loaded = loaded_by(program, function, site.value, at)
+    more = 0 if loaded is None else extra_queries(loaded)
+    return once(effect, site).times(more) if more else ZERO
 
 
 def given_to(program: "Program", edge: Edge) -> Callable[[Lazy], Lazy | bool | None]:
@@ -111,6 +125,9 @@ def _meaning(
     path = (*origin.path, *lazy.path)
     if origin.parameter:
         return Lazy(origin.parameter, path, lazy.kept)
+    loaded = loaded_by(program, function, origin.value, origin.at)
+    if loaded is not None:
+        return path not in loaded
     rows = rows_of(program, function, origin.value, origin.at)
     return None if rows is None else not rows.covers(path)
 
