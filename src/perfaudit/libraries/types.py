@@ -201,9 +201,11 @@ class Framework(Struct, frozen=True, gc=False):
     ``dependencies``: functions such as fastapi.Depends whose argument is called before the handler.
     ``threads``: how many plain handlers it runs at a time as long as nobody sets a limit.
     ``settings``: names in the project's settings that stand for the application where nothing
-    constructs one. ``request_objects``: types of what lives for one request. ``caller``: objects
-    that hold what is known of who asks; ``proxies``: types that may stand for one. ``pages``: view
-    classes, or modules of them, that answer with a page.
+    constructs one. ``middleware``: names of settings that list dotted paths of middleware, and
+    ``middleware_methods`` what a request runs of its classes. ``request_objects``: types of what
+    lives for one request. ``caller``: objects that hold what is known of who asks; ``proxies``:
+    types that may stand for one. ``pages``: view classes, or modules of them, that answer with a
+    page.
     """
 
     library: str
@@ -215,6 +217,8 @@ class Framework(Struct, frozen=True, gc=False):
     dependencies: tuple[str, ...] = ()
     threads: int | None = None
     settings: tuple[str, ...] = ()
+    middleware: tuple[str, ...] = ()
+    middleware_methods: tuple[str, ...] = ()
     request_objects: tuple[str, ...] = ()
     caller: tuple[str, ...] = ()
     proxies: tuple[str, ...] = ()

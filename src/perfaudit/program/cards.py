@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from perfaudit.core.effect import DATABASE_ROUND_TRIPS
 from perfaudit.core.finding import TraceStep
+from perfaudit.core.location import Location
 from perfaudit.core.report import CostTerm, EndpointCard
 from perfaudit.facts import types as t
 from perfaudit.program.calls import Target
@@ -57,12 +58,31 @@ def cost_of_endpoint(
 ) -> Cost:
     """Return what one request costs: the dependencies once each, then the handler."""
     total = ZERO
-    for function in _entered(endpoint):
+    for function in (*_passed(program, endpoint), *_entered(endpoint)):
         if function not in program.memoised:
             enters = f"{_called(endpoint)} enters {function.facts.qualname}"
             step = TraceStep(function.location, enters)
             total = total + costs.get(function, ZERO).resolved(_is_not_known).along(step)
     return total
+
+
+def _passed(program: "Program", endpoint: Endpoint) -> list[FunctionNode]:
+    """Return the middleware that a request goes through before it comes to the endpoint."""
+    found = program.once(_middleware).get(endpoint.application, [])
+    if endpoint.application is not None:
+        return found
+    frameworks = program.libraries.frameworks
+    served = {each.library for each in frameworks if each.settings or each.middleware}
+    return found if endpoint.framework in served else []
+
+
+def _middleware(program: "Program") -> dict[Location | None, list[FunctionNode]]:
+    """Return the middleware of each application, and under None those that settings name."""
+    found: dict[Location | None, list[FunctionNode]] = {}
+    for endpoint in program.endpoints:
+        if endpoint.kind == "middleware":
+            found.setdefault(endpoint.application, []).append(endpoint.handler)
+    return found
 
 
 def _called(endpoint: Endpoint) -> str:

@@ -27,6 +27,7 @@ from perfaudit.program.routes_handlers import (
 from perfaudit.program.routes_mounts import Chain, Mounts, find_mounts, join
 from perfaudit.program.routes_origins import Origins, Site
 from perfaudit.program.routes_registered import Registration, registrations
+from perfaudit.program.routes_settings import middleware_of_settings
 from perfaudit.program.routes_sites import Sites, find_sites, route_of
 from perfaudit.program.routes_texts import UNKNOWN_TEXT, text
 from perfaudit.program.values import NONE, Type, Unknown
@@ -75,6 +76,7 @@ def find_endpoints(types: Types) -> tuple[Endpoint, ...]:
         taken.update(endpoint.handler for endpoint in made)
         found.extend(made)
     found = _without_partial(found)
+    found.extend(_of_settings(sites, known, taken))
     found.extend(_classes(mounts, known, taken))
     unique = {(item.kind, item.method, item.path, item.handler): item for item in reversed(found)}
     return tuple(sorted(unique.values(), key=_order))
@@ -97,6 +99,18 @@ def _without_partial(found: list[Endpoint]) -> list[Endpoint]:
         if (item.path != UNKNOWN_TEXT or item.handler not in routed)
         and (item.view is not None or item.handler not in of_classes)
     ]
+
+
+def _of_settings(
+    sites: Sites, known: Dependencies, taken: set[FunctionNode | ClassNode]
+) -> Iterator[Endpoint]:
+    """Yield the middleware that settings name."""
+    for framework, node in middleware_of_settings(sites.types):
+        target = Target(node)
+        found = Registration(None, framework, node, None, (), (), ("",), target, None)
+        for kind, handler in run_by_middleware(sites.types, node):
+            taken.add(handler)
+            yield _endpoint(sites, known, found, kind, "", "", handler, (), (), None)
 
 
 def _endpoints(sites: Sites, known: Dependencies, found: Registration) -> Iterator[Endpoint]:
