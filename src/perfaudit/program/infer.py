@@ -20,6 +20,7 @@ from perfaudit.program import (
 )
 from perfaudit.program.callers import Callers
 from perfaudit.program.classes import Hierarchy
+from perfaudit.program.lambda_items import item_given
 from perfaudit.program.language_calls import is_super
 from perfaudit.program.modules import Modules
 from perfaudit.program.names import AT_END, Meaning, meanings
@@ -303,7 +304,7 @@ class Types:
                 return refined(declared, found)
         if isinstance(declared, Factory):
             return refined(declared, self._callable(scope, param))
-        passed = self.callers.passed(self, scope, param)
+        passed = self.callers.passed(self, scope, param) or item_given(self, scope, param)
         if passed is not None:
             return passed
         return Unknown("untyped parameter") if isinstance(declared, Unknown) else declared
