@@ -8,6 +8,7 @@ from perfaudit.core.finding import TraceStep
 from perfaudit.core.location import Location
 from perfaudit.core.report import CostTerm, EndpointCard
 from perfaudit.facts import types as t
+from perfaudit.program.answer_costs import cost_of_response
 from perfaudit.program.calls import Target
 from perfaudit.program.costs import HTTP_REQUESTS, costs_of
 from perfaudit.program.coverage import unresolved_calls
@@ -189,6 +190,7 @@ def _card(
     unresolved: dict[FunctionNode, int],
 ) -> EndpointCard:
     cost = cost_of_endpoint(program, endpoint, queries) + cost_of_lazy_answers(program, endpoint)
+    cost = cost + cost_of_response(program, queries, endpoint)
     if library_answers(program, endpoint):
         cost = cost.at_least()
     return EndpointCard(

@@ -48,7 +48,7 @@ def cost_of_relation(program: "Program", function: FunctionNode, site: Site, eff
         return ZERO
     lazy = Lazy("", (site.relation.name,), site.kind == "relation")
     base = relation_base(function, site)
-    found = _meaning(program, function, base, (site.sequence, site.context), lazy)
+    found = meaning_of(program, function, base, (site.sequence, site.context), lazy)
     if found is False:
         return ZERO
     if found is None:
@@ -77,7 +77,7 @@ def given_to(program: "Program", edge: Edge) -> Callable[[Lazy], Lazy | bool | N
         given = given_for(program, edge, lazy.root)
         if given is None:
             return None
-        return _meaning(program, edge.caller, given, (edge.sequence, edge.context), lazy)
+        return meaning_of(program, edge.caller, given, (edge.sequence, edge.context), lazy)
 
     return meaning
 
@@ -114,7 +114,7 @@ def is_callback(value: t.Expr, edge: Edge) -> bool:
     )
 
 
-def _meaning(
+def meaning_of(
     program: "Program", function: FunctionNode, value: t.Expr, at: At, lazy: Lazy
 ) -> Lazy | bool | None:
     """Return what a relation of the value is to the function.
