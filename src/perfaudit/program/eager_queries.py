@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from perfaudit.facts import types as t
 from perfaudit.program.names import meanings
 from perfaudit.program.nodes import FunctionNode
-from perfaudit.program.values import Instance, LibraryInstance, LibrarySymbol, options_of
+from perfaudit.program.values import Awaitable, Instance, LibraryInstance, Type, options_of
 
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
@@ -238,15 +238,18 @@ def _same(answers: list[Loaded | None]) -> Loaded | None:
     return answers[0]
 
 
-def loads_objects(program: "Program", value: object, nesting: int = 3) -> bool:
+def loads_objects(program: "Program", value: Type, nesting: int = 3) -> bool:
     """Return whether a value is, or holds, rows as objects of a table."""
     if nesting == 0:
         return False
-    for option in options_of(value):  # type: ignore[arg-type]
+    for option in options_of(value):
         if isinstance(option, Instance) and program.schema.table_of(option.node) is not None:
             return True
-        if isinstance(option, LibraryInstance | LibrarySymbol):
-            arguments = getattr(option, "arguments", ())
-            if any(loads_objects(program, part, nesting - 1) for part in arguments):
-                return True
+        parts: tuple[Type, ...] = ()
+        if isinstance(option, Awaitable):
+            parts = (option.result,)
+        elif isinstance(option, LibraryInstance):
+            parts = option.arguments
+        if any(loads_objects(program, part, nesting - 1) for part in parts):
+            return True
     return False

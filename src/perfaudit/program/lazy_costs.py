@@ -148,6 +148,9 @@ def origin_of(program: "Program", function: FunctionNode, value: t.Expr, at: At)
             case t.Attr(base=base, name=name) if _is_of_object(program, function, base, name, at):
                 value, path = base, (name, *path)
                 continue
+            case t.Attr(base=base, name=name) if _is_same_object(program, function, base, name, at):
+                value = base
+                continue
             case t.CallRef(index=index):
                 passed = _passed_on(program, function, index)
                 if passed is None:
@@ -182,6 +185,20 @@ def _is_of_object(
         isinstance(option, Instance) and program.schema.relation(option.node, name) is not None
         for option in options_of(program.types.evaluate(function, base, at))
     )
+
+
+def _is_same_object(
+    program: "Program", function: FunctionNode, base: t.Expr, name: str, at: At
+) -> bool:
+    """Return whether a library says that an attribute of a row stands for the row itself."""
+    types = program.types
+    owner = types.evaluate(function, base, at)
+    if not isinstance(owner, Instance) or program.schema.table_of(owner.node) is None:
+        return False
+    order = types.classes.project_order(owner.node)
+    if any(name in node.body.binds or name in node.methods for node in order):
+        return False
+    return types.evaluate(function, t.Attr(base, name), at) == owner
 
 
 def _passed_on(program: "Program", function: FunctionNode, index: int) -> t.Expr | None:
