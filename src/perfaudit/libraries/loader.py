@@ -10,6 +10,7 @@ from typing import TypeVar
 from perfaudit.core.effect import EFFECTS
 from perfaudit.core.errors import UsageError
 from perfaudit.data import YamlNode, nearest, read_yaml
+from perfaudit.libraries.answers import answers_section
 from perfaudit.libraries.expressions import parse_type
 from perfaudit.libraries.lookup import Libraries
 from perfaudit.libraries.types import (
@@ -101,6 +102,7 @@ _LIBRARY_KEYS = frozenset(
         "pools",
         "framework",
         "schema",
+        "answers",
         "service",
         "provides",
         "offloader",
@@ -284,6 +286,7 @@ def load_library(path: Path) -> Library:
         offloader=_offloader(sections.get("offloader")),
         queries=_queries(sections.get("queries")),
         launchers=sections["launchers"].texts() if "launchers" in sections else (),
+        answers=answers_section(sections.get("answers"), _named),
     )
 
 

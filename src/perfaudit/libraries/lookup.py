@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from perfaudit.core.errors import DataError
+from perfaudit.libraries.answers import Answers
 from perfaudit.libraries.types import (
     Behaviour,
     EntityQueries,
@@ -71,6 +72,9 @@ class Libraries:
         self._routers = {
             router.path: router for found in self.frameworks for router in found.routers
         }
+        self.answers: tuple[Answers, ...] = tuple(
+            library.answers for library in self.libraries if library.answers.views
+        )
         self._views = {view.path: view for found in self.frameworks for view in found.view_classes}
         self._alias_roots = frozenset(alias.partition(".")[0] for alias in self._aliases)
         self._provides: dict[str, frozenset[str]] = {}

@@ -2,6 +2,8 @@
 
 from msgspec import Struct
 
+from perfaudit.libraries.answers import Answers
+
 
 class TypeExpr(Struct, frozen=True, gc=False):
     """A parsed type expression of a library file.
@@ -394,3 +396,4 @@ class Library(Struct, frozen=True, gc=False):
     offloader: Offloader | None = None
     queries: EntityQueries | None = None
     launchers: tuple[str, ...] = ()
+    answers: Answers = Answers()

@@ -17,6 +17,7 @@ from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.polynomial import ZERO, Cost, Lazy, Term, once, spelled
 from perfaudit.program.program import BLOCKING_KINDS
 from perfaudit.program.values import Awaitable, LibraryInstance, TupleType, Type, options_of
+from perfaudit.program.view_costs import cost_before, cost_of_shown_here, cost_of_view
 
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
@@ -92,6 +93,21 @@ def _called(endpoint: Endpoint) -> str:
 
 def _is_not_known(_: Lazy) -> None:
     """Say that nobody knows what a framework's arguments have loaded."""
+
+
+def cost_of_answer(
+    program: "Program", endpoint: Endpoint, costs: Mapping[FunctionNode, Cost]
+) -> Cost:
+    """Return what one request costs in the database, with what is paid to make the answer."""
+    cost = cost_of_endpoint(program, endpoint, costs) + cost_before(program, costs, endpoint)
+    answered = cost_of_view(program, costs, endpoint)
+    if answered is not None:
+        return cost + answered
+    cost = cost + cost_of_lazy_answers(program, endpoint)
+    cost = cost + cost_of_response(program, costs, endpoint)
+    for function in _entered(endpoint):
+        cost = cost + cost_of_shown_here(program, costs, function)
+    return cost.at_least() if library_answers(program, endpoint) else cost
 
 
 def cost_of_lazy_answers(program: "Program", endpoint: Endpoint) -> Cost:
@@ -189,10 +205,7 @@ def _card(
     requests: Mapping[FunctionNode, Cost],
     unresolved: dict[FunctionNode, int],
 ) -> EndpointCard:
-    cost = cost_of_endpoint(program, endpoint, queries) + cost_of_lazy_answers(program, endpoint)
-    cost = cost + cost_of_response(program, queries, endpoint)
-    if library_answers(program, endpoint):
-        cost = cost.at_least()
+    cost = cost_of_answer(program, endpoint, queries)
     return EndpointCard(
         method=endpoint.method or ("WEBSOCKET" if endpoint.kind == "websocket" else ""),
         path=endpoint.path,

@@ -27,6 +27,7 @@ from perfaudit.program.names import AT_END, Meaning, meanings
 from perfaudit.program.narrowing import narrowed
 from perfaudit.program.nodes import ClassNode, FileNode, FunctionNode
 from perfaudit.program.second_opinion import CallPlace, Opinions, reconsidered
+from perfaudit.program.shown_rows import row_given
 from perfaudit.program.stores import Stores
 from perfaudit.program.values import (
     BOOL,
@@ -304,7 +305,11 @@ class Types:
                 return refined(declared, found)
         if isinstance(declared, Factory):
             return refined(declared, self._callable(scope, param))
-        passed = self.callers.passed(self, scope, param) or item_given(self, scope, param)
+        passed = (
+            self.callers.passed(self, scope, param)
+            or item_given(self, scope, param)
+            or row_given(self, scope, param)
+        )
         if passed is not None:
             return passed
         return Unknown("untyped parameter") if isinstance(declared, Unknown) else declared
