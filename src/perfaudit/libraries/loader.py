@@ -12,6 +12,7 @@ from perfaudit.core.errors import UsageError
 from perfaudit.data import YamlNode, nearest, read_yaml
 from perfaudit.libraries.expressions import parse_type
 from perfaudit.libraries.lookup import Libraries
+from perfaudit.libraries.templates import templates_section
 from perfaudit.libraries.types import (
     Behaviour,
     Callback,
@@ -101,6 +102,7 @@ _LIBRARY_KEYS = frozenset(
         "pools",
         "framework",
         "schema",
+        "templates",
         "service",
         "provides",
         "offloader",
@@ -282,6 +284,7 @@ def load_library(path: Path) -> Library:
         offloader=_offloader(sections.get("offloader")),
         queries=_queries(sections.get("queries")),
         launchers=sections["launchers"].texts() if "launchers" in sections else (),
+        templates=templates_section(name, sections.get("templates"), _named),
     )
 
 

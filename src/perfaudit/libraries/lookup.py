@@ -1,9 +1,10 @@
 """All library files as one dictionary: what a name does, by whatever path it was imported."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from perfaudit.core.errors import DataError
+from perfaudit.libraries.templates import Templates
 from perfaudit.libraries.types import (
     Behaviour,
     EntityQueries,
@@ -22,6 +23,13 @@ from perfaudit.libraries.types import (
 )
 
 _Value = TypeVar("_Value")
+TEMPLATE_PARTS: tuple[Callable[[Templates], Mapping[str, Any]], ...] = (
+    lambda found: found.calls,
+    lambda found: found.makers,
+    lambda found: found.tags,
+    lambda found: found.views,
+    lambda found: found.lists,
+)
 
 
 class Libraries:
@@ -71,6 +79,14 @@ class Libraries:
         self._routers = {
             router.path: router for found in self.frameworks for router in found.routers
         }
+        self.templates = Templates(
+            *(
+                _merged(
+                    folders, "template entry", lambda library, part=part: part(library.templates)
+                )
+                for part in TEMPLATE_PARTS
+            )
+        )
         self._views = {view.path: view for found in self.frameworks for view in found.view_classes}
         self._alias_roots = frozenset(alias.partition(".")[0] for alias in self._aliases)
         self._provides: dict[str, frozenset[str]] = {}

@@ -2,6 +2,8 @@
 
 from msgspec import Struct
 
+from perfaudit.libraries.templates import Templates
+
 
 class TypeExpr(Struct, frozen=True, gc=False):
     """A parsed type expression of a library file.
@@ -390,3 +392,4 @@ class Library(Struct, frozen=True, gc=False):
     offloader: Offloader | None = None
     queries: EntityQueries | None = None
     launchers: tuple[str, ...] = ()
+    templates: Templates = Templates()
