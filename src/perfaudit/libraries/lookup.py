@@ -1,7 +1,7 @@
 """All library files as one dictionary: what a name does, by whatever path it was imported."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from perfaudit.core.errors import DataError
 from perfaudit.libraries.templates import Templates
@@ -23,13 +23,6 @@ from perfaudit.libraries.types import (
 )
 
 _Value = TypeVar("_Value")
-TEMPLATE_PARTS: tuple[Callable[[Templates], Mapping[str, Any]], ...] = (
-    lambda found: found.calls,
-    lambda found: found.makers,
-    lambda found: found.tags,
-    lambda found: found.views,
-    lambda found: found.lists,
-)
 
 
 class Libraries:
@@ -79,14 +72,7 @@ class Libraries:
         self._routers = {
             router.path: router for found in self.frameworks for router in found.routers
         }
-        self.templates = Templates(
-            *(
-                _merged(
-                    folders, "template entry", lambda library, part=part: part(library.templates)
-                )
-                for part in TEMPLATE_PARTS
-            )
-        )
+        self.templates = _templates(folders)
         self._views = {view.path: view for found in self.frameworks for view in found.view_classes}
         self._alias_roots = frozenset(alias.partition(".")[0] for alias in self._aliases)
         self._provides: dict[str, frozenset[str]] = {}
@@ -341,6 +327,18 @@ def _merged(
                 owners[name] = library.file
                 merged[name] = value
     return merged
+
+
+def _templates(folders: Sequence[Sequence[Library]]) -> Templates:
+    """Return what all libraries say of templates."""
+    return Templates(
+        _merged(folders, "template call", lambda library: library.templates.calls),
+        _merged(folders, "template maker", lambda library: library.templates.makers),
+        _merged(folders, "template tag", lambda library: library.templates.tags),
+        _merged(folders, "template view", lambda library: library.templates.views),
+        _merged(folders, "record list", lambda library: library.templates.lists),
+        _merged(folders, "name of templates", lambda library: library.templates.always),
+    )
 
 
 def _prefixes(dotted: str) -> Iterator[tuple[str, str]]:

@@ -7,11 +7,11 @@ from msgspec import Struct
 
 from perfaudit.data import YamlNode
 
-KEYS = ("runs_methods", "calls", "makers", "tags", "views", "view_words", "lists")
+KEYS = ("runs_methods", "always", "calls", "makers", "tags", "views", "view_words", "lists")
 CALL_KEYS = ("template", "context", "keywords", "made")
 VIEW_KEYS = ("default", "rows", "row", "pages")
 WORD_KEYS = ("template", "templates", "model", "queryset", "rows", "row", "name", "context")
-LIST_KEYS = ("columns", "default", "joined", "rows", "registrars")
+LIST_KEYS = ("columns", "default", "always", "model", "joined", "joins", "rows")
 
 
 class TemplateCall(Struct, frozen=True, gc=False):
@@ -68,28 +68,33 @@ class ViewWords(Struct, frozen=True, gc=False):
 class RecordList(Struct, frozen=True, gc=False):
     """A class that shows rows of a table with a column for each of its entries.
 
-    ``columns``: the attribute with the names of the columns; ``default`` are those where it is not
-    given. ``joined``: the attribute that names the relations that are loaded with the rows.
-    ``rows``: the method that gives the rows. ``registrars``: calls and decorators that tie the
-    class to the class of its rows.
+    ``columns``: attributes with the names of columns. ``default``: the columns where none is given,
+    ``always``: those that are shown in any case. ``model``: the attribute with the class of the
+    rows; else the class is given together with it to a decorator or a call. ``joined``: the
+    attribute that names relations that are loaded with the rows, all that must be there where it is
+    true, or where it is not given and a column is one; ``joins`` is the method in its place.
+    ``rows``: the method that gives the rows.
     """
 
     path: str
-    columns: str
+    columns: tuple[str, ...]
     default: tuple[str, ...]
+    always: tuple[str, ...]
+    model: str
     joined: str
+    joins: str
     rows: str
-    registrars: tuple[str, ...]
 
 
 class Templates(Struct, frozen=True, gc=False):
-    """All of the section."""
+    """All of the section. ``always``: names that every template has, and the types of them."""
 
     calls: dict[str, TemplateCall] = {}
     makers: dict[str, TemplateCall] = {}
     tags: dict[str, TemplateCall] = {}
     views: dict[str, TemplateView] = {}
     lists: dict[str, RecordList] = {}
+    always: dict[str, str] = {}
 
 
 Named = Callable[[YamlNode | None, Callable[[str, YamlNode], Any]], dict[str, Any]]
@@ -124,6 +129,7 @@ def templates_section(library: str, node: YamlNode | None, named: Named) -> Temp
         named(keys.get("tags"), call),
         named(keys.get("views"), view),
         named(keys.get("lists"), _list),
+        named(keys.get("always"), lambda _, entry: entry.text()),
     )
 
 
@@ -151,11 +157,20 @@ def _list(path: str, node: YamlNode) -> RecordList:
     for required in ("columns", "rows"):
         if required not in keys:
             raise node.error(f"a list of records needs `{required}`.")
+
+    def texts(key: str) -> tuple[str, ...]:
+        return keys[key].texts() if key in keys else ()
+
+    def text(key: str) -> str:
+        return keys[key].text() if key in keys else ""
+
     return RecordList(
         path,
-        keys["columns"].text(),
-        keys["default"].texts() if "default" in keys else (),
-        keys["joined"].text() if "joined" in keys else "",
-        keys["rows"].text(),
-        keys["registrars"].texts() if "registrars" in keys else (),
+        texts("columns"),
+        texts("default"),
+        texts("always"),
+        text("model"),
+        text("joined"),
+        text("joins"),
+        text("rows"),
     )

@@ -81,7 +81,7 @@ def _called(
         return
     for target in program.types.call(function, index).targets:
         callee = target.function
-        if callee is None or callee.is_generator:
+        if callee is None or callee.facts.is_generator:
             continue
         for item in callee.facts.results:
             if item.kind == "return" and item.value is not None:

@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from perfaudit.core.location import Location
 from perfaudit.facts import types as t
 from perfaudit.libraries.templates import TemplateCall, TemplateView, ViewWords
 from perfaudit.program import members
+from perfaudit.program.class_values import class_texts, class_value, texts_of
 from perfaudit.program.expressions import argument
 from perfaudit.program.given_names import Given, Names, names_in
 from perfaudit.program.names import meanings
@@ -36,11 +38,15 @@ class Known(Struct, frozen=True):
     """A value that a template is given: its type, and the expressions that give it.
 
     ``query``: where the rows are named, if no expression asks for them: the class of the table.
+    ``joined``: relations that are loaded with them besides; ``joins_required``: all that must be
+    there are.
     """
 
     type: Type
     givens: tuple[Given, ...] = ()
     query: Location | None = None
+    joined: tuple[tuple[str, ...], ...] = ()
+    joins_required: bool = False
 
     def rows(self, program: "Program") -> Rows | None:
         """Return where its rows come from, or None where some way is not known."""
@@ -71,7 +77,20 @@ class Rendering(Struct, frozen=True):
 
 def renderings(program: "Program") -> tuple[Rendering, ...]:
     """Return the renderings of a program, in file order; ask for them with ``program.once``."""
-    return (*_by_calls(program), *_by_views(program))
+    return tuple(
+        replace(found, names={**_always(program, found), **found.names})
+        for found in (*_by_calls(program), *_by_views(program))
+    )
+
+
+def _always(program: "Program", found: Rendering) -> dict[str, Known]:
+    """Return the names that every template of a language has, whoever renders it."""
+    if not found.runs_methods:
+        return {}
+    return {
+        name: Known(LibraryInstance(path), query=found.location)
+        for name, path in program.libraries.templates.always.items()
+    }
 
 
 def known_names(program: "Program", names: Names) -> dict[str, Known]:
@@ -149,7 +168,9 @@ def _rendered(
     if found.is_made:
         templates = _made(program, function, call)
     elif found.template is None:
-        templates = [] if owner is None else class_texts(program, owner, _words(program).template)
+        templates = (
+            [] if owner is None else class_texts(program.types, owner, _words(program).template)
+        )
     else:
         templates = _named_in(program, function, call, found.template)
     if not templates:
@@ -185,7 +206,7 @@ def _named_in(program: "Program", function: FunctionNode, call: t.Call, spec: st
     at = (call.sequence, call.context)
     for choice in spec.split("|"):
         given = argument(call, choice)
-        found = [] if given is None else texts_of(program, function, given, at)
+        found = [] if given is None else texts_of(program.types, function, given, at)
         if found:
             return found
     return []
@@ -231,57 +252,6 @@ def _made(program: "Program", function: FunctionNode, call: t.Call) -> list[str]
     return []
 
 
-def texts_of(
-    program: "Program",
-    function: FunctionNode,
-    value: t.Expr,
-    at: tuple[int, int],
-    steps: int = MAX_STEPS,
-) -> list[str]:
-    """Return the written-out texts that an expression can be, none where it may be another."""
-    if steps <= 0:
-        return []
-    match value:
-        case t.Const(value=str() as text):
-            return [text]
-        case t.Seq(items=items) | t.Either(options=items):
-            return [
-                text for item in items for text in texts_of(program, function, item, at, steps - 1)
-            ]
-        case t.Name(id=name):
-            return [
-                text
-                for scope, definition in meanings(function, name, at)
-                if isinstance(definition, t.Bind) and definition.value is not None
-                for text in texts_of(
-                    program,
-                    scope,
-                    definition.value,
-                    (definition.sequence, definition.context),
-                    steps - 1,
-                )
-            ]
-        case t.Attr(base=t.Name(), name=name):
-            owner = enclosing_class(function)
-            return [] if owner is None else class_texts(program, owner, name)
-    return []
-
-
-def class_texts(program: "Program", node: ClassNode, name: str) -> list[str]:
-    """Return the texts of a class attribute, of the nearest class that has it."""
-    found = class_value(program, node, name)
-    return [] if found is None else texts_of(program, found.function, found.value, found.at)
-
-
-def class_value(program: "Program", node: ClassNode, name: str) -> Given | None:
-    """Return what a class attribute is set to in the nearest project class that has it."""
-    for owner in program.types.classes.project_order(node):
-        for bind in reversed(owner.body.binds.get(name, [])):
-            if bind.value is not None:
-                return Given(owner.body, bind.value, (bind.sequence, bind.context))
-    return None
-
-
 def view_of(program: "Program", node: ClassNode) -> TemplateView | None:
     """Return how a class renders a template by being a view, or None."""
     views = program.libraries.templates.views
@@ -317,7 +287,7 @@ def _viewed(program: "Program", node: ClassNode, view: TemplateView) -> Renderin
     if shown is not None:
         names |= dict.fromkeys(_spelled(view.rows or view.row, label), shown)
         names |= dict.fromkeys(view.pages, shown)
-        for text in class_texts(program, node, words.name):
+        for text in class_texts(program.types, node, words.name):
             names[text] = shown
     given: Names = {}
     for owner in reversed(program.types.classes.project_order(node)):
@@ -330,7 +300,7 @@ def _viewed(program: "Program", node: ClassNode, view: TemplateView) -> Renderin
     names |= known_names(program, given)
     names.setdefault("view", Known(Instance(node)))
     templates = _templates_of(program, node, view, label)
-    if not templates or len(names) == 1:
+    if not templates:
         return None
     method = program.types.classes.method(node, words.context) or program.types.classes.method(
         node, words.rows
@@ -349,9 +319,9 @@ def _templates_of(
             text
             for item in method.facts.results
             if item.value is not None
-            for text in texts_of(program, method, item.value, (item.sequence, item.context))
+            for text in texts_of(program.types, method, item.value, (item.sequence, item.context))
         ]
-    named = class_texts(program, node, view.words.template)
+    named = class_texts(program.types, node, view.words.template)
     if named or not view.default or label is None:
         return named
     return _spelled((view.default,), label)
@@ -380,7 +350,7 @@ def _label_of(shown: Known | None) -> ClassNode | None:
 
 def _model_of(program: "Program", node: ClassNode, words: ViewWords) -> Known | None:
     """Return an object of the class that a view names as its model."""
-    given = class_value(program, node, words.model)
+    given = class_value(program.types, node, words.model)
     if given is None:
         return None
     for option in options_of(program.types.evaluate(given.function, given.value, given.at)):
@@ -398,7 +368,7 @@ def rows_of_view(
     """Return the rows that a view shows, by its method, its attribute or its model."""
     types = program.types
     method = types.classes.method(node, words.rows)
-    attribute = class_value(program, node, words.queryset)
+    attribute = class_value(program.types, node, words.queryset)
     if method is not None:
         givens = [
             Given(method, item.value, (item.sequence, item.context))
@@ -410,13 +380,12 @@ def rows_of_view(
         if own is None:
             return None
         element = members.element(types, own.type)
-        if not _has_object(element):
-            if attribute is not None:
-                element = members.element(
-                    types, types.evaluate(attribute.function, attribute.value, attribute.at)
-                )
-            elif model is not None:
-                element = model.type
+        if model is not None and (not _has_object(element) or model.type in options_of(element)):
+            element = model.type
+        elif not _has_object(element) and attribute is not None:
+            element = members.element(
+                types, types.evaluate(attribute.function, attribute.value, attribute.at)
+            )
         base = (attribute,) if attribute is not None else ()
         return Known(list_of(element), (*own.givens, *base)) if _has_object(element) else None
     if attribute is not None:

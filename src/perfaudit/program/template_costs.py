@@ -8,8 +8,7 @@ from msgspec import Struct
 from perfaudit.core.finding import TraceStep
 from perfaudit.core.location import Location
 from perfaudit.facts import template_types as n
-from perfaudit.program import members
-from perfaudit.program.given_names import Given
+from perfaudit.facts import types as t
 from perfaudit.program.renderings import Known, Rendering, known_names
 from perfaudit.program.template_files import TemplateFiles, template_files
 from perfaudit.program.template_tags import TemplateTag, template_tags
@@ -62,6 +61,36 @@ def paid_by(program: "Program", rendering: Rendering) -> list[Paid]:
             walk.page(path, {key: _value(known) for key, known in rendering.names.items()})
             found.extend(walk.paid)
     return found
+
+
+def paid_within(
+    program: "Program", rendering: Rendering, turn: Turn, given: Mapping[str, Value]
+) -> list[Paid]:
+    """Return what a rendering pays that is done once per turn of a loop.
+
+    ``given`` are parameters of its function that are values of the turn.
+    """
+    files = program.once(template_files)
+    found: list[Paid] = []
+    for name in rendering.templates:
+        path = files.find(name)
+        if path is None:
+            continue
+        walk = Walk(program, files, runs_methods=_runs_methods(rendering, path))
+        walk.turns.append(turn)
+        walk.way.append(TraceStep(rendering.location, f"renders {name}"))
+        names = {key: _passed(known, given) for key, known in rendering.names.items()}
+        walk.page(path, names)
+        found.extend(walk.paid)
+    return found
+
+
+def _passed(known: Known, given: Mapping[str, Value]) -> Value:
+    """Return a value that is given to a template as it was given to the function."""
+    for item in known.givens:
+        if isinstance(item.value, t.Name) and item.value.id in given:
+            return given[item.value.id]
+    return _value(known)
 
 
 def _runs_methods(rendering: Rendering, path: str) -> bool:
@@ -187,8 +216,6 @@ class Walk:
     def ask(self, value: Value, path: n.Path, *, shown: bool) -> None:
         """Note what showing or testing a value costs."""
         reading = Reading(self.program, runs_methods=self.runs_methods)
-        if path.filters and value is NOT_KNOWN:
-            value = self.filtered(path, reading)
         reading.asked(value)
         if shown and not path.filters:
             for option in options_of(value.type):
@@ -197,9 +224,6 @@ class Walk:
                     if method is not None:
                         reading.run(value, option, method)
         self.note(reading.costs, path)
-
-    def filtered(self, path: n.Path, reading: Reading) -> Value:
-        return NOT_KNOWN
 
     def note(self, costs: Sequence[Cost], path: n.Path) -> None:
         """Keep the costs that are paid in each turn of a loop over rows."""
@@ -341,16 +365,11 @@ def _of_tag(
     program: "Program", tag: TemplateTag, given: Mapping[str, Value]
 ) -> Iterator[tuple[str, Value]]:
     """Yield the names that a tag gives to its template."""
-    from perfaudit.facts import types as t
-
     for name, values in tag.names(program).items():
-        parameter = next((item.value.id for item in values if isinstance(item.value, t.Name)), None)
-        if parameter in given:
-            yield name, given[parameter]
+        parameters = [item.value.id for item in values if isinstance(item.value, t.Name)]
+        if parameters and parameters[0] in given:
+            yield name, given[parameters[0]]
             continue
         known = known_names(program, {name: values}).get(name)
         if known is not None:
             yield name, _value(known)
-
-
-__all__ = ["Given", "Paid", "members", "paid_by"]

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, TypeVar
 from msgspec import Struct
 
 from perfaudit.facts import types as t
+from perfaudit.program.class_values import texts_of
 from perfaudit.program.decorators import decorators_of
 from perfaudit.program.expressions import argument
 from perfaudit.program.given_names import Names, names_in
 from perfaudit.program.nodes import FunctionNode
-from perfaudit.program.renderings import texts_of
 from perfaudit.program.values import LibraryMethod, LibrarySymbol, Type, options_of
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def template_tags(program: "Program") -> dict[str, TemplateTag]:
             if call is not None:
                 at = (call.sequence, call.context)
                 given = argument(call, entry.template)
-                texts = [] if given is None else texts_of(program, outer, given, at)
+                texts = [] if given is None else texts_of(program.types, outer, given, at)
                 template = texts[0] if len(texts) == 1 else ""
                 keywords = dict(call.keywords)
                 named = keywords.get("name")

@@ -10,7 +10,7 @@ from perfaudit.facts import types as t
 from perfaudit.program import members
 from perfaudit.program.decorators import method_kind
 from perfaudit.program.loads import Load
-from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.renderings import Known
 from perfaudit.program.tables import Relation
 from perfaudit.program.values import (
@@ -98,10 +98,17 @@ class Reading:
 
     def _of(self, value: Value, option: Type, name: str) -> Value:
         types = self.program.types
+        if isinstance(option, LibraryInstance):
+            swapped = self.program.schema.swapped.get(option.path)
+            if swapped is not None:
+                return self._of(value, Instance(swapped), name)
+            given = self.program.schema.of_libraries.get(option.path, {}).get(name)
+            if given is not None:
+                return self._related(value, given)
         if isinstance(option, Instance):
             relation = self.program.schema.relation(option.node, name)
             if relation is not None:
-                return self._related(value, option, relation)
+                return self._related(value, relation)
             method = types.classes.method(option.node, name)
             if method is not None:
                 kind = method_kind(types, method)
@@ -129,7 +136,7 @@ class Reading:
             value.owner,
         )
 
-    def _related(self, value: Value, owner: Instance, relation: Relation) -> Value:
+    def _related(self, value: Value, relation: Relation) -> Value:
         path = (*value.path, relation.name)
         found = Value(
             relation.value,
@@ -340,3 +347,34 @@ class Reading:
 def params_only(method: FunctionNode) -> bool:
     """Return whether a function does nothing but give a value."""
     return not method.facts.binds and not method.facts.contexts
+
+
+def is_joined(program: "Program", cost: Cost) -> bool:
+    """Return whether the page that shows the rows has the relation of a cost loaded with them."""
+    known = cost.owner.known
+    if known is None:
+        return False
+    if any(joined[: len(cost.path)] == cost.path for joined in known.joined):
+        return True
+    if not known.joins_required:
+        return False
+    node = _table_class(known.type)
+    for name in cost.path:
+        relation = None if node is None else program.schema.relation(node, name)
+        table = None if node is None else program.schema.table_of(node)
+        if relation is None or relation.reverse or relation.many:
+            return False
+        column = None if table is None else table.columns.get(relation.column or "")
+        if column is not None and column.nullable:
+            return False
+        node = relation.target
+    return True
+
+
+def _table_class(value: Type) -> ClassNode | None:
+    for option in options_of(value):
+        parts = option.arguments if isinstance(option, LibraryInstance) else (option,)
+        for part in parts:
+            if isinstance(part, Instance):
+                return part.node
+    return None
