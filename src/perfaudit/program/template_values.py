@@ -27,6 +27,8 @@ from perfaudit.program.values import (
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
 
+MAX_DEPTH = 6
+"""How many methods may lie between a value and the relation that they name."""
 DATABASE = frozenset({"db.query", "db.write"})
 
 
@@ -74,9 +76,10 @@ class Cost(Struct, frozen=True):
 class Reading:
     """Reads the steps of paths, and notes what they cost."""
 
-    def __init__(self, program: "Program", *, runs_methods: bool) -> None:
+    def __init__(self, program: "Program", *, runs_methods: bool, depth: int = 0) -> None:
         self.program = program
         self.runs_methods = runs_methods
+        self.depth = depth
         self.costs: list[Cost] = []
 
     def step(self, value: Value, name: str) -> Value:
@@ -253,7 +256,7 @@ class Reading:
     def _given_by(self, method: FunctionNode, names: dict[str, Value]) -> Value | None:
         """Return the value where the method does no more than name a relation of its object."""
         results = [item.value for item in method.facts.results if item.value is not None]
-        if len(results) != 1 or not params_only(method):
+        if len(results) != 1 or not _only_gives(method) or self.depth >= MAX_DEPTH:
             return None
         steps: list[str] = []
         value = results[0]
@@ -271,7 +274,7 @@ class Reading:
                 return None
         found = names.get(value.id)
         # What this costs has been noted with the method.
-        quiet = Reading(self.program, runs_methods=False)
+        quiet = Reading(self.program, runs_methods=False, depth=self.depth + 1)
         for step in reversed(steps):
             if found is None:
                 return None
@@ -344,7 +347,7 @@ class Reading:
         )
 
 
-def params_only(method: FunctionNode) -> bool:
+def _only_gives(method: FunctionNode) -> bool:
     """Return whether a function does nothing but give a value."""
     return not method.facts.binds and not method.facts.contexts
 
