@@ -338,6 +338,9 @@ def _templates(folders: Sequence[Sequence[Library]]) -> Templates:
         _merged(folders, "template view", lambda library: library.templates.views),
         _merged(folders, "record list", lambda library: library.templates.lists),
         _merged(folders, "name of templates", lambda library: library.templates.always),
+        tuple(
+            name for folder in folders for library in folder for name in library.templates.folders
+        ),
     )
 
 

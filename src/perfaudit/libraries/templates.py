@@ -7,7 +7,17 @@ from msgspec import Struct
 
 from perfaudit.data import YamlNode
 
-KEYS = ("runs_methods", "always", "calls", "makers", "tags", "views", "view_words", "lists")
+KEYS = (
+    "runs_methods",
+    "folder",
+    "always",
+    "calls",
+    "makers",
+    "tags",
+    "views",
+    "view_words",
+    "lists",
+)
 CALL_KEYS = ("template", "context", "keywords", "made")
 VIEW_KEYS = ("default", "rows", "row", "pages")
 WORD_KEYS = ("template", "templates", "model", "queryset", "rows", "row", "name", "context")
@@ -87,7 +97,10 @@ class RecordList(Struct, frozen=True, gc=False):
 
 
 class Templates(Struct, frozen=True, gc=False):
-    """All of the section. ``always``: names that every template has, and the types of them."""
+    """All of the section. ``always``: names that every template has, and the types of them.
+
+    ``folder``: where templates of the library's language are, beside those of other languages.
+    """
 
     calls: dict[str, TemplateCall] = {}
     makers: dict[str, TemplateCall] = {}
@@ -95,6 +108,7 @@ class Templates(Struct, frozen=True, gc=False):
     views: dict[str, TemplateView] = {}
     lists: dict[str, RecordList] = {}
     always: dict[str, str] = {}
+    folders: tuple[str, ...] = ()
 
 
 Named = Callable[[YamlNode | None, Callable[[str, YamlNode], Any]], dict[str, Any]]
@@ -130,6 +144,7 @@ def templates_section(library: str, node: YamlNode | None, named: Named) -> Temp
         named(keys.get("views"), view),
         named(keys.get("lists"), _list),
         named(keys.get("always"), lambda _, entry: entry.text()),
+        (keys["folder"].text(),) if "folder" in keys else (),
     )
 
 

@@ -57,7 +57,7 @@ def paid_by(program: "Program", rendering: Rendering) -> list[Paid]:
     for name in rendering.templates:
         path = files.find(name)
         if path is not None:
-            walk = Walk(program, files, runs_methods=_runs_methods(rendering, path))
+            walk = Walk(program, files, runs_methods=_runs_methods(program, rendering, path))
             walk.page(path, {key: _value(known) for key, known in rendering.names.items()})
             found.extend(walk.paid)
     return found
@@ -76,7 +76,7 @@ def paid_within(
         path = files.find(name)
         if path is None:
             continue
-        walk = Walk(program, files, runs_methods=_runs_methods(rendering, path))
+        walk = Walk(program, files, runs_methods=_runs_methods(program, rendering, path))
         walk.turns.append(turn)
         walk.way.append(TraceStep(rendering.location, f"renders {name}"))
         names = {key: _passed(known, given) for key, known in rendering.names.items()}
@@ -93,8 +93,10 @@ def _passed(known: Known, given: Mapping[str, Value]) -> Value:
     return _value(known)
 
 
-def _runs_methods(rendering: Rendering, path: str) -> bool:
-    return rendering.runs_methods and "jinja2" not in path.split("/")
+def _runs_methods(program: "Program", rendering: Rendering, path: str) -> bool:
+    """Return whether the language of a template calls what can be called."""
+    folders = program.libraries.templates.folders
+    return rendering.runs_methods and not any(part in folders for part in path.split("/"))
 
 
 def _value(known: Known) -> Value:
@@ -130,8 +132,9 @@ class Walk:
                 self.blocks.setdefault(name, []).append((found, block))
             found = self.files.find(template.extends, found) if template.extends else None
             if template.extends and found is None:
-                # What it extends is not known: its blocks may stand anywhere, but they are shown.
-                break
+                # What it extends is not known: the blocks are shown somewhere in that.
+                for inner in seen[:-1]:
+                    self.template(inner, names)
         self.template(seen[-1], names)
 
     def template(self, path: str, names: Names) -> None:

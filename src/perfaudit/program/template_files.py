@@ -2,21 +2,24 @@
 
 from typing import TYPE_CHECKING
 
+from perfaudit.core.levels import Role
 from perfaudit.facts.template_types import Template
 from perfaudit.facts.templates import read_template
+from perfaudit.sources import role_of
 
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
 
-FOLDERS = frozenset({"templates", "jinja2"})
-"""Folders in which templates are looked for by the rest of their path."""
+FOLDER = "templates"
+"""The folder in which templates are looked for by the rest of their path."""
 
 
 class TemplateFiles:
     """The templates, each read when it is first asked for."""
 
-    def __init__(self, texts: dict[str, str]) -> None:
+    def __init__(self, texts: dict[str, str], folders: frozenset[str]) -> None:
         self._texts = texts
+        self._folders = folders
         self._read: dict[str, Template] = {}
         self._by_end: dict[str, list[str]] = {}
         for path in sorted(texts):
@@ -43,18 +46,22 @@ class TemplateFiles:
             for path in self._by_end.get(parts[-1], ())
             if path == ending or path.endswith(f"/{ending}")
         ]
-        exact = [path for path in paths if _is_whole(path, ending)]
-        found = exact or paths
-        if len(found) > 1 and near:
-            found = [path for path in found if near.startswith(path[: -len(ending)])] or found
-            found = found[:1] if len({path[: -len(ending)] for path in found}) == 1 else found
-        return found[0] if len(found) == 1 else None
+        for few in (
+            # The folder that both are in, the outermost of several: names begin there.
+            sorted(
+                (path for path in paths if near and near.startswith(path[: -len(ending)])), key=len
+            )[:1],
+            [path for path in paths if self._is_whole(path, ending)],
+            [path for path in paths if role_of(path) is not Role.TEST],
+        ):
+            if len(few) == 1:
+                return few[0]
+        return paths[0] if len(paths) == 1 else None
 
-
-def _is_whole(path: str, ending: str) -> bool:
-    """Return whether a path is a folder of templates with the whole of a name."""
-    folder = path[: -len(ending)].rstrip("/")
-    return folder.rpartition("/")[2] in FOLDERS
+    def _is_whole(self, path: str, ending: str) -> bool:
+        """Return whether a path is a folder of templates with the whole of a name."""
+        folder = path[: -len(ending)].rstrip("/")
+        return folder.rpartition("/")[2] in self._folders
 
 
 def template_files(program: "Program") -> TemplateFiles:
@@ -64,5 +71,6 @@ def template_files(program: "Program") -> TemplateFiles:
             document.path: document.text
             for document in program.documents
             if document.kind == "template"
-        }
+        },
+        frozenset({FOLDER, *program.libraries.templates.folders}),
     )
