@@ -13,6 +13,7 @@ from perfaudit.data import YamlNode, nearest, read_yaml
 from perfaudit.libraries.answers import answers_section
 from perfaudit.libraries.expressions import parse_type
 from perfaudit.libraries.lookup import Libraries
+from perfaudit.libraries.templates import templates_section
 from perfaudit.libraries.types import (
     Behaviour,
     Callback,
@@ -103,6 +104,7 @@ _LIBRARY_KEYS = frozenset(
         "framework",
         "schema",
         "answers",
+        "templates",
         "service",
         "provides",
         "offloader",
@@ -287,6 +289,7 @@ def load_library(path: Path) -> Library:
         queries=_queries(sections.get("queries")),
         launchers=sections["launchers"].texts() if "launchers" in sections else (),
         answers=answers_section(sections.get("answers"), _named),
+        templates=templates_section(name, sections.get("templates"), _named),
     )
 
 

@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from perfaudit.core.errors import DataError
 from perfaudit.libraries.answers import Answers
+from perfaudit.libraries.templates import Templates
 from perfaudit.libraries.types import (
     Behaviour,
     EntityQueries,
@@ -75,6 +76,7 @@ class Libraries:
         self.answers: tuple[Answers, ...] = tuple(
             library.answers for library in self.libraries if library.answers.views
         )
+        self.templates = _templates(folders)
         self._views = {view.path: view for found in self.frameworks for view in found.view_classes}
         self._alias_roots = frozenset(alias.partition(".")[0] for alias in self._aliases)
         self._provides: dict[str, frozenset[str]] = {}
@@ -329,6 +331,21 @@ def _merged(
                 owners[name] = library.file
                 merged[name] = value
     return merged
+
+
+def _templates(folders: Sequence[Sequence[Library]]) -> Templates:
+    """Return what all libraries say of templates."""
+    return Templates(
+        _merged(folders, "template call", lambda library: library.templates.calls),
+        _merged(folders, "template maker", lambda library: library.templates.makers),
+        _merged(folders, "template tag", lambda library: library.templates.tags),
+        _merged(folders, "template view", lambda library: library.templates.views),
+        _merged(folders, "record list", lambda library: library.templates.lists),
+        _merged(folders, "name of templates", lambda library: library.templates.always),
+        tuple(
+            name for folder in folders for library in folder for name in library.templates.folders
+        ),
+    )
 
 
 def _prefixes(dotted: str) -> Iterator[tuple[str, str]]:

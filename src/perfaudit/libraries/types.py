@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from perfaudit.libraries.answers import Answers
+from perfaudit.libraries.templates import Templates
 
 
 class TypeExpr(Struct, frozen=True, gc=False):
@@ -397,3 +398,4 @@ class Library(Struct, frozen=True, gc=False):
     queries: EntityQueries | None = None
     launchers: tuple[str, ...] = ()
     answers: Answers = Answers()
+    templates: Templates = Templates()

@@ -83,6 +83,8 @@ class Types:
         self.callers = Callers(modules.files)
         self.relations: dict[tuple[ClassNode, str], Type] = {}
         """Types of attributes that an ORM makes, by class and name, from ``program.schema``."""
+        self.told: dict[tuple[FunctionNode, str], Type] = {}
+        """Types of parameters that a library gives its rows to, by function and name."""
         self._calls: dict[tuple[FunctionNode, int], calls.Resolved] = {}
         self._binds: dict[tuple[FunctionNode, int], Type] = {}
         self._returns: dict[FunctionNode, Type] = {}
@@ -305,6 +307,9 @@ class Types:
                 return refined(declared, found)
         if isinstance(declared, Factory):
             return refined(declared, self._callable(scope, param))
+        told = self.told.get((scope, param.name))
+        if told is not None:
+            return told
         passed = (
             self.callers.passed(self, scope, param)
             or item_given(self, scope, param)

@@ -21,6 +21,7 @@ from perfaudit.program.loops import fills_gap, fills_object, is_periodic, is_rar
 from perfaudit.program.modules import Modules
 from perfaudit.program.nodes import ClassNode, FunctionNode, is_handler
 from perfaudit.program.reach import Reach, reach
+from perfaudit.program.record_lists import ListClass, list_classes, row_parameters
 from perfaudit.program.schema import Schema, build_schema
 from perfaudit.program.second_opinion import Opinions
 from perfaudit.program.sites import Activity, Edge, Site
@@ -68,6 +69,7 @@ class Program:
         schema: Schema,
         documents: Sequence[Document],
         endpoints: tuple[Endpoint, ...],
+        list_classes: tuple[ListClass, ...] = (),
     ) -> None:
         self.types = types
         self.libraries: Libraries = types.libraries
@@ -75,6 +77,7 @@ class Program:
         self.schema = schema
         self.documents = tuple(documents)
         self.endpoints = endpoints
+        self.list_classes = list_classes
         self.functions = [
             function
             for file in self.files
@@ -350,7 +353,9 @@ def link(
     types = Types(modules, libraries, opinions)
     sql = [(document.path, document.text) for document in documents if document.kind == "sql"]
     schema = build_schema(types, sql)
-    return Program(types, schema, documents, find_endpoints(types))
+    shown = list_classes(types, schema)
+    types.told.update(row_parameters(shown))
+    return Program(types, schema, documents, find_endpoints(types), shown)
 
 
 def _importable(files: list[t.FileFacts]) -> list[t.FileFacts]:
