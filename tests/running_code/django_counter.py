@@ -28,7 +28,7 @@ def start() -> Callable[[Request], Counts]:
     def counts(request: Request) -> Counts:
         if loaded[-1:] != [request.sizes]:
             call_command("flush", interactive=False, verbosity=0)
-            user = User.objects.create_superuser("admin", password="admin")
+            User.objects.create_superuser("admin", password="admin")
             populate(*request.sizes)
             loaded.append(request.sizes)
         found = Counts()

@@ -8,7 +8,7 @@ from msgspec import Struct
 from perfaudit.data import YamlNode
 
 KEYS = (
-    *("views", "showing", "rows", "shown", "chosen", "pager", "size", "before"),
+    *("view_size", "views", "showing", "rows", "shown", "chosen", "pager", "size", "before"),
     *("model", "fields", "source", "many", "method"),
 )
 
@@ -28,8 +28,8 @@ class Answers(Struct, frozen=True):
     ``rows``: methods and attributes of a view that give the rows, the first that is there.
     ``shown``: its attribute with the class that shows them, ``chosen`` the method in its place.
     ``pager``: its attribute with the class of pages, ``size`` the attribute of that with how many
-    rows one has. ``before``: its attributes with lists of classes, each with the method of them
-    that runs before the answer.
+    rows one has; ``view_size``: its own attribute that says so. ``before``: its attributes with
+    lists of classes, each with the method of them that runs before the answer.
 
     ``showing``: base classes of what shows rows. ``model``: their attribute with the class of the
     rows, ``fields``: that with the names of what is shown. ``source`` and ``many``: the arguments
@@ -49,6 +49,7 @@ class Answers(Struct, frozen=True):
     fields: str = ""
     source: str = ""
     many: str = ""
+    view_size: str = ""
     method: str = ""
 
 
@@ -77,6 +78,7 @@ def answers_section(node: YamlNode | None, named: Named) -> Answers:
         text("fields"),
         text("source"),
         text("many"),
+        text("view_size"),
         text("method"),
     )
 

@@ -74,7 +74,7 @@ class Libraries:
             router.path: router for found in self.frameworks for router in found.routers
         }
         self.answers: tuple[Answers, ...] = tuple(
-            library.answers for library in self.libraries if library.answers.views
+            library.answers for library in self.libraries if library.answers != Answers()
         )
         self.templates = _templates(folders)
         self._views = {view.path: view for found in self.frameworks for view in found.view_classes}

@@ -2,12 +2,14 @@
 
 from typing import TYPE_CHECKING
 
+from perfaudit.core.finding import TraceStep
 from perfaudit.facts import types as t
 from perfaudit.program.bounds import bounded_size
+from perfaudit.program.eager_queries import extra_queries, loaded_by
 from perfaudit.program.endpoints import Endpoint
 from perfaudit.program.lazy_costs import meaning_of
 from perfaudit.program.nodes import ClassNode, FunctionNode
-from perfaudit.program.polynomial import ZERO, Cost, Lazy, dearest
+from perfaudit.program.polynomial import ZERO, Cost, Lazy, dearest, once
 from perfaudit.program.row_costs import Costs, cost_of_fields, row_class, shown_class
 from perfaudit.program.sizes import UNNAMED, VAGUE_NAMES, Size, plural
 from perfaudit.program.values import Awaitable, Instance, LibraryInstance, Type, options_of
@@ -65,6 +67,19 @@ def of_rows(
         return found
     size = size_of_rows(program, function, value, row)
     return found.times(size, function.line(function.facts.line))
+
+
+def cost_of_rows(
+    program: "Program", function: FunctionNode, value: t.Expr, at: At, name: str
+) -> Cost:
+    """Return what the query of rows costs, with those of the relations that it loads apart."""
+    loaded = loaded_by(program, function, value, at)
+    step = TraceStep(function.line(function.facts.line), f"queries {name} (db.query)")
+    cost = once("db.query", step)
+    if loaded is None:
+        return cost.at_least()
+    more = extra_queries(loaded)
+    return cost + once("db.query", step).times(more) if more else cost
 
 
 def size_of_rows(program: "Program", function: FunctionNode, value: t.Expr, row: ClassNode) -> Size:

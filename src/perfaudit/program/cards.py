@@ -14,6 +14,7 @@ from perfaudit.program.costs import HTTP_REQUESTS, costs_of
 from perfaudit.program.coverage import unresolved_calls
 from perfaudit.program.endpoints import Endpoint
 from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.page_costs import cost_of_pages, is_only_shown
 from perfaudit.program.polynomial import ZERO, Cost, Lazy, Term, once, spelled
 from perfaudit.program.program import BLOCKING_KINDS
 from perfaudit.program.values import Awaitable, LibraryInstance, TupleType, Type, options_of
@@ -103,7 +104,10 @@ def cost_of_answer(
     answered = cost_of_view(program, costs, endpoint)
     if answered is not None:
         return cost + answered
-    cost = cost + cost_of_lazy_answers(program, endpoint)
+    pages = cost_of_pages(program, endpoint, _entered(endpoint))
+    cost = cost + (cost_of_lazy_answers(program, endpoint) if pages is None else pages)
+    if pages is not None and is_only_shown(program, endpoint):
+        return cost
     cost = cost + cost_of_response(program, costs, endpoint)
     for function in _entered(endpoint):
         cost = cost + cost_of_shown_here(program, costs, function)

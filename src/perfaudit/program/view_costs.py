@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING
 from perfaudit.core.finding import TraceStep
 from perfaudit.facts import types as t
 from perfaudit.libraries.answers import AnsweringView, Answers
-from perfaudit.program.answer_costs import of_rows
+from perfaudit.program.answer_costs import cost_of_rows, of_rows
 from perfaudit.program.bounds import at_most
-from perfaudit.program.eager_queries import extra_queries, loaded_by
 from perfaudit.program.endpoints import Endpoint
 from perfaudit.program.expressions import argument
 from perfaudit.program.names import AT_END
@@ -45,7 +44,7 @@ def cost_before(program: "Program", costs: Costs, endpoint: Endpoint) -> Cost:
     total = ZERO
     for words in program.libraries.answers if view is not None else ():
         for attribute, name in words.before.items():
-            found = None if view is None else _attribute(program, view, attribute)
+            found = None if view is None else class_attribute(program, view, attribute)
             if found is None or not isinstance(found[1], t.Seq):
                 continue
             for item in found[1].items:
@@ -101,7 +100,7 @@ def _shown(
     each = cost_of_shown(program, costs, words, shown, row)
     total = of_rows(program, function, value, at, each, row, many=many)
     if many and _asks_when_walked(program, given):
-        total = total + _cost_of_rows(program, rows, row)
+        total = total + cost_of_rows(program, *rows, row.name)
     return total
 
 
@@ -129,7 +128,7 @@ def _answered(
     program: "Program", costs: Costs, words: Answers, view: ClassNode, action: AnsweringView
 ) -> Cost | None:
     rows = rows_of_view(program, words, view)
-    shown = _attribute(program, view, words.shown)
+    shown = class_attribute(program, view, words.shown)
     if rows is None or shown is None:
         return None
     if program.types.classes.method(view, words.chosen) is not None:
@@ -141,11 +140,11 @@ def _answered(
         return None
     each = cost_of_shown(program, costs, words, serializer.node, row)
     found = of_rows(program, function, value, at, each, row, many=False)
-    total = _cost_of_rows(program, rows, row)
+    total = cost_of_rows(program, *rows, row.name)
     if not action.many:
         return total + found
     size = plural(row.name.lower())
-    pager = _attribute(program, view, words.pager)
+    pager = class_attribute(program, view, words.pager)
     if pager is not None:
         bound = _page_size(program, words, pager)
         if bound is None:
@@ -153,18 +152,6 @@ def _answered(
         size = str(at_most(size, bound))
         total = total + once(QUERY, TraceStep(view.location, "counts the rows for the pages"))
     return total + found.times(size, view.location)
-
-
-def _cost_of_rows(program: "Program", rows: Scope, row: ClassNode) -> Cost:
-    """Return what the query of rows costs, with those of the relations that it loads apart."""
-    function, value, at = rows
-    loaded = loaded_by(program, function, value, at)
-    step = TraceStep(function.line(function.facts.line), f"queries {row.name}")
-    cost = once(QUERY, step)
-    if loaded is None:
-        return cost.at_least()
-    more = extra_queries(loaded)
-    return cost + once(QUERY, step).times(more) if more else cost
 
 
 def rows_of_view(program: "Program", words: Answers, view: ClassNode) -> Scope | None:
@@ -176,7 +163,7 @@ def rows_of_view(program: "Program", words: Answers, view: ClassNode) -> Scope |
             if len(results) != 1 or results[0].value is None:
                 return None
             return method, results[0].value, (results[0].sequence, results[0].context)
-        found = _attribute(program, view, name)
+        found = class_attribute(program, view, name)
         if found is not None:
             return found[0], found[1], AT_END
     return None
@@ -188,13 +175,13 @@ def _page_size(
     found = program.types.evaluate(*pager, AT_END)
     if not isinstance(found, ClassType):
         return None
-    size = _attribute(program, found.node, words.size)
+    size = class_attribute(program, found.node, words.size)
     if size is None or not isinstance(size[1], t.Const):
         return None
     return size[1].value if type(size[1].value) is int else None
 
 
-def _attribute(
+def class_attribute(
     program: "Program", node: ClassNode, name: str
 ) -> tuple[FunctionNode, t.Expr] | None:
     """Return what a class attribute is set to, by the class or the nearest base that sets it."""
