@@ -27,7 +27,7 @@ from perfaudit.program.names import AT_END, Meaning, meanings
 from perfaudit.program.narrowing import narrowed
 from perfaudit.program.nodes import ClassNode, FileNode, FunctionNode
 from perfaudit.program.second_opinion import CallPlace, Opinions, reconsidered
-from perfaudit.program.shown_rows import row_given
+from perfaudit.program.shown_rows import row_given, row_of_view
 from perfaudit.program.stores import Stores
 from perfaudit.program.values import (
     BOOL,
@@ -354,7 +354,7 @@ class Types:
         )
 
     def _resolved(self, function: FunctionNode, index: int) -> calls.Resolved:
-        known = calls.resolve(self, function, function.facts.calls[index])
+        known = row_of_view(self, calls.resolve(self, function, function.facts.calls[index]))
         if self._opinions:
             opinion = self._opinions.get(CallPlace(function.file.path, function.index, index))
             if opinion is not None:
