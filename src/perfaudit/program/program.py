@@ -14,6 +14,7 @@ from perfaudit.program.decorators import CONTEXT_MANAGERS, decorator_paths
 from perfaudit.program.endpoints import Endpoint, find_endpoints
 from perfaudit.program.exposure import Exposure, Exposures
 from perfaudit.program.forwarding import Forwards
+from perfaudit.program.graph import GraphType, find_graph
 from perfaudit.program.infer import Types
 from perfaudit.program.kept_results import is_memoised, keeps_by_name, keeps_in_global
 from perfaudit.program.loads import Loads
@@ -68,6 +69,7 @@ class Program:
         schema: Schema,
         documents: Sequence[Document],
         endpoints: tuple[Endpoint, ...],
+        graph: tuple[GraphType, ...] = (),
     ) -> None:
         self.types = types
         self.libraries: Libraries = types.libraries
@@ -75,6 +77,7 @@ class Program:
         self.schema = schema
         self.documents = tuple(documents)
         self.endpoints = endpoints
+        self.graph = graph
         self.functions = [
             function
             for file in self.files
@@ -350,7 +353,8 @@ def link(
     types = Types(modules, libraries, opinions)
     sql = [(document.path, document.text) for document in documents if document.kind == "sql"]
     schema = build_schema(types, sql)
-    return Program(types, schema, documents, find_endpoints(types))
+    graph = find_graph(types)
+    return Program(types, schema, documents, find_endpoints(types, graph), graph)
 
 
 def _importable(files: list[t.FileFacts]) -> list[t.FileFacts]:
