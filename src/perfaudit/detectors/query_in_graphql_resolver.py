@@ -1,14 +1,14 @@
 """Find resolvers of graph nodes that query by their own parent: one query per node of a list."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from perfaudit.core.finding import Match, TraceStep
 from perfaudit.core.levels import Confidence, Severity, weakest
 from perfaudit.core.report import Opportunity
-from perfaudit.program import expressions
 from perfaudit.program.graph import GraphType
 from perfaudit.program.graph_fields import GraphField
 from perfaudit.program.graph_loads import LazyField, lazy_field
+from perfaudit.program.graph_queries import NodeQuery, is_paged, node_query
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.program import Program
 
@@ -24,35 +24,26 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
                 continue
             seen.add(field.resolver)
             yield Opportunity(field.resolver.location, "endpoint")
-            if not field.parent or not _reads(field.resolver, field.parent):
+            if not field.parent:
                 continue
-            if field.resolver in program.query_reach:
-                yield _query(program, item, field)
-            else:
-                lazy = lazy_field(program, item, field)
-                if lazy is not None:
-                    yield _lazy(item, field, lazy)
+            query = node_query(program, field)
+            if query is not None:
+                yield _query(item, field, query)
+                continue
+            lazy = lazy_field(program, item, field)
+            if lazy is not None:
+                yield _lazy(item, field, lazy)
 
 
-def _reads(resolver: FunctionNode, parent: str) -> bool:
-    """Return whether the resolver uses the node that it belongs to."""
-    values = [read.value for read in resolver.facts.reads]
-    values += [value for call in resolver.facts.calls for value in (call.callee, *call.arguments)]
-    values += [value for call in resolver.facts.calls for _, value in call.keywords]
-    return any(parent in expressions.names(resolver, value) for value in values)
-
-
-def _query(program: Program, item: GraphType, field: GraphField) -> Match:
-    reached = program.query_reach
-    step = reached.step(field.resolver)
-    sink = reached.site(field.resolver)
+def _query(item: GraphType, field: GraphField, found: NodeQuery) -> Match:
     return _match(
         item,
         field,
-        sink.name if sink is not None else "a query",
+        found.sink,
         f"let a data loader, keyed by what it reads of `{field.parent}`, ask once for all",
-        reached.trace(field.resolver),
-        step.confidence if step is not None else Confidence.LOW,
+        found.steps,
+        found.confidence,
+        Severity.MEDIUM if is_paged(field) or not item.listed else None,
     )
 
 
@@ -64,8 +55,9 @@ def _lazy(item: GraphType, field: GraphField, found: LazyField) -> Match:
         field,
         f"reading `{path}`",
         f"load `{path}` in the query of the list, or with a data loader",
-        [*steps, *found.load.steps],
+        (*steps, *found.load.steps),
         found.confidence,
+        None if item.listed else Severity.MEDIUM,
     )
 
 
@@ -74,18 +66,20 @@ def _match(
     field: GraphField,
     sink: str,
     cure: str,
-    steps: list[TraceStep],
+    steps: Sequence[TraceStep],
     confidence: Confidence,
+    severity: Severity | None,
 ) -> Match:
     resolver = field.resolver
     place = resolver.location
-    trace = [TraceStep(place, f"{item.name}.{field.name} is resolved for each node"), *steps]
+    listed = [item.lister] if item.lister is not None else []
+    each = TraceStep(place, f"{item.name}.{field.name} is resolved for each node")
     return Match(
         place,
         {"type": item.name, "field": field.name, "sink": sink, "cure": cure},
-        trace=tuple(trace),
+        trace=(*listed, each, *steps),
         confidence=weakest(Confidence.HIGH if item.listed else Confidence.MEDIUM, confidence),
-        severity=None if item.listed else Severity.MEDIUM,
+        severity=severity,
         function=resolver.qualname,
         endpoint=f"{item.name}.{field.name}",
         exposure="endpoint",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from perfaudit.core.finding import TraceStep
 from perfaudit.core.levels import Role
 from perfaudit.facts import types as t
 from perfaudit.program import annotations
@@ -41,8 +42,9 @@ class GraphType(Struct, frozen=True):
     """A type of the graph. ``node`` is None where its resolvers are bound to a name in text.
 
     ``fields``: those of its own and of its bases in the project. ``row``: the class of the objects
-    behind it, where it names one. ``listed``: it is surely given in a list. ``nested``: it is given
-    by a type that is, or its objects can be asked for again by an id.
+    behind it, where it names one. ``listed``: it is surely given in a list, by ``lister`` as a step
+    of a report if that is a class. ``nested``: it is given by a type that is, or its objects can be
+    asked for again by an id.
     """
 
     name: str
@@ -52,6 +54,7 @@ class GraphType(Struct, frozen=True):
     is_root: bool
     listed: bool
     nested: bool
+    lister: TraceStep | None = None
 
 
 def find_graph(types: "Types") -> tuple[GraphType, ...]:
@@ -108,7 +111,7 @@ class _Search:
         self.by_name: dict[str, list[ClassNode]] = {}
         for node in self.nodes:
             self.by_name.setdefault(node.name, []).append(node)
-        self.many: set[ClassNode] = set()
+        self.many: dict[ClassNode, TraceStep] = {}
         self.single: dict[ClassNode, set[ClassNode]] = {node: set() for node in self.nodes}
 
     def of_classes(self) -> Iterator[GraphType]:
@@ -117,7 +120,7 @@ class _Search:
             if prefixed:
                 self.note_parts(node)
         roots = {base for node in self.nodes if node.name in ROOTS for base in self.order(node)}
-        listed = self.with_subclasses(self.many)
+        listed = self.with_subclasses(set(self.many))
         nested = self.with_subclasses(self.below(listed) | set(self.identified()))
         for node in self.nodes:
             fields = {field.name: field for base in self.order(node)[::-1] for field in own[base]}
@@ -129,6 +132,10 @@ class _Search:
                 node in roots,
                 node in listed,
                 node in nested,
+                next(
+                    (self.many[base] for base in self.order(node) if base in self.many),
+                    None,
+                ),
             )
 
     def order(self, node: ClassNode) -> list[ClassNode]:
@@ -178,7 +185,8 @@ class _Search:
                 first = method.facts.params[0].name if method.facts.params else ""
                 yield GraphField(method.name.removeprefix(prefix), method, first)
             elif not prefixed and self.is_field(method):
-                self.note(node, self.types.returned(method))
+                step = TraceStep(method.location, f"{node.name}.{method.name} lists")
+                self.note(node, self.types.returned(method), step)
                 yield GraphField(method.name, method, self.parent_of(method))
         if prefixed:
             yield from self.run_by_mutation(node)
@@ -186,7 +194,8 @@ class _Search:
         for name, binds in node.body.binds.items():
             for bind in binds:
                 if bind.annotation is not None:
-                    self.note(node, annotations.annotated(self.types, node.body, bind.annotation))
+                    given = annotations.annotated(self.types, node.body, bind.annotation)
+                    self.note(node, given, self.step_of(node, name, bind.line))
                 yield from self.given_resolver(node, name, bind)
 
     def run_by_mutation(self, node: ClassNode) -> Iterator[GraphField]:
@@ -230,46 +239,54 @@ class _Search:
             return
         found = self.types.evaluate(node.body, given, (call.sequence, call.context))
         if isinstance(found, FunctionType) and found.node.role is not Role.TEST:
-            self.note(node, self.types.returned(found.node))
+            self.note(node, self.types.returned(found.node), self.step_of(node, name, bind.line))
             yield GraphField(name, found.node, self.parent_of(found.node))
 
-    def note(self, node: ClassNode, value: Type, depth: int = MAX_PARTS) -> None:
+    def step_of(self, node: ClassNode, name: str, line: int) -> TraceStep:
+        return TraceStep(node.body.line(line), f"{node.name}.{name} lists")
+
+    def note(self, node: ClassNode, value: Type, step: TraceStep, depth: int = MAX_PARTS) -> None:
         """Note the types of the graph in a value: alone, or as parts of something."""
         for option in options_of(value):
             match option:
                 case Awaitable(result=inner):
-                    self.note(node, inner, depth)
+                    self.note(node, inner, step, depth)
                 case Instance(node=found, arguments=inside):
                     if found in self.nodes:
                         self.single[node].add(found)
-                    self.note_many(inside, depth - 1)
+                    self.note_many(inside, step, depth - 1)
                 case LibraryInstance(arguments=inside) | TupleType(items=inside):
-                    self.note_many(inside, depth - 1)
+                    self.note_many(inside, step, depth - 1)
 
-    def note_many(self, values: tuple[Type, ...], depth: int) -> None:
+    def note_many(self, values: tuple[Type, ...], step: TraceStep, depth: int) -> None:
         for value in values if depth else ():
             for option in options_of(value):
                 match option:
                     case Instance(node=found, arguments=inside):
                         if found in self.nodes:
-                            self.many.add(found)
-                        self.note_many(inside, depth - 1)
+                            self.note_listed(found, step)
+                        self.note_many(inside, step, depth - 1)
                     case LibraryInstance(arguments=inside) | TupleType(items=inside):
-                        self.note_many(inside, depth - 1)
+                        self.note_many(inside, step, depth - 1)
+
+    def note_listed(self, node: ClassNode, step: TraceStep) -> None:
+        if node not in self.many:
+            self.many[node] = TraceStep(step.location, f"{step.message} {node.name}")
 
     def note_parts(self, node: ClassNode) -> None:
         """Note the types that the calls in a class body name, as items of a list or alone."""
         if not self.words.connections.isdisjoint(self.types.classes.ancestors(node)):
             for name in self.words.nodes:
                 found = attribute_value(node, name)
-                if found is not None:
-                    self.many.update(self.named(*found))
-        for binds in node.body.binds.values():
+                step = TraceStep(node.location, f"{node.name} lists")
+                for item in self.named(*found) if found is not None else ():
+                    self.note_listed(item, step)
+        for name, binds in node.body.binds.items():
             value = binds[-1].value
             if isinstance(value, t.CallRef):
-                self.note_call(node, value)
+                self.note_call(node, value, self.step_of(node, name, binds[-1].line))
 
-    def note_call(self, node: ClassNode, value: t.CallRef) -> None:
+    def note_call(self, node: ClassNode, value: t.CallRef, step: TraceStep) -> None:
         body = node.body
         is_list = False
         for part in parts(body, value):
@@ -278,7 +295,7 @@ class _Search:
                 is_list = is_list or self.makes_list(body, callee)
         for found in self.named(body, value):
             if is_list:
-                self.many.add(found)
+                self.note_listed(found, step)
             else:
                 self.single[node].add(found)
 
