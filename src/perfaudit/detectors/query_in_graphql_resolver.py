@@ -26,7 +26,7 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
             yield Opportunity(field.resolver.location, "endpoint")
             if not field.parent:
                 continue
-            query = node_query(program, field)
+            query = node_query(program, item, field)
             if query is not None:
                 yield _query(item, field, query)
                 continue

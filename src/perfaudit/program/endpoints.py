@@ -11,7 +11,7 @@ from perfaudit.libraries.types import Framework
 from perfaudit.program import annotations
 from perfaudit.program.decorators import decorator_behaviours
 from perfaudit.program.expressions import argument
-from perfaudit.program.graph import GraphType
+from perfaudit.program.graph import ROOTS, GraphType
 from perfaudit.program.infer import Types
 from perfaudit.program.middleware import run_by_middleware
 from perfaudit.program.nodes import ClassNode, FunctionNode
@@ -289,7 +289,7 @@ def _unrouted(
 
 def _of_graph(types: Types, graph: Sequence[GraphType]) -> Iterator[Endpoint]:
     seen: set[FunctionNode] = set()
-    for item in sorted(graph, key=lambda item: not item.is_root):
+    for item in sorted(graph, key=lambda item: (not item.is_root, item.name not in ROOTS)):
         for field in item.fields:
             handler = field.resolver
             if handler in seen:

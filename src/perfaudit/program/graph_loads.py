@@ -1,5 +1,6 @@
 """Relations that a resolver reads lazily of the row behind its node."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -44,14 +45,30 @@ def lazy_field(program: "Program", item: GraphType, field: GraphField) -> LazyFi
         if load.root != field.parent:
             continue
         path = (*load.path, load.relation.name)
-        sure = (load.through[0] if load.through else load.site).confidence
-        row = item.row or _row_of(program, field)
-        rows = None if row is None else program.once(rows_behind, row)
-        if rows is not None:
-            if not rows.covers(path):
-                return LazyField(load, rows.places, sure)
-        elif program.once(eager_anywhere).isdisjoint(path):
-            return LazyField(load, (), weakest(sure, Confidence.MEDIUM))
+        found = how_loaded(program, item, field, path)
+        if found is not None:
+            place = load.through[0] if load.through else load.site
+            return LazyField(load, found.queries, weakest(place.confidence, found.confidence))
+    return None
+
+
+class NotLoaded(Struct, frozen=True):
+    """That a list does not load a relation, with the queries of the list where they are known."""
+
+    queries: tuple[Location, ...]
+    confidence: Confidence
+
+
+def how_loaded(
+    program: "Program", item: GraphType, field: GraphField, path: Sequence[str]
+) -> NotLoaded | None:
+    """Return how sure it is that a relation is not loaded with the nodes; None where it may be."""
+    row = item.row or _row_of(program, field)
+    rows = None if row is None else program.once(rows_behind, row)
+    if rows is not None:
+        return None if rows.covers(path) else NotLoaded(rows.places, Confidence.HIGH)
+    if program.once(eager_anywhere).isdisjoint(path):
+        return NotLoaded((), Confidence.MEDIUM)
     return None
 
 

@@ -9,7 +9,9 @@ from perfaudit.core.finding import TraceStep
 from perfaudit.core.levels import Confidence, weakest
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
+from perfaudit.program.graph import GraphType
 from perfaudit.program.graph_fields import GraphField
+from perfaudit.program.graph_loads import how_loaded
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.program import is_usual
 from perfaudit.program.reach import site_step
@@ -31,7 +33,7 @@ class NodeQuery(Struct, frozen=True):
     confidence: Confidence
 
 
-def node_query(program: "Program", field: GraphField) -> NodeQuery | None:
+def node_query(program: "Program", item: GraphType, field: GraphField) -> NodeQuery | None:
     """Return the first query of a resolver that hangs on the object it gets, or None."""
     resolver = field.resolver
     if not _mentions(resolver, field.parent):
@@ -55,7 +57,7 @@ def node_query(program: "Program", field: GraphField) -> NodeQuery | None:
                 and field.parent in _given(edge)
             ):
                 return _through(program, edge)
-    return _given_query(program, field)
+    return _given_query(program, item, field)
 
 
 def _through(program: "Program", edge: Edge) -> NodeQuery:
@@ -90,7 +92,7 @@ def _words(site: Site) -> str:
     return site.name if site.kind == "call" else f"{site.kind} of `{site.name}`"
 
 
-def _given_query(program: "Program", field: GraphField) -> NodeQuery | None:
+def _given_query(program: "Program", item: GraphType, field: GraphField) -> NodeQuery | None:
     """Return the query that a resolver gives to the library, which runs it."""
     resolver = field.resolver
     for result in resolver.facts.results:
@@ -102,13 +104,34 @@ def _given_query(program: "Program", field: GraphField) -> NodeQuery | None:
             continue
         if field.parent not in named_by(resolver, result.value):
             continue
-        if any(site.relation is not None for site in program.sites_of(resolver)):
-            # What was loaded with the nodes is no query: see program.graph_loads.
-            continue
+        confidence = Confidence.HIGH
+        relation = _relation_in(program, resolver, result.value)
+        if relation is not None:
+            loaded = how_loaded(program, item, field, (relation,))
+            if loaded is None:
+                continue
+            confidence = loaded.confidence
         text = expressions.spelled(resolver, result.value)
         step = TraceStep(resolver.line(result.line), f"gives the query {text} (db.query)")
-        return NodeQuery(f"the query `{text}`", (step,), Confidence.HIGH)
+        return NodeQuery(f"the query `{text}`", (step,), confidence)
     return None
+
+
+def _relation_in(program: "Program", resolver: FunctionNode, value: t.Expr) -> str | None:
+    """Return the relation that a query gives as it may have been loaded with its object."""
+    if isinstance(value, t.Name):
+        binds = resolver.binds.get(value.id, ())
+        value = binds[0].value or value if len(binds) == 1 else value
+    if not isinstance(value, t.CallRef):
+        return None
+    call = resolver.facts.calls[value.index]
+    if not isinstance(call.callee, t.Attr) or not isinstance(call.callee.base, t.Attr):
+        return None
+    keeps = any(
+        target.behaviour is not None and "keeps-prefetch" in target.behaviour.flags
+        for target in program.types.call(resolver, value.index).targets
+    )
+    return call.callee.base.name if keeps else None
 
 
 def _is_run_when_read(program: "Program", value: Type) -> bool:
