@@ -20,6 +20,7 @@ from perfaudit.libraries.types import (
     ColumnKind,
     EntityQueries,
     Framework,
+    GraphWords,
     IndexMaker,
     Library,
     LibraryType,
@@ -109,6 +110,7 @@ _LIBRARY_KEYS = frozenset(
         "provides",
         "offloader",
         "queries",
+        "graph",
         "launchers",
         "examples",
     ]
@@ -290,6 +292,7 @@ def load_library(path: Path) -> Library:
         launchers=sections["launchers"].texts() if "launchers" in sections else (),
         answers=answers_section(sections.get("answers"), _named),
         templates=templates_section(name, sections.get("templates"), _named),
+        graph=_graph(sections.get("graph")),
     )
 
 
@@ -721,6 +724,39 @@ def _queries(node: YamlNode | None) -> EntityQueries | None:
             for key, places in _QUERIES_PLACES.items()
             if key in keys
         },
+    )
+
+
+def _graph(node: YamlNode | None) -> GraphWords | None:
+    if node is None:
+        return None
+    keys = node.mapping(GraphWords.__struct_fields__)
+
+    def names(key: str) -> tuple[str, ...]:
+        return _dotted_names(keys[key]) if key in keys else ()
+
+    def texts(key: str) -> dict[str, str]:
+        return _named(keys.get(key), lambda _, entry: entry.text())
+
+    def word(key: str) -> str:
+        return keys[key].text() if key in keys else ""
+
+    return GraphWords(
+        types=names("types"),
+        makers=names("makers"),
+        fields=names("fields"),
+        resolver_argument=word("resolver_argument") or None,
+        parents=names("parents"),
+        parent_markers=names("parent_markers"),
+        resolver_prefix=word("resolver_prefix"),
+        mutations=texts("mutations"),
+        lists=texts("lists"),
+        connections=names("connections"),
+        node=word("node"),
+        identities=names("identities"),
+        model=word("model"),
+        binders=texts("binders"),
+        binds=names("binds"),
     )
 
 

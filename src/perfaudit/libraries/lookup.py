@@ -10,6 +10,7 @@ from perfaudit.libraries.types import (
     Behaviour,
     EntityQueries,
     Framework,
+    GraphWords,
     Library,
     LibraryType,
     Mount,
@@ -39,6 +40,9 @@ class Libraries:
         )
         self.schemas: tuple[Schema, ...] = tuple(
             library.schema for library in self.libraries if library.schema
+        )
+        self.graphs: tuple[tuple[tuple[str, ...], GraphWords], ...] = tuple(
+            (library.packages, library.graph) for library in self.libraries if library.graph
         )
         self.services: Mapping[str, Service] = {
             library.name: library.service for library in self.libraries if library.service

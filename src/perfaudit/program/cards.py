@@ -23,7 +23,7 @@ from perfaudit.program.view_costs import cost_before, cost_of_shown_here, cost_o
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
 
-CARD_KINDS = frozenset({"route", "websocket"})
+CARD_KINDS = frozenset({"route", "websocket", "graph-field"})
 EVENT_LOOP = "event-loop"
 BLOCKING_EFFECTS = frozenset().union(
     *(effects for kind, effects in BLOCKING_KINDS.items() if kind != "stat")

@@ -14,6 +14,7 @@ from perfaudit.program import (
     decorators,
     displays,
     fills,
+    graph_words,
     members,
     providers,
     returns,
@@ -81,6 +82,9 @@ class Types:
             [node for file in modules.files for node in file.classes], libraries, self.evaluate
         )
         self.callers = Callers(modules.files)
+        self.graph_words = graph_words.words_of(libraries)
+        self.row_classes: dict[ClassNode, ClassNode | None] = {}
+        """The rows behind graph types, as far as ``program.graph_words`` has been asked."""
         self.relations: dict[tuple[ClassNode, str], Type] = {}
         """Types of attributes that an ORM makes, by class and name, from ``program.schema``."""
         self.told: dict[tuple[FunctionNode, str], Type] = {}
@@ -293,7 +297,8 @@ class Types:
                 else Unknown("**kwargs")
             )
             return LibraryInstance("builtins.dict", (STRING, inner))
-        receiver = decorators.receiver_of(self, scope, param)
+        receiver = graph_words.given_row(self, scope, param)
+        receiver = receiver or decorators.receiver_of(self, scope, param)
         if receiver is not None:
             return receiver
         declared: Type = Unknown("untyped parameter")

@@ -14,6 +14,7 @@ from perfaudit.program.decorators import CONTEXT_MANAGERS, decorator_paths
 from perfaudit.program.endpoints import Endpoint, find_endpoints
 from perfaudit.program.exposure import Exposure, Exposures
 from perfaudit.program.forwarding import Forwards
+from perfaudit.program.graph import GraphType, find_graph
 from perfaudit.program.infer import Types
 from perfaudit.program.kept_results import is_memoised, keeps_by_name, keeps_in_global
 from perfaudit.program.loads import Loads
@@ -70,6 +71,7 @@ class Program:
         documents: Sequence[Document],
         endpoints: tuple[Endpoint, ...],
         list_classes: tuple[ListClass, ...] = (),
+        graph: tuple[GraphType, ...] = (),
     ) -> None:
         self.types = types
         self.libraries: Libraries = types.libraries
@@ -78,6 +80,7 @@ class Program:
         self.documents = tuple(documents)
         self.endpoints = endpoints
         self.list_classes = list_classes
+        self.graph = graph
         self.functions = [
             function
             for file in self.files
@@ -355,7 +358,8 @@ def link(
     schema = build_schema(types, sql)
     shown = list_classes(types, schema)
     types.told.update(row_parameters(shown))
-    return Program(types, schema, documents, find_endpoints(types), shown)
+    graph = find_graph(types)
+    return Program(types, schema, documents, find_endpoints(types, graph), shown, graph)
 
 
 def _importable(files: list[t.FileFacts]) -> list[t.FileFacts]:
