@@ -37,7 +37,9 @@ def start() -> Callable[[Request], Counts]:
             clean.append(request.sizes)
         found = Counts()
         counting.append(found)
-        response = client.request(request.method, request.path, content=request.body or None)
+        headers = {"Content-Type": "application/json"}
+        body = request.body or None
+        response = client.request(request.method, request.path, content=body, headers=headers)
         counting.clear()
         if found.writes:
             clean.clear()

@@ -13,6 +13,7 @@ from perfaudit.program.calls import Target
 from perfaudit.program.costs import HTTP_REQUESTS, costs_of
 from perfaudit.program.coverage import unresolved_calls
 from perfaudit.program.endpoints import Endpoint
+from perfaudit.program.graph_costs import cost_below
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.page_costs import cost_of_pages, is_only_shown
 from perfaudit.program.polynomial import ZERO, Cost, Lazy, Term, once, spelled
@@ -109,6 +110,7 @@ def cost_of_answer(
     if pages is not None and is_only_shown(program, endpoint):
         return cost
     cost = cost + cost_of_response(program, costs, endpoint)
+    cost = cost + cost_below(program, costs, endpoint)
     for function in _entered(endpoint):
         cost = cost + cost_of_shown_here(program, costs, function)
     return cost.at_least() if library_answers(program, endpoint) else cost
