@@ -10,7 +10,13 @@ from perfaudit.program.endpoints import Endpoint
 from perfaudit.program.lazy_costs import meaning_of
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.polynomial import ZERO, Cost, Lazy, dearest, once
-from perfaudit.program.row_costs import Costs, cost_of_fields, row_class, shown_class
+from perfaudit.program.row_costs import (
+    Costs,
+    cost_of_fields,
+    row_class,
+    shown_class,
+    without_return,
+)
 from perfaudit.program.sizes import UNNAMED, VAGUE_NAMES, Size, plural
 from perfaudit.program.values import Awaitable, Instance, LibraryInstance, Type, options_of
 
@@ -60,7 +66,10 @@ def of_rows(
     """Return what showing the rows of an expression costs, given what one of them costs."""
 
     def meaning(lazy: Lazy) -> Lazy | bool | None:
-        return meaning_of(program, function, value, at, lazy)
+        path = without_return(program, row, lazy.path)
+        if len(path) < len(lazy.path) and path == lazy.path[: len(path)]:
+            return False
+        return meaning_of(program, function, value, at, Lazy(lazy.root, path, lazy.kept))
 
     found = cost.resolved(meaning)
     if not many:

@@ -93,6 +93,25 @@ def beneath(cost: Cost, name: str, place: Location, *, many: bool) -> Cost:
     return found.times(name, place) if many else found
 
 
+def without_return(program: "Program", row: ClassNode, path: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a path from a row without ways there and back: rows know whose rows they are."""
+    nodes: list[ClassNode | None] = [row]
+    found: list[str] = []
+    inverse = ""
+    for name in path:
+        if found and name == inverse:
+            found.pop()
+            nodes.pop()
+            inverse = ""
+            continue
+        node = nodes[-1]
+        relation = None if node is None else program.schema.relation(node, name)
+        inverse = relation.inverse if relation is not None and relation.reverse else ""
+        nodes.append(None if relation is None else relation.target)
+        found.append(name)
+    return tuple(found)
+
+
 def shown_class(value: Type, nesting: int = 2) -> ClassNode | None:
     """Return the class of the project that a declared type is, or is a list of."""
     for option in options_of(value):
