@@ -311,3 +311,65 @@ class TestCost:
     def test_an_unknown_part_makes_a_lower_bound(self) -> None:
         assert str(self.ONE + ZERO.at_least()) == ">= 1"
         assert str(dearest([self.ONE.times(5), self.ONE.at_least()])) == ">= 5"
+
+
+class TestLazyRelations:
+    MODELS = """
+from django.db import models
+
+class Author(models.Model):
+    name = models.TextField()
+
+class Book(models.Model):
+    author = models.ForeignKey(Author, models.CASCADE, related_name="books")
+
+def shown(book: Book):
+    return book.author.name, book.author.id
+
+"""
+
+    def costs(self, body: str) -> dict[str, str]:
+        program = program_of({"shop/__init__.py": "", "shop/models.py": self.MODELS + body})
+        return {function.name: str(cost) for function, cost in costs_of(program).items()}
+
+    def test_each_caller_pays_for_what_it_has_not_loaded(self) -> None:
+        costs = self.costs(
+            "def plain():\n    return [shown(book) for book in Book.objects.all()]\n"
+            "def joined():\n"
+            "    return [shown(book) for book in Book.objects.select_related('author')]\n"
+        )
+        assert (costs["plain"], costs["joined"]) == ("1 + N(books)", "1")
+
+    def test_what_is_loaded_apart_is_one_more_query(self) -> None:
+        costs = self.costs(
+            "def apart():\n"
+            "    return [shown(book) for book in Book.objects.prefetch_related('author')]\n"
+        )
+        assert costs["apart"] == "2"
+
+    def test_rows_of_a_relation_know_whose_they_are(self) -> None:
+        costs = self.costs(
+            "def backwards():\n"
+            "    for author in Author.objects.prefetch_related('books'):\n"
+            "        for book in author.books.all():\n            book.author.books.count()\n"
+        )
+        assert costs["backwards"] == "2"
+
+    def test_a_path_that_stops_short_is_paid(self) -> None:
+        costs = self.costs(
+            "def forth():\n"
+            "    for book in Book.objects.select_related('author'):\n"
+            "        book.author.books.count()\n"
+        )
+        assert costs["forth"] == "1 + N(books)"
+
+    def test_objects_that_nobody_is_seen_to_give_are_a_lower_bound(self) -> None:
+        costs = self.costs("def asked(request):\n    return shown(request.book)\n")
+        assert costs["asked"].startswith(">= ")
+
+    def test_key_of_a_sort_is_asked_for_each_item(self) -> None:
+        costs = self.costs(
+            "def ordered():\n"
+            "    return sorted(Book.objects.all(), key=lambda book: book.author.name)\n"
+        )
+        assert costs["ordered"] == "1 + N(books)"

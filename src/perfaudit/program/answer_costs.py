@@ -15,7 +15,6 @@ from perfaudit.program.row_costs import (
     cost_of_fields,
     row_class,
     shown_class,
-    without_return,
 )
 from perfaudit.program.sizes import UNNAMED, VAGUE_NAMES, Size, plural
 from perfaudit.program.values import Awaitable, Instance, LibraryInstance, Type, options_of
@@ -66,10 +65,7 @@ def of_rows(
     """Return what showing the rows of an expression costs, given what one of them costs."""
 
     def meaning(lazy: Lazy) -> Lazy | bool | None:
-        path = without_return(program, row, lazy.path)
-        if len(path) < len(lazy.path) and path == lazy.path[: len(path)]:
-            return False
-        return meaning_of(program, function, value, at, Lazy(lazy.root, path, lazy.kept))
+        return meaning_of(program, function, value, at, lazy)
 
     found = cost.resolved(meaning)
     if not many:

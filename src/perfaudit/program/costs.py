@@ -13,7 +13,7 @@ from perfaudit.program.polynomial import ZERO, Cost, dearest, once
 from perfaudit.program.reach import reach
 from perfaudit.program.rings import rings
 from perfaudit.program.sites import Edge, Site
-from perfaudit.program.sizes import Size, while_size
+from perfaudit.program.sizes import UNNAMED, Size, plural, while_size
 
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
@@ -166,7 +166,11 @@ def _was_read(function: FunctionNode, site: Site, read: list[Site]) -> bool:
 def _each_size(program: "Program", function: FunctionNode, edge: Edge) -> Size:
     """Return how many items a call such as ``map(f, items)`` hands to its callback."""
     walked = walked_by(edge)
-    return "items" if walked is None else bounded_size(program.types, function, walked, None)
+    size = UNNAMED if walked is None else bounded_size(program.types, function, walked, None)
+    params = edge.callee.facts.params
+    if isinstance(size, int) or not params or size.partition("<=")[0] != UNNAMED:
+        return size
+    return size.replace(UNNAMED, plural(params[0].name), 1)
 
 
 def _run(body: _Body, number: int, rest: Cost) -> Cost:

@@ -16,6 +16,7 @@ from perfaudit.program.loads import is_assigned, relation_base
 from perfaudit.program.names import meanings
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.polynomial import ZERO, Chain, Cost, Lazy, Term, once
+from perfaudit.program.row_costs import row_class, without_return
 from perfaudit.program.rows import rows_of
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.sizes import passes_items
@@ -123,6 +124,13 @@ def meaning_of(
     """
     origin = origin_of(program, function, value, at)
     path = (*origin.path, *lazy.path)
+    row = row_class(program, program.types.evaluate(function, origin.value, origin.at))
+    if row is not None and len(path) > 1:
+        direct = without_return(program, row, path)
+        if len(direct) < len(without_return(program, row, path[:-1])):
+            # The last step leads back to the row that its object was reached from.
+            return False
+        path = direct
     if origin.parameter:
         return Lazy(origin.parameter, path, lazy.kept)
     loaded = loaded_by(program, function, origin.value, origin.at)
