@@ -8,7 +8,18 @@ from msgspec import Struct
 from perfaudit.data import YamlNode
 
 KEYS = (
-    *("view_size", "views", "showing", "rows", "shown", "chosen", "pager", "size", "before"),
+    *(
+        "view_size",
+        "views",
+        "showing",
+        "rows",
+        "shown",
+        "chosen",
+        "pager",
+        "size",
+        "uncounted",
+        "before",
+    ),
     *("model", "fields", "source", "many", "method"),
 )
 
@@ -28,7 +39,8 @@ class Answers(Struct, frozen=True):
     ``rows``: methods and attributes of a view that give the rows, the first that is there.
     ``shown``: its attribute with the class that shows them, ``chosen`` the method in its place.
     ``pager``: its attribute with the class of pages, ``size`` the attribute of that with how many
-    rows one has; ``view_size``: its own attribute that says so. ``before``: its attributes with
+    rows one has; ``view_size``: its own attribute that says so. ``uncounted``: base
+    classes of pages that do not count the rows. ``before``: its attributes with
     lists of classes, each with the method of them that runs before the answer.
 
     ``showing``: base classes of what shows rows. ``model``: their attribute with the class of the
@@ -44,6 +56,7 @@ class Answers(Struct, frozen=True):
     chosen: str = ""
     pager: str = ""
     size: str = ""
+    uncounted: tuple[str, ...] = ()
     before: dict[str, str] = {}
     model: str = ""
     fields: str = ""
@@ -73,6 +86,7 @@ def answers_section(node: YamlNode | None, named: Named) -> Answers:
         text("chosen"),
         text("pager"),
         text("size"),
+        keys["uncounted"].texts() if "uncounted" in keys else (),
         named(keys.get("before"), lambda _, entry: entry.text()),
         text("model"),
         text("fields"),

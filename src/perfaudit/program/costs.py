@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from perfaudit.core.effect import DATABASE_ROUND_TRIPS
+from perfaudit.facts import types as t
 from perfaudit.program.bounds import bounded_size
 from perfaudit.program.infer import Types
 from perfaudit.program.lazy_costs import cost_of_eager, cost_of_relation, given_to, walked_by
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 HTTP_REQUESTS = frozenset({"http.request"})
 COUNTED_HOW = frozenset({"call", "thread", "task", "loop"})
+KEPT_KINDS = frozenset({"relation", "iterate", "len", "bool"})
 LEAVING = frozenset({"return", "raise", "break"})
 TRANSPARENT = frozenset({"with", "async with", "try", "loop-else"})
 
@@ -134,7 +136,7 @@ def _costs(
                 place = (site.context, site.sequence)
                 cost = once(effect, site) + cost_of_eager(program, function, site, effect)
                 choices.setdefault(place, []).append(cost)
-            else:
+            elif not _was_read(function, site, read):
                 cost = once(effect, site) + cost_of_eager(program, function, site, effect)
                 yield site.context, site.sequence, cost
     for edge in edges:
@@ -153,12 +155,19 @@ def _costs(
 
 
 def _was_read(function: FunctionNode, site: Site, read: list[Site]) -> bool:
-    """Return whether the same attribute was surely read before, so that its object keeps it."""
-    if site.kind != "relation":
+    """Return whether the same was surely asked before, so that its object keeps the answer.
+
+    That is so of relations, and of rows that have been walked, tested or measured under a name.
+    """
+    if site.kind not in KEPT_KINDS or not isinstance(site.value, t.Name | t.Attr):
         return False
     around = (-1, *function.context_chain(site.context))
-    if any(before.value == site.value and before.context in around for before in read):
-        return True
+    binds = function.binds.get(site.value.id, ()) if isinstance(site.value, t.Name) else ()
+    for before in read:
+        if before.value != site.value or before.context not in around:
+            continue
+        if not any(before.sequence < bind.sequence < site.sequence for bind in binds):
+            return True
     read.append(site)
     return False
 

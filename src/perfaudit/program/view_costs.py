@@ -99,7 +99,8 @@ def _shown(
         return ZERO.at_least()
     each = cost_of_shown(program, costs, words, shown, row)
     total = of_rows(program, function, value, at, each, row, many=many)
-    if many and _asks_when_walked(program, given):
+    asked = any(site.value == value and site.kind != "call" for site in program.sites_of(function))
+    if many and not asked and _asks_when_walked(program, given):
         total = total + cost_of_rows(program, *rows, row.name)
     return total
 
@@ -150,7 +151,8 @@ def _answered(
         if bound is None:
             return (total + found.times(size, view.location)).at_least()
         size = str(at_most(size, bound))
-        total = total + once(QUERY, TraceStep(view.location, "counts the rows for the pages"))
+        if not _has_no_count(program, words, pager):
+            total = total + once(QUERY, TraceStep(view.location, "counts the rows of the pages"))
     return total + found.times(size, view.location)
 
 
@@ -167,6 +169,13 @@ def rows_of_view(program: "Program", words: Answers, view: ClassNode) -> Scope |
         if found is not None:
             return found[0], found[1], AT_END
     return None
+
+
+def _has_no_count(program: "Program", words: Answers, pager: tuple[FunctionNode, t.Expr]) -> bool:
+    """Return whether pages of this class are made without asking how many rows there are."""
+    found = program.types.evaluate(*pager, AT_END)
+    above = program.types.classes.ancestors(found.node) if isinstance(found, ClassType) else ()
+    return any(path in above for path in words.uncounted)
 
 
 def _page_size(
