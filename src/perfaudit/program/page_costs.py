@@ -64,8 +64,7 @@ def is_only_shown(program: "Program", endpoint: Endpoint) -> bool:
 def _cost_of_page(program: "Program", rendering: Rendering, name: str) -> Cost:
     files = program.once(template_files)
     path = files.find(name)
-    runs_methods = rendering.runs_methods and "jinja2" not in (path or "").split("/")
-    walk = _Counting(program, files, rendering, runs_methods=runs_methods)
+    walk = _Counting(program, files, rendering, runs_methods=rendering.runs_methods)
     if path is not None:
         walk.page(path, {key: Value(known.type, known) for key, known in rendering.names.items()})
     step = TraceStep(rendering.location, f"renders {name}")
