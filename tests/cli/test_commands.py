@@ -166,6 +166,28 @@ def test_endpoints_shows_a_card_for_each(project: Path, run: Run) -> None:
     assert "GET /agents" in run("endpoints").stdout
 
 
+def test_endpoints_tell_reads_from_writes_and_explain_each_term(project: Path, run: Run) -> None:
+    (project / "app" / "api.py").write_text(
+        "import asyncpg\nfrom fastapi import Depends, FastAPI\n\napp = FastAPI()\n\n\n"
+        "@app.post('/agents')\n"
+        "async def rename(db: asyncpg.Connection = Depends(asyncpg.connect)):\n"
+        "    agents = await db.fetch('SELECT id FROM agents')\n"
+        "    for agent in agents:\n"
+        "        await db.execute('UPDATE agents SET name = $1', agent)\n"
+    )
+    card = json.loads(run("endpoints", "-f", "json").stdout)["endpoints"][0]
+    explained = run("endpoints", "--explain").stdout
+
+    assert (card["queries"], card["reads"], card["writes"]) == ("1 + N(agents)", "1", "N(agents)")
+    assert [(term["text"], term["effect"]) for term in card["terms"]] == [
+        ("1", "read"),
+        ("N(agents)", "write"),
+    ]
+    assert [step["line"] for step in card["terms"][1]["traces"][0]] == [8, 10, 11]
+    assert "for each of agents" in explained
+    assert "for each of agents" not in run("endpoints").stdout
+
+
 def test_endpoints_without_any(project: Path, run: Run) -> None:
     assert run("endpoints").stdout == "No endpoint was found.\n"
 

@@ -5,7 +5,8 @@ from textwrap import indent
 import pytest
 
 from perfaudit.audit import program_of
-from perfaudit.program.costs import HTTP_REQUESTS, ZERO, Cost, costs_of, dearest
+from perfaudit.program.costs import HTTP_REQUESTS, costs_of
+from perfaudit.program.polynomial import ZERO, dearest, once
 
 HEADER = """
 import asyncio
@@ -66,13 +67,22 @@ def cost(body: str) -> str:
         ),
         pytest.param(
             "for a in agents:\n    for b in a.tasks:\n        await one(db)",
-            "N(agents)*N(tasks)",
+            "N(agents)*M(tasks)",
             id="nested loops",
         ),
         pytest.param(
             "for a in agents:\n    for b in agents:\n        await one(db)",
-            "N(agents)*N(agents)",
+            "N(agents)*M(agents)",
             id="nested loops over the same",
+        ),
+        pytest.param("for agent in agents[:10]:\n    await one(db)", "N(agents<=10)", id="slice"),
+        pytest.param(
+            "first = agents[5:15]\nfor agent in first:\n    await one(db)",
+            "N(first<=10)",
+            id="slice with a name",
+        ),
+        pytest.param(
+            "for agent in agents[-3:]:\n    await one(db)", "N(agents)", id="slice from the end"
         ),
         pytest.param("for i in range(3):\n    await one(db)", "3", id="range of a number"),
         pytest.param("for i in range(2, 8, 2):\n    await one(db)", "3", id="range with a step"),
@@ -277,14 +287,19 @@ def test_deep_call_chains_do_not_recurse() -> None:
 
 
 class TestCost:
-    ONE = Cost((((), 1),))
+    ONE = once("db.query")
 
     def test_sums_add_coefficients(self) -> None:
         agents = self.ONE.times("agents")
         assert str(self.ONE + agents + agents + self.ONE) == "2 + 2*N(agents)"
 
-    def test_products_do_not_depend_on_the_order_of_loops(self) -> None:
-        assert self.ONE.times("a").times("b") == self.ONE.times("b").times("a")
+    def test_products_name_the_outer_loop_first(self) -> None:
+        assert str(self.ONE.times("items").times("orders")) == "N(orders)*M(items)"
+
+    def test_reads_and_writes_are_told_apart_and_counted_together(self) -> None:
+        both = (self.ONE + self.ONE + once("db.write")).times("orders")
+        assert str(both) == "3*N(orders)"
+        assert (str(both.of("db.query")), str(both.of("db.write"))) == ("2*N(orders)", "N(orders)")
 
     def test_nothing_repeated_is_nothing(self) -> None:
         assert ZERO.times("agents") == ZERO
@@ -296,3 +311,65 @@ class TestCost:
     def test_an_unknown_part_makes_a_lower_bound(self) -> None:
         assert str(self.ONE + ZERO.at_least()) == ">= 1"
         assert str(dearest([self.ONE.times(5), self.ONE.at_least()])) == ">= 5"
+
+
+class TestLazyRelations:
+    MODELS = """
+from django.db import models
+
+class Author(models.Model):
+    name = models.TextField()
+
+class Book(models.Model):
+    author = models.ForeignKey(Author, models.CASCADE, related_name="books")
+
+def shown(book: Book):
+    return book.author.name, book.author.id
+
+"""
+
+    def costs(self, body: str) -> dict[str, str]:
+        program = program_of({"shop/__init__.py": "", "shop/models.py": self.MODELS + body})
+        return {function.name: str(cost) for function, cost in costs_of(program).items()}
+
+    def test_each_caller_pays_for_what_it_has_not_loaded(self) -> None:
+        costs = self.costs(
+            "def plain():\n    return [shown(book) for book in Book.objects.all()]\n"
+            "def joined():\n"
+            "    return [shown(book) for book in Book.objects.select_related('author')]\n"
+        )
+        assert (costs["plain"], costs["joined"]) == ("1 + N(books)", "1")
+
+    def test_what_is_loaded_apart_is_one_more_query(self) -> None:
+        costs = self.costs(
+            "def apart():\n"
+            "    return [shown(book) for book in Book.objects.prefetch_related('author')]\n"
+        )
+        assert costs["apart"] == "2"
+
+    def test_rows_of_a_relation_know_whose_they_are(self) -> None:
+        costs = self.costs(
+            "def backwards():\n"
+            "    for author in Author.objects.prefetch_related('books'):\n"
+            "        for book in author.books.all():\n            book.author.books.count()\n"
+        )
+        assert costs["backwards"] == "2"
+
+    def test_a_path_that_stops_short_is_paid(self) -> None:
+        costs = self.costs(
+            "def forth():\n"
+            "    for book in Book.objects.select_related('author'):\n"
+            "        book.author.books.count()\n"
+        )
+        assert costs["forth"] == "1 + N(books)"
+
+    def test_objects_that_nobody_is_seen_to_give_are_a_lower_bound(self) -> None:
+        costs = self.costs("def asked(request):\n    return shown(request.book)\n")
+        assert costs["asked"].startswith(">= ")
+
+    def test_key_of_a_sort_is_asked_for_each_item(self) -> None:
+        costs = self.costs(
+            "def ordered():\n"
+            "    return sorted(Book.objects.all(), key=lambda book: book.author.name)\n"
+        )
+        assert costs["ordered"] == "1 + N(books)"

@@ -9,6 +9,7 @@ from perfaudit.data import rules_root
 from perfaudit.facts.extract import extract_facts
 from perfaudit.libraries import load_libraries
 from perfaudit.program.endpoints import Endpoint, find_endpoints
+from perfaudit.program.graph import find_graph
 from perfaudit.program.infer import Types
 from perfaudit.program.modules import Modules
 
@@ -21,9 +22,8 @@ def endpoints(roles: dict[str, Role] | None = None, **files: str) -> tuple[Endpo
     for name, text in files.items():
         path = name.replace("__", "/") + ".py"
         facts.append(extract_facts(path, text, ast.parse(text)))
-    return find_endpoints(
-        Types(Modules(facts, roles or {}, frozenset(LIBRARIES.packages)), LIBRARIES)
-    )
+    types = Types(Modules(facts, roles or {}, frozenset(LIBRARIES.packages)), LIBRARIES)
+    return find_endpoints(types, find_graph(types))
 
 
 def lines(roles: dict[str, Role] | None = None, **files: str) -> list[str]:
@@ -646,3 +646,69 @@ def setup():
     app.add_routes([web.get(prefix + "beats", Handler().show)])
 """
     assert [item.path for item in endpoints(app=app)] == ["{?}{domain}/beats"]
+
+
+def test_graph_root_fields_are_endpoints_and_resolvers_of_nodes_are_entered() -> None:
+    assert lines(
+        nodes="""
+import strawberry
+
+@strawberry.type
+class Book:
+    @strawberry.field
+    def pages(self) -> int: ...
+
+@strawberry.type
+class BookQueries:
+    @strawberry.field
+    async def books(self) -> list[Book]: ...
+""",
+        schema="""
+import strawberry
+from nodes import BookQueries
+
+@strawberry.type
+class Query(BookQueries):
+    @strawberry.field
+    def version(self) -> str: ...
+
+@strawberry.type
+class Mutation:
+    @strawberry.mutation
+    def rename(self) -> str: ...
+""",
+    ) == [
+        "resolver Book.pages pages",
+        "graph-field GRAPHQL Query.books books",
+        "graph-field GRAPHQL Query.version version",
+        "graph-field GRAPHQL Mutation.rename rename",
+    ]
+
+
+def test_graph_fields_resolved_by_the_names_of_methods_and_by_binding() -> None:
+    assert lines(
+        prefixed="""
+import graphene
+
+class Rename(graphene.Mutation):
+    def mutate(root, info): ...
+
+class Query(graphene.ObjectType):
+    def resolve_books(root, info): ...
+
+class Mutation(graphene.ObjectType):
+    rename = Rename.Field()
+""",
+        bound="""
+from ariadne import QueryType
+
+query = QueryType()
+
+@query.field("shops")
+def list_shops(*_): ...
+""",
+    ) == [
+        "graph-field GRAPHQL Query.shops list_shops",
+        "graph-field GRAPHQL Rename mutate",
+        "graph-field GRAPHQL Query.books resolve_books",
+    ]

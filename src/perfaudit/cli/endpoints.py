@@ -1,7 +1,7 @@
 """``perfaudit endpoints``: what each endpoint costs per request."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from perfaudit.cli.options import (
     with_reading_options,
 )
 from perfaudit.cli.output import uses_color, write
-from perfaudit.core.report import EndpointCard
+from perfaudit.core.report import CostTerm, EndpointCard
 from perfaudit.core.visible import visible
 from perfaudit.reporters.escaping import json_text
 from perfaudit.reporters.json_report import endpoint_entry
@@ -35,9 +35,14 @@ _DEGREE_COLORS = {0: "green", 1: "yellow"}
     show_default=True,
     help="What standard output gets.",
 )
+@click.option(
+    "--explain", is_flag=True, help="Show for each term of a formula the calls that make it."
+)
 @reading_options
 @click.pass_context
-def command(ctx: click.Context, /, paths: tuple[Path, ...], form: str, **given: Any) -> None:
+def command(
+    ctx: click.Context, /, paths: tuple[Path, ...], form: str, explain: bool, **given: Any
+) -> None:
     """Show what each endpoint costs per request, dearest first."""
     remember_verbosity(ctx, given["verbose"])
     settings, root, present = located(paths, given["config"])
@@ -47,21 +52,24 @@ def command(ctx: click.Context, /, paths: tuple[Path, ...], form: str, **given: 
         document = {"schema_version": 1, "endpoints": [endpoint_entry(card) for card in cards]}
         write(json_text(json.dumps(document, indent=2)), for_machines=True)
     else:
-        write(_cards(cards), color=uses_color(given["color"]))
+        write(_cards(cards, explain=explain), color=uses_color(given["color"]))
 
 
-def _cards(cards: Sequence[EndpointCard]) -> str:
+def _cards(cards: Sequence[EndpointCard], *, explain: bool) -> str:
     if not cards:
         return "No endpoint was found."
-    return "\n\n".join(_card(card) for card in cards)
+    return "\n\n".join(_card(card, explain=explain) for card in cards)
 
 
-def _card(card: EndpointCard) -> str:
+def _card(card: EndpointCard, *, explain: bool) -> str:
     color = _DEGREE_COLORS.get(card.degree, "red")
     lines = [
         f"{click.style(visible(f'{card.method} {card.path}'), bold=True)}  {visible(card.handler)}",
         f"  queries   {click.style(visible(card.queries), fg=color)}",
     ]
+    if card.writes not in ("", "0", ">= 0"):
+        lines.append(f"  reads     {visible(card.reads)}")
+        lines.append(f"  writes    {visible(card.writes)}")
     if card.http_calls not in ("", "0"):
         lines.append(f"  http      {visible(card.http_calls)}")
     if card.blocking:
@@ -69,4 +77,16 @@ def _card(card: EndpointCard) -> str:
     cached = "cached" if card.cached else "not cached"
     lines.append(f"  runs      {card.dispatch}, {cached}, {card.resolved:.0%} of calls resolved")
     lines.append(click.style(f"  {visible(card.location.path)}:{card.location.line}", dim=True))
+    if explain:
+        lines += [line for term in card.terms for line in _explained(term)]
     return "\n".join(lines)
+
+
+def _explained(term: CostTerm) -> Iterator[str]:
+    """Yield a term of the formula, and the ways to the places that make it."""
+    yield f"  {click.style(visible(term.text), bold=True)}  {term.effect}"
+    for trace in term.traces:
+        for number, step in enumerate(trace):
+            mark = "└─" if number == len(trace) - 1 else "├─"
+            place = click.style(f"{visible(step.location.path)}:{step.location.line}", dim=True)
+            yield f"    {mark} {visible(step.message)}  {place}"

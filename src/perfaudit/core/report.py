@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from perfaudit.core.finding import Finding
+from perfaudit.core.finding import Finding, TraceStep
 from perfaudit.core.location import Location
 from perfaudit.core.problem import Problem
 
@@ -56,8 +56,24 @@ class Opportunity:
 
 
 @dataclass(frozen=True, slots=True)
+class CostTerm:
+    """One term of an endpoint's queries: how many, for each of what, and through which calls.
+
+    ``text`` is the term as in the formula. ``effect``: read or write. ``traces`` lead from the
+    endpoint to the places that cost, at most a few of them.
+    """
+
+    text: str
+    effect: str
+    traces: tuple[tuple[TraceStep, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class EndpointCard:
-    """What one endpoint costs per request."""
+    """What one endpoint costs per request.
+
+    ``queries`` are ``reads`` and ``writes`` together.
+    """
 
     method: str
     path: str
@@ -70,6 +86,9 @@ class EndpointCard:
     cached: bool
     dispatch: str
     resolved: float
+    reads: str = ""
+    writes: str = ""
+    terms: tuple[CostTerm, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

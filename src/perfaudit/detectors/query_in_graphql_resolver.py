@@ -1,135 +1,88 @@
 """Find resolvers of graph nodes that query by their own parent: one query per node of a list."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from perfaudit.core.finding import Match, TraceStep
 from perfaudit.core.levels import Confidence, Severity, weakest
 from perfaudit.core.report import Opportunity
-from perfaudit.facts import types as t
-from perfaudit.program import expressions
-from perfaudit.program.decorators import decorator_behaviours
-from perfaudit.program.nodes import ClassNode, FunctionNode
+from perfaudit.program.graph import GraphType
+from perfaudit.program.graph_fields import GraphField
+from perfaudit.program.graph_loads import LazyField, lazy_field
+from perfaudit.program.graph_queries import NodeQuery, is_paged, node_query
+from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.program import Program
-from perfaudit.program.values import (
-    Awaitable,
-    Instance,
-    LibraryInstance,
-    LibrarySymbol,
-    Type,
-    options_of,
-)
-
-NODE_FLAG = "graph-type"
-RESOLVER_FLAG = "resolver"
-NODE_ATTRIBUTE = "_id"
-"""The attribute by which a library file says that objects of a type have a global identity."""
-END = (1 << 60, -1)
 
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:
     """Yield each resolver of a type that is given in lists, and a match for each that queries."""
-    types = [
-        node for file in program.files for node in file.classes if _is_graph_type(program, node)
-    ]
-    if not types:
-        return
-    listed = _listed(program, types)
-    for node in types:
-        if node not in listed and not _is_refetchable(program, node):
+    seen: set[FunctionNode] = set()
+    for item in sorted(program.graph, key=lambda item: not item.listed):
+        if item.is_root or not (item.listed or item.nested):
             continue
-        for method in node.methods.values():
-            if not _is_resolver(program, method):
+        for field in item.fields:
+            if field.is_mutation or field.resolver in seen:
                 continue
-            yield Opportunity(method.location, "endpoint")
-            if method in program.query_reach and _reads_parent(method):
-                yield _match(program, node, method, surely_many=node in listed)
+            seen.add(field.resolver)
+            yield Opportunity(field.resolver.location, "endpoint")
+            if not field.parent:
+                continue
+            query = node_query(program, item, field)
+            if query is not None:
+                yield _query(item, field, query)
+                continue
+            lazy = lazy_field(program, item, field)
+            if lazy is not None:
+                yield _lazy(item, field, lazy)
 
 
-def _is_graph_type(program: Program, node: ClassNode) -> bool:
-    for decorator in node.facts.decorators:
-        called = isinstance(decorator, t.CallRef)
-        found = (
-            program.types.call(node.parent, decorator.index).callee
-            if isinstance(decorator, t.CallRef) and called
-            else program.types.evaluate(node.parent, decorator, END)
-        )
-        if isinstance(found, LibrarySymbol):
-            behaviour = program.libraries.function(found.path)
-            if behaviour is not None and NODE_FLAG in behaviour.flags:
-                return True
-    return False
-
-
-def _is_resolver(program: Program, method: FunctionNode) -> bool:
-    return any(
-        RESOLVER_FLAG in behaviour.flags
-        for behaviour in decorator_behaviours(program.types, method)
+def _query(item: GraphType, field: GraphField, found: NodeQuery) -> Match:
+    return _match(
+        item,
+        field,
+        found.sink,
+        f"let a data loader, keyed by what it reads of `{field.parent}`, ask once for all",
+        found.steps,
+        found.confidence,
+        Severity.MEDIUM if is_paged(field) or not item.listed else None,
     )
 
 
-def _is_refetchable(program: Program, node: ClassNode) -> bool:
-    """Return whether a type has an identity of its own in the graph, as what lists are
-    made of has.
-    """
-    for path in program.types.classes.ancestors(node):
-        described = program.libraries.type(path)
-        if described is not None and NODE_ATTRIBUTE in described.attributes:
-            return True
-    return False
+def _lazy(item: GraphType, field: GraphField, found: LazyField) -> Match:
+    path = ".".join((*found.load.path, found.load.relation.name))
+    steps = [TraceStep(query, f"rows are queried without `{path}`") for query in found.queries[-1:]]
+    return _match(
+        item,
+        field,
+        f"reading `{path}`",
+        f"load `{path}` in the query of the list, or with a data loader",
+        (*steps, *found.load.steps),
+        found.confidence,
+        None if item.listed else Severity.MEDIUM,
+    )
 
 
-def _listed(program: Program, types: list[ClassNode]) -> frozenset[ClassNode]:
-    """Return the graph types that some function of a graph type gives many of."""
-    found: set[ClassNode] = set()
-    for node in types:
-        for method in node.methods.values():
-            found.update(_many_of(program.types.returned(method)))
-    return frozenset(found & set(types))
-
-
-def _many_of(value: Type) -> Iterator[ClassNode]:
-    """Yield the classes that a type holds as parts: lists and connections of them."""
-    for option in options_of(value):
-        if isinstance(option, Awaitable):
-            yield from _many_of(option.result)
-        elif isinstance(option, LibraryInstance | Instance):
-            for part in option.arguments:
-                for inner in options_of(part):
-                    if isinstance(inner, Instance):
-                        yield inner.node
-
-
-def _reads_parent(method: FunctionNode) -> bool:
-    """Return whether the resolver uses the node that it belongs to."""
-    if not method.facts.params:
-        return False
-    receiver = method.facts.params[0].name
-    values = [read.value for read in method.facts.reads]
-    values += [value for call in method.facts.calls for value in (call.callee, *call.arguments)]
-    return any(receiver in expressions.names(method, value) for value in values)
-
-
-def _match(program: Program, node: ClassNode, method: FunctionNode, *, surely_many: bool) -> Match:
-    reached = program.query_reach
-    step = reached.step(method)
-    levels = [Confidence.HIGH if surely_many else Confidence.MEDIUM]
-    levels.append(step.confidence if step is not None else Confidence.LOW)
-    sink = reached.site(method)
-    trace = [TraceStep(method.location, f"{node.name}.{method.name} is resolved for each node")]
-    trace.extend(reached.trace(method))
+def _match(
+    item: GraphType,
+    field: GraphField,
+    sink: str,
+    cure: str,
+    steps: Sequence[TraceStep],
+    confidence: Confidence,
+    severity: Severity | None,
+) -> Match:
+    resolver = field.resolver
+    place = resolver.location
+    listed = [item.lister] if item.lister is not None else []
+    each = TraceStep(place, f"{item.name}.{field.name} is resolved for each node")
     return Match(
-        method.location,
-        {
-            "type": node.name,
-            "field": method.name,
-            "sink": sink.name if sink is not None else "a query",
-        },
-        trace=tuple(trace),
-        confidence=weakest(*levels),
-        severity=None if surely_many else Severity.MEDIUM,
-        function=method.qualname,
-        endpoint=f"{node.name}.{method.name}",
+        place,
+        {"type": item.name, "field": field.name, "sink": sink, "cure": cure},
+        trace=(*listed, each, *steps),
+        confidence=weakest(Confidence.HIGH if item.listed else Confidence.MEDIUM, confidence),
+        severity=severity,
+        function=resolver.qualname,
+        endpoint=f"{item.name}.{field.name}",
         exposure="endpoint",
-        cost=f"N({node.name})",
-        role=method.role,
+        cost=f"N({item.name})",
+        role=resolver.role,
     )

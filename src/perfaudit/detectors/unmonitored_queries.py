@@ -19,7 +19,7 @@ from perfaudit.program.sql_text import text_of
 
 CAPABILITY = "query-monitoring"
 MANY_SITES = 5
-SERVING = frozenset({"route", "websocket", "task", "consumer"})
+SERVING = frozenset({"route", "websocket", "task", "consumer", "graph-field"})
 POOL_KINDS = frozenset({"pool", "engine", "client"})
 EMBEDDED = re.compile(r"sqlite|duckdb", re.IGNORECASE)
 CLOCKS = frozenset(

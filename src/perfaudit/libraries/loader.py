@@ -10,14 +10,17 @@ from typing import TypeVar
 from perfaudit.core.effect import EFFECTS
 from perfaudit.core.errors import UsageError
 from perfaudit.data import YamlNode, nearest, read_yaml
+from perfaudit.libraries.answers import answers_section
 from perfaudit.libraries.expressions import parse_type
 from perfaudit.libraries.lookup import Libraries
+from perfaudit.libraries.templates import templates_section
 from perfaudit.libraries.types import (
     Behaviour,
     Callback,
     ColumnKind,
     EntityQueries,
     Framework,
+    GraphWords,
     IndexMaker,
     Library,
     LibraryType,
@@ -101,10 +104,13 @@ _LIBRARY_KEYS = frozenset(
         "pools",
         "framework",
         "schema",
+        "answers",
+        "templates",
         "service",
         "provides",
         "offloader",
         "queries",
+        "graph",
         "launchers",
         "examples",
     ]
@@ -153,6 +159,8 @@ _FRAMEWORK_KEYS = frozenset(
         "dependencies",
         "threads",
         "settings",
+        "middleware",
+        "middleware_methods",
         "request_objects",
         "caller",
         "proxies",
@@ -282,6 +290,9 @@ def load_library(path: Path) -> Library:
         offloader=_offloader(sections.get("offloader")),
         queries=_queries(sections.get("queries")),
         launchers=sections["launchers"].texts() if "launchers" in sections else (),
+        answers=answers_section(sections.get("answers"), _named),
+        templates=templates_section(name, sections.get("templates"), _named),
+        graph=_graph(sections.get("graph")),
     )
 
 
@@ -515,6 +526,8 @@ def _framework(library: str, node: YamlNode | None) -> Framework | None:
         dependencies=names("dependencies"),
         threads=_count(keys["threads"]) if "threads" in keys else None,
         settings=names("settings"),
+        middleware=names("middleware"),
+        middleware_methods=names("middleware_methods"),
         request_objects=names("request_objects"),
         caller=names("caller"),
         proxies=names("proxies"),
@@ -711,6 +724,39 @@ def _queries(node: YamlNode | None) -> EntityQueries | None:
             for key, places in _QUERIES_PLACES.items()
             if key in keys
         },
+    )
+
+
+def _graph(node: YamlNode | None) -> GraphWords | None:
+    if node is None:
+        return None
+    keys = node.mapping(GraphWords.__struct_fields__)
+
+    def names(key: str) -> tuple[str, ...]:
+        return _dotted_names(keys[key]) if key in keys else ()
+
+    def texts(key: str) -> dict[str, str]:
+        return _named(keys.get(key), lambda _, entry: entry.text())
+
+    def word(key: str) -> str:
+        return keys[key].text() if key in keys else ""
+
+    return GraphWords(
+        types=names("types"),
+        makers=names("makers"),
+        fields=names("fields"),
+        resolver_argument=word("resolver_argument") or None,
+        parents=names("parents"),
+        parent_markers=names("parent_markers"),
+        resolver_prefix=word("resolver_prefix"),
+        mutations=texts("mutations"),
+        lists=texts("lists"),
+        connections=names("connections"),
+        node=word("node"),
+        identities=names("identities"),
+        model=word("model"),
+        binders=texts("binders"),
+        binds=names("binds"),
     )
 
 

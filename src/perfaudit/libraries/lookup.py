@@ -4,10 +4,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from perfaudit.core.errors import DataError
+from perfaudit.libraries.answers import Answers
+from perfaudit.libraries.templates import Templates
 from perfaudit.libraries.types import (
     Behaviour,
     EntityQueries,
     Framework,
+    GraphWords,
     Library,
     LibraryType,
     Mount,
@@ -37,6 +40,9 @@ class Libraries:
         )
         self.schemas: tuple[Schema, ...] = tuple(
             library.schema for library in self.libraries if library.schema
+        )
+        self.graphs: tuple[tuple[tuple[str, ...], GraphWords], ...] = tuple(
+            (library.packages, library.graph) for library in self.libraries if library.graph
         )
         self.services: Mapping[str, Service] = {
             library.name: library.service for library in self.libraries if library.service
@@ -71,6 +77,10 @@ class Libraries:
         self._routers = {
             router.path: router for found in self.frameworks for router in found.routers
         }
+        self.answers: tuple[Answers, ...] = tuple(
+            library.answers for library in self.libraries if library.answers != Answers()
+        )
+        self.templates = _templates(folders)
         self._views = {view.path: view for found in self.frameworks for view in found.view_classes}
         self._alias_roots = frozenset(alias.partition(".")[0] for alias in self._aliases)
         self._provides: dict[str, frozenset[str]] = {}
@@ -325,6 +335,21 @@ def _merged(
                 owners[name] = library.file
                 merged[name] = value
     return merged
+
+
+def _templates(folders: Sequence[Sequence[Library]]) -> Templates:
+    """Return what all libraries say of templates."""
+    return Templates(
+        _merged(folders, "template call", lambda library: library.templates.calls),
+        _merged(folders, "template maker", lambda library: library.templates.makers),
+        _merged(folders, "template tag", lambda library: library.templates.tags),
+        _merged(folders, "template view", lambda library: library.templates.views),
+        _merged(folders, "record list", lambda library: library.templates.lists),
+        _merged(folders, "name of templates", lambda library: library.templates.always),
+        tuple(
+            name for folder in folders for library in folder for name in library.templates.folders
+        ),
+    )
 
 
 def _prefixes(dotted: str) -> Iterator[tuple[str, str]]:

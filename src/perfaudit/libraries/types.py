@@ -2,6 +2,9 @@
 
 from msgspec import Struct
 
+from perfaudit.libraries.answers import Answers
+from perfaudit.libraries.templates import Templates
+
 
 class TypeExpr(Struct, frozen=True, gc=False):
     """A parsed type expression of a library file.
@@ -201,9 +204,11 @@ class Framework(Struct, frozen=True, gc=False):
     ``dependencies``: functions such as fastapi.Depends whose argument is called before the handler.
     ``threads``: how many plain handlers it runs at a time as long as nobody sets a limit.
     ``settings``: names in the project's settings that stand for the application where nothing
-    constructs one. ``request_objects``: types of what lives for one request. ``caller``: objects
-    that hold what is known of who asks; ``proxies``: types that may stand for one. ``pages``: view
-    classes, or modules of them, that answer with a page.
+    constructs one. ``middleware``: names of settings that list dotted paths of middleware, and
+    ``middleware_methods`` what a request runs of its classes. ``request_objects``: types of what
+    lives for one request. ``caller``: objects that hold what is known of who asks; ``proxies``:
+    types that may stand for one. ``pages``: view classes, or modules of them, that answer with a
+    page.
     """
 
     library: str
@@ -215,6 +220,8 @@ class Framework(Struct, frozen=True, gc=False):
     dependencies: tuple[str, ...] = ()
     threads: int | None = None
     settings: tuple[str, ...] = ()
+    middleware: tuple[str, ...] = ()
+    middleware_methods: tuple[str, ...] = ()
     request_objects: tuple[str, ...] = ()
     caller: tuple[str, ...] = ()
     proxies: tuple[str, ...] = ()
@@ -336,6 +343,41 @@ class EntityQueries(Struct, frozen=True, gc=False):
     keys_step: str = ""
 
 
+class GraphWords(Struct, frozen=True, gc=False):
+    """How a library declares the types of a graph, and who resolves their fields.
+
+    - ``types``: bases of classes that describe a type; ``makers``: decorators of such classes.
+    - ``fields``: decorators that make a method a resolver, and calls that give a field its resolver
+      in ``resolver_argument``; ``parents``: the names of the parameter that gets the object, where
+      a resolver is no method of its own; ``parent_markers``: generic annotations of it.
+    - ``resolver_prefix``: methods with it resolve the field of the rest of their name, and get the
+      object as their first argument.
+    - ``mutations``: bases of mutations -> the method that runs them.
+    - ``lists``: calls that make a list or connection field -> the argument with the type of the
+      items. ``connections``: bases of connections; ``node``: their attribute with that type.
+    - ``identities``: bases of types whose objects can be asked for again, by an id, and so in
+      lists. ``model``: the attribute, or of a maker the argument, with the class of the rows.
+    - ``binders``: constructors of objects that bind resolvers to a type named in text -> the
+      argument with the name, or the name itself; ``binds``: their methods that do.
+    """
+
+    types: tuple[str, ...] = ()
+    makers: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
+    resolver_argument: str | None = None
+    parents: tuple[str, ...] = ()
+    parent_markers: tuple[str, ...] = ()
+    resolver_prefix: str = ""
+    mutations: dict[str, str] = {}
+    lists: dict[str, str] = {}
+    connections: tuple[str, ...] = ()
+    node: str = ""
+    identities: tuple[str, ...] = ()
+    model: str = ""
+    binders: dict[str, str] = {}
+    binds: tuple[str, ...] = ()
+
+
 class Service(Struct, frozen=True, gc=False):
     """A server that a library talks to: its name, container images and URL schemes.
 
@@ -390,3 +432,6 @@ class Library(Struct, frozen=True, gc=False):
     offloader: Offloader | None = None
     queries: EntityQueries | None = None
     launchers: tuple[str, ...] = ()
+    answers: Answers = Answers()
+    templates: Templates = Templates()
+    graph: GraphWords | None = None

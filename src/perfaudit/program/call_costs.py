@@ -59,14 +59,22 @@ def add_call(found: Found, call: t.Call, index: int, target: calls.Target) -> No
 
 
 def _adds_before(found: Found, call: t.Call) -> bool:
-    """Return whether the function adds an object to the session before it flushes it."""
+    """Return whether the function adds an object to the session that this call is first to flush.
+
+    What was flushed wherever it was added is written already.
+    """
+    added: t.Call | None = None
     for index, earlier in enumerate(found.function.facts.calls):
         if earlier.sequence >= call.sequence:
-            return False
+            break
         for target in found.types.call(found.function, index).targets:
-            if target.behaviour is not None and "adds-without-query" in target.behaviour.flags:
-                return True
-    return False
+            flags = target.behaviour.flags if target.behaviour is not None else ()
+            if "adds-without-query" in flags:
+                added = earlier
+            elif "flushes" in flags and added is not None:
+                around = (-1, *found.function.context_chain(added.context))
+                added = None if earlier.context in around else added
+    return added is not None
 
 
 def _statement_effects(

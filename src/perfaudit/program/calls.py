@@ -12,6 +12,7 @@ from perfaudit.program.decorators import decorator_behaviours, running
 from perfaudit.program.expressions import argument
 from perfaudit.program.implementers import MAX_IMPLEMENTERS, implementers
 from perfaudit.program.language_calls import language_call, typing_call
+from perfaudit.program.named_classes import CLASS_BY_NAME, class_by_name, class_through
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.type_variables import bindings, constructed
 from perfaudit.program.values import (
@@ -237,6 +238,8 @@ def _project_call(
         # A method that returns its own class keeps what is known of the receiver.
         if result.node in types.classes.project_order(receiver.node):
             result = receiver
+    if all(isinstance(option, External | Unknown) for option in options_of(result)):
+        result = class_through(types, node, call) or result
     mapping = bindings(types, function, call, node, receiver)
     return targets, substitute(result, mapping) if mapping else result
 
@@ -332,6 +335,8 @@ def _given_result(
     if "enters-argument" in behaviour.flags and call.arguments:
         given = types.evaluate(function, call.arguments[0], at)
         return members.entered(types, given, is_async=behaviour.awaitable)
+    if CLASS_BY_NAME in behaviour.flags:
+        return class_by_name(types, call)
     returns = behaviour.returns
     if "gathers" not in behaviour.flags or returns is None or not returns.arguments:
         return None

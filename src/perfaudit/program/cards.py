@@ -4,20 +4,27 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from perfaudit.core.effect import DATABASE_ROUND_TRIPS
-from perfaudit.core.report import EndpointCard
+from perfaudit.core.finding import TraceStep
+from perfaudit.core.location import Location
+from perfaudit.core.report import CostTerm, EndpointCard
 from perfaudit.facts import types as t
+from perfaudit.program.answer_costs import cost_of_response
 from perfaudit.program.calls import Target
-from perfaudit.program.costs import HTTP_REQUESTS, ZERO, Cost, costs_of
+from perfaudit.program.costs import HTTP_REQUESTS, costs_of
 from perfaudit.program.coverage import unresolved_calls
 from perfaudit.program.endpoints import Endpoint
+from perfaudit.program.graph_costs import cost_below
 from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.page_costs import cost_of_pages, is_only_shown
+from perfaudit.program.polynomial import ZERO, Cost, Lazy, Term, once, spelled
 from perfaudit.program.program import BLOCKING_KINDS
 from perfaudit.program.values import Awaitable, LibraryInstance, TupleType, Type, options_of
+from perfaudit.program.view_costs import cost_before, cost_of_shown_here, cost_of_view
 
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
 
-CARD_KINDS = frozenset({"route", "websocket"})
+CARD_KINDS = frozenset({"route", "websocket", "graph-field"})
 EVENT_LOOP = "event-loop"
 BLOCKING_EFFECTS = frozenset().union(
     *(effects for kind, effects in BLOCKING_KINDS.items() if kind != "stat")
@@ -37,8 +44,8 @@ MAX_BLOCKING = 8
 
 def endpoint_cards(program: "Program") -> tuple[EndpointCard, ...]:
     """Return the card of each route and websocket, by path and method."""
-    queries = costs_of(program, DATABASE_ROUND_TRIPS)
-    requests = costs_of(program, HTTP_REQUESTS)
+    queries = program.once(costs_of, DATABASE_ROUND_TRIPS)
+    requests = program.once(costs_of, HTTP_REQUESTS)
     unresolved: dict[FunctionNode, int] = {}
     cards = [
         _card(program, endpoint, queries, requests, unresolved)
@@ -55,10 +62,58 @@ def cost_of_endpoint(
 ) -> Cost:
     """Return what one request costs: the dependencies once each, then the handler."""
     total = ZERO
-    for function in _entered(endpoint):
+    for function in (*_passed(program, endpoint), *_entered(endpoint)):
         if function not in program.memoised:
-            total = total + costs.get(function, ZERO)
+            enters = f"{_called(endpoint)} enters {function.facts.qualname}"
+            step = TraceStep(function.location, enters)
+            total = total + costs.get(function, ZERO).resolved(_is_not_known).along(step)
     return total
+
+
+def _passed(program: "Program", endpoint: Endpoint) -> list[FunctionNode]:
+    """Return the middleware that a request goes through before it comes to the endpoint."""
+    found = program.once(_middleware).get(endpoint.application, [])
+    if endpoint.application is not None:
+        return found
+    frameworks = program.libraries.frameworks
+    served = {each.library for each in frameworks if each.settings or each.middleware}
+    return found if endpoint.framework in served else []
+
+
+def _middleware(program: "Program") -> dict[Location | None, list[FunctionNode]]:
+    """Return the middleware of each application, and under None those that settings name."""
+    found: dict[Location | None, list[FunctionNode]] = {}
+    for endpoint in program.endpoints:
+        if endpoint.kind == "middleware":
+            found.setdefault(endpoint.application, []).append(endpoint.handler)
+    return found
+
+
+def _called(endpoint: Endpoint) -> str:
+    return f"{endpoint.method} {endpoint.path}".strip()
+
+
+def _is_not_known(_: Lazy) -> None:
+    """Say that nobody knows what a framework's arguments have loaded."""
+
+
+def cost_of_answer(
+    program: "Program", endpoint: Endpoint, costs: Mapping[FunctionNode, Cost]
+) -> Cost:
+    """Return what one request costs in the database, with what is paid to make the answer."""
+    cost = cost_of_endpoint(program, endpoint, costs) + cost_before(program, costs, endpoint)
+    answered = cost_of_view(program, costs, endpoint)
+    if answered is not None:
+        return cost + answered
+    pages = cost_of_pages(program, endpoint, _entered(endpoint))
+    cost = cost + (cost_of_lazy_answers(program, endpoint) if pages is None else pages)
+    if pages is not None and is_only_shown(program, endpoint):
+        return cost
+    cost = cost + cost_of_response(program, costs, endpoint)
+    cost = cost + cost_below(program, costs, endpoint)
+    for function in _entered(endpoint):
+        cost = cost + cost_of_shown_here(program, costs, function)
+    return cost.at_least() if library_answers(program, endpoint) else cost
 
 
 def cost_of_lazy_answers(program: "Program", endpoint: Endpoint) -> Cost:
@@ -74,7 +129,7 @@ def cost_of_lazy_answers(program: "Program", endpoint: Endpoint) -> Cost:
         for index, call in enumerate(function.facts.calls):
             if any(_renders(target) for target in types.call(function, index).targets):
                 lazy += any(is_lazy(program, given) for given in _given(program, function, call))
-    return Cost((((), lazy),), unknown=True) if lazy else ZERO
+    return once("db.query").times(lazy).at_least() if lazy else ZERO
 
 
 def _given(program: "Program", function: FunctionNode, call: t.Call) -> Iterator[Type]:
@@ -156,9 +211,7 @@ def _card(
     requests: Mapping[FunctionNode, Cost],
     unresolved: dict[FunctionNode, int],
 ) -> EndpointCard:
-    cost = cost_of_endpoint(program, endpoint, queries) + cost_of_lazy_answers(program, endpoint)
-    if library_answers(program, endpoint):
-        cost = cost.at_least()
+    cost = cost_of_answer(program, endpoint, queries)
     return EndpointCard(
         method=endpoint.method or ("WEBSOCKET" if endpoint.kind == "websocket" else ""),
         path=endpoint.path,
@@ -171,7 +224,16 @@ def _card(
         cached=is_cached(program, endpoint),
         dispatch=endpoint.dispatch,
         resolved=_resolved_share(program, endpoint, unresolved),
+        reads=str(cost.of("db.query")),
+        writes=str(cost.of("db.write")),
+        terms=tuple(_term(term) for term in cost.terms),
     )
+
+
+def _term(term: Term) -> CostTerm:
+    effect = "write" if term.effect == "db.write" else "read"
+    traces = tuple(tuple(chain.steps()) for chain in term.chains)
+    return CostTerm(spelled(term.sizes, term.count), effect, traces)
 
 
 def _entered(endpoint: Endpoint) -> list[FunctionNode]:

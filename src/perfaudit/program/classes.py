@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import cached_property
 
+from perfaudit.core.levels import Role
 from perfaudit.facts import types as t
 from perfaudit.libraries import Libraries
 from perfaudit.program.names import AT_END
@@ -44,6 +45,7 @@ class Hierarchy:
         self._subclasses: dict[ClassNode, list[ClassNode]] | None = None
         self._ancestors: dict[ClassNode, frozenset[str]] = {}
         self._conforming: dict[ClassNode, list[ClassNode]] = {}
+        self._by_name: dict[str, list[ClassNode]] | None = None
         self._by_method: dict[str, list[ClassNode]] | None = None
 
     def bases(self, node: ClassNode) -> tuple[Type, ...]:
@@ -147,6 +149,15 @@ class Hierarchy:
                 for owner in self.project_order(candidate)[1:]:
                     self._subclasses.setdefault(owner, []).append(candidate)
         return self._subclasses.get(node, [])
+
+    def named(self, name: str) -> list[ClassNode]:
+        """Return the project classes outside tests of a name in lower case, in file order."""
+        if self._by_name is None:
+            self._by_name = {}
+            for candidate in self._classes:
+                if candidate.file.role is not Role.TEST:
+                    self._by_name.setdefault(candidate.name.lower(), []).append(candidate)
+        return self._by_name.get(name, [])
 
     def conforming(self, node: ClassNode) -> list[ClassNode]:
         """Return the classes that have all methods of a protocol, with the same parameters.

@@ -1,100 +1,38 @@
 """How many round trips one call of a function makes: a polynomial in the sizes of what it walks."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from perfaudit.core.effect import DATABASE_ROUND_TRIPS
 from perfaudit.facts import types as t
+from perfaudit.program.bounds import bounded_size
 from perfaudit.program.infer import Types
-from perfaudit.program.loads import is_loaded_with_rows
+from perfaudit.program.lazy_costs import cost_of_eager, cost_of_relation, given_to, walked_by
 from perfaudit.program.nodes import LOOP_KINDS, FunctionNode
+from perfaudit.program.polynomial import ZERO, Cost, dearest, once
 from perfaudit.program.reach import reach
+from perfaudit.program.rings import rings
 from perfaudit.program.sites import Edge, Site
-from perfaudit.program.sizes import Size, iterable_size, while_size
+from perfaudit.program.sizes import UNNAMED, Size, plural, while_size
 
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
 
 HTTP_REQUESTS = frozenset({"http.request"})
 COUNTED_HOW = frozenset({"call", "thread", "task", "loop"})
+KEPT_KINDS = frozenset({"relation", "iterate", "len", "bool"})
 LEAVING = frozenset({"return", "raise", "break"})
 TRANSPARENT = frozenset({"with", "async with", "try", "loop-else"})
-MAX_TERMS = 16
-MAX_DEGREE = 8
-MAX_COEFFICIENT = 1_000_000
-
-Sizes = tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """A polynomial: each product of sizes with its coefficient, dearest last.
-
-    ``unknown``: it is a lower bound.
-    """
-
-    terms: tuple[tuple[Sizes, int], ...] = ()
-    unknown: bool = False
-
-    def __add__(self, other: "Cost") -> "Cost":
-        if not other.terms and not other.unknown:
-            return self
-        if not self.terms and not self.unknown:
-            return other
-        terms = dict(self.terms)
-        for sizes, coefficient in other.terms:
-            terms[sizes] = terms.get(sizes, 0) + coefficient
-        return _bounded(terms, unknown=self.unknown or other.unknown)
-
-    def times(self, size: Size) -> "Cost":
-        """Return the cost of running this as often as the size says."""
-        if size == 1 or not self.terms:
-            return self
-        if isinstance(size, int):
-            return _bounded(
-                {sizes: count * size for sizes, count in self.terms}, unknown=self.unknown
-            )
-        return _bounded(
-            {tuple(sorted((*sizes, size))): count for sizes, count in self.terms},
-            unknown=self.unknown,
-        )
-
-    def at_least(self) -> "Cost":
-        """Return the same cost, marked as a lower bound."""
-        return Cost(self.terms, unknown=True)
-
-    @property
-    def degree(self) -> int:
-        """Return how many sizes the dearest product multiplies."""
-        return max((len(sizes) for sizes, _ in self.terms), default=0)
-
-    def weight(self) -> tuple[int, ...]:
-        """Return what costs are compared by: degree, then coefficients from the highest degree."""
-        totals = [0] * (self.degree + 1)
-        for sizes, coefficient in self.terms:
-            totals[len(sizes)] += coefficient
-        return (self.degree, *reversed(totals))
-
-    def __str__(self) -> str:
-        text = " + ".join(_spelled_term(sizes, count) for sizes, count in self.terms) or "0"
-        return f">= {text}" if self.unknown else text
-
-
-ZERO = Cost()
-
-
-def dearest(costs: Iterable[Cost]) -> Cost:
-    """Return the dearest of some alternatives; a lower bound where one of them is."""
-    options = list(costs)
-    found = max(options, key=Cost.weight, default=ZERO)
-    return found.at_least() if any(option.unknown for option in options) else found
 
 
 def costs_of(
     program: "Program", effects: frozenset[str] = DATABASE_ROUND_TRIPS
 ) -> "Mapping[FunctionNode, Cost]":
-    """Return what one call of each function costs in such effects; free ones are left out."""
+    """Return what one call of each function costs in such effects; free ones are left out.
+
+    What is lazy is paid where the caller has not loaded it: see ``polynomial.Lazy``.
+    """
     memoised = program.memoised
 
     def counts(site: Site) -> bool:
@@ -116,7 +54,7 @@ def costs_of(
         if function in reaching
     }
     known: dict[FunctionNode, Cost] = {}
-    for ring in _rings(
+    for ring in rings(
         {function: [edge.callee for edge in found] for function, found in edges.items()}
     ):
         members = frozenset(ring)
@@ -128,75 +66,6 @@ def costs_of(
         for function, cost in found.items():
             known[function] = cost.at_least() if recursive else cost
     return known
-
-
-def _bounded(terms: dict[Sizes, int], *, unknown: bool) -> Cost:
-    kept: dict[Sizes, int] = {}
-    for sizes, coefficient in terms.items():
-        if not coefficient:
-            continue
-        if len(sizes) > MAX_DEGREE:
-            sizes, unknown = sizes[:MAX_DEGREE], True
-        total = kept.get(sizes, 0) + coefficient
-        if total > MAX_COEFFICIENT:
-            total, unknown = MAX_COEFFICIENT, True
-        kept[sizes] = total
-    ordered = sorted(kept.items(), key=lambda item: (len(item[0]), item[0]))
-    if len(ordered) > MAX_TERMS:
-        ordered, unknown = ordered[-MAX_TERMS:], True
-    return Cost(tuple(ordered), unknown)
-
-
-def _spelled_term(sizes: Sizes, coefficient: int) -> str:
-    if not sizes:
-        return str(coefficient)
-    product = "*".join(f"N({size})" for size in sizes)
-    return product if coefficient == 1 else f"{coefficient}*{product}"
-
-
-def _rings(calls: dict[FunctionNode, list[FunctionNode]]) -> Iterator[list[FunctionNode]]:
-    """Yield the strongly connected parts of a call graph, callees first.
-
-    This is Tarjan's algorithm, without recursion: chains of calls may be longer than the stack.
-    """
-    number: dict[FunctionNode, int] = {}
-    lowest: dict[FunctionNode, int] = {}
-    open_: list[FunctionNode] = []
-    is_open: set[FunctionNode] = set()
-    for start in calls:
-        if start in number:
-            continue
-        work: list[tuple[FunctionNode, Iterator[FunctionNode]]] = [(start, iter(calls[start]))]
-        number[start] = lowest[start] = len(number)
-        open_.append(start)
-        is_open.add(start)
-        while work:
-            function, callees = work[-1]
-            callee = next((item for item in callees if item not in number or item in is_open), None)
-            if callee is not None and callee not in number:
-                number[callee] = lowest[callee] = len(number)
-                open_.append(callee)
-                is_open.add(callee)
-                work.append((callee, iter(calls[callee])))
-            elif callee is not None:
-                lowest[function] = min(lowest[function], number[callee])
-            else:
-                work.pop()
-                if work:
-                    caller = work[-1][0]
-                    lowest[caller] = min(lowest[caller], lowest[function])
-                if lowest[function] == number[function]:
-                    ring = _cut_off(open_, function)
-                    is_open.difference_update(ring)
-                    yield ring
-
-
-def _cut_off(stack: list[FunctionNode], function: FunctionNode) -> list[FunctionNode]:
-    """Take the function and what lies above it off the stack."""
-    taken = [stack.pop()]
-    while taken[-1] is not function:
-        taken.append(stack.pop())
-    return taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,25 +123,25 @@ def _costs(
     One call that may run several things runs the dearest of them.
     """
     choices: dict[tuple[int, int], list[Cost]] = {}
+    read: list[Site] = []
     for site in program.sites_of(function):
-        number = sum(effect in effects for effect in site.effects)
-        if not number:
-            continue
-        cost = Cost((((), number),))
-        if site.relation is not None:
-            loaded = is_loaded_with_rows(program, function, site)
-            if loaded:
+        for effect in site.effects:
+            if effect not in effects:
                 continue
-            # Whether rows that come from elsewhere brought the relation with them is not known
-            # here.
-            yield site.context, site.sequence, ZERO.at_least() if loaded is None else cost
-            continue
-        if site.kind == "call":
-            choices.setdefault((site.context, site.sequence), []).append(cost)
-        else:
-            yield site.context, site.sequence, cost
+            if site.relation is not None:
+                if not _was_read(function, site, read):
+                    cost = cost_of_relation(program, function, site, effect)
+                    yield site.context, site.sequence, cost
+            elif site.kind == "call":
+                place = (site.context, site.sequence)
+                cost = once(effect, site) + cost_of_eager(program, function, site, effect)
+                choices.setdefault(place, []).append(cost)
+            elif not _was_read(function, site, read):
+                cost = once(effect, site) + cost_of_eager(program, function, site, effect)
+                yield site.context, site.sequence, cost
     for edge in edges:
         cost = ZERO if edge.callee in ring else known[edge.callee]
+        cost = cost.resolved(given_to(program, edge)).along(edge)
         if edge.via == "call":
             choices.setdefault((edge.context, edge.sequence), []).append(cost)
         else:
@@ -285,21 +154,32 @@ def _costs(
         yield context, sequence, dearest(options)
 
 
+def _was_read(function: FunctionNode, site: Site, read: list[Site]) -> bool:
+    """Return whether the same was surely asked before, so that its object keeps the answer.
+
+    That is so of relations, and of rows that have been walked, tested or measured under a name.
+    """
+    if site.kind not in KEPT_KINDS or not isinstance(site.value, t.Name | t.Attr):
+        return False
+    around = (-1, *function.context_chain(site.context))
+    binds = function.binds.get(site.value.id, ()) if isinstance(site.value, t.Name) else ()
+    for before in read:
+        if before.value != site.value or before.context not in around:
+            continue
+        if not any(before.sequence < bind.sequence < site.sequence for bind in binds):
+            return True
+    read.append(site)
+    return False
+
+
 def _each_size(program: "Program", function: FunctionNode, edge: Edge) -> Size:
     """Return how many items a call such as ``map(f, items)`` hands to its callback."""
-    given = edge.call.arguments if edge.call is not None else ()
-    for value in reversed(given):
-        if not isinstance(value, t.Lambda) and not _is_callback(function, value, edge):
-            return iterable_size(program.types, function, value, None)
-    if edge.call is not None and isinstance(edge.call.callee, t.Attr):
-        return iterable_size(program.types, function, edge.call.callee.base, None)
-    return "items"
-
-
-def _is_callback(function: FunctionNode, value: t.Expr, edge: Edge) -> bool:
-    return isinstance(value, t.Name | t.Attr) and (
-        (value.id if isinstance(value, t.Name) else value.name) == edge.callee.name
-    )
+    walked = walked_by(edge)
+    size = UNNAMED if walked is None else bounded_size(program.types, function, walked, None)
+    params = edge.callee.facts.params
+    if isinstance(size, int) or not params or size.partition("<=")[0] != UNNAMED:
+        return size
+    return size.replace(UNNAMED, plural(params[0].name), 1)
 
 
 def _run(body: _Body, number: int, rest: Cost) -> Cost:
@@ -344,14 +224,15 @@ def _is_arm_before(function: FunctionNode, item: _Item, arm: _Block) -> bool:
 
 
 def _loop(body: _Body, number: int) -> Cost:
-    once = _run(body, number, ZERO)
+    each = _run(body, number, ZERO)
     context = body.function.facts.contexts[number]
-    if once == ZERO or context.subject is None or _leaves(body, number):
-        return once
+    if each == ZERO or context.subject is None or _leaves(body, number):
+        return each
     if context.kind != "while":
-        return once.times(iterable_size(body.types, body.function, context.subject, context))
-    size = while_size(body.types, body.function, context.subject)
-    return once.at_least() if size is None else once.times(size)
+        size = bounded_size(body.types, body.function, context.subject, context)
+        return each.times(size, body.function.line(context.line))
+    found = while_size(body.types, body.function, context.subject)
+    return each.at_least() if found is None else each.times(found, body.function.line(context.line))
 
 
 def _leaves(body: _Body, number: int) -> bool:

@@ -1,6 +1,6 @@
 """Where work enters the program: routes, tasks, commands, consumers, middleware, start-up code."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -11,6 +11,7 @@ from perfaudit.libraries.types import Framework
 from perfaudit.program import annotations
 from perfaudit.program.decorators import decorator_behaviours
 from perfaudit.program.expressions import argument
+from perfaudit.program.graph import ROOTS, GraphType
 from perfaudit.program.infer import Types
 from perfaudit.program.middleware import run_by_middleware
 from perfaudit.program.nodes import ClassNode, FunctionNode
@@ -27,18 +28,22 @@ from perfaudit.program.routes_handlers import (
 from perfaudit.program.routes_mounts import Chain, Mounts, find_mounts, join
 from perfaudit.program.routes_origins import Origins, Site
 from perfaudit.program.routes_registered import Registration, registrations
+from perfaudit.program.routes_settings import middleware_of_settings
 from perfaudit.program.routes_sites import Sites, find_sites, route_of
 from perfaudit.program.routes_texts import UNKNOWN_TEXT, text
 from perfaudit.program.values import NONE, Type, Unknown
 
 RESPONSE_ARGUMENT = "response_model"
+GRAPH_METHOD = "GRAPHQL"
+"""What stands for the method in the label of an endpoint that is a field of a graph."""
 
 
 @dataclass(frozen=True)
 class Endpoint:
     """One place where work enters, and how the framework runs it.
 
-    ``kind``: route, websocket, task, command, consumer, lifespan, middleware, error-handler.
+    ``kind``: route, websocket, task, command, consumer, lifespan, middleware, error-handler,
+    graph-field (of a root type), resolver (of a field of another type).
     ``method`` and ``path`` are empty for what is not a route; ``{?}`` stands for a part of the path
     that is not known. ``handler`` is the body of the class where the library answers for it.
     ``dispatch``: event-loop, thread or process. ``dependencies`` run for the request besides the
@@ -62,8 +67,12 @@ class Endpoint:
     view: ClassNode | None = None
 
 
-def find_endpoints(types: Types) -> tuple[Endpoint, ...]:
-    """Return all endpoints outside tests, in the order of their files and lines."""
+def find_endpoints(types: Types, graph: Sequence[GraphType] = ()) -> tuple[Endpoint, ...]:
+    """Return all endpoints outside tests, in the order of their files and lines.
+
+    Those of a graph schema are the fields of its root types; what resolves the fields of its other
+    types is entered by the framework too, as part of an answer.
+    """
     sites = find_sites(types)
     mounts = find_mounts(sites)
     known = dependencies_of(sites)
@@ -75,7 +84,9 @@ def find_endpoints(types: Types) -> tuple[Endpoint, ...]:
         taken.update(endpoint.handler for endpoint in made)
         found.extend(made)
     found = _without_partial(found)
+    found.extend(_of_settings(sites, known, taken))
     found.extend(_classes(mounts, known, taken))
+    found.extend(_of_graph(types, graph))
     unique = {(item.kind, item.method, item.path, item.handler): item for item in reversed(found)}
     return tuple(sorted(unique.values(), key=_order))
 
@@ -97,6 +108,18 @@ def _without_partial(found: list[Endpoint]) -> list[Endpoint]:
         if (item.path != UNKNOWN_TEXT or item.handler not in routed)
         and (item.view is not None or item.handler not in of_classes)
     ]
+
+
+def _of_settings(
+    sites: Sites, known: Dependencies, taken: set[FunctionNode | ClassNode]
+) -> Iterator[Endpoint]:
+    """Yield the middleware that settings name."""
+    for framework, node in middleware_of_settings(sites.types):
+        target = Target(node)
+        found = Registration(None, framework, node, None, (), (), ("",), target, None)
+        for kind, handler in run_by_middleware(sites.types, node):
+            taken.add(handler)
+            yield _endpoint(sites, known, found, kind, "", "", handler, (), (), None)
 
 
 def _endpoints(sites: Sites, known: Dependencies, found: Registration) -> Iterator[Endpoint]:
@@ -276,6 +299,31 @@ def _unrouted(
     method = "" if item.method in PSEUDO_METHODS else item.method
     path = join(path, item.suffix) if kind in ("route", "websocket") else ""
     yield _endpoint(sites, known, found, kind, method, path, item.handler, item.hooks, (), None)
+
+
+def _of_graph(types: Types, graph: Sequence[GraphType]) -> Iterator[Endpoint]:
+    seen: set[FunctionNode] = set()
+    for item in sorted(graph, key=lambda item: (not item.is_root, item.name not in ROOTS)):
+        for field in item.fields:
+            handler = field.resolver
+            if handler in seen:
+                continue
+            seen.add(handler)
+            is_entry = item.is_root or field.is_mutation
+            name = f"{item.name}.{field.name}" if not field.is_mutation else item.name
+            yield Endpoint(
+                "graph-field" if is_entry else "resolver",
+                GRAPH_METHOD if is_entry else "",
+                name,
+                handler,
+                handler.location,
+                "event-loop" if handler.is_async else "thread",
+                (),
+                "",
+                None,
+                decorator_paths(types, handler),
+                None,
+            )
 
 
 def _decorator_text(origins: Origins, node: ClassNode) -> str:

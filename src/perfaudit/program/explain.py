@@ -10,10 +10,11 @@ from perfaudit.core.finding import TraceStep
 from perfaudit.core.location import Location
 from perfaudit.facts import types as t
 from perfaudit.program import beliefs, calls
-from perfaudit.program.costs import ZERO, costs_of
+from perfaudit.program.costs import costs_of
 from perfaudit.program.coverage import OTHER_REASON, reason_of
 from perfaudit.program.expressions import spelled
 from perfaudit.program.nodes import ClassNode, FunctionNode
+from perfaudit.program.polynomial import ZERO
 from perfaudit.program.printing import printed
 from perfaudit.program.reach import Reach, reach
 from perfaudit.program.selection import Subject, is_glob, near, select, subjects
@@ -211,7 +212,7 @@ def _effects_of(program: "Program", function: FunctionNode) -> Iterator[str]:
     yield f"reached from: {exposure.endpoint or exposure.kind}"
     yield from _trail(exposure.chain)
     yield f"runs {_where(program, function)}"
-    yield f"database round trips: {costs_of(program).get(function, ZERO)}"
+    yield f"database round trips: {program.once(costs_of).get(function, ZERO)}"
     sites = program.sites_of(function)
     yield f"costs itself ({len(sites)})"
     for site in sites:
@@ -370,7 +371,7 @@ def _queries(program: "Program", name: str) -> Iterator[str]:
 
 def _queries_of(program: "Program", function: FunctionNode) -> Iterator[str]:
     yield _title(function)
-    yield f"database round trips: {costs_of(program).get(function, ZERO)}"
+    yield f"database round trips: {program.once(costs_of).get(function, ZERO)}"
     yield from _query_lines(program, _reached_functions(program, function))
 
 

@@ -12,7 +12,7 @@ from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.sites import Edge
 
 KINDS = (
-    ("endpoint", frozenset({"route", "websocket", "middleware"})),
+    ("endpoint", frozenset({"route", "websocket", "middleware", "graph-field", "resolver"})),
     ("task", frozenset({"task", "consumer"})),
     ("startup", frozenset({"lifespan"})),
     ("command", frozenset({"command"})),
@@ -22,7 +22,7 @@ KINDS = (
 BY_ROLE = {Role.COMMAND: "command", Role.SCRIPT: "script", Role.MIGRATION: "script"}
 NOT_SERVED = frozenset({"unknown", "unreached"})
 """Kinds of exposure of what no entry point is seen to lead to."""
-SERVING = frozenset({"route", "websocket", "task", "consumer"})
+SERVING = frozenset({"route", "websocket", "task", "consumer", "graph-field"})
 """Kinds of entry points that show that the program serves others."""
 
 

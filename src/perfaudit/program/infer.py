@@ -14,18 +14,21 @@ from perfaudit.program import (
     decorators,
     displays,
     fills,
+    graph_words,
     members,
     providers,
     returns,
 )
 from perfaudit.program.callers import Callers
 from perfaudit.program.classes import Hierarchy
+from perfaudit.program.lambda_items import item_given
 from perfaudit.program.language_calls import is_super
 from perfaudit.program.modules import Modules
 from perfaudit.program.names import AT_END, Meaning, meanings
 from perfaudit.program.narrowing import narrowed
 from perfaudit.program.nodes import ClassNode, FileNode, FunctionNode
 from perfaudit.program.second_opinion import CallPlace, Opinions, reconsidered
+from perfaudit.program.shown_rows import row_given, row_of_view
 from perfaudit.program.stores import Stores
 from perfaudit.program.values import (
     BOOL,
@@ -79,8 +82,13 @@ class Types:
             [node for file in modules.files for node in file.classes], libraries, self.evaluate
         )
         self.callers = Callers(modules.files)
+        self.graph_words = graph_words.words_of(libraries)
+        self.row_classes: dict[ClassNode, ClassNode | None] = {}
+        """The rows behind graph types, as far as ``program.graph_words`` has been asked."""
         self.relations: dict[tuple[ClassNode, str], Type] = {}
         """Types of attributes that an ORM makes, by class and name, from ``program.schema``."""
+        self.told: dict[tuple[FunctionNode, str], Type] = {}
+        """Types of parameters that a library gives its rows to, by function and name."""
         self._calls: dict[tuple[FunctionNode, int], calls.Resolved] = {}
         self._binds: dict[tuple[FunctionNode, int], Type] = {}
         self._returns: dict[FunctionNode, Type] = {}
@@ -289,7 +297,8 @@ class Types:
                 else Unknown("**kwargs")
             )
             return LibraryInstance("builtins.dict", (STRING, inner))
-        receiver = decorators.receiver_of(self, scope, param)
+        receiver = graph_words.given_row(self, scope, param)
+        receiver = receiver or decorators.receiver_of(self, scope, param)
         if receiver is not None:
             return receiver
         declared: Type = Unknown("untyped parameter")
@@ -303,7 +312,14 @@ class Types:
                 return refined(declared, found)
         if isinstance(declared, Factory):
             return refined(declared, self._callable(scope, param))
-        passed = self.callers.passed(self, scope, param)
+        told = self.told.get((scope, param.name))
+        if told is not None:
+            return told
+        passed = (
+            self.callers.passed(self, scope, param)
+            or item_given(self, scope, param)
+            or row_given(self, scope, param)
+        )
         if passed is not None:
             return passed
         return Unknown("untyped parameter") if isinstance(declared, Unknown) else declared
@@ -343,7 +359,7 @@ class Types:
         )
 
     def _resolved(self, function: FunctionNode, index: int) -> calls.Resolved:
-        known = calls.resolve(self, function, function.facts.calls[index])
+        known = row_of_view(self, calls.resolve(self, function, function.facts.calls[index]))
         if self._opinions:
             opinion = self._opinions.get(CallPlace(function.file.path, function.index, index))
             if opinion is not None:

@@ -667,9 +667,31 @@ def fills_gap(function: FunctionNode, context: int) -> bool:
 def _fills_attribute(function: FunctionNode, step: int, test: t.Expr) -> bool:
     """Return whether a block runs while an attribute is not set, and sets it: once per object."""
     subject = absent_subject(test)
+    if isinstance(subject, t.CallRef):
+        return _sets_what_is_asked_for(function, step, function.facts.calls[subject.index])
     return isinstance(subject, t.Attr) and any(
         bind.target == subject and function.is_within(bind.context, step)
         for bind in function.facts.binds
+    )
+
+
+def _sets_what_is_asked_for(function: FunctionNode, step: int, asked: t.Call) -> bool:
+    """Return whether a block sets the attribute that ``hasattr`` has asked for."""
+    if asked.callee != t.Name("hasattr") or len(asked.arguments) != 2:
+        return False
+    base, name = asked.arguments
+    if isinstance(name, t.Const) and isinstance(name.value, str):
+        target = t.Attr(base, name.value)
+        if any(
+            bind.target == target and function.is_within(bind.context, step)
+            for bind in function.facts.binds
+        ):
+            return True
+    return any(
+        call.callee == t.Name("setattr")
+        and call.arguments[:2] == asked.arguments
+        and function.is_within(call.context, step)
+        for call in function.facts.calls
     )
 
 

@@ -14,6 +14,7 @@ from perfaudit.program.decorators import CONTEXT_MANAGERS, decorator_paths
 from perfaudit.program.endpoints import Endpoint, find_endpoints
 from perfaudit.program.exposure import Exposure, Exposures
 from perfaudit.program.forwarding import Forwards
+from perfaudit.program.graph import GraphType, find_graph
 from perfaudit.program.infer import Types
 from perfaudit.program.kept_results import is_memoised, keeps_by_name, keeps_in_global
 from perfaudit.program.loads import Loads
@@ -21,6 +22,7 @@ from perfaudit.program.loops import fills_gap, fills_object, is_periodic, is_rar
 from perfaudit.program.modules import Modules
 from perfaudit.program.nodes import ClassNode, FunctionNode, is_handler
 from perfaudit.program.reach import Reach, reach
+from perfaudit.program.record_lists import ListClass, list_classes, row_parameters
 from perfaudit.program.schema import Schema, build_schema
 from perfaudit.program.second_opinion import Opinions
 from perfaudit.program.sites import Activity, Edge, Site
@@ -68,6 +70,8 @@ class Program:
         schema: Schema,
         documents: Sequence[Document],
         endpoints: tuple[Endpoint, ...],
+        list_classes: tuple[ListClass, ...] = (),
+        graph: tuple[GraphType, ...] = (),
     ) -> None:
         self.types = types
         self.libraries: Libraries = types.libraries
@@ -75,6 +79,8 @@ class Program:
         self.schema = schema
         self.documents = tuple(documents)
         self.endpoints = endpoints
+        self.list_classes = list_classes
+        self.graph = graph
         self.functions = [
             function
             for file in self.files
@@ -350,7 +356,10 @@ def link(
     types = Types(modules, libraries, opinions)
     sql = [(document.path, document.text) for document in documents if document.kind == "sql"]
     schema = build_schema(types, sql)
-    return Program(types, schema, documents, find_endpoints(types))
+    shown = list_classes(types, schema)
+    types.told.update(row_parameters(shown))
+    graph = find_graph(types)
+    return Program(types, schema, documents, find_endpoints(types, graph), shown, graph)
 
 
 def _importable(files: list[t.FileFacts]) -> list[t.FileFacts]:

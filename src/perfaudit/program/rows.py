@@ -23,7 +23,7 @@ from perfaudit.program.values import (
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
 
-MAX_STEPS = 24
+MAX_STEPS = 80
 IN_MEMORY = (
     "builtins.",
     "collections.",
@@ -81,7 +81,9 @@ class _Search:
     def __init__(self, program: "Program") -> None:
         self.program = program
         self.entered: set[tuple[FunctionNode, str]] = set()
-        self.bound: dict[tuple[FunctionNode, int], Rows | None] = {}
+        self.bound: dict[tuple[FunctionNode, int, t.Call | None], Rows | None] = {}
+        self.calls: dict[FunctionNode, tuple[FunctionNode, t.Call]] = {}
+        """The call by which a function under way is run here: it says what parameters are."""
 
     def rows(
         self, function: FunctionNode, value: t.Expr, at: tuple[int, int], steps: int
@@ -122,7 +124,8 @@ class _Search:
                     continue
                 if isinstance(definition.value, t.Seq) and not definition.value.items:
                     continue
-                key = (scope, definition.sequence)
+                called = self.calls.get(scope)
+                key = (scope, definition.sequence, None if called is None else called[1])
                 if key not in self.bound:
                     # A name that is made from itself in a loop adds nothing to what it was before.
                     self.bound[key] = NOTHING_MORE
@@ -136,6 +139,12 @@ class _Search:
 
     def passed(self, function: FunctionNode, param: t.Param, steps: int) -> Rows | None:
         """Return the rows that the callers pass for a parameter, if all callers are known."""
+        called = self.calls.get(function)
+        if called is not None:
+            caller, call = called
+            given = expressions.argument_for(call, function, param.name)
+            if given is not None:
+                return self.rows(caller, given, (call.sequence, call.context), steps)
         key = (function, param.name)
         if key in self.entered:
             return None
@@ -286,6 +295,7 @@ class _Search:
         if key in self.entered:
             return None
         self.entered.add(key)
+        self.calls[callee] = (function, call)
         answers: list[Rows | None] = []
         for item in callee.facts.results:
             if item.value is None or isinstance(item.value, t.Const):
@@ -295,6 +305,7 @@ class _Search:
                 continue
             answers.append(self.rows(callee, item.value, (item.sequence, item.context), steps))
         self.entered.discard(key)
+        del self.calls[callee]
         return _joined(answers)
 
     def attribute(
@@ -307,7 +318,7 @@ class _Search:
             if isinstance(option, Instance):
                 relation = program.schema.relation(option.node, name)
                 if relation is None:
-                    return None
+                    return self.held(option, name, steps)
                 # Rows reached through a relation know their parent; what else was loaded with them
                 # is in the parent's query.
                 parent = self.rows(function, base, at, steps)
@@ -323,6 +334,24 @@ class _Search:
         if not _is_query(value):
             return None
         return Rows(frozenset(), self.custom_manager(value), ())
+
+    def held(self, owner: Instance, name: str, steps: int) -> Rows | None:
+        """Return the rows that an object keeps in an attribute, if only its class sets it."""
+        if self.program.types.given(owner, name) is not None:
+            return None
+        answers = []
+        for node in self.program.types.classes.project_order(owner.node):
+            places = [(node.body, bind) for bind in node.body.binds.get(name, ())]
+            for function, bind in (*node.stores.get(name, ()), *places):
+                if bind.value is None or bind.value == t.Const(None, "NoneType"):
+                    continue
+                key = (function, bind.sequence, None)
+                if key not in self.bound:
+                    self.bound[key] = NOTHING_MORE
+                    at = (bind.sequence, bind.context)
+                    self.bound[key] = self.rows(function, bind.value, at, steps)
+                answers.append(self.bound[key])
+        return _joined(answers)
 
     def custom_manager(self, value: object) -> bool:
         """Return whether a manager of the project may load relations by itself."""

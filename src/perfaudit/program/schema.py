@@ -22,7 +22,7 @@ from perfaudit.program.tables_orm import (
 from perfaudit.program.tables_relations import Registry, registry, relation_of, reverse_of
 from perfaudit.program.tables_sql import read_sql_tables
 from perfaudit.program.tables_vocabulary import Vocabulary, vocabulary
-from perfaudit.program.values import Instance
+from perfaudit.program.values import Instance, LibraryInstance
 
 if TYPE_CHECKING:
     from perfaudit.program.infer import Types
@@ -43,6 +43,8 @@ class Schema:
     unparsed: int = 0
     relation_names: frozenset[str] = frozenset()
     swapped: dict[str, ClassNode] = field(default_factory=dict)
+    of_libraries: dict[str, dict[str, Relation]] = field(default_factory=dict)
+    """What classes of libraries get: relations that project classes declare, by their own name."""
     _by_class: dict[ClassNode, Table] = field(default_factory=dict)
     _relations: dict[ClassNode, dict[str, Relation]] = field(default_factory=dict)
 
@@ -104,7 +106,8 @@ def build_schema(types: "Types", sql_documents: Sequence[tuple[str, str]]) -> Sc
     known = registry(
         types, words, {node: declared.names[node] for node in declared.concrete()}, columns
     )
-    relations = _relations(types, words, declared, known)
+    of_libraries: dict[str, dict[str, Relation]] = {}
+    relations = _relations(types, words, declared, known, of_libraries)
     for node, found in declared.fields.items():
         _tell(types, words, node, found, relations[node])
     by_class = {
@@ -116,6 +119,7 @@ def build_schema(types: "Types", sql_documents: Sequence[tuple[str, str]]) -> Sc
         tables=_joined(by_class, sql),
         unparsed=sql.unparsed,
         swapped=known.swapped,
+        of_libraries=of_libraries,
         relation_names=frozenset(name for found in relations.values() for name in found),
         _by_class=by_class,
         _relations=relations,
@@ -206,9 +210,16 @@ def _link_name(declaration: Declaration, parent: ClassNode) -> str:
 
 
 def _relations(
-    types: "Types", words: Vocabulary, declared: _Declared, known: Registry
+    types: "Types",
+    words: Vocabulary,
+    declared: _Declared,
+    known: Registry,
+    of_libraries: dict[str, dict[str, Relation]],
 ) -> dict[ClassNode, dict[str, Relation]]:
-    """Return the relations of each class by attribute, with those that the other sides declare."""
+    """Return the relations of each class by attribute, with those that the other sides declare.
+
+    Those of classes of libraries are put into ``of_libraries``.
+    """
     found: dict[ClassNode, dict[str, Relation]] = {node: {} for node in declared.fields}
     reverse: list[tuple[ClassNode, Relation]] = []
     for node, fields in declared.fields.items():
@@ -222,6 +233,8 @@ def _relations(
             if other is not None and relation.target is not None:
                 reverse.append((relation.target, other))
                 relation = replace(relation, inverse=other.name)
+            elif other is not None and isinstance(relation.value, LibraryInstance):
+                of_libraries.setdefault(relation.value.path, {}).setdefault(other.name, other)
             found[node][item.name] = relation
         for target, link in _parent_links(declared, node):
             found[node].setdefault(link.name, link)

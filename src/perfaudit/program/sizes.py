@@ -93,7 +93,7 @@ def iterable_size(
         return found
     target = loop.target if loop is not None else None
     if isinstance(target, t.Name) and target.id.strip("_") and not _is_vague_target(target.id):
-        return _plural(target.id)
+        return plural(target.id)
     return found or UNNAMED
 
 
@@ -227,7 +227,8 @@ def _constant_length(types: Types, function: FunctionNode, name: str) -> int | N
     return length if isinstance(length, int) else None
 
 
-def _plural(name: str) -> str:
+def plural(name: str) -> str:
+    """Return the plural of a name."""
     name = name.strip("_")
     if name.endswith("s"):
         return name

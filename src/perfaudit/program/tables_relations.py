@@ -403,9 +403,17 @@ def _default_manager(types: "Types", declaration: Declaration, target: ClassNode
 def reverse_of(
     types: "Types", known: Registry, node: ClassNode, found: Field, relation: Relation
 ) -> Relation | None:
-    """Return the relation that the target of one gets, or None where it gets none."""
+    """Return the relation that the target of one gets, or None where it gets none.
+
+    The target may be a library's class.
+    """
     target = relation.target
-    if target is None or found.kind is None or not found.calls:
+    if found.kind is None or not found.calls:
+        return None
+    if target is None and not (
+        relation.kind in ("many_to_one", "one_to_one")
+        and isinstance(relation.value, LibraryInstance)
+    ):
         return None
     name, loading = _reverse_name(node, found, relation)
     if not name:
@@ -417,7 +425,7 @@ def reverse_of(
         target=node,
         many=kind in MANY,
         lazy=loading,
-        column=_key_to(known, target, node) if kind == "many_to_one" else None,
+        column=_key_to(known, target, node) if target and kind == "many_to_one" else None,
         reverse=True,
         location=relation.location,
         value=_value(types, found.declaration, Target(node, Instance(node)), kind, loading),

@@ -1,10 +1,10 @@
 """The report as JSON, in the shape that ``report.schema.json`` promises."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from perfaudit.core.finding import Finding
+from perfaudit.core.finding import Finding, TraceStep
 from perfaudit.core.location import Location
 from perfaudit.core.problem import Problem
 from perfaudit.core.report import (
@@ -91,15 +91,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "message": finding.message,
         "function": finding.function,
         "endpoint": finding.endpoint,
-        "trace": [
-            {
-                "path": step.location.path,
-                "line": step.location.line,
-                "column": step.location.column,
-                "message": step.message,
-            }
-            for step in finding.trace
-        ],
+        "trace": _trace(finding.trace),
         "cost": finding.cost,
         "effort": str(finding.effort),
         "fix": finding.fix,
@@ -109,6 +101,18 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "words": dict(sorted(finding.words.items())),
         "snippet": finding.snippet,
     }
+
+
+def _trace(steps: Iterable[TraceStep]) -> list[dict[str, Any]]:
+    return [
+        {
+            "path": step.location.path,
+            "line": step.location.line,
+            "column": step.location.column,
+            "message": step.message,
+        }
+        for step in steps
+    ]
 
 
 def _place(location: Location) -> dict[str, Any]:
@@ -136,6 +140,16 @@ def endpoint_entry(card: EndpointCard) -> dict[str, Any]:
         "cached": card.cached,
         "dispatch": card.dispatch,
         "resolved": card.resolved,
+        "reads": card.reads,
+        "writes": card.writes,
+        "terms": [
+            {
+                "text": term.text,
+                "effect": term.effect,
+                "traces": [_trace(steps) for steps in term.traces],
+            }
+            for term in card.terms
+        ],
     }
 
 

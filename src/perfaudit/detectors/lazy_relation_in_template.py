@@ -1,0 +1,108 @@
+"""Find relations and queries that a template or a list page pays once per row that it shows."""
+
+from collections.abc import Iterator
+
+from perfaudit.core.finding import Match, TraceStep
+from perfaudit.core.location import Location
+from perfaudit.core.report import Opportunity
+from perfaudit.program.exposure import Exposure, label_of
+from perfaudit.program.list_pages import list_pages
+from perfaudit.program.nodes import ClassNode, FunctionNode
+from perfaudit.program.program import Program
+from perfaudit.program.renderings import Known, renderings
+from perfaudit.program.rows import Rows
+from perfaudit.program.template_costs import Paid, paid_by
+from perfaudit.program.template_values import Cost, is_joined
+
+
+def detect(program: Program) -> Iterator[Match | Opportunity]:
+    """Yield each read of rows in a template's loop, and a match where it takes a query per row."""
+    if not program.schema.relation_names:
+        return
+    seen: set[tuple[object, ...]] = set()
+    for rendering in program.once(renderings):
+        page = _Page(rendering.function, rendering.view, rendering.location)
+        yield from _judged(program, page, paid_by(program, rendering), seen)
+    for shown in list_pages(program):
+        page = _Page(shown.node.body, shown.node, shown.node.location)
+        yield from _judged(program, page, shown.paid, seen)
+
+
+class _Page:
+    """What shows rows: a function, and the class of the view if it is one."""
+
+    def __init__(self, function: FunctionNode, view: ClassNode | None, location: Location) -> None:
+        self.function = function
+        self.view = view
+        self.location = location
+
+
+def _judged(
+    program: Program,
+    page: _Page,
+    costs: Iterator[Paid] | tuple[Paid, ...] | list[Paid],
+    seen: set[tuple[object, ...]],
+) -> Iterator[Match | Opportunity]:
+    told: set[tuple[object, ...]] = set()
+    for paid in costs:
+        rows = _rows(program, paid.cost)
+        if rows is None:
+            continue
+        same = (paid.cost.path or (paid.cost.name,), rows.places)
+        if same in told or (paid.location, *same) in seen:
+            continue
+        told.add(same)
+        seen.add((paid.location, *same))
+        yield from _judge(program, page, paid, rows)
+
+
+def _rows(program: Program, cost: Cost) -> Rows | None:
+    known = cost.owner.known
+    return None if known is None else program.once(_rows_of, known)
+
+
+def _rows_of(program: Program, known: Known) -> Rows | None:
+    return known.rows(program)
+
+
+def _judge(program: Program, page: _Page, paid: Paid, rows: Rows) -> Iterator[Match | Opportunity]:
+    exposure = _exposure(program, page)
+    yield Opportunity(paid.location, exposure.kind)
+    cost = paid.cost
+    if cost.relation is not None and (rows.covers(cost.path) or is_joined(program, cost)):
+        return
+    trace = list(exposure.chain)
+    trace.append(TraceStep(page.location, "the rows are shown here"))
+    trace.extend(TraceStep(place, "the rows are queried") for place in rows.places[-1:])
+    trace.extend(paid.way)
+    trace.append(TraceStep(paid.location, f"reads {paid.written}"))
+    trace.extend(cost.steps)
+    yield Match(
+        paid.location,
+        {
+            "read": paid.written,
+            "walked": paid.turn.walked,
+            "does": f"loads the relation `{cost.name}`" if cost.relation else "runs a query",
+            "why": ", whose query does not load it" if cost.relation else "",
+        },
+        trace=tuple(trace),
+        confidence=cost.confidence,
+        function=page.function.qualname,
+        endpoint=exposure.endpoint,
+        exposure=exposure.kind,
+        cost=f"N({paid.turn.walked})",
+        role=page.function.role,
+    )
+
+
+def _exposure(program: Program, page: _Page) -> Exposure:
+    """Return from where rows are shown: a view class also where it has no method."""
+    found = program.exposure_of(page.function)
+    if page.view is None or found.endpoint:
+        return found
+    for endpoint in program.endpoints:
+        if endpoint.view is page.view:
+            label = label_of(endpoint)
+            step = TraceStep(page.view.location, f"{label} enters {page.view.name}")
+            return Exposure("endpoint", label, None, (step,))
+    return found

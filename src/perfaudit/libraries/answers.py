@@ -1,0 +1,106 @@
+"""How view classes of a library answer by themselves: from which rows, shown by what."""
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Struct
+
+from perfaudit.data import YamlNode
+
+KEYS = (
+    *(
+        "view_size",
+        "views",
+        "showing",
+        "rows",
+        "shown",
+        "chosen",
+        "pager",
+        "size",
+        "uncounted",
+        "before",
+    ),
+    *("model", "fields", "source", "many", "method"),
+)
+
+
+class AnsweringView(Struct, frozen=True):
+    """A base class whose ``action`` shows rows: ``many`` of them, or one that the path names."""
+
+    path: str
+    action: str
+    method: str
+    many: bool
+
+
+class Answers(Struct, frozen=True):
+    """All of the section.
+
+    ``rows``: methods and attributes of a view that give the rows, the first that is there.
+    ``shown``: its attribute with the class that shows them, ``chosen`` the method in its place.
+    ``pager``: its attribute with the class of pages, ``size`` the attribute of that with how many
+    rows one has; ``view_size``: its own attribute that says so. ``uncounted``: base
+    classes of pages that do not count the rows. ``before``: its attributes with
+    lists of classes, each with the method of them that runs before the answer.
+
+    ``showing``: base classes of what shows rows. ``model``: their attribute with the class of the
+    rows, ``fields``: that with the names of what is shown. ``source`` and ``many``: the arguments
+    of a field that say what it shows, and that it shows many. ``method``: the name of the method
+    behind a field that shows what a method gives.
+    """
+
+    views: dict[str, AnsweringView] = {}
+    showing: tuple[str, ...] = ()
+    rows: tuple[str, ...] = ()
+    shown: str = ""
+    chosen: str = ""
+    pager: str = ""
+    size: str = ""
+    uncounted: tuple[str, ...] = ()
+    before: dict[str, str] = {}
+    model: str = ""
+    fields: str = ""
+    source: str = ""
+    many: str = ""
+    view_size: str = ""
+    method: str = ""
+
+
+Named = Callable[[YamlNode | None, Callable[[str, YamlNode], Any]], dict[str, Any]]
+
+
+def answers_section(node: YamlNode | None, named: Named) -> Answers:
+    """Return the section; ``named`` gives its entries by their names, each built."""
+    if node is None:
+        return Answers()
+    keys = node.mapping(KEYS)
+
+    def text(key: str) -> str:
+        return keys[key].text() if key in keys else ""
+
+    return Answers(
+        named(keys.get("views"), _view),
+        keys["showing"].texts() if "showing" in keys else (),
+        keys["rows"].texts() if "rows" in keys else (),
+        text("shown"),
+        text("chosen"),
+        text("pager"),
+        text("size"),
+        keys["uncounted"].texts() if "uncounted" in keys else (),
+        named(keys.get("before"), lambda _, entry: entry.text()),
+        text("model"),
+        text("fields"),
+        text("source"),
+        text("many"),
+        text("view_size"),
+        text("method"),
+    )
+
+
+def _view(path: str, node: YamlNode) -> AnsweringView:
+    keys = node.mapping(("action", "method", "many"))
+    for required in ("action", "method"):
+        if required not in keys:
+            raise node.error(f"a view that answers needs `{required}`.")
+    many = "many" in keys and keys["many"].flag()
+    return AnsweringView(path, keys["action"].text(), keys["method"].text(), many)

@@ -1,0 +1,224 @@
+"""What reading a lazy relation costs: nothing where its object brought it along.
+
+A function that reads relations of its parameters costs what its callers have not loaded, so the
+question is put off until it is known what the parameters stand for.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from perfaudit.facts import types as t
+from perfaudit.program.eager_queries import extra_queries, loaded_by, loads_objects
+from perfaudit.program.expressions import argument_for
+from perfaudit.program.loads import is_assigned, relation_base
+from perfaudit.program.names import meanings
+from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.polynomial import ZERO, Chain, Cost, Lazy, Term, once
+from perfaudit.program.row_costs import row_class, without_return
+from perfaudit.program.rows import rows_of
+from perfaudit.program.sites import Edge, Site
+from perfaudit.program.sizes import passes_items
+from perfaudit.program.values import Instance, options_of
+
+if TYPE_CHECKING:
+    from perfaudit.program.program import Program
+
+KEEPS_PREFETCH = "keeps-prefetch"
+MAX_STEPS = 16
+SCOPES = frozenset({"function", "lambda"})
+At = tuple[int, int]
+
+
+class Origin(Struct, frozen=True):
+    """Where an object comes from: the attributes that lead to it from a parameter, or from rows.
+
+    Where ``parameter`` is empty, ``value`` is the expression of the function that gives the rows.
+    """
+
+    parameter: str
+    path: tuple[str, ...]
+    value: t.Expr
+    at: At
+
+
+def cost_of_relation(program: "Program", function: FunctionNode, site: Site, effect: str) -> Cost:
+    """Return what reading a relation costs; a lower bound where its rows are not known."""
+    if site.relation is None or is_assigned(function, site):
+        return ZERO
+    lazy = Lazy("", (site.relation.name,), site.kind == "relation")
+    base = relation_base(function, site)
+    found = meaning_of(program, function, base, (site.sequence, site.context), lazy)
+    if found is False:
+        return ZERO
+    if found is None:
+        return ZERO.at_least()
+    paid = found if isinstance(found, Lazy) else None
+    return Cost((Term((), 1, effect, paid, (Chain(site),)),))
+
+
+def cost_of_eager(program: "Program", function: FunctionNode, site: Site, effect: str) -> Cost:
+    """Return what a query costs besides itself, for the relations that it loads apart."""
+    if not program.schema.relation_names or effect != "db.query":
+        return ZERO
+    at = (site.sequence, site.context)
+    value = program.types.evaluate(function, site.value, at)
+    if not loads_objects(program, value):
+        return ZERO
+    loaded = loaded_by(program, function, site.value, at)
+    more = 0 if loaded is None else extra_queries(loaded)
+    return once(effect, site).times(more) if more else ZERO
+
+
+def given_to(program: "Program", edge: Edge) -> Callable[[Lazy], Lazy | bool | None]:
+    """Return what the lazy relations of a callee mean for its caller, at an edge."""
+
+    def meaning(lazy: Lazy) -> Lazy | bool | None:
+        given = given_for(program, edge, lazy.root)
+        if given is None:
+            return None
+        return meaning_of(program, edge.caller, given, (edge.sequence, edge.context), lazy)
+
+    return meaning
+
+
+def given_for(program: "Program", edge: Edge, name: str) -> t.Expr | None:
+    """Return the expression of the caller that a parameter stands for, or whose items it does."""
+    if name not in edge.callee.params:
+        return None
+    is_first = edge.callee.facts.params[0].name == name
+    if edge.each:
+        return walked_by(edge) if is_first else None
+    if edge.call is not None and edge.via == "call":
+        return argument_for(edge.call, edge.callee, name)
+    if is_first and edge.via == "property" and isinstance(edge.value, t.Attr):
+        return edge.value.base
+    return None
+
+
+def walked_by(edge: Edge) -> t.Expr | None:
+    """Return what a call such as ``map(f, items)`` or ``items.sort(key=f)`` walks."""
+    if edge.call is None:
+        return None
+    for value in reversed(edge.call.arguments):
+        if not isinstance(value, t.Lambda) and not is_callback(value, edge):
+            return value
+    callee = edge.call.callee
+    return callee.base if isinstance(callee, t.Attr) else None
+
+
+def is_callback(value: t.Expr, edge: Edge) -> bool:
+    """Return whether an argument is the function that an edge runs."""
+    return isinstance(value, t.Name | t.Attr) and (
+        (value.id if isinstance(value, t.Name) else value.name) == edge.callee.name
+    )
+
+
+def meaning_of(
+    program: "Program", function: FunctionNode, value: t.Expr, at: At, lazy: Lazy
+) -> Lazy | bool | None:
+    """Return what a relation of the value is to the function.
+
+    That is one of a parameter, or whether it is paid, or not known.
+    """
+    origin = origin_of(program, function, value, at)
+    path = (*origin.path, *lazy.path)
+    row = row_class(program, program.types.evaluate(function, origin.value, origin.at))
+    if row is not None and len(path) > 1:
+        direct = without_return(program, row, path)
+        if len(direct) < len(without_return(program, row, path[:-1])):
+            # The last step leads back to the row that its object was reached from.
+            return False
+        path = direct
+    if origin.parameter:
+        return Lazy(origin.parameter, path, lazy.kept)
+    loaded = loaded_by(program, function, origin.value, origin.at)
+    if loaded is not None:
+        return path not in loaded
+    rows = rows_of(program, function, origin.value, origin.at)
+    return None if rows is None else not rows.covers(path)
+
+
+def origin_of(program: "Program", function: FunctionNode, value: t.Expr, at: At) -> Origin:
+    """Return where an object, or the items of what is walked, come from."""
+    path: tuple[str, ...] = ()
+    for _ in range(MAX_STEPS):
+        match value:
+            case (
+                t.Await(value=inner)
+                | t.Star(value=inner)
+                | t.Element(iterable=inner)
+                | t.Item(base=inner)
+            ):
+                value = inner
+                continue
+            case t.Attr(base=base, name=name) if _is_of_object(program, function, base, name, at):
+                value, path = base, (name, *path)
+                continue
+            case t.Attr(base=base, name=name) if _is_same_object(program, function, base, name, at):
+                value = base
+                continue
+            case t.CallRef(index=index):
+                passed = _passed_on(program, function, index)
+                if passed is None:
+                    break
+                value = passed
+                continue
+            case t.Name(id=name):
+                found = meanings(function, name, at)
+                if len(found) != 1 or found[0].scope is not function:
+                    break
+                definition = found[0].definition
+                if isinstance(definition, t.Param):
+                    kept = function.kind in SCOPES
+                    return Origin(name if kept else "", path, value, at)
+                if not isinstance(definition, t.Bind) or definition.value is None:
+                    break
+                value, at = definition.value, (definition.sequence, definition.context)
+                if definition.kind == "for":
+                    at = (at[0], function.facts.contexts[definition.context].parent)
+                continue
+        break
+    return Origin("", path, value, at)
+
+
+def _is_of_object(
+    program: "Program", function: FunctionNode, base: t.Expr, name: str, at: At
+) -> bool:
+    """Return whether an attribute leads from one row to others, by a relation of a table."""
+    if name not in program.schema.relation_names:
+        return False
+    return any(
+        isinstance(option, Instance) and program.schema.relation(option.node, name) is not None
+        for option in options_of(program.types.evaluate(function, base, at))
+    )
+
+
+def _is_same_object(
+    program: "Program", function: FunctionNode, base: t.Expr, name: str, at: At
+) -> bool:
+    """Return whether a library says that an attribute of a row stands for the row itself."""
+    types = program.types
+    owner = types.evaluate(function, base, at)
+    if not isinstance(owner, Instance) or program.schema.table_of(owner.node) is None:
+        return False
+    order = types.classes.project_order(owner.node)
+    if any(name in node.body.binds or name in node.methods for node in order):
+        return False
+    return types.evaluate(function, t.Attr(base, name), at) == owner
+
+
+def _passed_on(program: "Program", function: FunctionNode, index: int) -> t.Expr | None:
+    """Return what a call gives again: its first argument, or the relation that it is called on."""
+    call = function.facts.calls[index]
+    if call.arguments and passes_items(program.types, function, index):
+        return call.arguments[0]
+    if not isinstance(call.callee, t.Attr) or not isinstance(call.callee.base, t.Attr):
+        return None
+    targets = program.types.call(function, index).targets
+    keeps = any(
+        target.behaviour is not None and KEEPS_PREFETCH in target.behaviour.flags
+        for target in targets
+    )
+    return call.callee.base if keeps else None

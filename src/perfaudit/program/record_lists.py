@@ -1,0 +1,170 @@
+"""Classes that show rows of a table with a column for each entry of a list: which, and of what."""
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from perfaudit.core.levels import Role
+from perfaudit.core.location import Location
+from perfaudit.facts import types as t
+from perfaudit.libraries.templates import RecordList
+from perfaudit.program.class_values import class_value, texts_of
+from perfaudit.program.given_names import Given
+from perfaudit.program.nodes import ClassNode, FunctionNode
+from perfaudit.program.values import ClassType, FunctionType, Instance, Type, options_of
+
+if TYPE_CHECKING:
+    from perfaudit.program.infer import Types
+    from perfaudit.program.schema import Schema
+
+
+class Column(Struct, frozen=True):
+    """An entry of a list: a name, and the function that it stands for if it is no attribute.
+
+    ``location`` is where the list stands, ``row`` the parameter that the rows are given to.
+    """
+
+    name: str
+    function: FunctionNode | None
+    row: str
+    location: Location
+
+
+class ListClass(Struct, frozen=True):
+    """A class that shows the rows of a table class."""
+
+    node: ClassNode
+    kind: RecordList
+    model: ClassNode
+    columns: tuple[Column, ...]
+
+
+def list_classes(types: "Types", schema: "Schema") -> tuple[ListClass, ...]:
+    """Return the classes of the project that show rows in columns, in file order."""
+    lists = types.libraries.templates.lists
+    shown = {
+        node: found
+        for file in types.modules.files
+        if file.role is not Role.TEST
+        for node in file.classes
+        if node.facts.bases
+        for found in [_list_of(types, lists, node)]
+        if found is not None
+    }
+    if not shown:
+        return ()
+    registered = _registered(types, schema, shown)
+    return tuple(
+        ListClass(node, found, model, tuple(_columns(types, node, found)))
+        for node, found in shown.items()
+        for model in _models(types, schema, node, found, registered)
+    )
+
+
+def row_parameters(
+    classes: tuple[ListClass, ...],
+) -> dict[tuple[FunctionNode, str], Type]:
+    """Return the types of the parameters that a library gives the rows to, function by function."""
+    return {
+        (column.function, column.row): Instance(found.model)
+        for found in classes
+        for column in found.columns
+        if column.function is not None and column.row
+    }
+
+
+def _list_of(types: "Types", lists: dict[str, RecordList], node: ClassNode) -> RecordList | None:
+    above = types.classes.ancestors(node)
+    return next((found for path, found in lists.items() if path in above), None)
+
+
+def _models(
+    types: "Types",
+    schema: "Schema",
+    node: ClassNode,
+    found: RecordList,
+    registered: dict[ClassNode, list[ClassNode]],
+) -> list[ClassNode]:
+    if not found.model:
+        return registered.get(node, [])[:1]
+    given = class_value(types, node, found.model)
+    return [] if given is None else _classes_in(types, schema, given)
+
+
+def _registered(
+    types: "Types", schema: "Schema", shown: dict[ClassNode, RecordList]
+) -> dict[ClassNode, list[ClassNode]]:
+    """Return the table classes that a decorator or a call ties each of the classes to."""
+    found: dict[ClassNode, list[ClassNode]] = {}
+    for node in shown:
+        for decorator in node.facts.decorators:
+            if isinstance(decorator, t.CallRef):
+                call = node.parent.facts.calls[decorator.index]
+                for given in call.arguments:
+                    at = (call.sequence, call.context)
+                    found.setdefault(node, []).extend(
+                        _classes_in(types, schema, Given(node.parent, given, at))
+                    )
+    for file in types.modules.files:
+        if file.role is Role.TEST:
+            continue
+        for call in file.body.facts.calls:
+            if not isinstance(call.callee, t.Attr) or len(call.arguments) != 2:
+                continue
+            at = (call.sequence, call.context)
+            page = _classes_in(types, schema, Given(file.body, call.arguments[1], at), tables=False)
+            if len(page) == 1 and page[0] in shown:
+                models = _classes_in(types, schema, Given(file.body, call.arguments[0], at))
+                found.setdefault(page[0], []).extend(models)
+    return found
+
+
+def _classes_in(
+    types: "Types", schema: "Schema", given: Given, *, tables: bool = True
+) -> list[ClassNode]:
+    """Return the classes that an expression names, alone or in a list."""
+    values = given.value.items if isinstance(given.value, t.Seq) else (given.value,)
+    return [
+        option.node
+        for value in values
+        for option in options_of(types.evaluate(given.function, value, given.at))
+        if isinstance(option, ClassType)
+        and (not tables or schema.table_of(option.node) is not None)
+    ]
+
+
+def _columns(types: "Types", node: ClassNode, found: RecordList) -> list[Column]:
+    columns: list[Column] = []
+    for attribute in found.columns:
+        given = class_value(types, node, attribute)
+        if given is None:
+            columns.extend(_column(types, node, name, node.location) for name in found.default)
+            continue
+        place = _place(given) or node.location
+        items = given.value.items if isinstance(given.value, t.Seq) else ()
+        for item in items:
+            for name in texts_of(types, given.function, item, given.at):
+                columns.append(_column(types, node, name, place))
+            if isinstance(item, t.Name | t.Lambda):
+                for option in options_of(types.evaluate(given.function, item, given.at)):
+                    if isinstance(option, FunctionType):
+                        row = _parameter(option.node, 0)
+                        columns.append(Column(option.node.name, option.node, row, place))
+    return [*columns, *(_column(types, node, name, node.location) for name in found.always)]
+
+
+def _column(types: "Types", node: ClassNode, name: str, place: Location) -> Column:
+    method = None if name.startswith("__") else types.classes.method(node, name)
+    return Column(name, method, "" if method is None else _parameter(method, 1), place)
+
+
+def _parameter(function: FunctionNode, index: int) -> str:
+    params = [param.name for param in function.facts.params if param.kind == "positional"]
+    return params[index] if index < len(params) else ""
+
+
+def _place(given: Given) -> Location | None:
+    for bind in given.function.facts.binds:
+        if bind.value is given.value:
+            return given.function.line(bind.line)
+    return None

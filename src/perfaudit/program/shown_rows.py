@@ -1,0 +1,68 @@
+"""Rows of view classes and showing classes: what their methods give, and what they are given."""
+
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from perfaudit.facts import types as t
+from perfaudit.program import members
+from perfaudit.program.classes import instance_of
+from perfaudit.program.names import AT_END
+from perfaudit.program.nodes import ClassNode, FunctionNode
+from perfaudit.program.tables_vocabulary import attribute_value
+from perfaudit.program.values import ClassType, Instance, Type, options_of
+
+if TYPE_CHECKING:
+    from perfaudit.program.calls import Resolved
+    from perfaudit.program.infer import Types
+
+ROW_OF_VIEW = "gives-row-of-view"
+"""The flag of a method of view classes that gives one of the rows of its view."""
+
+
+def row_given(types: "Types", function: FunctionNode, param: t.Param) -> Type | None:
+    """Return the type of the row that a field's method is given after its receiver, if known."""
+    owner = function.owner
+    if owner is None or len(function.facts.params) != 2 or function.facts.params[1] != param:
+        return None
+    for words in types.libraries.answers:
+        before, _, after = words.method.partition("{name}")
+        if not function.name.startswith(before) or not function.name.endswith(after):
+            continue
+        if types.classes.ancestors(owner).isdisjoint(words.showing):
+            continue
+        for node in types.classes.project_order(owner):
+            given = attribute_value(node, words.model)
+            found = None if given is None else types.evaluate(*given, AT_END)
+            if isinstance(found, ClassType):
+                return instance_of(found)
+    return None
+
+
+def row_of_view(types: "Types", resolved: "Resolved") -> "Resolved":
+    """Return a resolved call with its result, where that is a row of the view it is called on."""
+    for target in resolved.targets:
+        if target.behaviour is None or ROW_OF_VIEW not in target.behaviour.flags:
+            continue
+        for option in options_of(target.receiver) if target.receiver is not None else ():
+            row = _row(types, option.node) if isinstance(option, Instance) else None
+            if row is not None:
+                return replace(resolved, result=row)
+    return resolved
+
+
+def _row(types: "Types", view: ClassNode) -> Type | None:
+    """Return what the rows of a view are, as the first of its hooks and attributes says."""
+    for words in types.libraries.answers:
+        for name in words.rows:
+            method = types.classes.method(view, name)
+            found = None if method is None else types.returned(method)
+            for node in types.classes.project_order(view) if method is None else ():
+                given = attribute_value(node, name)
+                if given is not None:
+                    found = types.evaluate(*given, AT_END)
+                    break
+            element = None if found is None else members.element(types, found)
+            if isinstance(element, Instance):
+                return element
+    return None
