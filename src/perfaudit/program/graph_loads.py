@@ -13,7 +13,7 @@ from perfaudit.program.graph import GraphType
 from perfaudit.program.graph_fields import GraphField
 from perfaudit.program.loads import Load
 from perfaudit.program.nodes import ClassNode, FunctionNode
-from perfaudit.program.rows import Rows, rows_of
+from perfaudit.program.rows import Rows, joined, rows_of
 from perfaudit.program.values import (
     Instance,
     LibraryInstance,
@@ -97,13 +97,7 @@ def rows_behind(program: "Program", row: ClassNode) -> Rows | None:
                 if rows is None:
                     return None
                 found.append(rows)
-    if not found:
-        return None
-    return Rows(
-        frozenset().union(*(rows.eager for rows in found)),
-        any(rows.all_eager for rows in found),
-        tuple(dict.fromkeys(place for rows in found for place in rows.places)),
-    )
+    return joined(found)
 
 
 def _many_in(value: Type) -> list[ClassNode]:

@@ -15,7 +15,7 @@ from perfaudit.program.expressions import argument
 from perfaudit.program.given_names import Given, Names, names_in
 from perfaudit.program.names import meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode, enclosing_class
-from perfaudit.program.rows import Rows, rows_of
+from perfaudit.program.rows import Rows, joined, rows_of
 from perfaudit.program.tables_columns import app_label
 from perfaudit.program.values import (
     ClassType,
@@ -53,15 +53,7 @@ class Known(Struct, frozen=True):
         found = [rows_of(program, given.function, given.value, given.at) for given in self.givens]
         if self.query is not None:
             found.append(Rows(frozenset(), False, (self.query,)))
-        known = [rows for rows in found if rows is not None]
-        if not known or len(known) < len(found):
-            return None
-        return Rows(
-            frozenset().union(*(rows.eager for rows in known)),
-            any(rows.all_eager for rows in known),
-            tuple(dict.fromkeys(place for rows in known for place in rows.places)),
-            frozenset().union(*(rows.steps for rows in known)),
-        )
+        return joined(found)
 
 
 class Rendering(Struct, frozen=True):

@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import msgspec
 from msgspec import Struct
 
 from perfaudit.core.location import Location
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
+from perfaudit.program.eager_queries import loaded_by
 from perfaudit.program.names import AT_END, meanings
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.sizes import passes_items
@@ -48,20 +50,24 @@ class Rows(Struct, frozen=True):
     """The queries that rows come from.
 
     ``eager``: names of relations loaded on at least one way; ``all_eager``: a query may load any
-    relation. ``places``: where the queries are written. ``steps``: the names of the calls that they
-    are made of, and ``VIA_RELATION`` where rows are those of another row.
+    relation. ``loaded``: the paths of the relations that are loaded, where that is known exactly
+    and the same on all ways. ``places``: where the queries are written. ``steps``: the names of
+    the calls that they are made of, and ``VIA_RELATION`` where rows are those of another row.
     """
 
     eager: frozenset[str]
     all_eager: bool
     places: tuple[Location, ...]
     steps: frozenset[str] = frozenset()
+    loaded: frozenset[tuple[str, ...]] | None = None
 
     def covers(self, path: Sequence[str]) -> bool:
         """Return whether the relations between a row and what is read may have been loaded with it.
 
         ``path`` are the names from the row to the relation that is read, that one included.
         """
+        if self.loaded is not None:
+            return tuple(path) in self.loaded
         return self.all_eager or not self.eager.isdisjoint(path)
 
 
@@ -72,7 +78,12 @@ def rows_of(
     program: "Program", function: FunctionNode, value: t.Expr, at: tuple[int, int]
 ) -> Rows | None:
     """Return where the rows of an iterable come from, or None where some way is not known."""
-    return _Search(program).rows(function, value, at, MAX_STEPS)
+    rows = _Search(program).rows(function, value, at, MAX_STEPS)
+    # Rows that another row leads to know it, without any query that loads it.
+    if rows is None or not rows.eager or VIA_RELATION in rows.steps:
+        return rows
+    loaded = loaded_by(program, function, value, at)
+    return rows if loaded is None else msgspec.structs.replace(rows, loaded=frozenset(loaded))
 
 
 class _Search:
@@ -99,7 +110,7 @@ class _Search:
                 return self.rows(function, base, at, steps - 1)
             case t.Either(kind=kind, options=options):
                 chosen = options[-1:] if kind == "and" else options
-                return _joined([self.rows(function, option, at, steps - 1) for option in chosen])
+                return joined([self.rows(function, option, at, steps - 1) for option in chosen])
             case t.Comp(element=t.Name(id=name), context=context):
                 return self.named(function, name, (AT_END[0], context), steps - 1)
             case t.Name(id=name):
@@ -135,7 +146,7 @@ class _Search:
                 answers.append(self.passed(scope, definition, steps))
             else:
                 return None
-        return _joined(answers)
+        return joined(answers)
 
     def passed(self, function: FunctionNode, param: t.Param, steps: int) -> Rows | None:
         """Return the rows that the callers pass for a parameter, if all callers are known."""
@@ -172,7 +183,7 @@ class _Search:
             answers.append(
                 self.rows(edge.caller, given, (edge.call.sequence, edge.call.context), steps)
             )
-        return _joined(answers)
+        return joined(answers)
 
     def called(self, function: FunctionNode, index: int, steps: int) -> Rows | None:
         call = function.facts.calls[index]
@@ -180,7 +191,7 @@ class _Search:
         resolved = self.program.types.call(function, index)
         callees = [target.function for target in resolved.targets if target.function is not None]
         if callees:
-            return _joined([self.returned(callee, function, call, steps) for callee in callees])
+            return joined([self.returned(callee, function, call, steps) for callee in callees])
         name = call.callee.id if isinstance(call.callee, t.Name) else ""
         passes_on = name in PASSED_ON or passes_items(self.program.types, function, index)
         if passes_on and call.arguments:
@@ -218,7 +229,7 @@ class _Search:
             return None
         if not before and not _is_query(types.call(function, index).result):
             return None
-        return _joined([here, *before])
+        return joined([here, *before])
 
     def stored(self, function: FunctionNode, value: t.Expr, steps: int) -> Rows | None:
         """Return the rows that a function puts under keys of a local dictionary, if no others."""
@@ -227,7 +238,7 @@ class _Search:
             for call in function.facts.calls
         ):
             return None
-        return _joined(
+        return joined(
             [
                 self.rows(function, bind.value, (bind.sequence, bind.context), steps)
                 for bind in function.facts.binds
@@ -306,7 +317,7 @@ class _Search:
             answers.append(self.rows(callee, item.value, (item.sequence, item.context), steps))
         self.entered.discard(key)
         del self.calls[callee]
-        return _joined(answers)
+        return joined(answers)
 
     def attribute(
         self, function: FunctionNode, base: t.Expr, name: str, at: tuple[int, int], steps: int
@@ -351,7 +362,7 @@ class _Search:
                     at = (bind.sequence, bind.context)
                     self.bound[key] = self.rows(function, bind.value, at, steps)
                 answers.append(self.bound[key])
-        return _joined(answers)
+        return joined(answers)
 
     def custom_manager(self, value: object) -> bool:
         """Return whether a manager of the project may load relations by itself."""
@@ -389,7 +400,7 @@ def _is_query(value: object) -> bool:
     return False
 
 
-def _joined(answers: list[Rows | None]) -> Rows | None:
+def joined(answers: Sequence[Rows | None]) -> Rows | None:
     """Return the rows of several ways together, or None where one of them, or all, is not known."""
     if not answers or any(answer is None for answer in answers):
         return None
@@ -399,4 +410,5 @@ def _joined(answers: list[Rows | None]) -> Rows | None:
         any(answer.all_eager for answer in known),
         tuple(dict.fromkeys(place for answer in known for place in answer.places)),
         frozenset().union(*(answer.steps for answer in known)),
+        known[0].loaded if all(each.loaded == known[0].loaded for each in known) else None,
     )
