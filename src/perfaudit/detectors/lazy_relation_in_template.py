@@ -1,10 +1,13 @@
 """Find relations and queries that a template or a list page pays once per row that it shows."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+
+from msgspec import Struct
 
 from perfaudit.core.finding import Match, TraceStep
 from perfaudit.core.location import Location
 from perfaudit.core.report import Opportunity
+from perfaudit.program.eager_words import eager_words, leads_to_many
 from perfaudit.program.exposure import Exposure, label_of
 from perfaudit.program.list_pages import list_pages
 from perfaudit.program.nodes import ClassNode, FunctionNode
@@ -12,7 +15,7 @@ from perfaudit.program.program import Program
 from perfaudit.program.renderings import Known, renderings
 from perfaudit.program.rows import Rows
 from perfaudit.program.template_costs import Paid, paid_by
-from perfaudit.program.template_values import Cost, is_joined
+from perfaudit.program.template_values import Cost, is_joined, table_class
 
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:
@@ -24,23 +27,26 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
         page = _Page(rendering.function, rendering.view, rendering.location)
         yield from _judged(program, page, paid_by(program, rendering), seen)
     for shown in list_pages(program):
-        page = _Page(shown.node.body, shown.node, shown.node.location)
+        page = _Page(shown.node.body, shown.node, shown.node.location, shown.cure)
         yield from _judged(program, page, shown.paid, seen)
 
 
-class _Page:
-    """What shows rows: a function, and the class of the view if it is one."""
+class _Page(Struct, frozen=True):
+    """What shows rows: a function, and the class of the view if it is one.
 
-    def __init__(self, function: FunctionNode, view: ClassNode | None, location: Location) -> None:
-        self.function = function
-        self.view = view
-        self.location = location
+    ``cure``: how the class itself has relations to one row loaded.
+    """
+
+    function: FunctionNode
+    view: ClassNode | None
+    location: Location
+    cure: str = ""
 
 
 def _judged(
     program: Program,
     page: _Page,
-    costs: Iterator[Paid] | tuple[Paid, ...] | list[Paid],
+    costs: Iterable[Paid],
     seen: set[tuple[object, ...]],
 ) -> Iterator[Match | Opportunity]:
     told: set[tuple[object, ...]] = set()
@@ -92,7 +98,20 @@ def _judge(program: Program, page: _Page, paid: Paid, rows: Rows) -> Iterator[Ma
         exposure=exposure.kind,
         cost=f"N({paid.turn.walked})",
         role=page.function.role,
+        fix=_fix(program, page, cost, rows),
     )
+
+
+def _fix(program: Program, page: _Page, cost: Cost, rows: Rows) -> str:
+    """Return what loads the relation with the rows, and where it goes."""
+    node = table_class(cost.owner.known.type) if cost.owner.known is not None else None
+    if cost.relation is None or node is None:
+        return ""
+    if page.cure and page.view is not None and not leads_to_many(program, node, cost.path):
+        return f"Set {page.cure.replace('{path}', '__'.join(cost.path))} in {page.view.name}."
+    words = eager_words(program, node, cost.path)
+    place = f" at {rows.places[-1].path}:{rows.places[-1].line}" if rows.places else ""
+    return f"Add {words} to the query{place}." if words else ""
 
 
 def _exposure(program: Program, page: _Page) -> Exposure:

@@ -380,7 +380,7 @@ def rows_of_view(
         if own is None:
             return None
         element = members.element(types, own.type)
-        if model is not None and (not _has_object(element) or model.type in options_of(element)):
+        if model is not None:
             element = model.type
         elif not _has_object(element) and attribute is not None:
             element = members.element(

@@ -1,13 +1,15 @@
 """What the names of a template stand for, and what reading an attribute of one costs."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from perfaudit.core.finding import TraceStep
-from perfaudit.core.levels import Confidence
+from perfaudit.core.levels import Confidence, weakest
 from perfaudit.facts import types as t
 from perfaudit.program import members
+from perfaudit.program.conditions import Standing, standing
 from perfaudit.program.decorators import method_kind
 from perfaudit.program.loads import Load
 from perfaudit.program.nodes import ClassNode, FunctionNode
@@ -88,7 +90,11 @@ class Reading:
             return value.items if name == "list" else NOT_KNOWN
         if value.owner is not None and name == value.inverse:
             return value.owner
-        found = [self._of(value, option, name) for option in options_of(value.type)]
+        options = options_of(value.type)
+        if sum(isinstance(option, Instance) for option in options) > 1:
+            # Objects of several classes: which of them are rows is not known.
+            return self._of_several(value, options, name)
+        found = [self._of(value, option, name) for option in options]
         known = [item for item in found if not isinstance(item.type, Unknown)]
         if not known:
             return NOT_KNOWN
@@ -98,6 +104,20 @@ class Reading:
         return Value(
             union([item.type for item in known]), first.known, first.path, first.loop, first.asked
         )
+
+    def _of_several(self, value: Value, options: Sequence[Type], name: str) -> Value:
+        """Return an attribute that all of several classes have from the same base."""
+        relations = [
+            self.program.schema.relation(option.node, name)
+            for option in options
+            if isinstance(option, Instance)
+        ]
+        first = relations[0]
+        if first is None or any(
+            found is None or found.location != first.location for found in relations
+        ):
+            return NOT_KNOWN
+        return self._related(value, first)
 
     def _of(self, value: Value, option: Type, name: str) -> Value:
         types = self.program.types
@@ -317,14 +337,13 @@ class Reading:
                     return None
                 continue
             path.append(name)
-        place = load.through[0] if load.through else load.site
         return Cost(
             Value(NOT_KNOWN.type, value.known, value.path, value.loop),
             tuple(path),
             load.relation,
             again=load.relation.many,
             steps=tuple(load.steps),
-            confidence=place.confidence,
+            confidence=_confidence(load),
             name=load.relation.name,
         )
 
@@ -347,6 +366,17 @@ class Reading:
         )
 
 
+def _confidence(load: Load) -> Confidence:
+    """Return how surely a function loads a relation: in a branch, only for some of the rows."""
+    site = load.site
+    places = [(edge.caller, edge.context, edge.sequence) for edge in load.through]
+    places.append((site.function, site.context, site.sequence))
+    levels = [site.confidence, *(edge.confidence for edge in load.through)]
+    if any(standing(*place) is not Standing.ALWAYS for place in places):
+        levels.append(Confidence.MEDIUM)
+    return weakest(*levels)
+
+
 def _only_gives(method: FunctionNode) -> bool:
     """Return whether a function does nothing but give a value."""
     return not method.facts.binds and not method.facts.contexts
@@ -361,7 +391,7 @@ def is_joined(program: "Program", cost: Cost) -> bool:
         return True
     if not known.joins_required:
         return False
-    node = _table_class(known.type)
+    node = table_class(known.type)
     for name in cost.path:
         relation = None if node is None else program.schema.relation(node, name)
         table = None if node is None else program.schema.table_of(node)
@@ -374,7 +404,8 @@ def is_joined(program: "Program", cost: Cost) -> bool:
     return True
 
 
-def _table_class(value: Type) -> ClassNode | None:
+def table_class(value: Type) -> ClassNode | None:
+    """Return the class of rows, or of one of them; None where it is no class of the project."""
     for option in options_of(value):
         parts = option.arguments if isinstance(option, LibraryInstance) else (option,)
         for part in parts:
