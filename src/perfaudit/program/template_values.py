@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import msgspec
 from msgspec import Struct
 
 from perfaudit.core.finding import TraceStep
@@ -264,6 +265,7 @@ class Reading:
         needed = [param for param in params[1:] if param.default is None]
         if self.runs_methods and len(needed) > len(arguments):
             return NOT_KNOWN
+        value = msgspec.structs.replace(value, type=owner)
         names = {param.name: item for param, item in zip(params, (value, *arguments), strict=False)}
         if method not in program.memoised:
             self.function(method, names)
@@ -326,17 +328,26 @@ class Reading:
             )
 
     def _loaded(self, value: Value, load: Load) -> Cost | None:
-        """Return the cost of a relation that a function loads of what it is given."""
+        """Return the cost of a relation that a function loads of what it is given.
+
+        None where it is not reached by relations alone, or leads back to the owner.
+        """
         path = list(value.path)
-        owner = value
+        owner: Value | None = value
+        node = table_class(value.type)
         for name in (*load.path, load.relation.name):
-            if owner.owner is not None and name == owner.inverse:
+            relation = None if node is None else self.program.schema.relation(node, name)
+            if relation is None:
+                return None
+            node = relation.target
+            if owner is not None and owner.owner is not None and name == owner.inverse:
                 owner = owner.owner
                 path = list(owner.path)
-                if name == load.relation.name:
-                    return None
-                continue
-            path.append(name)
+            else:
+                owner = None
+                path.append(name)
+        if owner is not None:
+            return None
         return Cost(
             Value(NOT_KNOWN.type, value.known, value.path, value.loop),
             tuple(path),
