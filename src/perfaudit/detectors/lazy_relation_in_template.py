@@ -1,8 +1,7 @@
 """Find relations and queries that a template or a list page pays once per row that it shows."""
 
 from collections.abc import Iterable, Iterator, Sequence
-
-from msgspec import Struct
+from dataclasses import dataclass
 
 from perfaudit.core.finding import Match, TraceStep
 from perfaudit.core.location import Location
@@ -31,7 +30,8 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
         yield from _judged(program, page, shown.paid, seen)
 
 
-class _Page(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class _Page:
     """What shows rows: a function, and the class of the view if it is one.
 
     ``cure``: how the class itself has relations to one row loaded.
