@@ -28,6 +28,7 @@ from perfaudit.sources import (
     SourceFile,
     Suppression,
     discover,
+    find_template_suppressions,
     kind_of,
     parse_document,
     read_bytes,
@@ -101,7 +102,7 @@ def _audit(
         program,
         rules,
         read_line=line_reader(root),
-        suppressions=_suppressions(python, results),
+        suppressions={**_suppressions(python, results), **_in_templates(documents)},
         selected=chosen,
         roles=settings.roles,
     )
@@ -166,6 +167,15 @@ def _suppressions(
         for file, result in zip(files, results, strict=True)
         if result.suppressions
     }
+
+
+def _in_templates(documents: Sequence[Document]) -> dict[str, tuple[Suppression, ...]]:
+    found = {
+        document.path: find_template_suppressions(document.text)
+        for document in documents
+        if document.kind == "template"
+    }
+    return {path: those for path, those in found.items() if those}
 
 
 def _texts(root: Path, program: Program) -> dict[str, str]:

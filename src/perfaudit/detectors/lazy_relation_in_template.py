@@ -1,10 +1,12 @@
 """Find relations and queries that a template or a list page pays once per row that it shows."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from perfaudit.core.finding import Match, TraceStep
 from perfaudit.core.location import Location
 from perfaudit.core.report import Opportunity
+from perfaudit.program.eager_words import eager_words, leads_to_many
 from perfaudit.program.exposure import Exposure, label_of
 from perfaudit.program.list_pages import list_pages
 from perfaudit.program.nodes import ClassNode, FunctionNode
@@ -12,7 +14,7 @@ from perfaudit.program.program import Program
 from perfaudit.program.renderings import Known, renderings
 from perfaudit.program.rows import Rows
 from perfaudit.program.template_costs import Paid, paid_by
-from perfaudit.program.template_values import Cost, is_joined
+from perfaudit.program.template_values import Cost, is_joined, table_class
 
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:
@@ -24,36 +26,43 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
         page = _Page(rendering.function, rendering.view, rendering.location)
         yield from _judged(program, page, paid_by(program, rendering), seen)
     for shown in list_pages(program):
-        page = _Page(shown.node.body, shown.node, shown.node.location)
+        page = _Page(shown.node.body, shown.node, shown.node.location, shown.cure)
         yield from _judged(program, page, shown.paid, seen)
 
 
+@dataclass(frozen=True, slots=True)
 class _Page:
-    """What shows rows: a function, and the class of the view if it is one."""
+    """What shows rows: a function, and the class of the view if it is one.
 
-    def __init__(self, function: FunctionNode, view: ClassNode | None, location: Location) -> None:
-        self.function = function
-        self.view = view
-        self.location = location
+    ``cure``: how the class itself has relations to one row loaded.
+    """
+
+    function: FunctionNode
+    view: ClassNode | None
+    location: Location
+    cure: str = ""
 
 
 def _judged(
-    program: Program,
-    page: _Page,
-    costs: Iterator[Paid] | tuple[Paid, ...] | list[Paid],
-    seen: set[tuple[object, ...]],
+    program: Program, page: _Page, costs: Iterable[Paid], seen: set[tuple[object, ...]]
 ) -> Iterator[Match | Opportunity]:
     told: set[tuple[object, ...]] = set()
+    unsound: dict[Location, list[tuple[Paid, Rows]]] = {}
     for paid in costs:
-        rows = _rows(program, paid.cost)
+        cost = paid.cost
+        rows = _rows(program, cost)
         if rows is None:
             continue
-        same = (paid.cost.path or (paid.cost.name,), rows.places)
+        same = (cost.path or (cost.name,), rows.places)
         if same in told or (paid.location, *same) in seen:
             continue
         told.add(same)
         seen.add((paid.location, *same))
-        yield from _judge(program, page, paid, rows)
+        yield Opportunity(paid.location, _exposure(program, page).kind)
+        if cost.relation is None or not (rows.covers(cost.path) or is_joined(program, cost)):
+            unsound.setdefault(paid.location, []).append((paid, rows))
+    for found in unsound.values():
+        yield _match(program, page, found)
 
 
 def _rows(program: Program, cost: Cost) -> Rows | None:
@@ -65,34 +74,63 @@ def _rows_of(program: Program, known: Known) -> Rows | None:
     return known.rows(program)
 
 
-def _judge(program: Program, page: _Page, paid: Paid, rows: Rows) -> Iterator[Match | Opportunity]:
+def _match(program: Program, page: _Page, found: Sequence[tuple[Paid, Rows]]) -> Match:
+    """Return the match of one place, which may load several relations."""
+    paid, rows = found[0]
     exposure = _exposure(program, page)
-    yield Opportunity(paid.location, exposure.kind)
-    cost = paid.cost
-    if cost.relation is not None and (rows.covers(cost.path) or is_joined(program, cost)):
-        return
     trace = list(exposure.chain)
     trace.append(TraceStep(page.location, "the rows are shown here"))
     trace.extend(TraceStep(place, "the rows are queried") for place in rows.places[-1:])
     trace.extend(paid.way)
     trace.append(TraceStep(paid.location, f"reads {paid.written}"))
-    trace.extend(cost.steps)
-    yield Match(
+    trace.extend(paid.cost.steps)
+    names = [other.cost.name for other, _ in found if other.cost.relation is not None]
+    return Match(
         paid.location,
         {
-            "read": paid.written,
+            "read": ", ".join(dict.fromkeys(other.written for other, _ in found)),
             "walked": paid.turn.walked,
-            "does": f"loads the relation `{cost.name}`" if cost.relation else "runs a query",
-            "why": ", whose query does not load it" if cost.relation else "",
+            "does": _does(names),
+            "why": ", whose query does not load it" if names else "",
         },
         trace=tuple(trace),
-        confidence=cost.confidence,
+        confidence=min((other.cost.confidence for other, _ in found), key=lambda it: it.rank),
         function=page.function.qualname,
         endpoint=exposure.endpoint,
         exposure=exposure.kind,
         cost=f"N({paid.turn.walked})",
         role=page.function.role,
+        fix=_fix(program, page, [other.cost for other, _ in found], rows),
     )
+
+
+def _does(names: Sequence[str]) -> str:
+    if not names:
+        return "runs a query"
+    listed = ", ".join(f"`{name}`" for name in dict.fromkeys(names))
+    return f"loads the relation {listed}" if "," not in listed else f"loads the relations {listed}"
+
+
+def _fix(program: Program, page: _Page, costs: Sequence[Cost], rows: Rows) -> str:
+    """Return what loads the relations with the rows, and where it goes."""
+    known = costs[0].owner.known
+    node = None if known is None else table_class(known.type)
+    paths = [cost.path for cost in costs if cost.relation is not None]
+    # Loading a chain loads what it begins with.
+    paths = [
+        path
+        for path in paths
+        if not any(other[: len(path)] == path and other != path for other in paths)
+    ]
+    if not paths or node is None:
+        return ""
+    if page.cure and page.view is not None:
+        if not any(leads_to_many(program, node, path) for path in paths):
+            named = '", "'.join("__".join(path) for path in paths)
+            return f"Set {page.cure.replace('{path}', named)} in {page.view.name}."
+    words = [eager_words(program, node, path) for path in paths]
+    place = f" at {rows.places[-1].path}:{rows.places[-1].line}" if rows.places else ""
+    return f"Add {' and '.join(words)} to the query{place}." if all(words) else ""
 
 
 def _exposure(program: Program, page: _Page) -> Exposure:

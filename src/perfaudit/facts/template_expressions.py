@@ -19,6 +19,7 @@ WORDS = frozenset(
 )
 """Words of the languages, which stand for no value of the program."""
 MAX_TOKENS = 2_000
+MAX_BRACKETS = 40
 
 
 class Token(Struct, frozen=True, gc=False):
@@ -71,6 +72,7 @@ class _Reader:
         self.line = line
         self.column = column
         self.found = found
+        self.depth = 0
 
     def mark(self, index: int, text: str) -> bool:
         tokens = self.tokens
@@ -85,7 +87,7 @@ class _Reader:
                 if token.text == closing:
                     return index + 1
                 if token.text in "([{":
-                    index = self.expression(index + 1, {"(": ")", "[": "]", "{": "}"}[token.text])
+                    index = self.inside(index + 1, {"(": ")", "[": "]", "{": "}"}[token.text])
                 elif token.text == "|":
                     index = self.filters(index, [])
                 else:
@@ -94,6 +96,15 @@ class _Reader:
                 index = self.path(index)
             else:
                 index += 1
+        return index
+
+    def inside(self, index: int, closing: str) -> int:
+        """Read what stands in brackets, unless they are nested more deeply than anybody writes."""
+        if self.depth >= MAX_BRACKETS:
+            return len(self.tokens)
+        self.depth += 1
+        index = self.expression(index, closing)
+        self.depth -= 1
         return index
 
     def is_value(self, index: int) -> bool:
@@ -121,11 +132,11 @@ class _Reader:
                 steps.append(step)
                 index += 2
             elif self.mark(index, "("):
-                begin, index = index + 1, self.expression(index + 1, ")")
+                begin, index = index + 1, self.inside(index + 1, ")")
                 arguments = self.arguments(begin, index - 1)
                 steps.append(CALLED)
             elif self.mark(index, "["):
-                index = self.expression(index + 1, "]")
+                index = self.inside(index + 1, "]")
                 steps.append(PICKED)
             else:
                 break
@@ -148,7 +159,7 @@ class _Reader:
                 names.append(tokens[index + 1].text)
             index += 2
             if self.mark(index, "("):
-                index = self.expression(index + 1, ")")
+                index = self.inside(index + 1, ")")
             elif self.mark(index, ":"):
                 index += 1
                 if index < len(tokens) and tokens[index].kind == "name":

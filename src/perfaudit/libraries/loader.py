@@ -178,6 +178,10 @@ _QUERIES_PLACES = {
     "keys": ("items", "first", "class", "column"),
     "keys_each": ("class", "column", "steps"),
     "keys_step": ("key", "literal"),
+    "join": ("path", "steps"),
+    "join_each": ("class", "relation"),
+    "load": ("path", "steps"),
+    "load_each": ("class", "relation"),
 }
 """Keys of `queries` that word a fix, and the places in braces that each may have."""
 DISPATCHES = ("event-loop", "thread", "process")

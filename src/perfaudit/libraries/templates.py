@@ -21,7 +21,7 @@ KEYS = (
 CALL_KEYS = ("template", "context", "keywords", "made")
 VIEW_KEYS = ("default", "rows", "row", "pages")
 WORD_KEYS = ("template", "templates", "model", "queryset", "rows", "row", "name", "context")
-LIST_KEYS = ("columns", "default", "always", "model", "joined", "joins", "rows")
+LIST_KEYS = ("columns", "default", "always", "model", "joined", "joins", "rows", "cure")
 
 
 class TemplateCall(Struct, frozen=True, gc=False):
@@ -83,7 +83,8 @@ class RecordList(Struct, frozen=True, gc=False):
     rows; else the class is given together with it to a decorator or a call. ``joined``: the
     attribute that names relations that are loaded with the rows, all that must be there where it is
     true, or where it is not given and a column is one; ``joins`` is the method in its place.
-    ``rows``: the method that gives the rows.
+    ``rows``: the method that gives the rows. ``cure``: how relations to one row are loaded with
+    them, with {path}.
     """
 
     path: str
@@ -94,6 +95,7 @@ class RecordList(Struct, frozen=True, gc=False):
     joined: str
     joins: str
     rows: str
+    cure: str
 
 
 class Templates(Struct, frozen=True, gc=False):
@@ -188,4 +190,5 @@ def _list(path: str, node: YamlNode) -> RecordList:
         text("joined"),
         text("joins"),
         text("rows"),
+        text("cure"),
     )

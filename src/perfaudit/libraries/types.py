@@ -328,7 +328,10 @@ class EntityQueries(Struct, frozen=True, gc=False):
     ``{columns}``, each of them by ``defer_each``. ``only``: how to load nothing but ``{columns}``,
     each of them by ``only_each``. ``keys``: how to take keys out of a JSON column,
     with ``{items}``, each of them by ``keys_each``, where ``{steps}`` is a ``keys_step`` for each
-    key: ``{key}``, or as Python writes it ``{literal}``. Empty where that is not known.
+    key: ``{key}``, or as Python writes it ``{literal}``. ``join``: how to load a chain of relations
+    to one row each with the rows, ``load``: one with many rows; ``{path}`` is the chain with two
+    underscores, ``{steps}`` a ``join_each`` or ``load_each`` for each of it. Empty where that is
+    not known.
     """
 
     statements: tuple[str, ...] = ()
@@ -341,6 +344,10 @@ class EntityQueries(Struct, frozen=True, gc=False):
     keys: str = ""
     keys_each: str = ""
     keys_step: str = ""
+    join: str = ""
+    join_each: str = ""
+    load: str = ""
+    load_each: str = ""
 
 
 class GraphWords(Struct, frozen=True, gc=False):

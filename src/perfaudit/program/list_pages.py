@@ -27,12 +27,13 @@ class ListPage(Struct, frozen=True):
 
     node: ClassNode
     paid: tuple[Paid, ...]
+    cure: str
 
 
 def list_pages(program: "Program") -> Iterator[ListPage]:
     """Yield the pages of rows that the classes of the project make, in file order."""
     for shown in program.list_classes:
-        yield ListPage(shown.node, tuple(_paid(program, shown)))
+        yield ListPage(shown.node, tuple(_paid(program, shown)), shown.kind.cure)
 
 
 def _paid(program: "Program", shown: ListClass) -> Iterator[Paid]:

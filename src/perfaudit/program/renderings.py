@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from perfaudit.core.levels import Role
 from perfaudit.core.location import Location
 from perfaudit.facts import types as t
 from perfaudit.libraries.templates import TemplateCall, TemplateView, ViewWords
@@ -257,14 +258,22 @@ def _by_views(program: "Program") -> Iterator[Rendering]:
     if not program.libraries.templates.views:
         return
     for file in program.files:
-        if file.role.value == "test":
+        if file.role is Role.TEST:
             continue
         for node in file.classes:
             view = view_of(program, node) if node.facts.bases else None
-            if view is not None:
+            if view is not None and not _is_base(program, node):
                 rendering = _viewed(program, node, view)
                 if rendering is not None:
                     yield rendering
+
+
+def _is_base(program: "Program", node: ClassNode) -> bool:
+    """Return whether a view class is there for others to inherit from, and no route names it."""
+    below = program.types.classes.subclasses(node)
+    return any(other.file.role is not Role.TEST for other in below) and not any(
+        endpoint.view is node for endpoint in program.endpoints
+    )
 
 
 def _viewed(program: "Program", node: ClassNode, view: TemplateView) -> Rendering | None:
@@ -372,7 +381,7 @@ def rows_of_view(
         if own is None:
             return None
         element = members.element(types, own.type)
-        if model is not None and (not _has_object(element) or model.type in options_of(element)):
+        if model is not None:
             element = model.type
         elif not _has_object(element) and attribute is not None:
             element = members.element(

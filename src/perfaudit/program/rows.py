@@ -8,16 +8,19 @@ from msgspec import Struct
 
 from perfaudit.core.location import Location
 from perfaudit.facts import types as t
-from perfaudit.program import expressions
+from perfaudit.program import expressions, members
+from perfaudit.program.calls import Resolved
 from perfaudit.program.eager_queries import loaded_by
 from perfaudit.program.names import AT_END, meanings
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.sizes import passes_items
 from perfaudit.program.values import (
+    ClassType,
     External,
     Instance,
     LibraryInstance,
     LibrarySymbol,
+    Type,
     Unknown,
     options_of,
 )
@@ -206,6 +209,7 @@ class _Search:
         """Return the rows of a library call: a query link, a statement given, or the start."""
         at = (call.sequence, call.context)
         types = self.program.types
+        resolved = types.call(function, index)
         callee = call.callee
         if isinstance(callee, t.Attr) and callee.name in VIEWS:
             if _is_in_memory(types.evaluate(function, callee.base, at)):
@@ -225,11 +229,26 @@ class _Search:
         for given in call.arguments[:1]:
             if _is_query(types.evaluate(function, given, at)):
                 before.append(self.rows(function, given, at, steps))
+            before.extend(self.of_class(resolved, types.evaluate(function, given, at)))
         if None in before:
             return None
         if not before and not _is_query(types.call(function, index).result):
             return None
         return joined([here, *before])
+
+    def of_class(self, resolved: Resolved, given: Type) -> list[Rows | None]:
+        """Return the rows of a table class that a call is given to ask for one of them."""
+        if not any(
+            target.behaviour is not None and "db.query" in target.behaviour.effects
+            for target in resolved.targets
+        ):
+            return []
+        found: list[Rows | None] = []
+        for option in options_of(given):
+            if isinstance(option, ClassType) and self.program.schema.table_of(option.node):
+                manager = members.member(self.program.types, option, "objects")
+                found.append(Rows(frozenset(), self.custom_manager(manager), ()))
+        return found
 
     def stored(self, function: FunctionNode, value: t.Expr, steps: int) -> Rows | None:
         """Return the rows that a function puts under keys of a local dictionary, if no others."""

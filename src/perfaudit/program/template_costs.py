@@ -209,6 +209,9 @@ class Walk:
                 value = reading.step(value, step)
             if value is NOT_KNOWN and index + 1 < len(path.steps):
                 break
+        tag = self.program.once(template_tags).get(path.filters[0]) if path.filters else None
+        if tag is not None:
+            reading.function(tag.function, tag.bound([value], {}))
         if not quiet:
             self.note(reading.costs, path)
         for name in path.filters:

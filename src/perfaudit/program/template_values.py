@@ -1,13 +1,16 @@
 """What the names of a template stand for, and what reading an attribute of one costs."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import msgspec
 from msgspec import Struct
 
 from perfaudit.core.finding import TraceStep
-from perfaudit.core.levels import Confidence
+from perfaudit.core.levels import Confidence, weakest
 from perfaudit.facts import types as t
 from perfaudit.program import members
+from perfaudit.program.conditions import Standing, standing
 from perfaudit.program.decorators import method_kind
 from perfaudit.program.loads import Load
 from perfaudit.program.nodes import ClassNode, FunctionNode
@@ -88,7 +91,11 @@ class Reading:
             return value.items if name == "list" else NOT_KNOWN
         if value.owner is not None and name == value.inverse:
             return value.owner
-        found = [self._of(value, option, name) for option in options_of(value.type)]
+        options = options_of(value.type)
+        if sum(isinstance(option, Instance) for option in options) > 1:
+            # Objects of several classes: which of them are rows is not known.
+            return self._of_several(value, options, name)
+        found = [self._of(value, option, name) for option in options]
         known = [item for item in found if not isinstance(item.type, Unknown)]
         if not known:
             return NOT_KNOWN
@@ -98,6 +105,20 @@ class Reading:
         return Value(
             union([item.type for item in known]), first.known, first.path, first.loop, first.asked
         )
+
+    def _of_several(self, value: Value, options: Sequence[Type], name: str) -> Value:
+        """Return an attribute that all of several classes have from the same base."""
+        relations = [
+            self.program.schema.relation(option.node, name)
+            for option in options
+            if isinstance(option, Instance)
+        ]
+        first = relations[0]
+        if first is None or any(
+            found is None or found.location != first.location for found in relations
+        ):
+            return NOT_KNOWN
+        return self._related(value, first)
 
     def _of(self, value: Value, option: Type, name: str) -> Value:
         types = self.program.types
@@ -244,6 +265,7 @@ class Reading:
         needed = [param for param in params[1:] if param.default is None]
         if self.runs_methods and len(needed) > len(arguments):
             return NOT_KNOWN
+        value = msgspec.structs.replace(value, type=owner)
         names = {param.name: item for param, item in zip(params, (value, *arguments), strict=False)}
         if method not in program.memoised:
             self.function(method, names)
@@ -306,25 +328,33 @@ class Reading:
             )
 
     def _loaded(self, value: Value, load: Load) -> Cost | None:
-        """Return the cost of a relation that a function loads of what it is given."""
+        """Return the cost of a relation that a function loads of what it is given.
+
+        None where it is not reached by relations alone, or leads back to the owner.
+        """
         path = list(value.path)
-        owner = value
+        owner: Value | None = value
+        node = table_class(value.type)
         for name in (*load.path, load.relation.name):
-            if owner.owner is not None and name == owner.inverse:
+            relation = None if node is None else self.program.schema.relation(node, name)
+            if relation is None:
+                return None
+            node = relation.target
+            if owner is not None and owner.owner is not None and name == owner.inverse:
                 owner = owner.owner
                 path = list(owner.path)
-                if name == load.relation.name:
-                    return None
-                continue
-            path.append(name)
-        place = load.through[0] if load.through else load.site
+            else:
+                owner = None
+                path.append(name)
+        if owner is not None:
+            return None
         return Cost(
             Value(NOT_KNOWN.type, value.known, value.path, value.loop),
             tuple(path),
             load.relation,
             again=load.relation.many,
             steps=tuple(load.steps),
-            confidence=place.confidence,
+            confidence=_confidence(load),
             name=load.relation.name,
         )
 
@@ -347,6 +377,17 @@ class Reading:
         )
 
 
+def _confidence(load: Load) -> Confidence:
+    """Return how surely a function loads a relation: in a branch, only for some of the rows."""
+    site = load.site
+    places = [(edge.caller, edge.context, edge.sequence) for edge in load.through]
+    places.append((site.function, site.context, site.sequence))
+    levels = [site.confidence, *(edge.confidence for edge in load.through)]
+    if any(standing(*place) is not Standing.ALWAYS for place in places):
+        levels.append(Confidence.MEDIUM)
+    return weakest(*levels)
+
+
 def _only_gives(method: FunctionNode) -> bool:
     """Return whether a function does nothing but give a value."""
     return not method.facts.binds and not method.facts.contexts
@@ -361,7 +402,7 @@ def is_joined(program: "Program", cost: Cost) -> bool:
         return True
     if not known.joins_required:
         return False
-    node = _table_class(known.type)
+    node = table_class(known.type)
     for name in cost.path:
         relation = None if node is None else program.schema.relation(node, name)
         table = None if node is None else program.schema.table_of(node)
@@ -374,7 +415,8 @@ def is_joined(program: "Program", cost: Cost) -> bool:
     return True
 
 
-def _table_class(value: Type) -> ClassNode | None:
+def table_class(value: Type) -> ClassNode | None:
+    """Return the class of rows, or of one of them; None where it is no class of the project."""
     for option in options_of(value):
         parts = option.arguments if isinstance(option, LibraryInstance) else (option,)
         for part in parts:

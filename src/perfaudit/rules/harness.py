@@ -16,7 +16,12 @@ from perfaudit.program.program import Program
 from perfaudit.rules.engine import judge
 from perfaudit.rules.loader import DEFAULT_FILE, load_rules
 from perfaudit.rules.markers import marked_effects, marked_lines
-from perfaudit.sources import Suppression, parse_python
+from perfaudit.sources import (
+    Suppression,
+    find_template_suppressions,
+    kind_of,
+    parse_python,
+)
 from perfaudit.sources.types import PythonSource
 
 FALSE, MISSED = "FALSE", "MISSED"
@@ -125,6 +130,8 @@ def _suppressions(files: Mapping[str, str]) -> dict[str, tuple[Suppression, ...]
         source = parse_python(path, text.encode()) if path.endswith(".py") else None
         if isinstance(source, PythonSource) and source.suppressions:
             found[path] = source.suppressions
+        elif kind_of(path) == "template":
+            found[path] = find_template_suppressions(text)
     return found
 
 

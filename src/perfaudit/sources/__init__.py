@@ -7,6 +7,7 @@ from perfaudit.sources.masking import mask_secrets
 from perfaudit.sources.python import parse_python
 from perfaudit.sources.reading import read_bytes
 from perfaudit.sources.roles import role_of
+from perfaudit.sources.suppressions import find_template_suppressions
 from perfaudit.sources.types import (
     Discovery,
     Document,
@@ -26,6 +27,7 @@ __all__ = [
     "SourceFile",
     "Suppression",
     "discover",
+    "find_template_suppressions",
     "kind_of",
     "mask_secrets",
     "parse_document",

@@ -13,6 +13,7 @@ COMMENT = re.compile(
     r"(?:^|(?<=\s))\#\s*perfaudit:\s*(?P<word>ignore-file|ignore)(?![\w-])"
     r"\s*(?P<list>\[[^\[\]]*\])?(?P<reason>.*?)(?=\s\#\s|$)"
 )
+TEMPLATE_COMMENT = re.compile(r"\{#(?P<text>.*?)#\}")
 LAYOUT = frozenset(
     {
         tokenize.COMMENT,
@@ -48,20 +49,50 @@ def find_suppressions(text: str) -> tuple[Suppression, ...]:
     )
 
 
+def find_template_suppressions(text: str) -> tuple[Suppression, ...]:
+    """Return the suppressions in the comments of a template, ``{# perfaudit: ignore[...] why #}``.
+
+    A comment beside other text speaks of its own line, one alone of the next line that has text.
+    """
+    if MARK.decode() not in text:
+        return ()
+    lines = text.split("\n")
+    found: list[Suppression] = []
+    for number, line in enumerate(lines, start=1):
+        for comment in TEMPLATE_COMMENT.finditer(line):
+            target = number
+            if not TEMPLATE_COMMENT.sub("", line).strip():
+                target = next(
+                    (
+                        other
+                        for other in range(number + 1, len(lines) + 1)
+                        if lines[other - 1].strip()
+                    ),
+                    number,
+                )
+            found.extend(_said(f"# {comment['text'].strip()}", number, target))
+    return tuple(found)
+
+
 def _in_comment(
     token: tokenize.TokenInfo, beginnings: dict[int, int], code_lines: Sequence[int]
 ) -> Iterator[Suppression]:
     line = token.start[0]
     following = bisect_right(code_lines, line)
     next_line = code_lines[following] if following < len(code_lines) else line
-    for found in COMMENT.finditer(token.string):
+    return _said(token.string, line, beginnings.get(line, next_line))
+
+
+def _said(comment: str, line: int, spoken_of: int) -> Iterator[Suppression]:
+    """Yield what a comment on a line says of another line, or of the whole file."""
+    for found in COMMENT.finditer(comment):
         reason = found["reason"].strip(" \t:-\u2013\u2014")
         listed = (found["list"] or "")[1:-1].split(",")
         rules = tuple(rule.strip() for rule in listed if rule.strip())
         if (found["list"] and not rules) or found["reason"].startswith("["):
             continue
         whole_file = found["word"] == "ignore-file"
-        target = line if whole_file else beginnings.get(line, next_line)
+        target = line if whole_file else spoken_of
         yield Suppression(line, target, rules, reason, whole_file)
 
 

@@ -1,0 +1,43 @@
+"""How to say that a relation should be loaded with the rows, in the words of their library."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from perfaudit.program.nodes import ClassNode
+
+if TYPE_CHECKING:
+    from perfaudit.program.program import Program
+
+KEPT = "__"
+
+
+def eager_words(program: "Program", node: ClassNode, path: Sequence[str]) -> str:
+    """Return what loads a chain of relations with the rows of a class, empty if not known."""
+    bases = program.types.classes.library_bases(node)
+    found = (program.libraries.queries(base) for base in bases)
+    queries = next((item for item in found if item is not None), None)
+    if queries is None:
+        return ""
+    many, steps = _walked(program, node, path)
+    pattern, each = (queries.load, queries.load_each) if many else (queries.join, queries.join_each)
+    written = [each.replace("{class}", owner).replace("{relation}", name) for owner, name in steps]
+    return pattern.replace("{path}", KEPT.join(path)).replace("{steps}", ".".join(written))
+
+
+def leads_to_many(program: "Program", node: ClassNode, path: Sequence[str]) -> bool:
+    """Return whether a relation of a chain has many rows, or is not known."""
+    return _walked(program, node, path)[0]
+
+
+def _walked(
+    program: "Program", node: ClassNode, path: Sequence[str]
+) -> tuple[bool, list[tuple[str, str]]]:
+    many = False
+    steps = []
+    owner: ClassNode | None = node
+    for name in path:
+        relation = None if owner is None else program.schema.relation(owner, name)
+        steps.append(("..." if owner is None else owner.name, name))
+        many = many or relation is None or relation.many
+        owner = None if relation is None else relation.target
+    return many, steps
