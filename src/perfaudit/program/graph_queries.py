@@ -21,7 +21,7 @@ from perfaudit.program.values import Instance, LibraryInstance, Type, options_of
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
 
-PAGED = frozenset({"first", "last", "before", "after", "limit", "offset", "page", "**"})
+PAGED = frozenset({"first", "last", "before", "after", "limit", "offset", "page"})
 """Arguments by which a client asks for a page of its own of each node."""
 
 
@@ -151,11 +151,16 @@ def _is_run_when_read(program: "Program", value: Type) -> bool:
 
 def is_paged(field: GraphField) -> bool:
     """Return whether the client can ask for a page, or for one item, of each node by itself."""
-    return any(
-        param.name in PAGED or param.name.removesuffix("_") == "id" or param.kind == "**kwargs"
-        for param in field.resolver.facts.params
-        if param.name != field.parent
-    )
+    resolver = field.resolver
+    for param in resolver.facts.params:
+        if param.name == field.parent:
+            continue
+        if param.kind == "**kwargs":
+            if _mentions(resolver, param.name):
+                return True
+        elif param.name in PAGED or param.name.removesuffix("_") == "id":
+            return True
+    return False
 
 
 def _values(function: FunctionNode) -> Iterator[t.Expr]:
