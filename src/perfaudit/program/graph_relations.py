@@ -7,10 +7,11 @@ from msgspec import Struct
 
 from perfaudit.core.location import Location
 from perfaudit.facts import types as t
+from perfaudit.program import expressions
 from perfaudit.program.graph import GraphType
 from perfaudit.program.graph_fields import GraphField
 from perfaudit.program.graph_loads import many_in
-from perfaudit.program.nodes import ClassNode
+from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.rows import rows_of
 from perfaudit.program.tables_vocabulary import attribute_value
 
@@ -72,12 +73,21 @@ def _judged(
         for row in many_in(program.types.evaluate(resolver, result.value, at)):
             if row not in relations:
                 continue
-            item, names = relations[row]
+            item, given = relations[row]
+            # Whoever asks for the rows of one object has that object already.
+            asked_by = set(_keywords(resolver, result.value))
+            names = tuple(name for name in given if name not in asked_by)
             rows = rows_of(program, resolver, result.value, at)
-            if rows is None or rows.all_eager or not rows.eager.isdisjoint(names):
+            if not names or rows is None or rows.all_eager or not rows.eager.isdisjoint(names):
                 continue
             yield BareList(item, field, names, rows.places[-1] if rows.places else None)
             return
+
+
+def _keywords(function: FunctionNode, value: t.Expr) -> Iterator[str]:
+    for part in expressions.parts(function, value):
+        if isinstance(part, t.CallRef):
+            yield from (name for name, _ in function.facts.calls[part.index].keywords)
 
 
 def _imports_any(program: "Program", packages: frozenset[str]) -> bool:
