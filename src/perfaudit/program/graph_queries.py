@@ -117,7 +117,7 @@ def _uses_in(function: FunctionNode, block: int, held: t.Expr | None) -> bool:
     return any(
         value is not None
         and function.is_within(context, block)
-        and held in expressions.parts(function, value)
+        and any(part == held for part in expressions.parts(function, value))
         for context, value in made
     )
 
