@@ -13,6 +13,7 @@ from perfaudit.program.groups import takes_group
 from perfaudit.program.loops import (
     Walk,
     decides_exit,
+    gives_rows,
     is_fallback,
     is_periodic,
     is_search,
@@ -28,6 +29,7 @@ from perfaudit.program.program import Program
 from perfaudit.program.reach import Reach, site_step
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.switches import is_switched_off
+from perfaudit.program.values import FunctionType
 
 RULES = {"db.query": "query-in-loop", "db.write": "write-in-loop"}
 CALMER = {
@@ -69,6 +71,8 @@ def _judge(
 ) -> Iterator[Match | Opportunity]:
     loops = function.loops(place.context)
     if isinstance(place, Edge) and not loops:
+        if place.each:
+            yield from _judge_each(program, function, place)
         return
     ways = _ways(program, place)
     yield Opportunity(place.location, program.exposure_of(function).kind, rule=RULES[ways[0][0]])
@@ -88,6 +92,68 @@ def _judge(
             continue
         yield _match(program, function, place, loop, rule, reached)
         return
+
+
+def _judge_each(
+    program: Program, function: FunctionNode, place: Edge
+) -> Iterator[Match | Opportunity]:
+    """Yield what is found of a function that a call runs for each item, as ``map`` does."""
+    items = _items_given(program, function, place)
+    if items is None or place.call is None or not place.callee.facts.params:
+        return
+    effect, reached = _ways(program, place)[0]
+    yield Opportunity(place.location, program.exposure_of(function).kind, rule=RULES[effect])
+    at = (place.sequence, place.context)
+    if is_handler(function, place.context) or not gives_rows(program, function, items, at):
+        return
+    if place.callee in program.job_reach or place.callee in program.cache_reach:
+        return
+    step = reached.step(place.callee)
+    sink = reached.site(place.callee)
+    if step is None or sink is None:
+        return
+    walked = expressions.spelled(function, items)
+    exposure = program.exposure_at(place)
+    each = TraceStep(place.location, f"runs {place.callee.facts.qualname} for each of {walked}")
+    yield Match(
+        place.location,
+        {
+            "call": f"{place.callee.name}()" if place.callee.kind == "function" else "lambda",
+            "walked": walked,
+            "sink": sink.name if sink.kind == "call" else f"{sink.kind} of {sink.name}",
+            "hops": _hops(len(reached.chain(place.callee))),
+            "plural": _plural(program, place, sink, RULES[effect]),
+        },
+        trace=(*exposure.chain, each, *reached.trace(place.callee)),
+        confidence=weakest(Confidence.MEDIUM, place.confidence, step.confidence),
+        severity=CALMER.get(exposure.kind),
+        function=function.qualname,
+        endpoint=exposure.endpoint,
+        exposure=exposure.kind,
+        cost=f"N({walked})",
+        role=function.role,
+        rule=RULES[effect],
+    )
+
+
+def _items_given(program: Program, function: FunctionNode, place: Edge) -> t.Expr | None:
+    """Return the items of a call that runs a function for each: the argument beside it, if one.
+
+    A method without another argument, such as ``sort``, walks its own object.
+    """
+    call = place.call
+    if call is None:
+        return None
+    at = (place.sequence, place.context)
+    others = [
+        value
+        for value in call.arguments
+        if not isinstance(value, t.Lambda)
+        and not isinstance(program.types.evaluate(function, value, at), FunctionType)
+    ]
+    if others:
+        return others[0]
+    return call.callee.base if isinstance(call.callee, t.Attr) and not call.arguments else None
 
 
 def _ways(program: Program, place: Site | Edge) -> list[tuple[str, Reach]]:

@@ -761,6 +761,8 @@ def _graph(node: YamlNode | None) -> GraphWords | None:
         model=word("model"),
         binders=texts("binders"),
         binds=names("binds"),
+        exposing=names("exposing"),
+        optimisers=names("optimisers"),
     )
 
 

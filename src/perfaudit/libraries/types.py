@@ -366,6 +366,8 @@ class GraphWords(Struct, frozen=True, gc=False):
       lists. ``model``: the attribute, or of a maker the argument, with the class of the rows.
     - ``binders``: constructors of objects that bind resolvers to a type named in text -> the
       argument with the name, or the name itself; ``binds``: their methods that do.
+    - ``exposing``: bases of types that give the relations of their rows by themselves, as
+      ``Meta.fields`` and ``Meta.exclude`` say; ``optimisers``: packages that load what is asked.
     """
 
     types: tuple[str, ...] = ()
@@ -383,6 +385,8 @@ class GraphWords(Struct, frozen=True, gc=False):
     model: str = ""
     binders: dict[str, str] = {}
     binds: tuple[str, ...] = ()
+    exposing: tuple[str, ...] = ()
+    optimisers: tuple[str, ...] = ()
 
 
 class Service(Struct, frozen=True, gc=False):

@@ -119,7 +119,7 @@ class _Search:
         for node, prefixed in self.nodes.items():
             if prefixed:
                 self.note_parts(node)
-        roots = {base for node in self.nodes if node.name in ROOTS for base in self.order(node)}
+        roots = {base for node in self.nodes if self.is_root(node) for base in self.order(node)}
         listed = self.with_subclasses(set(self.many))
         nested = self.with_subclasses(self.below(listed) | set(self.identified()))
         for node in self.nodes:
@@ -137,6 +137,12 @@ class _Search:
                     None,
                 ),
             )
+
+    def is_root(self, node: ClassNode) -> bool:
+        """Return whether a type has the name of a root: its own, or the one that it is given."""
+        made = maker_of(self.types, node) if node.facts.decorators else None
+        given = argument(made[1], "name") if made is not None and made[1] is not None else None
+        return (given.value if isinstance(given, t.Const) else node.name) in ROOTS
 
     def order(self, node: ClassNode) -> list[ClassNode]:
         return [base for base in self.types.classes.project_order(node) if base in self.nodes]

@@ -91,7 +91,7 @@ def rows_behind(program: "Program", row: ClassNode) -> Rows | None:
                 at = (result.sequence, result.context)
                 if result.value is None:
                     continue
-                if row not in _many_in(program.types.evaluate(resolver, result.value, at)):
+                if row not in many_in(program.types.evaluate(resolver, result.value, at)):
                     continue
                 rows = rows_of(program, resolver, result.value, at)
                 if rows is None:
@@ -100,7 +100,7 @@ def rows_behind(program: "Program", row: ClassNode) -> Rows | None:
     return joined(found)
 
 
-def _many_in(value: Type) -> list[ClassNode]:
+def many_in(value: Type) -> list[ClassNode]:
     """Return the classes of the parts of a query, a list or another container."""
     found: list[ClassNode] = []
     for option in options_of(value):

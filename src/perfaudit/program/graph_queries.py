@@ -21,7 +21,7 @@ from perfaudit.program.values import Instance, LibraryInstance, Type, options_of
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
 
-PAGED = frozenset({"first", "last", "before", "after", "limit", "offset", "page", "**"})
+PAGED = frozenset({"first", "last", "before", "after", "limit", "offset", "page"})
 """Arguments by which a client asks for a page of its own of each node."""
 
 
@@ -46,6 +46,7 @@ def node_query(program: "Program", item: GraphType, field: GraphField) -> NodeQu
                 and site.relation is None
                 and is_usual(resolver, site.context)
                 and field.parent in named_by(resolver, site.value)
+                and not is_held_by(resolver, field.parent, site.context, site.sequence)
             ):
                 return NodeQuery(_words(site), (site_step(site),), site.confidence)
         for edge in program.edges_from(resolver):
@@ -55,6 +56,8 @@ def node_query(program: "Program", item: GraphType, field: GraphField) -> NodeQu
                 and edge.callee not in program.memoised
                 and is_usual(resolver, edge.context)
                 and field.parent in _given(edge)
+                and not is_held_by(resolver, field.parent, edge.context, edge.sequence)
+                and not _asks_only_what_is_missing(program, edge)
             ):
                 return _through(program, edge)
     return _given_query(program, item, field)
@@ -71,6 +74,64 @@ def _through(program: "Program", edge: Edge) -> NodeQuery:
         (first, *reached.trace(edge.callee)),
         weakest(edge.confidence, step.confidence if step is not None else Confidence.LOW),
     )
+
+
+def _asks_only_what_is_missing(program: "Program", edge: Edge) -> bool:
+    """Return whether a method of the node gives what the node holds, where it holds that."""
+    callee = edge.callee
+    step = program.query_reach.step(callee)
+    if step is None or callee.owner is None or not callee.facts.params:
+        return False
+    place = step.site or step.edge
+    if place is None:
+        return False
+    return is_held_by(callee, callee.facts.params[0].name, place.context, place.sequence)
+
+
+def is_held_by(function: FunctionNode, node: str, context: int, sequence: int) -> bool:
+    """Return whether a place runs only where the node does not hold what is asked for.
+
+    It stands in the other arm of a test whether the node has an attribute, or behind an arm that
+    returns what is made from it.
+    """
+    contexts = function.facts.contexts
+    for step in function.context_chain(context):
+        if contexts[step].kind == "else" and _asks_whether_held(contexts[step].subject, node):
+            return True
+    return any(
+        exit_.kind == "return"
+        and exit_.sequence < sequence
+        and exit_.context >= 0
+        and contexts[exit_.context].kind == "if"
+        and _asks_whether_held(contexts[exit_.context].subject, node)
+        and _uses_in(function, exit_.context, _tested(contexts[exit_.context].subject))
+        for exit_ in function.facts.exits
+    )
+
+
+def _uses_in(function: FunctionNode, block: int, held: t.Expr | None) -> bool:
+    """Return whether a block returns, or binds to a name, something made from what is held."""
+    facts = function.facts
+    made = [(bind.context, bind.value) for bind in facts.binds]
+    made += [(result.context, result.value) for result in facts.results]
+    return any(
+        value is not None
+        and function.is_within(context, block)
+        and any(part == held for part in expressions.parts(function, value))
+        for context, value in made
+    )
+
+
+def _asks_whether_held(test: t.Expr | None, node: str) -> bool:
+    held = _tested(test)
+    return isinstance(held, t.Attr) and held.base == t.Name(node)
+
+
+def _tested(test: t.Expr | None) -> t.Expr | None:
+    """Return what ``x`` or ``x is not None`` tests."""
+    if isinstance(test, t.Compare) and test.operator == "IsNot":
+        return test.left
+    return test
 
 
 def _given(edge: Edge) -> set[str]:
@@ -151,11 +212,16 @@ def _is_run_when_read(program: "Program", value: Type) -> bool:
 
 def is_paged(field: GraphField) -> bool:
     """Return whether the client can ask for a page, or for one item, of each node by itself."""
-    return any(
-        param.name in PAGED or param.name.removesuffix("_") == "id" or param.kind == "**kwargs"
-        for param in field.resolver.facts.params
-        if param.name != field.parent
-    )
+    resolver = field.resolver
+    for param in resolver.facts.params:
+        if param.name == field.parent:
+            continue
+        if param.kind == "**kwargs":
+            if _mentions(resolver, param.name):
+                return True
+        elif param.name in PAGED or param.name.removesuffix("_") == "id":
+            return True
+    return False
 
 
 def _values(function: FunctionNode) -> Iterator[t.Expr]:

@@ -32,6 +32,8 @@ class Words(NamedTuple):
     models: tuple[str, ...]
     binders: dict[str, str]
     binds: frozenset[str]
+    exposing: frozenset[str]
+    optimisers: frozenset[str]
 
 
 def words_of(libraries: Libraries) -> Words:
@@ -52,6 +54,8 @@ def words_of(libraries: Libraries) -> Words:
         tuple(dict.fromkeys(words.model for words in found if "." in words.model)),
         {path: name for words in found for path, name in words.binders.items()},
         frozenset(path for words in found for path in words.binds),
+        frozenset(path for words in found for path in words.exposing),
+        frozenset(name for words in found for name in words.optimisers),
     )
 
 

@@ -73,6 +73,20 @@ def walk_of(program: "Program", function: FunctionNode, loop: int) -> Walk:
     return _iterated(program, function, loop)
 
 
+def gives_rows(
+    program: "Program", function: FunctionNode, items: t.Expr, at: tuple[int, int]
+) -> bool:
+    """Return whether a call that is given items walks data: not few, no groups, no code."""
+    subject = unwrapped(program, function, items)
+    if is_few(program, function, subject, at) or _counted(program, function, subject, at):
+        return False
+    name = _last_name(function, subject)
+    if name and (_BATCHES.search(name) or _INFRASTRUCTURE.search(name)):
+        return False
+    element = program.types.evaluate(function, t.Element(items, False), at)
+    return not any(_is_code(option) or _is_list(option) for option in options_of(element))
+
+
 def _iterated(program: "Program", function: FunctionNode, loop: int) -> Walk:
     context = function.facts.contexts[loop]
     subject = (
