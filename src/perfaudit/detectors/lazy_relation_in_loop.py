@@ -7,6 +7,7 @@ from perfaudit.core.levels import Confidence, Severity, weakest
 from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
+from perfaudit.program.eager_words import eager_words
 from perfaudit.program.loads import Load, root_of
 from perfaudit.program.loops import (
     Walk,
@@ -20,6 +21,7 @@ from perfaudit.program.loops import (
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.program import Program
 from perfaudit.program.result_shapes import BOUNDING
+from perfaudit.program.row_costs import row_class
 from perfaudit.program.rows import VIA_RELATION, Rows, rows_of
 from perfaudit.program.sites import Edge, Site
 
@@ -29,6 +31,8 @@ WHOLE = frozenset(
 )
 """Steps of a query that leave all objects of its class in the result."""
 BOUNDED = BOUNDING | {"offset", "first", "one", "get", "yield_per", "partitions", VIA_RELATION}
+RULES = {False: "lazy-relation-in-loop", True: "incomplete-prefetch"}
+"""Whether the query of the rows loads some relations already, and the rule for it."""
 CALMER = {
     "startup": Severity.MEDIUM,
     "command": Severity.MEDIUM,
@@ -75,8 +79,8 @@ def _judge(
     rows = rows_of(program, function, context.subject, (context.sequence, context.parent))
     if rows is None:
         return
-    exposure = program.exposure_of(function)
-    yield Opportunity(place.location, exposure.kind)
+    rule = RULES[bool(rows.loaded)]
+    yield Opportunity(place.location, program.exposure_of(function).kind, rule=rule)
     if rows.covers((*load.path, load.relation.name)):
         return
     confidence = place.confidence
@@ -179,4 +183,18 @@ def _match(
         exposure=exposure.kind,
         cost=f"N({walked})",
         role=function.role,
+        fix=_fix(program, function, load, loop, rows),
+        rule=RULES[bool(rows.loaded)],
     )
+
+
+def _fix(program: Program, function: FunctionNode, load: Load, loop: int, rows: Rows) -> str:
+    """Return what loads the relation with the rows, and where it goes; nothing if not known."""
+    context = function.facts.contexts[loop]
+    at = (context.sequence + 1, loop)
+    row = row_class(program, program.types.evaluate(function, t.Name(load.root), at))
+    if row is None or not rows.places:
+        return ""
+    words = eager_words(program, row, (*load.path, load.relation.name))
+    place = rows.places[-1]
+    return f"Add {words} to the query at {place.path}:{place.line}." if words else ""
