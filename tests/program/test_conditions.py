@@ -132,6 +132,81 @@ WAYS = {
         """,
         Confidence.HIGH,
     ),
+    "a file that is not there yet": (
+        "load()",
+        """
+        import os.path
+        import time
+
+        def load():
+            if not os.path.exists("rows"):
+                time.sleep(1)
+        """,
+        Confidence.MEDIUM,
+    ),
+    "what was not found before": (
+        "load(key)",
+        """
+        import time
+
+        def find(key):
+            return {}.get(key)
+
+        def load(key):
+            found = find(key)
+            if found:
+                return found
+            time.sleep(1)
+        """,
+        Confidence.MEDIUM,
+    ),
+    "what a look-up did not give": (
+        "load(key)",
+        """
+        import time
+
+        def find(key):
+            return {}.get(key)
+
+        def load(key):
+            return find(key) or time.sleep(1)
+        """,
+        Confidence.MEDIUM,
+    ),
+    "three early returns": (
+        "load(key)",
+        """
+        import time
+
+        def load(key):
+            if len(key) > 9:
+                return
+            first(key)
+
+        def first(key):
+            if len(key) > 6:
+                return
+            second(key)
+
+        def second(key):
+            if len(key) > 3:
+                return
+            time.sleep(1)
+        """,
+        Confidence.MEDIUM,
+    ),
+    "one early return": (
+        "load(key)",
+        """
+        import time
+
+        def load(key):
+            if len(key) > 9:
+                return
+            time.sleep(1)
+        """,
+        Confidence.HIGH,
+    ),
 }
 
 
@@ -149,6 +224,43 @@ def test_confidence_of_a_way(way: str, tmp_path: Path) -> None:
     name = "Store" if is_method else "load"
     (app / "page.py").write_text(CALLER.format(name=name, given=given, call=call))
 
-    found = audit(tmp_path, (tmp_path,), Settings()).report.findings
+    found = audit(tmp_path, (tmp_path,), Settings(select=("PA601",))).report.findings
 
     assert [(item.rule, item.confidence) for item in found] == [("PA601", expected)]
+
+
+ENTERED = """
+import time
+from fastapi import FastAPI
+
+app = FastAPI()
+
+@app.get("/rows")
+async def rows(key: str):
+    {way}
+
+async def load(key):
+    time.sleep(1)
+"""
+
+
+@pytest.mark.parametrize(
+    ("way", "endpoint", "first"),
+    [
+        ("await load(key)", "GET /rows", "GET /rows enters rows"),
+        ("return key and await load(key)", "GET /rows", "GET /rows enters rows"),
+        (
+            "if isinstance(key, bytes):\n        await load(key)",
+            None,
+            "GET /rows may lead to load",
+        ),
+    ],
+)
+def test_an_entry_point_is_named_only_where_its_way_is_sure(
+    way: str, endpoint: str | None, first: str, tmp_path: Path
+) -> None:
+    (tmp_path / "app.py").write_text(ENTERED.format(way=way))
+
+    (found,) = audit(tmp_path, (tmp_path,), Settings(select=("PA601",))).report.findings
+
+    assert (found.endpoint or None, found.trace[0].message) == (endpoint, first)

@@ -38,6 +38,8 @@ class Run(NamedTuple):
     exposure: Exposure
     confidence: Confidence
     severity: Severity | None
+    when_ready: bool = False
+    """The loop runs it when a descriptor can be read or written: doing so takes no time then."""
 
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:
@@ -101,21 +103,31 @@ def _callbacks(program: Program) -> Iterator[Run]:
                 f"{edge.name} has the event loop run {edge.callee.facts.qualname}",
             )
             severity = CALMER.get(exposure.kind)
-            yield Run(edge.callee, edge.name, step, exposure, edge.confidence, severity)
+            when_ready = _has_flag(program, edge, "when-ready")
+            yield Run(edge.callee, edge.name, step, exposure, edge.confidence, severity, when_ready)
 
 
 def _begins_loop(program: Program, edge: Edge) -> bool:
     """Return whether the loop is there for this function alone, or runs it when all is over."""
+    return _has_flag(program, edge, "on-signal") or any(
+        starts_loop(program, edge.caller, index) for index in _calls_given(edge)
+    )
+
+
+def _has_flag(program: Program, edge: Edge, flag: str) -> bool:
+    """Return whether the call that hands a function over does so in a way that a library names."""
+    return any(
+        target.behaviour is not None and flag in target.behaviour.flags
+        for index in _calls_given(edge)
+        for target in program.types.call(edge.caller, index).targets
+    )
+
+
+def _calls_given(edge: Edge) -> Iterator[int]:
+    """Yield the calls that hand a function over."""
     for index, call in enumerate(edge.caller.facts.calls):
-        if call is not edge.call and edge.value not in call.arguments:
-            continue
-        targets = program.types.call(edge.caller, index).targets
-        if starts_loop(program, edge.caller, index) or any(
-            target.behaviour is not None and "on-signal" in target.behaviour.flags
-            for target in targets
-        ):
-            return True
-    return False
+        if call is edge.call or edge.value in call.arguments:
+            yield index
 
 
 def _is_called_by_coroutine(program: Program, function: FunctionNode) -> bool:
@@ -134,7 +146,7 @@ def _judge(program: Program, run: Run, runs: dict[FunctionNode, Run]) -> Match |
             continue
         sink = reached.site(run.function)
         place = step.site or edge
-        if sink is None or place is None:
+        if sink is None or place is None or (run.when_ready and step.site is not None):
             continue
         through = "" if edge is None else f", through {sink.name} in {sink.function.facts.qualname}"
         return Match(
@@ -146,7 +158,12 @@ def _judge(program: Program, run: Run, runs: dict[FunctionNode, Run]) -> Match |
                 "through": through,
             },
             trace=(*_entrance(run), *reached.trace(run.function)),
-            confidence=weakest(run.confidence, step.confidence),
+            # How long a file takes hangs on where it lies: see the rule about files.
+            confidence=weakest(
+                run.confidence,
+                step.confidence,
+                Confidence.MEDIUM if kind == "file" else Confidence.HIGH,
+            ),
             severity=run.severity or (Severity.MEDIUM if kind in LESSER else None),
             function=run.function.qualname,
             endpoint=run.exposure.endpoint,

@@ -191,7 +191,16 @@ def severity_on_loop(
     """Return LOW where nobody else waits for the loop, or None for what the rule says."""
     if exposure.kind in NOT_SERVED and is_main(program, function):
         return Severity.LOW
+    if exposure.entry is not None and exposure.entry in program.once(_jobs_of_processes):
+        return Severity.LOW
     return ALONE.get(exposure.kind)
+
+
+def _jobs_of_processes(program: Program) -> frozenset[FunctionNode]:
+    """Return the jobs that a worker runs one at a time, each on a loop of its own."""
+    return frozenset(
+        endpoint.handler for endpoint in program.endpoints if endpoint.dispatch == "process"
+    )
 
 
 def is_main(program: Program, function: FunctionNode, steps: int = MAX_AWAITS) -> bool:

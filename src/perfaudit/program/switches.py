@@ -206,7 +206,7 @@ def _is_off(program: "Program", way: "list[Edge]", condition: t.Expr) -> bool:
 
 
 def _text_differs(way: "list[Edge]", condition: t.Expr) -> bool:
-    """Return whether a parameter is asked for a text or prefix that its constant argument lacks."""
+    """Return whether a parameter is asked for a text, key or prefix that what is given lacks."""
     match condition:
         case t.Compare(operator="Eq", left=t.Name(id=name), right=t.Const(value=str() as wanted)):
             given = _passed(way, name)
@@ -229,7 +229,20 @@ def _text_differs(way: "list[Edge]", condition: t.Expr) -> bool:
                 and isinstance(given.value, str)
                 and not given.value.startswith(str(first.value))
             )
+        case t.Compare(operator="In", left=t.Const() as key, right=t.Name(id=name)):
+            given = _passed(way, name)
+            return (
+                isinstance(given, t.Mapping) and None not in given.keys and _lacks(given.keys, key)
+            )
+        case t.Compare(operator="In", left=t.Name(id=name), right=t.Seq(items=items)):
+            given = _passed(way, name)
+            return isinstance(given, t.Const) and _lacks(items, given)
     return False
+
+
+def _lacks(written: "tuple[t.Expr | None, ...]", value: t.Const) -> bool:
+    """Return whether a display of constants does not have one of them."""
+    return all(isinstance(item, t.Const) for item in written) and value not in written
 
 
 def _is_of(program: "Program", way: "list[Edge]", condition: t.Expr) -> bool | None:
@@ -308,9 +321,18 @@ def _surely_holds(program: "Program", way: "list[Edge]", context: t.Context) -> 
     test = _switch(context.subject)
     if test is None:
         return False
-    if test.wanted and not isinstance(_value(program, way, test.value), t.Const):
-        return False
+    if test.wanted:
+        value = _value(program, way, test.value)
+        if not isinstance(value, t.Const) and not _is_filled(value):
+            return False
     return _given(program, way, test) is test.wanted
+
+
+def _is_filled(value: t.Expr | None) -> bool:
+    """Return whether an expression is a display with something in it, which is always true."""
+    if isinstance(value, t.Mapping):
+        return None not in value.keys and bool(value.keys)
+    return isinstance(value, t.Seq) and any(not isinstance(item, t.Star) for item in value.items)
 
 
 class _Switch(NamedTuple):
