@@ -4,6 +4,20 @@ import pytest
 from types_project import wrong_lines
 
 CASES = {
+    "delegation in a circle": """
+class First:
+    def __init__(self, other: "Second"):
+        self.other = other
+    def __getattr__(self, name):
+        return getattr(self.other, name)
+class Second:
+    def __init__(self, other: First):
+        self.other = other
+    def __getattr__(self, name):
+        return getattr(self.other, name)
+def probe(first: First):
+    first.missing()
+""",
     "set in any method": """
 from store import Store
 class Base:

@@ -348,6 +348,7 @@ def _taking(
 
 
 def _waiting(program: Program, function: FunctionNode, blocked: Blocking) -> Match:
+    sure = Confidence.MEDIUM if _waits_at_need(blocked.sink) else Confidence.HIGH
     return _match(
         program,
         function,
@@ -355,7 +356,16 @@ def _waiting(program: Program, function: FunctionNode, blocked: Blocking) -> Mat
         f"`{spelled(function, blocked.place.value)}` waits for another thread",
         blocked.through,
         blocked.steps,
-        blocked.confidence,
+        weakest(blocked.confidence, sure),
+    )
+
+
+def _waits_at_need(sink: Site) -> bool:
+    """Return whether a wait is the body of a ``while`` whose test may well not hold at all."""
+    contexts = sink.function.facts.contexts
+    return any(
+        contexts[step].kind == "while" and not isinstance(contexts[step].subject, t.Const)
+        for step in sink.function.context_chain(sink.context)
     )
 
 

@@ -103,6 +103,8 @@ class Types:
         self._params: dict[tuple[FunctionNode, str], Type] = {}
         self._wrappers: dict[FunctionNode, decorators.Wrapping] = {}
         self._busy: dict[object, int] = {}
+        self.delegating: set[tuple[FunctionNode, str]] = set()
+        """What ``__getattr__`` is being asked for: objects may well hold each other in a circle."""
         self._reached = NOWHERE
         self._provisional: dict[object, tuple[Any, int]] = {}
         self._noted: list[object] = []

@@ -176,13 +176,19 @@ def _instance_member(types: "Types", owner: Instance, name: str) -> Type:
 def _delegated(types: "Types", dynamic: FunctionNode, name: str) -> Type:
     """Return what ``__getattr__`` gives that asks another object: ``getattr(self.inner, name)``."""
     asked = t.Name(dynamic.facts.params[-1].name) if dynamic.facts.params else None
+    under_way = (dynamic, name)
+    if under_way in types.delegating:
+        return NO_ATTRIBUTE
     for item in dynamic.facts.results:
         if not isinstance(item.value, t.CallRef):
             continue
         call = dynamic.facts.calls[item.value.index]
         if call.callee == t.Name("getattr") and call.arguments[1:2] == (asked,):
+            types.delegating.add(under_way)
             inner = types.evaluate(dynamic, call.arguments[0], (call.sequence, call.context))
-            return member(types, inner, name)
+            found = member(types, inner, name)
+            types.delegating.discard(under_way)
+            return found
     return Unknown("__getattr__")
 
 
