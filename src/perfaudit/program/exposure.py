@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from perfaudit.core.finding import TraceStep
-from perfaudit.core.levels import Role
+from perfaudit.core.levels import Confidence, Role
 from perfaudit.program.conditions import MAX_BRANCHES, Standing, standing
 from perfaudit.program.endpoints import Endpoint
 from perfaudit.program.nodes import FunctionNode
@@ -33,8 +33,9 @@ class Exposure:
     ``kind`` is endpoint, task, startup, command, script, unknown, or unreached: the program serves
     others, and neither its entry points nor the code of a module is seen to lead here. Then the
     label of the nearest entry point, and the steps from there to the function. Where that way
-    hangs on settings, on kinds of values or on many branches, it is not sure that this entry point
-    takes it: then there is no label, and one step says from where it may be reached.
+    hangs on settings, on kinds of values, on many branches or on which implementation there is, it
+    is not sure that this entry point takes it: then there is no label, and one step says from
+    where the function may be reached.
     """
 
     kind: str
@@ -183,6 +184,8 @@ class Exposures:
 
 def _is_sure(way: list[Edge]) -> bool:
     """Return whether who enters a way takes it: as a rule, or for some of what is given."""
+    if any(edge.confidence is not Confidence.HIGH for edge in way):
+        return False
     stands = [standing(edge.caller, edge.context, edge.sequence) for edge in way]
     branches = sum(each is not Standing.ALWAYS for each in stands)
     return Standing.STATE not in stands and branches <= MAX_BRANCHES
