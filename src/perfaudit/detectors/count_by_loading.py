@@ -9,13 +9,14 @@ from perfaudit.core.location import Location
 from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
 from perfaudit.program.entity_queries import entity_queries
-from perfaudit.program.expressions import parts, spelled
+from perfaudit.program.expressions import spelled
 from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.presence import asks_for_any
 from perfaudit.program.program import Program
 from perfaudit.program.projection import is_bounded
 from perfaudit.program.result_roots import inner_functions
 from perfaudit.program.result_use import Readers, Use, use_of
-from perfaudit.program.result_walk import SizedAt, Source
+from perfaudit.program.result_walk import Source
 from perfaudit.program.row_sources import row_source
 
 MAX_RETURNS = 3
@@ -70,7 +71,7 @@ def _judged(
     yield Opportunity(place, exposure.kind)
     if not own or len(own) != len(use.sized) or _reads_rows(use):
         return
-    if any(_asks_for_any(sized) for sized in own):
+    if any(asks_for_any(sized.function, t.CallRef(sized.call)) for sized in own):
         return
     first = own[0]
     call = first.function.facts.calls[first.call]
@@ -126,48 +127,3 @@ def _in_callers(
             edge.caller, edge.value.index, use.returned, source.columns, None, source.entity
         )
         yield from _judged(readers, given, fix, f"{edge.name}()", returns - 1)
-
-
-def _asks_for_any(sized: SizedAt) -> bool:
-    """Return whether a number is only asked for being zero."""
-    function = sized.function
-    number = t.CallRef(sized.call)
-    for value, is_test in _tests(function):
-        if is_test and number in (value, value.value if isinstance(value, t.Not) else None):
-            return True
-        for part in parts(function, value):
-            if isinstance(part, t.Compare) and number in (part.left, part.right):
-                other = part.right if part.left == number else part.left
-                if isinstance(other, t.Const) and other.value in (0, 1) and _is_none_or_some(part):
-                    return True
-            if isinstance(part, t.Not) and part.value == number:
-                return True
-            if isinstance(part, t.Either) and part.test == number:
-                return True
-    return any(
-        isinstance(call.callee, t.Name) and call.callee.id == "bool" and number in call.arguments
-        for call in function.facts.calls
-    )
-
-
-def _is_none_or_some(compared: t.Compare) -> bool:
-    """Return whether a comparison with 0 or 1 separates none from some."""
-    other = compared.right if isinstance(compared.right, t.Const) else compared.left
-    value = other.value if isinstance(other, t.Const) else None
-    return value == 0 or (value == 1 and compared.operator in ("Lt", "GtE"))
-
-
-def _tests(function: FunctionNode) -> Iterator[tuple[t.Expr, bool]]:
-    facts = function.facts
-    for context in facts.contexts:
-        if context.subject is not None and context.kind in ("if", "while"):
-            yield context.subject, True
-    for bind in facts.binds:
-        if bind.value is not None:
-            yield bind.value, False
-    for item in facts.results:
-        if item.value is not None:
-            yield item.value, False
-    for call in facts.calls:
-        for value in (*call.arguments, *(value for _, value in call.keywords)):
-            yield value, False
