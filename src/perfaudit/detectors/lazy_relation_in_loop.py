@@ -76,6 +76,8 @@ def _judge(
         return
     if leaves_after(function, loop, place.context) or _is_set_before(function, load, place):
         return
+    if _is_loaded_apart(program, function, context):
+        return
     rows = rows_of(program, function, context.subject, (context.sequence, context.parent))
     if rows is None:
         return
@@ -94,6 +96,17 @@ def _judge(
     if _writes(program, function, loop):
         confidence = weakest(confidence, Confidence.MEDIUM)
     yield _match(program, function, load, loop, rows, confidence)
+
+
+def _is_loaded_apart(program: Program, function: FunctionNode, loop: t.Context) -> bool:
+    """Return whether a call before a loop loads relations of the rows that it walks."""
+    return any(
+        site.call is not None
+        and site.sequence < loop.sequence
+        and "loads-given" in site.behaviour.flags
+        and loop.subject in site.call.arguments[:1]
+        for site in program.sites_of(function)
+    )
 
 
 def _keeps_objects(program: Program, load: Load) -> bool:

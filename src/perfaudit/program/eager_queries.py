@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 JOINED = "loads-joined"
 APART = "loads-apart"
 OPTION = "query-option"
+COLUMNS = "columns-only"
+ANY = "loads-any"
 MAX_STEPS = 24
 At = tuple[int, int]
 Path = tuple[str, ...]
@@ -151,6 +153,10 @@ class _Search:
     def options(self, function: FunctionNode, call: t.Call, flags: set[str]) -> Loaded | None:
         """Return what a call that says what a query loads names, or None if that is not clear."""
         apart = APART in flags
+        if ANY in flags:
+            return None
+        if COLUMNS in flags:
+            return {}
         if not apart and JOINED not in flags:
             return self.loaders(function, call.arguments)
         if not call.arguments:
@@ -164,11 +170,9 @@ class _Search:
         return found
 
     def loaders(self, function: FunctionNode, given: Iterable[t.Expr]) -> Loaded | None:
-        """Return what a list of loader calls names; what is only about columns names nothing."""
+        """Return what a list of loader calls names."""
         found: dict[Path, bool] = {}
         for value in given:
-            if isinstance(value, t.Const | t.Attr):
-                continue
             paths = self.loader(function, value, MAX_STEPS)
             if paths is None:
                 return None
@@ -210,7 +214,8 @@ class _Search:
             if not isinstance(given, t.Attr):
                 return None
             path = (*path, given.name)
-            if APART in flags or JOINED in flags:
+            # What is never to be loaded costs no query per row either.
+            if COLUMNS not in flags:
                 loaded[path] = APART in flags
         return loaded, path
 

@@ -47,6 +47,8 @@ PASSED_ON = frozenset({"chain", "filter", "islice", "tqdm"})
 VIEWS = frozenset({"values", "items", "copy"})
 """Methods that give what a container in memory holds."""
 VIA_RELATION = ".relation"
+GROWING = frozenset({"append", "extend", "insert", "add", "update"})
+"""Methods that put more into a container in memory."""
 
 
 class Rows(Struct, frozen=True):
@@ -219,7 +221,8 @@ class _Search:
         here = Rows(frozenset(), False, (function.place(call),), frozenset({name}))
         for target in types.call(function, index).targets:
             if target.behaviour is not None and "query-option" in target.behaviour.flags:
-                names = self.option_names(function, call, at)
+                is_any = "loads-any" in target.behaviour.flags
+                names = None if is_any else self.option_names(function, call, at)
                 here = Rows(names or frozenset(), names is None, here.places, here.steps)
         before: list[Rows | None] = []
         if isinstance(call.callee, t.Attr):
@@ -287,6 +290,8 @@ class _Search:
         found: set[str] = set()
         for part in expressions.parts(function, value):
             if isinstance(part, t.Const) and isinstance(part.value, str):
+                if part.value == "*":
+                    return None
                 found.update(step for piece in part.value.split(".") for step in piece.split("__"))
             elif isinstance(part, t.Attr):
                 found.add(part.name)
@@ -295,9 +300,18 @@ class _Search:
                 if names is None:
                     return None
                 found |= names
-            elif isinstance(part, t.Opaque | t.Text):
+            elif isinstance(part, t.Opaque | t.Text) or self.is_made_elsewhere(function, part):
                 return None
         return found
+
+    def is_made_elsewhere(self, function: FunctionNode, part: t.Expr) -> bool:
+        """Return whether a function of the project, or a name that is worked out, gives a part."""
+        if not isinstance(part, t.CallRef):
+            return False
+        if function.facts.calls[part.index].callee == t.Name("getattr"):
+            return True
+        targets = self.program.types.call(function, part.index).targets
+        return any(target.function is not None for target in targets)
 
     def names_held(
         self, function: FunctionNode, name: str, at: tuple[int, int], steps: int
@@ -307,7 +321,7 @@ class _Search:
             if isinstance(definition, t.Param):
                 return None
             if isinstance(definition, t.Bind):
-                if definition.value is None or steps == 0:
+                if definition.value is None or steps == 0 or _grows(scope, name):
                     return None
                 names = self.names_in(
                     scope, definition.value, (definition.sequence, definition.context), steps - 1
@@ -389,6 +403,16 @@ class _Search:
             isinstance(value, Instance)
             and self.program.types.classes.method(value.node, "get_queryset") is not None
         )
+
+
+def _grows(scope: FunctionNode, name: str) -> bool:
+    """Return whether something is added to a list after it is made."""
+    return any(
+        isinstance(call.callee, t.Attr)
+        and call.callee.base == t.Name(name)
+        and call.callee.name in GROWING
+        for call in scope.facts.calls
+    )
 
 
 def _is_in_memory(value: object) -> bool:
