@@ -21,6 +21,7 @@ KEYS = (
         "before",
     ),
     *("model", "fields", "source", "many", "method"),
+    *("whole", "unread", "settings", "exclude", "depth", "lists", "hooks"),
 )
 
 
@@ -47,6 +48,12 @@ class Answers(Struct, frozen=True):
     rows, ``fields``: that with the names of what is shown. ``source`` and ``many``: the arguments
     of a field that say what it shows, and that it shows many. ``method``: the name of the method
     behind a field that shows what a method gives.
+
+    ``whole``: the method that shows a row. ``unread``: the argument of a field that is not shown.
+    ``settings``: the attribute with such arguments by the names of fields. ``exclude``: that with
+    names of what is not shown, ``depth``: that with how far relations are shown in full, ``lists``:
+    that with a class that shows many rows its own way. ``hooks``: methods of a view that are given
+    its rows, and may load more with them.
     """
 
     views: dict[str, AnsweringView] = {}
@@ -64,6 +71,13 @@ class Answers(Struct, frozen=True):
     many: str = ""
     view_size: str = ""
     method: str = ""
+    whole: str = ""
+    unread: str = ""
+    settings: str = ""
+    exclude: str = ""
+    depth: str = ""
+    lists: str = ""
+    hooks: tuple[str, ...] = ()
 
 
 Named = Callable[[YamlNode | None, Callable[[str, YamlNode], Any]], dict[str, Any]]
@@ -94,6 +108,13 @@ def answers_section(node: YamlNode | None, named: Named) -> Answers:
         text("many"),
         text("view_size"),
         text("method"),
+        text("whole"),
+        text("unread"),
+        text("settings"),
+        text("exclude"),
+        text("depth"),
+        text("lists"),
+        keys["hooks"].texts() if "hooks" in keys else (),
     )
 
 

@@ -178,6 +178,10 @@ _QUERIES_PLACES = {
     "keys": ("items", "first", "class", "column"),
     "keys_each": ("class", "column", "steps"),
     "keys_step": ("key", "literal"),
+    "join": ("path",),
+    "prefetch": ("path",),
+    "path_each": ("class", "relation"),
+    "path_between": (),
 }
 """Keys of `queries` that word a fix, and the places in braces that each may have."""
 DISPATCHES = ("event-loop", "thread", "process")

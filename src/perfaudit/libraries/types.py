@@ -328,7 +328,9 @@ class EntityQueries(Struct, frozen=True, gc=False):
     ``{columns}``, each of them by ``defer_each``. ``only``: how to load nothing but ``{columns}``,
     each of them by ``only_each``. ``keys``: how to take keys out of a JSON column,
     with ``{items}``, each of them by ``keys_each``, where ``{steps}`` is a ``keys_step`` for each
-    key: ``{key}``, or as Python writes it ``{literal}``. Empty where that is not known.
+    key: ``{key}``, or as Python writes it ``{literal}``. ``join`` and ``prefetch``: how to load a
+    ``{path}`` of relations with the rows, that leads to one row or to many; each step of it is a
+    ``path_each``, with ``path_between`` them. Empty where that is not known.
     """
 
     statements: tuple[str, ...] = ()
@@ -341,6 +343,10 @@ class EntityQueries(Struct, frozen=True, gc=False):
     keys: str = ""
     keys_each: str = ""
     keys_step: str = ""
+    join: str = ""
+    prefetch: str = ""
+    path_each: str = ""
+    path_between: str = ""
 
 
 class GraphWords(Struct, frozen=True, gc=False):

@@ -1,0 +1,290 @@
+"""Where rows are handed to a class that shows each of them: by a call, or by a view class."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from perfaudit.core.levels import Confidence, Role
+from perfaudit.core.location import Location
+from perfaudit.facts import types as t
+from perfaudit.libraries.answers import Answers
+from perfaudit.libraries.templates import ViewWords
+from perfaudit.program import expressions, members
+from perfaudit.program.class_values import class_value
+from perfaudit.program.expressions import argument
+from perfaudit.program.given_names import Given
+from perfaudit.program.names import AT_END
+from perfaudit.program.nodes import ClassNode, FunctionNode, enclosing_class
+from perfaudit.program.renderings import Known, rows_of_view
+from perfaudit.program.row_costs import row_class
+from perfaudit.program.rows import rows_of
+from perfaudit.program.tables_vocabulary import attribute_value
+from perfaudit.program.values import ClassType, Instance, Type, Unknown, list_of, options_of
+
+if TYPE_CHECKING:
+    from perfaudit.program.program import Program
+
+FOR_VIEW = "shows-for-view"
+"""The flag of a method of view classes that makes what shows the rows it is given."""
+QUERY_OPTION = "query-option"
+
+
+class Showing(Struct, frozen=True):
+    """A place that shows rows, with the class that does, and where the rows come from."""
+
+    function: FunctionNode
+    location: Location
+    words: Answers
+    shown: ClassNode
+    row: ClassNode
+    rows: Known
+    view: ClassNode | None
+    confidence: Confidence
+
+
+def showings(program: "Program") -> Iterator[Showing]:
+    """Yield the places that show many rows each, in file order: calls first, then view classes."""
+    for words in program.libraries.answers:
+        if words.showing:
+            yield from _by_calls(program, words)
+            yield from _by_views(program, words)
+
+
+def _by_calls(program: "Program", words: Answers) -> Iterator[Showing]:
+    for function in program.functions:
+        for index, call in enumerate(function.facts.calls):
+            if not any(name == words.many for name, _ in call.keywords):
+                continue
+            given = argument(call, "0|instance")
+            if given is None or _is_false(argument(call, words.many)):
+                continue
+            for shown, confidence in _called(program, words, function, index):
+                found = _shown_by_call(program, words, function, call, given, shown, confidence)
+                if found is not None:
+                    yield found
+
+
+def _is_false(value: t.Expr | None) -> bool:
+    return isinstance(value, t.Const) and value.value is False
+
+
+def _called(
+    program: "Program", words: Answers, function: FunctionNode, index: int
+) -> Iterator[tuple[ClassNode, Confidence]]:
+    """Yield the classes that a call makes an object of, that shows rows."""
+    resolved = program.types.call(function, index)
+    for option in options_of(resolved.callee):
+        if isinstance(option, ClassType) and _shows(program, words, option.node):
+            yield option.node, Confidence.HIGH
+    view = enclosing_class(function)
+    if view is None or not any(
+        target.behaviour is not None and FOR_VIEW in target.behaviour.flags
+        for target in resolved.targets
+    ):
+        return
+    action = "" if function.owner is None else function.name
+    yield from shown_of_view(program, words, view, action)
+
+
+def _shown_by_call(
+    program: "Program",
+    words: Answers,
+    function: FunctionNode,
+    call: t.Call,
+    given: t.Expr,
+    shown: ClassNode,
+    confidence: Confidence,
+) -> Showing | None:
+    at = (call.sequence, call.context)
+    if _is_selective(program, words, shown, call) or _shows_many_its_way(program, words, shown):
+        return None
+    kind = program.types.evaluate(function, given, at)
+    row = row_class(program, kind)
+    if row is None and _is_open(members.element(program.types, kind)):
+        row = model_of(program, words, shown)
+    if row is None:
+        return None
+    rows = rows_of(program, function, given, at)
+    if rows is None:
+        return None
+    givens = [Given(function, given, at)]
+    view = enclosing_class(function)
+    if not rows.steps.isdisjoint(words.rows) or not rows.places:
+        # What the method of the library gives is the attribute of the view.
+        attribute = None if view is None else class_value(program.types, view, words.rows[-1])
+        if attribute is None:
+            return None
+        givens.append(attribute)
+    known = Known(list_of(Instance(row)), tuple(givens))
+    is_view = view is not None and _is_view(program, words, view)
+    return Showing(
+        function, function.place(call), words, shown, row, known, view if is_view else None,
+        confidence,
+    )
+
+
+def _is_view(program: "Program", words: Answers, node: ClassNode) -> bool:
+    return class_value(program.types, node, words.shown) is not None
+
+
+def _is_open(value: Type) -> bool:
+    return all(isinstance(option, Unknown) for option in options_of(value))
+
+
+def _is_selective(
+    program: "Program", words: Answers, shown: ClassNode, call: t.Call
+) -> bool:
+    """Return whether a call names what is shown, to a class that takes that."""
+    made = program.types.classes.method(shown, "__init__")
+    plain = {words.many, "instance", "context", "read_only", "required", words.source, "data"}
+    return made is not None and any(name not in plain for name, _ in call.keywords)
+
+
+def _shows_many_its_way(program: "Program", words: Answers, shown: ClassNode) -> bool:
+    """Return whether a class of the project shows the rows together, and may load more first."""
+    for node in program.types.classes.project_order(shown):
+        if attribute_value(node, words.lists) is not None or "many_init" in node.methods:
+            return True
+    return False
+
+
+def _shows(program: "Program", words: Answers, node: ClassNode) -> bool:
+    above = program.types.classes.ancestors(node)
+    return any(base in above for base in words.showing)
+
+
+def model_of(program: "Program", words: Answers, shown: ClassNode) -> ClassNode | None:
+    """Return the class of the rows that a class says it shows."""
+    for node in program.types.classes.project_order(shown):
+        given = attribute_value(node, words.model)
+        if given is not None:
+            found = program.types.evaluate(*given, AT_END)
+            is_table = isinstance(found, ClassType) and program.schema.table_of(found.node)
+            return found.node if isinstance(found, ClassType) and is_table else None
+    return None
+
+
+def shown_of_view(
+    program: "Program", words: Answers, view: ClassNode, action: str
+) -> list[tuple[ClassNode, Confidence]]:
+    """Return the classes that can show the rows of a view for an action, the nearest meant ones."""
+    method = program.types.classes.method(view, words.chosen)
+    if method is None:
+        given = class_value(program.types, view, words.shown)
+        found = () if given is None else _classes(program, words, given)
+        return [(node, Confidence.HIGH) for node in found]
+    named: list[ClassNode] = []
+    open_ones: list[ClassNode] = []
+    for item in method.facts.results:
+        if item.value is None:
+            continue
+        actions = _actions_tested(method, item.context)
+        given = Given(method, item.value, (item.sequence, item.context))
+        found = list(_classes(program, words, given, view))
+        if actions and action in actions:
+            named.extend(found)
+        elif not actions:
+            open_ones.extend(found)
+    chosen = list(dict.fromkeys(named or open_ones))
+    sure = Confidence.HIGH if len(chosen) == 1 else Confidence.MEDIUM
+    return [(node, sure) for node in chosen]
+
+
+def _actions_tested(method: FunctionNode, context: int) -> set[str]:
+    """Return the texts that the conditions around a place compare something with."""
+    found: set[str] = set()
+    while context >= 0:
+        block = method.facts.contexts[context]
+        if block.kind in ("if", "match") and block.subject is not None:
+            for part in expressions.parts(method, block.subject):
+                if isinstance(part, t.Const) and isinstance(part.value, str):
+                    found.add(part.value)
+        context = block.parent
+    return found
+
+
+def _classes(
+    program: "Program", words: Answers, given: Given, view: ClassNode | None = None
+) -> Iterator[ClassNode]:
+    value = program.types.evaluate(given.function, given.value, given.at)
+    options = list(options_of(value))
+    if view is not None and all(isinstance(option, Unknown) for option in options):
+        attribute = class_value(program.types, view, words.shown)
+        if attribute is not None and _asks_above(given):
+            yield from _classes(program, words, attribute)
+        return
+    for option in options:
+        if isinstance(option, ClassType) and _shows(program, words, option.node):
+            yield option.node
+
+
+def _asks_above(given: Given) -> bool:
+    """Return whether a value is what the method of the class above gives."""
+    value = given.value
+    if isinstance(value, t.Attr):
+        return True
+    if not isinstance(value, t.CallRef):
+        return False
+    callee = given.function.facts.calls[value.index].callee
+    return isinstance(callee, t.Attr) and callee.name == given.function.name
+
+
+def _by_views(program: "Program", words: Answers) -> Iterator[Showing]:
+    if not words.views or len(words.rows) < 2:
+        return
+    for file in program.files:
+        if file.role is Role.TEST:
+            continue
+        for node in file.classes:
+            if not node.facts.bases or not _lists(program, words, node):
+                continue
+            for shown, confidence in shown_of_view(program, words, node, _list_action(words)):
+                found = _viewed(program, words, node, shown, confidence)
+                if found is not None:
+                    yield found
+
+
+def _list_action(words: Answers) -> str:
+    return next((view.action for view in words.views.values() if view.many), "")
+
+
+def _lists(program: "Program", words: Answers, node: ClassNode) -> bool:
+    """Return whether the library shows all rows of a view class, in its own way."""
+    above = program.types.classes.ancestors(node)
+    return any(
+        view.many and path in above and program.types.classes.method(node, view.action) is None
+        for path, view in words.views.items()
+    )
+
+
+def _viewed(
+    program: "Program", words: Answers, node: ClassNode, shown: ClassNode, confidence: Confidence
+) -> Showing | None:
+    if _shows_many_its_way(program, words, shown) or _loads_more(program, words, node):
+        return None
+    model = model_of(program, words, shown)
+    meant = None if model is None else Known(Instance(model))
+    view_words = ViewWords(rows=words.rows[0], queryset=words.rows[-1])
+    rows = rows_of_view(program, node, view_words, meant)
+    row = None if rows is None else row_class(program, rows.type)
+    if rows is None or row is None or not rows.givens:
+        return None
+    method = program.types.classes.method(node, words.rows[0])
+    if program.types.classes.is_open(node):
+        confidence = Confidence.MEDIUM
+    return Showing(
+        method or node.body, node.location, words, shown, row, rows, node, confidence
+    )
+
+
+def _loads_more(program: "Program", words: Answers, node: ClassNode) -> bool:
+    """Return whether a method of the view that is given the rows loads relations with them."""
+    for name in words.hooks:
+        method = program.types.classes.method(node, name)
+        for index in range(len(method.facts.calls)) if method is not None else ():
+            for target in program.types.call(method, index).targets:
+                flags = () if target.behaviour is None else target.behaviour.flags
+                if QUERY_OPTION in flags or target.function is not None:
+                    return True
+    return False
