@@ -11,7 +11,7 @@ from perfaudit.program.program import Program
 from perfaudit.program.relation_cures import cure_of
 from perfaudit.program.rows import Rows
 from perfaudit.program.showing_costs import Spent, spent_by
-from perfaudit.program.showings import Showing, showings
+from perfaudit.program.showings import Showing, is_loaded, showings
 from perfaudit.program.template_values import Value
 from perfaudit.program.values import Instance
 
@@ -43,7 +43,7 @@ def _judge(
     exposure = _exposure(program, showing)
     yield Opportunity(spent.location, exposure.kind)
     cost = spent.cost
-    if cost.relation is not None and rows.covers(cost.path):
+    if cost.relation is not None and is_loaded(program, showing, rows, cost.path):
         return
     trace = list(exposure.chain)
     without = f" without `{'.'.join(cost.path)}`" if cost.relation else ""
@@ -59,7 +59,8 @@ def _judge(
         {
             "field": spent.field,
             "row": showing.row.name,
-            "does": f"loads the relation `{'.'.join(cost.path)}`" if cost.relation
+            "does": f"loads the relation `{'.'.join(cost.path)}`"
+            if cost.relation
             else f"runs a query{f' in `{cost.name}`' if cost.name else ''}",
             "cure": (
                 f"add `{cure}` to the query in {query.path}:{query.line}"

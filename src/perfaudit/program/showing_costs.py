@@ -8,7 +8,6 @@ from perfaudit.core.finding import TraceStep
 from perfaudit.core.location import Location
 from perfaudit.facts import types as t
 from perfaudit.libraries.answers import Answers
-from perfaudit.program import members
 from perfaudit.program.class_values import texts_of
 from perfaudit.program.expressions import argument
 from perfaudit.program.given_names import names_in

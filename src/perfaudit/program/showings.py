@@ -12,13 +12,15 @@ from perfaudit.libraries.answers import Answers
 from perfaudit.libraries.templates import ViewWords
 from perfaudit.program import expressions, members
 from perfaudit.program.class_values import class_value
+from perfaudit.program.eager_queries import loaded_by
 from perfaudit.program.expressions import argument
 from perfaudit.program.given_names import Given
+from perfaudit.program.list_pages import manager_may_load
 from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FunctionNode, enclosing_class
 from perfaudit.program.renderings import Known, rows_of_view
 from perfaudit.program.row_costs import row_class
-from perfaudit.program.rows import rows_of
+from perfaudit.program.rows import Rows, rows_of
 from perfaudit.program.tables_vocabulary import attribute_value
 from perfaudit.program.values import ClassType, Instance, Type, Unknown, list_of, options_of
 
@@ -119,7 +121,13 @@ def _shown_by_call(
     known = Known(list_of(Instance(row)), tuple(givens))
     is_view = view is not None and _is_view(program, words, view)
     return Showing(
-        function, function.place(call), words, shown, row, known, view if is_view else None,
+        function,
+        function.place(call),
+        words,
+        shown,
+        row,
+        known,
+        view if is_view else None,
         confidence,
     )
 
@@ -132,9 +140,7 @@ def _is_open(value: Type) -> bool:
     return all(isinstance(option, Unknown) for option in options_of(value))
 
 
-def _is_selective(
-    program: "Program", words: Answers, shown: ClassNode, call: t.Call
-) -> bool:
+def _is_selective(program: "Program", words: Answers, shown: ClassNode, call: t.Call) -> bool:
     """Return whether a call names what is shown, to a class that takes that."""
     made = program.types.classes.method(shown, "__init__")
     plain = {words.many, "instance", "context", "read_only", "required", words.source, "data"}
@@ -273,9 +279,7 @@ def _viewed(
     method = program.types.classes.method(node, words.rows[0])
     if program.types.classes.is_open(node):
         confidence = Confidence.MEDIUM
-    return Showing(
-        method or node.body, node.location, words, shown, row, rows, node, confidence
-    )
+    return Showing(method or node.body, node.location, words, shown, row, rows, node, confidence)
 
 
 def _loads_more(program: "Program", words: Answers, node: ClassNode) -> bool:
@@ -283,8 +287,31 @@ def _loads_more(program: "Program", words: Answers, node: ClassNode) -> bool:
     for name in words.hooks:
         method = program.types.classes.method(node, name)
         for index in range(len(method.facts.calls)) if method is not None else ():
-            for target in program.types.call(method, index).targets:
+            targets = program.types.call(method, index).targets
+            if not targets:
+                return True
+            for target in targets:
                 flags = () if target.behaviour is None else target.behaviour.flags
-                if QUERY_OPTION in flags or target.function is not None:
+                if QUERY_OPTION in flags:
                     return True
+    return False
+
+
+def is_loaded(program: "Program", showing: Showing, rows: Rows, path: tuple[str, ...]) -> bool:
+    """Return whether a path of relations may have been loaded with the rows that are shown."""
+    if not rows.covers(path):
+        return False
+    found = [
+        loaded_by(program, given.function, given.value, given.at) for given in showing.rows.givens
+    ]
+    known = [loaded for loaded in found if loaded is not None]
+    if len(known) < len(found) or any(path in loaded for loaded in known):
+        return True
+    # What is loaded of the way there was asked of a manager that may load more.
+    node: ClassNode | None = showing.row
+    for name in path[:-1]:
+        relation = None if node is None else program.schema.relation(node, name)
+        node = None if relation is None else relation.target
+        if node is None or manager_may_load(program, node):
+            return True
     return False
