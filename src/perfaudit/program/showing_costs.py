@@ -1,10 +1,13 @@
 """What a class that shows rows asks the database for each of them, field by field."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from perfaudit.core.finding import TraceStep
+from perfaudit.core.levels import Confidence, weakest
 from perfaudit.core.location import Location
 from perfaudit.facts import types as t
 from perfaudit.libraries.answers import Answers
@@ -17,7 +20,7 @@ from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.shown_fields import ALL, declared_fields, flags_of_call, method_behind
 from perfaudit.program.tables_vocabulary import attribute_value
 from perfaudit.program.template_values import NOT_KNOWN, Cost, Reading, Value
-from perfaudit.program.values import ClassType, Instance, options_of
+from perfaudit.program.values import ClassType, External, Instance, options_of
 
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
@@ -55,6 +58,7 @@ class _Walk:
         self.spent: list[Spent] = []
         self.way: list[TraceStep] = []
         self.entered: list[ClassNode] = []
+        self.not_always: set[str] = set()
 
     def shown(self, shown: ClassNode, row: Value) -> None:
         """Walk the fields of a class."""
@@ -97,7 +101,10 @@ class _Walk:
 
     def note(self, cost: Cost, place: Location, shown: ClassNode, name: str) -> None:
         if cost.owner.loop:
-            self.spent.append(Spent(cost, place, f"{shown.name}.{name}", tuple(self.way)))
+            field = f"{shown.name}.{name}"
+            if field in self.not_always:
+                cost = replace(cost, confidence=weakest(cost.confidence, Confidence.MEDIUM))
+            self.spent.append(Spent(cost, place, field, tuple(self.way)))
 
     def fields(self, shown: ClassNode, row: Value) -> None:
         declared = declared_fields(self.program, shown)
@@ -141,7 +148,7 @@ class _Walk:
         return list(dict.fromkeys(found))
 
     def hidden(self, shown: ClassNode) -> set[str]:
-        """Return the names of fields that are not shown, or not always."""
+        """Return the names of fields that are not shown, and note those that are not always."""
         program, words = self.program, self.words
         found: set[str] = set()
         for node in program.types.classes.project_order(shown):
@@ -153,8 +160,13 @@ class _Walk:
                         if words.unread in inner:
                             found.add(name)
             for method in node.methods.values():
-                if method.name != words.whole:
-                    found.update(_taken_out(method))
+                if method.name == words.whole:
+                    continue
+                for name, sometimes in _taken_out(method):
+                    if sometimes:
+                        self.not_always.add(f"{shown.name}.{name}")
+                    else:
+                        found.add(name)
         return found
 
     def named(self, shown: ClassNode, row: Value, name: str, place: Location) -> None:
@@ -214,6 +226,9 @@ class _Walk:
         if isinstance(source, t.Const) and isinstance(source.value, str):
             path = tuple(source.value.split("."))
         callee = self.program.types.call(body, index).callee
+        if isinstance(callee, External) and not self.is_of_library(callee.origin):
+            # What is not known of a field may be that it shows no more than a key.
+            flags.add("shows-key")
         if isinstance(callee, ClassType) and self.is_showing(callee.node):
             self.nested(shown, row, path, name, place, callee.node)
         elif isinstance(callee, ClassType) and self.has_own_way(callee.node):
@@ -227,6 +242,10 @@ class _Walk:
     def is_showing(self, node: ClassNode) -> bool:
         above = self.program.types.classes.ancestors(node)
         return any(base in above for base in self.words.showing)
+
+    def is_of_library(self, path: str) -> bool:
+        root = path.partition(".")[0]
+        return any(base.partition(".")[0] == root for base in self.words.showing)
 
     def has_own_way(self, node: ClassNode) -> bool:
         """Return whether a field class of the project says itself what it takes of a row."""
@@ -298,12 +317,10 @@ def _texts(program: "Program", function: FunctionNode, value: t.Expr) -> list[st
     return texts_of(program.types, function, value, AT_END)
 
 
-def _taken_out(method: FunctionNode) -> set[str]:
-    """Return the texts that a method takes out of a dictionary."""
-    return {
-        given.value
-        for call in method.facts.calls
-        if isinstance(call.callee, t.Attr) and call.callee.name == "pop"
-        for given in call.arguments[:1]
-        if isinstance(given, t.Const) and isinstance(given.value, str)
-    }
+def _taken_out(method: FunctionNode) -> Iterator[tuple[str, bool]]:
+    """Yield the texts that a method takes out of a dictionary, and whether only sometimes."""
+    for call in method.facts.calls:
+        if isinstance(call.callee, t.Attr) and call.callee.name == "pop":
+            for given in call.arguments[:1]:
+                if isinstance(given, t.Const) and isinstance(given.value, str):
+                    yield given.value, call.context >= 0

@@ -186,12 +186,12 @@ def shown_of_view(
         if item.value is None:
             continue
         actions = _actions_tested(method, item.context)
-        given = Given(method, item.value, (item.sequence, item.context))
-        found = list(_classes(program, words, given, view))
+        result = Given(method, item.value, (item.sequence, item.context))
+        classes = list(_classes(program, words, result, view))
         if actions and action in actions:
-            named.extend(found)
+            named.extend(classes)
         elif not actions:
-            open_ones.extend(found)
+            open_ones.extend(classes)
     chosen = list(dict.fromkeys(named or open_ones))
     sure = Confidence.HIGH if len(chosen) == 1 else Confidence.MEDIUM
     return [(node, sure) for node in chosen]
@@ -286,7 +286,9 @@ def _loads_more(program: "Program", words: Answers, node: ClassNode) -> bool:
     """Return whether a method of the view that is given the rows loads relations with them."""
     for name in words.hooks:
         method = program.types.classes.method(node, name)
-        for index in range(len(method.facts.calls)) if method is not None else ():
+        if method is None:
+            continue
+        for index in range(len(method.facts.calls)):
             targets = program.types.call(method, index).targets
             if not targets:
                 return True

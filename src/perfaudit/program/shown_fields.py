@@ -105,7 +105,8 @@ def _cost_of_field(
     if isinstance(source, t.Const) and isinstance(source.value, str):
         path = tuple(source.value.split("."))
     callee = program.types.call(body, index).callee
-    if isinstance(callee, ClassType):
+    flags = set(flags_of_call(program, body, index))
+    if isinstance(callee, ClassType) and not flags:
         if path == ("*",):
             return cost_of_shown(program, costs, words, callee.node, row, nesting - 1)
         target, many = _reached(program, row, path)
@@ -116,7 +117,6 @@ def _cost_of_field(
         for step in reversed(path):
             below = beneath(below, step, place, many=many and step == path[-1])
         return total + below
-    flags = set(flags_of_call(program, body, index))
     if "shows-method" in flags:
         method = method_behind(program, words, shown, name, call)
         if method is None:
@@ -174,6 +174,13 @@ def _reached(
 
 
 def flags_of_call(program: "Program", body: FunctionNode, index: int) -> Iterator[str]:
-    for target in program.types.call(body, index).targets:
+    """Yield what the library says of the class that a call makes a field of, or of its bases."""
+    resolved = program.types.call(body, index)
+    for target in resolved.targets:
         if target.behaviour is not None:
             yield from target.behaviour.flags
+    if isinstance(resolved.callee, ClassType):
+        for path in program.types.classes.library_bases(resolved.callee.node):
+            behaviour = program.libraries.function(path)
+            if behaviour is not None:
+                yield from behaviour.flags
