@@ -37,6 +37,8 @@ class _Search:
     def __init__(self, program: "Program") -> None:
         self.program = program
         self.entered: set[FunctionNode] = set()
+        self.bound: dict[tuple[FunctionNode, int], Loaded | None] = {}
+        """What names were bound to; None also for a name that is made from itself in a loop."""
 
     def loaded(self, function: FunctionNode, value: t.Expr, at: At, steps: int) -> Loaded | None:
         if steps <= 0:
@@ -68,7 +70,11 @@ class _Search:
             inner = (definition.sequence, definition.context)
             if definition.kind == "for":
                 inner = (inner[0], scope.facts.contexts[definition.context].parent)
-            answers.append(self.loaded(scope, definition.value, inner, steps))
+            key = (scope, definition.sequence)
+            if key not in self.bound:
+                self.bound[key] = None
+                self.bound[key] = self.loaded(scope, definition.value, inner, steps)
+            answers.append(self.bound[key])
         return _same(answers)
 
     def called(self, function: FunctionNode, index: int, steps: int) -> Loaded | None:
