@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from perfaudit.core.finding import Match, TraceStep
 from perfaudit.core.levels import weakest
 from perfaudit.core.report import Opportunity
+from perfaudit.program.endpoints import Endpoint
 from perfaudit.program.exposure import Exposure, label_of
 from perfaudit.program.nodes import ClassNode
 from perfaudit.program.program import Program
 from perfaudit.program.relation_cures import cure_of
 from perfaudit.program.rows import Rows
 from perfaudit.program.showing_costs import Spent, spent_by
-from perfaudit.program.showings import Showing, is_loaded, showings
+from perfaudit.program.showings import Showing, is_loaded, is_one, showings
 from perfaudit.program.template_values import Value
 from perfaudit.program.values import Instance
 
@@ -23,7 +24,7 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
     seen: set[tuple[object, ...]] = set()
     for showing in showings(program):
         rows = showing.rows.rows(program)
-        if rows is None:
+        if rows is None or is_one(program, showing, rows):
             continue
         row = Value(Instance(showing.row), showing.rows, loop=1)
         told: set[tuple[object, ...]] = set()
@@ -79,19 +80,23 @@ def _judge(
 
 
 def _exposure(program: Program, showing: Showing) -> Exposure:
-    """Return from where rows are shown: a view class also where it has no method."""
+    """Return from where rows are shown: a view class by the request for all of them."""
     found = program.exposure_of(showing.function)
-    if showing.view is None or found.endpoint:
+    if showing.view is None or (found.endpoint and showing.location != showing.view.location):
         return found
     return program.once(_exposures_of_views).get(showing.view, found)
 
 
 def _exposures_of_views(program: Program) -> dict[ClassNode, Exposure]:
     found: dict[ClassNode, Exposure] = {}
-    for endpoint in program.endpoints:
+    for endpoint in sorted(program.endpoints, key=_is_for_one):
         view = endpoint.view or endpoint.handler.owner
         if view is not None and view not in found:
             label = label_of(endpoint)
             step = TraceStep(view.location, f"{label} enters {view.name}")
             found[view] = Exposure("endpoint", label, None, (step,))
     return found
+
+
+def _is_for_one(endpoint: Endpoint) -> tuple[bool, bool]:
+    return endpoint.method != "GET", endpoint.path.rstrip("/").endswith("}")

@@ -49,7 +49,8 @@ class Rows(Struct, frozen=True):
 
     ``eager``: names of relations loaded on at least one way; ``all_eager``: a query may load any
     relation. ``places``: where the queries are written. ``steps``: the names of the calls that they
-    are made of, and ``VIA_RELATION`` where rows are those of another row.
+    are made of, ``=name`` for each of their keywords, and ``VIA_RELATION`` where rows are those of
+    another row.
     """
 
     eager: frozenset[str]
@@ -201,7 +202,8 @@ class _Search:
                 kept = self.rows(function, callee.base, at, steps)
                 return kept or self.stored(function, callee.base, steps)
         name = callee.name if isinstance(callee, t.Attr) else ""
-        here = Rows(frozenset(), False, (function.place(call),), frozenset({name}))
+        by = {f"={key}" for key, _ in call.keywords}
+        here = Rows(frozenset(), False, (function.place(call),), frozenset({name, *by}))
         for target in types.call(function, index).targets:
             if target.behaviour is not None and "query-option" in target.behaviour.flags:
                 names = self.option_names(function, call, at)
@@ -313,6 +315,15 @@ class _Search:
     ) -> Rows | None:
         """Return the rows of ``row.relation`` or the start of a query such as ``Book.objects``."""
         program = self.program
+        own = _stored_before(function, t.Attr(base, name), at)
+        if own:
+            return _joined(
+                [
+                    self.rows(function, bind.value, (bind.sequence, bind.context), steps)
+                    for bind in own
+                    if bind.value is not None
+                ]
+            )
         owner = program.types.evaluate(function, base, at)
         for option in options_of(owner):
             if isinstance(option, Instance):
@@ -359,6 +370,20 @@ class _Search:
             isinstance(value, Instance)
             and self.program.types.classes.method(value.node, "get_queryset") is not None
         )
+
+
+def _stored_before(function: FunctionNode, target: t.Attr, at: tuple[int, int]) -> list[t.Bind]:
+    """Return what a function itself has surely put into an attribute before a point, or may have.
+
+    None of it where it may as well have left there what was there before.
+    """
+    found = [
+        bind
+        for bind in function.facts.binds
+        if bind.target == target and bind.value is not None and bind.sequence < at[0]
+    ]
+    sure = [index for index, bind in enumerate(found) if bind.context == -1]
+    return found[sure[-1] :] if sure else []
 
 
 def _is_in_memory(value: object) -> bool:

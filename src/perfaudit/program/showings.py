@@ -299,6 +299,13 @@ def _loads_more(program: "Program", words: Answers, node: ClassNode) -> bool:
     return False
 
 
+def is_one(program: "Program", showing: Showing, rows: Rows) -> bool:
+    """Return whether the rows are asked for by their key: there is one at most."""
+    table = program.schema.table_of(showing.row)
+    keys = () if table is None else (column for column in table.columns.values() if column.primary)
+    return any(f"={column.name}" in rows.steps for column in keys)
+
+
 def is_loaded(program: "Program", showing: Showing, rows: Rows, path: tuple[str, ...]) -> bool:
     """Return whether a path of relations may have been loaded with the rows that are shown."""
     if not rows.covers(path):
