@@ -11,7 +11,7 @@ from perfaudit.program.nodes import ClassNode
 from perfaudit.program.program import Program
 from perfaudit.program.relation_cures import cure_of
 from perfaudit.program.rows import Rows
-from perfaudit.program.showing_costs import Spent, spent_by
+from perfaudit.program.showing_costs import Spent, spent_by, spent_to_fill
 from perfaudit.program.showings import Showing, is_loaded, is_one, showings
 from perfaudit.program.template_values import Value
 from perfaudit.program.values import Instance
@@ -28,7 +28,12 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
             continue
         row = Value(Instance(showing.row), showing.rows, loop=1)
         told: set[tuple[object, ...]] = set()
-        for spent in spent_by(program, showing.words, showing.shown, row):
+        spending = (
+            spent_to_fill(program, showing.shown, row)
+            if showing.is_filled
+            else spent_by(program, showing.words, showing.shown, row)
+        )
+        for spent in spending:
             path = spent.cost.path
             same = (path or spent.location,)
             if same in told or (spent.location, *same, rows.places) in seen:

@@ -21,7 +21,7 @@ KEYS = (
         "before",
     ),
     *("model", "fields", "source", "many", "method"),
-    *("whole", "unread", "settings", "exclude", "depth", "lists", "hooks"),
+    *("whole", "unread", "settings", "exclude", "depth", "lists", "hooks", "filled", "fills"),
 )
 
 
@@ -53,7 +53,8 @@ class Answers(Struct, frozen=True):
     ``settings``: the attribute with such arguments by the names of fields. ``exclude``: that with
     names of what is not shown, ``depth``: that with how far relations are shown in full, ``lists``:
     that with a class that shows many rows its own way. ``hooks``: methods of a view that are given
-    its rows, and may load more with them.
+    its rows, and may load more with them. ``filled``: base classes whose annotated fields are
+    filled from a row by one of their methods in ``fills``.
     """
 
     views: dict[str, AnsweringView] = {}
@@ -78,6 +79,8 @@ class Answers(Struct, frozen=True):
     depth: str = ""
     lists: str = ""
     hooks: tuple[str, ...] = ()
+    filled: tuple[str, ...] = ()
+    fills: tuple[str, ...] = ()
 
 
 Named = Callable[[YamlNode | None, Callable[[str, YamlNode], Any]], dict[str, Any]]
@@ -115,6 +118,8 @@ def answers_section(node: YamlNode | None, named: Named) -> Answers:
         text("depth"),
         text("lists"),
         keys["hooks"].texts() if "hooks" in keys else (),
+        keys["filled"].texts() if "filled" in keys else (),
+        keys["fills"].texts() if "fills" in keys else (),
     )
 
 

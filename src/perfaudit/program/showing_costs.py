@@ -17,6 +17,7 @@ from perfaudit.program.given_names import names_in
 from perfaudit.program.language_calls import is_super
 from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FunctionNode
+from perfaudit.program.row_costs import annotated_fields, shown_class
 from perfaudit.program.shown_fields import ALL, declared_fields, flags_of_call, method_behind
 from perfaudit.program.tables_vocabulary import attribute_value
 from perfaudit.program.template_values import NOT_KNOWN, Cost, Reading, Value
@@ -49,6 +50,13 @@ def spent_by(program: "Program", words: Answers, shown: ClassNode, row: Value) -
     return walk.spent
 
 
+def spent_to_fill(program: "Program", filled: ClassNode, row: Value) -> list[Spent]:
+    """Return what filling the annotated fields of a class from a row costs."""
+    walk = _Walk(program, Answers())
+    walk.filled(filled, row)
+    return walk.spent
+
+
 class _Walk:
     """One walk through a class and those that its fields show other rows with."""
 
@@ -68,6 +76,32 @@ class _Walk:
         if self.whole(shown, row):
             self.fields(shown, row)
         self.entered.pop()
+
+    def filled(self, filled: ClassNode, row: Value) -> None:
+        """Walk the annotated fields of a class that are filled from attributes of the row."""
+        if len(self.entered) >= MAX_NESTING or filled in self.entered:
+            return
+        if self.program.schema.table_of(filled) is not None:
+            return
+        self.entered.append(filled)
+        for name, place in annotated_fields(self.program, filled).items():
+            value = self.read(filled, row, (name,), name, place)
+            inner = shown_class(self.program.types.attribute(filled, name))
+            if inner is None or value is NOT_KNOWN:
+                continue
+            self.way.append(TraceStep(place, f"shows {name} with {inner.name}"))
+            self.filled(inner, self.each(value))
+            self.way.pop()
+        self.entered.pop()
+
+    def each(self, value: Value) -> Value:
+        """Return an object that a field shows: the value itself, or one of many."""
+        if any(
+            isinstance(option, Instance) and self.program.schema.table_of(option.node) is not None
+            for option in options_of(value.type)
+        ):
+            return value
+        return self.reading().element(value, value.loop)
 
     def whole(self, shown: ClassNode, row: Value) -> bool:
         """Note what the class's own method costs; return whether the fields are shown as well."""
@@ -268,17 +302,8 @@ class _Walk:
         inner: ClassNode,
     ) -> None:
         value = row if path == ("*",) else self.read(shown, row, path, name, place)
-        if any(isinstance(option, Instance) for option in options_of(value.type)):
-            element = value
-            if not any(
-                isinstance(option, Instance) and self.program.schema.table_of(option.node)
-                for option in options_of(value.type)
-            ):
-                element = self.reading().element(value, value.loop)
-        else:
-            element = self.reading().element(value, value.loop)
         self.way.append(TraceStep(place, f"shows {name} with {inner.name}"))
-        self.shown(inner, element)
+        self.shown(inner, self.each(value))
         self.way.pop()
 
 

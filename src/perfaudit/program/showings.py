@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from perfaudit.core.levels import Confidence, Role
 from perfaudit.core.location import Location
@@ -11,15 +12,17 @@ from perfaudit.facts import types as t
 from perfaudit.libraries.answers import Answers
 from perfaudit.libraries.templates import ViewWords
 from perfaudit.program import expressions, members
+from perfaudit.program.answer_costs import is_one as is_one_object
 from perfaudit.program.class_values import class_value
 from perfaudit.program.eager_queries import loaded_by
 from perfaudit.program.expressions import argument
 from perfaudit.program.given_names import Given
 from perfaudit.program.list_pages import manager_may_load
-from perfaudit.program.names import AT_END
+from perfaudit.program.loops import target_names
+from perfaudit.program.names import AT_END, meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode, enclosing_class
 from perfaudit.program.renderings import Known, rows_of_view
-from perfaudit.program.row_costs import row_class
+from perfaudit.program.row_costs import row_class, shown_class
 from perfaudit.program.rows import Rows, rows_of
 from perfaudit.program.tables_vocabulary import attribute_value
 from perfaudit.program.values import ClassType, Instance, Type, Unknown, list_of, options_of
@@ -30,10 +33,14 @@ if TYPE_CHECKING:
 FOR_VIEW = "shows-for-view"
 """The flag of a method of view classes that makes what shows the rows it is given."""
 QUERY_OPTION = "query-option"
+MAX_STEPS = 6
 
 
 class Showing(Struct, frozen=True):
-    """A place that shows rows, with the class that does, and where the rows come from."""
+    """A place that shows rows, with the class that does, and where the rows come from.
+
+    ``is_filled``: what is shown are the annotated fields of the class.
+    """
 
     function: FunctionNode
     location: Location
@@ -43,6 +50,7 @@ class Showing(Struct, frozen=True):
     rows: Known
     view: ClassNode | None
     confidence: Confidence
+    is_filled: bool = False
 
 
 def showings(program: "Program") -> Iterator[Showing]:
@@ -51,6 +59,93 @@ def showings(program: "Program") -> Iterator[Showing]:
         if words.showing:
             yield from _by_calls(program, words)
             yield from _by_views(program, words)
+        if words.filled:
+            yield from _by_filling(program, words)
+    yield from _by_answers(program)
+
+
+def _by_answers(program: "Program") -> Iterator[Showing]:
+    """Yield the handlers whose declared answer is a list, filled from the rows they return."""
+    for endpoint in program.endpoints:
+        declared, handler = endpoint.response_model, endpoint.handler
+        if declared is None or is_one_object(declared) or handler.kind != "function":
+            continue
+        shown = shown_class(declared)
+        if shown is None:
+            continue
+        for item in handler.facts.results:
+            if item.value is not None and item.kind == "return":
+                found = _filled(program, handler, item.value, (item.sequence, item.context), shown)
+                if found is not None:
+                    yield found
+
+
+def _by_filling(program: "Program", words: Answers) -> Iterator[Showing]:
+    """Yield the loops that fill an object of a class from each row."""
+    for function in program.functions:
+        for call in function.facts.calls:
+            callee = call.callee
+            if not isinstance(callee, t.Attr) or callee.name not in words.fills:
+                continue
+            given = call.arguments[0] if call.arguments else None
+            if not isinstance(given, t.Name):
+                continue
+            at = (call.sequence, call.context)
+            shown = program.types.evaluate(function, callee.base, at)
+            if not isinstance(shown, ClassType):
+                continue
+            if program.types.classes.ancestors(shown.node).isdisjoint(words.filled):
+                continue
+            for loop in function.loops(call.context):
+                context = function.facts.contexts[loop]
+                if given.id in target_names(context.target) and context.subject is not None:
+                    before = (context.sequence, context.parent)
+                    found = _filled(program, function, context.subject, before, shown.node)
+                    if found is not None:
+                        yield replace(found, location=function.place(call))
+                    break
+
+
+def _filled(
+    program: "Program", function: FunctionNode, value: t.Expr, at: tuple[int, int], shown: ClassNode
+) -> Showing | None:
+    """Return how rows fill a class, unless the program waits for them.
+
+    Who waits for rows cannot read a relation later: that would fail, and is no query.
+    """
+    kind = program.types.evaluate(function, value, at)
+    row = row_class(program, kind)
+    if row is None or is_one_object(kind) or _is_awaited(function, value, at):
+        return None
+    known = Known(list_of(Instance(row)), (Given(function, value, at),))
+    return Showing(
+        function,
+        function.line(function.facts.line),
+        Answers(),
+        shown,
+        row,
+        known,
+        None,
+        Confidence.HIGH,
+        is_filled=True,
+    )
+
+
+def _is_awaited(
+    function: FunctionNode, value: t.Expr, at: tuple[int, int], steps: int = MAX_STEPS
+) -> bool:
+    """Return whether a value is made of something that was awaited."""
+    for part in expressions.parts(function, value):
+        if isinstance(part, t.Await):
+            return True
+        for scope, definition in (
+            meanings(function, part.id, at) if isinstance(part, t.Name) else ()
+        ):
+            if isinstance(definition, t.Bind) and definition.value is not None and steps:
+                before = (definition.sequence, definition.context)
+                if _is_awaited(scope, definition.value, before, steps - 1):
+                    return True
+    return False
 
 
 def _by_calls(program: "Program", words: Answers) -> Iterator[Showing]:
