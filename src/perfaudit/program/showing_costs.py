@@ -11,6 +11,7 @@ from perfaudit.core.levels import Confidence, weakest
 from perfaudit.core.location import Location
 from perfaudit.facts import types as t
 from perfaudit.libraries.answers import Answers
+from perfaudit.program import members
 from perfaudit.program.class_values import texts_of
 from perfaudit.program.expressions import argument
 from perfaudit.program.given_names import names_in
@@ -129,6 +130,25 @@ class _Walk:
         for cost in reading.costs:
             inside = cost.steps[0].location if cost.steps else place
             self.note(cost, inside, shown, name)
+        for item in method.facts.results:
+            if item.value is not None and self.asks_when_shown(method, item):
+                self.note(
+                    Cost(row, (), None, again=True, name=method.name),
+                    method.line(item.line),
+                    shown,
+                    name,
+                )
+                break
+
+    def asks_when_shown(self, method: FunctionNode, item: t.Return) -> bool:
+        """Return whether a result is a query for plain values, which is run when it is shown."""
+        if item.value is None:
+            return False
+        value = self.program.types.evaluate(method, item.value, (item.sequence, item.context))
+        element = members.element(self.program.types, value)
+        return self.reading().is_query(value) and not any(
+            isinstance(option, Instance) for option in options_of(element)
+        )
 
     def reading(self) -> Reading:
         return Reading(self.program, runs_methods=True)

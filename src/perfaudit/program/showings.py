@@ -14,7 +14,8 @@ from perfaudit.libraries.templates import ViewWords
 from perfaudit.program import expressions, members
 from perfaudit.program.answer_costs import is_one as is_one_object
 from perfaudit.program.class_values import class_value
-from perfaudit.program.eager_queries import loaded_by
+from perfaudit.program.decorators import decorators_of
+from perfaudit.program.eager_queries import is_in, loaded_by
 from perfaudit.program.expressions import argument
 from perfaudit.program.given_names import Given
 from perfaudit.program.list_pages import manager_may_load
@@ -181,7 +182,22 @@ def _called(
     ):
         return
     action = "" if function.owner is None else function.name
+    told = _told_by_decorator(program, words, function)
+    if told is not None:
+        for node in _classes(program, words, told):
+            yield node, Confidence.HIGH
+        return
     yield from shown_of_view(program, words, view, action)
+
+
+def _told_by_decorator(program: "Program", words: Answers, function: FunctionNode) -> Given | None:
+    """Return what a decorator of a method says that shows its rows, in place of its class."""
+    owner = enclosing_class(function)
+    for _, call in decorators_of(program.types, function) if owner is not None else ():
+        for name, value in call.keywords if call is not None else ():
+            if name == words.shown and owner is not None and call is not None:
+                return Given(owner.body, value, (call.sequence, call.context))
+    return None
 
 
 def _shown_by_call(
@@ -397,8 +413,12 @@ def _loads_more(program: "Program", words: Answers, node: ClassNode) -> bool:
 def is_one(program: "Program", showing: Showing, rows: Rows) -> bool:
     """Return whether the rows are asked for by their key: there is one at most."""
     table = program.schema.table_of(showing.row)
-    keys = () if table is None else (column for column in table.columns.values() if column.primary)
-    return any(f"={column.name}" in rows.steps for column in keys)
+    return table is not None and any(
+        f"={name}" in rows.steps
+        for attribute, column in table.columns.items()
+        if column.primary or column.unique
+        for name in (attribute, column.name)
+    )
 
 
 def is_loaded(program: "Program", showing: Showing, rows: Rows, path: tuple[str, ...]) -> bool:
@@ -409,7 +429,7 @@ def is_loaded(program: "Program", showing: Showing, rows: Rows, path: tuple[str,
         loaded_by(program, given.function, given.value, given.at) for given in showing.rows.givens
     ]
     known = [loaded for loaded in found if loaded is not None]
-    if len(known) < len(found) or any(path in loaded for loaded in known):
+    if len(known) < len(found) or any(is_in(path, loaded) is not False for loaded in known):
         return True
     # What is loaded of the way there was asked of a manager that may load more.
     node: ClassNode | None = showing.row
