@@ -18,6 +18,7 @@ from perfaudit.program.decorators import decorators_of
 from perfaudit.program.eager_queries import is_in, loaded_by
 from perfaudit.program.expressions import argument
 from perfaudit.program.given_names import Given
+from perfaudit.program.language_calls import is_super
 from perfaudit.program.list_pages import manager_may_load
 from perfaudit.program.loops import target_names
 from perfaudit.program.names import AT_END, meanings
@@ -370,8 +371,19 @@ def _lists(program: "Program", words: Answers, node: ClassNode) -> bool:
     """Return whether the library shows all rows of a view class, in its own way."""
     above = program.types.classes.ancestors(node)
     return any(
-        view.many and path in above and program.types.classes.method(node, view.action) is None
+        view.many and path in above and _is_left(program.types.classes.method(node, view.action))
         for path, view in words.views.items()
+    )
+
+
+def _is_left(method: FunctionNode | None) -> bool:
+    """Return whether a method is not there, or leaves the work to that of the class above."""
+    return method is None or any(
+        isinstance(call.callee, t.Attr)
+        and call.callee.name == method.name
+        and isinstance(call.callee.base, t.CallRef)
+        and is_super(method, call.callee.base)
+        for call in method.facts.calls
     )
 
 
