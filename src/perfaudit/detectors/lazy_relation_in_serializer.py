@@ -34,6 +34,8 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
             else spent_by(program, showing.words, showing.shown, row)
         )
         for spent in spending:
+            if showing.is_together and spent.cost.relation is None:
+                continue
             path = spent.cost.path
             same = (path or spent.location,)
             if same in told or (spent.location, *same, rows.places) in seen:

@@ -14,7 +14,6 @@ from perfaudit.libraries.templates import ViewWords
 from perfaudit.program import expressions, members
 from perfaudit.program.answer_costs import is_one as is_one_object
 from perfaudit.program.class_values import class_value
-from perfaudit.program.decorators import decorators_of
 from perfaudit.program.eager_queries import is_in, loaded_by
 from perfaudit.program.expressions import argument
 from perfaudit.program.given_names import Given
@@ -26,6 +25,13 @@ from perfaudit.program.nodes import ClassNode, FunctionNode, enclosing_class
 from perfaudit.program.renderings import Known, rows_of_view
 from perfaudit.program.row_costs import row_class, shown_class
 from perfaudit.program.rows import Rows, rows_of
+from perfaudit.program.shown_classes import (
+    classes_of,
+    model_of,
+    shown_of_view,
+    shows,
+    told_by_decorator,
+)
 from perfaudit.program.tables_vocabulary import attribute_value
 from perfaudit.program.values import ClassType, Instance, Type, Unknown, list_of, options_of
 
@@ -34,14 +40,17 @@ if TYPE_CHECKING:
 
 FOR_VIEW = "shows-for-view"
 """The flag of a method of view classes that makes what shows the rows it is given."""
-QUERY_OPTION = "query-option"
+LOADS_INTO = "loads-into"
+LOADING = frozenset({LOADS_INTO, "query-option"})
+"""Flags of what loads relations with rows."""
 MAX_STEPS = 6
 
 
 class Showing(Struct, frozen=True):
     """A place that shows rows, with the class that does, and where the rows come from.
 
-    ``is_filled``: what is shown are the annotated fields of the class.
+    ``is_filled``: what is shown are the annotated fields of the class. ``is_together``: the rows
+    are shown by a class that asks once for some of what their methods look up.
     """
 
     function: FunctionNode
@@ -53,6 +62,7 @@ class Showing(Struct, frozen=True):
     view: ClassNode | None
     confidence: Confidence
     is_filled: bool = False
+    is_together: bool = False
 
 
 def showings(program: "Program") -> Iterator[Showing]:
@@ -174,7 +184,7 @@ def _called(
     """Yield the classes that a call makes an object of, that shows rows."""
     resolved = program.types.call(function, index)
     for option in options_of(resolved.callee):
-        if isinstance(option, ClassType) and _shows(program, words, option.node):
+        if isinstance(option, ClassType) and shows(program, words, option.node):
             yield option.node, Confidence.HIGH
     view = enclosing_class(function)
     if view is None or not any(
@@ -183,22 +193,12 @@ def _called(
     ):
         return
     action = "" if function.owner is None else function.name
-    told = _told_by_decorator(program, words, function)
+    told = told_by_decorator(program, words, function)
     if told is not None:
-        for node in _classes(program, words, told):
+        for node in classes_of(program, words, told):
             yield node, Confidence.HIGH
         return
     yield from shown_of_view(program, words, view, action)
-
-
-def _told_by_decorator(program: "Program", words: Answers, function: FunctionNode) -> Given | None:
-    """Return what a decorator of a method says that shows its rows, in place of its class."""
-    owner = enclosing_class(function)
-    for _, call in decorators_of(program.types, function) if owner is not None else ():
-        for name, value in call.keywords if call is not None else ():
-            if name == words.shown and owner is not None and call is not None:
-                return Given(owner.body, value, (call.sequence, call.context))
-    return None
 
 
 def _shown_by_call(
@@ -211,7 +211,10 @@ def _shown_by_call(
     confidence: Confidence,
 ) -> Showing | None:
     at = (call.sequence, call.context)
-    if _is_selective(program, words, shown, call) or _shows_many_its_way(program, words, shown):
+    together = _shows_many_its_way(program, words, shown)
+    if _is_selective(program, words, shown, call) or together is None:
+        return None
+    if _loads_into(program, function):
         return None
     kind = program.types.evaluate(function, given, at)
     row = row_class(program, kind)
@@ -241,6 +244,7 @@ def _shown_by_call(
         known,
         view if is_view else None,
         confidence,
+        is_together=together,
     )
 
 
@@ -259,93 +263,47 @@ def _is_selective(program: "Program", words: Answers, shown: ClassNode, call: t.
     return made is not None and any(name not in plain for name, _ in call.keywords)
 
 
-def _shows_many_its_way(program: "Program", words: Answers, shown: ClassNode) -> bool:
-    """Return whether a class of the project shows the rows together, and may load more first."""
+def _shows_many_its_way(program: "Program", words: Answers, shown: ClassNode) -> bool | None:
+    """Return whether a class of the project shows the rows together, and asks once for some of it.
+
+    None where it may load relations with them first.
+    """
     for node in program.types.classes.project_order(shown):
-        if attribute_value(node, words.lists) is not None or "many_init" in node.methods:
+        if "many_init" in node.methods:
+            return None
+        given = attribute_value(node, words.lists)
+        if given is not None:
+            found = program.types.evaluate(*given, AT_END)
+            if not isinstance(found, ClassType):
+                return None
+            methods = [
+                method
+                for owner in program.types.classes.project_order(found.node)
+                for method in owner.methods.values()
+            ]
+            return None if any(_may_load(program, method) for method in methods) else True
+    return False
+
+
+def _may_load(program: "Program", method: FunctionNode) -> bool:
+    """Return whether a function asks for relations with rows, or calls what is not known."""
+    for index in range(len(method.facts.calls)):
+        targets = program.types.call(method, index).targets
+        if not targets or any(
+            target.behaviour is not None and not LOADING.isdisjoint(target.behaviour.flags)
+            for target in targets
+        ):
             return True
     return False
 
 
-def _shows(program: "Program", words: Answers, node: ClassNode) -> bool:
-    above = program.types.classes.ancestors(node)
-    return any(base in above for base in words.showing)
-
-
-def model_of(program: "Program", words: Answers, shown: ClassNode) -> ClassNode | None:
-    """Return the class of the rows that a class says it shows."""
-    for node in program.types.classes.project_order(shown):
-        given = attribute_value(node, words.model)
-        if given is not None:
-            found = program.types.evaluate(*given, AT_END)
-            is_table = isinstance(found, ClassType) and program.schema.table_of(found.node)
-            return found.node if isinstance(found, ClassType) and is_table else None
-    return None
-
-
-def shown_of_view(
-    program: "Program", words: Answers, view: ClassNode, action: str
-) -> list[tuple[ClassNode, Confidence]]:
-    """Return the classes that can show the rows of a view for an action, the nearest meant ones."""
-    method = program.types.classes.method(view, words.chosen)
-    if method is None:
-        given = class_value(program.types, view, words.shown)
-        found = () if given is None else _classes(program, words, given)
-        return [(node, Confidence.HIGH) for node in found]
-    named: list[ClassNode] = []
-    open_ones: list[ClassNode] = []
-    for item in method.facts.results:
-        if item.value is None:
-            continue
-        actions = _actions_tested(method, item.context)
-        result = Given(method, item.value, (item.sequence, item.context))
-        classes = list(_classes(program, words, result, view))
-        if actions and action in actions:
-            named.extend(classes)
-        elif not actions:
-            open_ones.extend(classes)
-    chosen = list(dict.fromkeys(named or open_ones))
-    sure = Confidence.HIGH if len(chosen) == 1 else Confidence.MEDIUM
-    return [(node, sure) for node in chosen]
-
-
-def _actions_tested(method: FunctionNode, context: int) -> set[str]:
-    """Return the texts that the conditions around a place compare something with."""
-    found: set[str] = set()
-    while context >= 0:
-        block = method.facts.contexts[context]
-        if block.kind in ("if", "match") and block.subject is not None:
-            for part in expressions.parts(method, block.subject):
-                if isinstance(part, t.Const) and isinstance(part.value, str):
-                    found.add(part.value)
-        context = block.parent
-    return found
-
-
-def _classes(
-    program: "Program", words: Answers, given: Given, view: ClassNode | None = None
-) -> Iterator[ClassNode]:
-    value = program.types.evaluate(given.function, given.value, given.at)
-    options = list(options_of(value))
-    if view is not None and all(isinstance(option, Unknown) for option in options):
-        attribute = class_value(program.types, view, words.shown)
-        if attribute is not None and _asks_above(given):
-            yield from _classes(program, words, attribute)
-        return
-    for option in options:
-        if isinstance(option, ClassType) and _shows(program, words, option.node):
-            yield option.node
-
-
-def _asks_above(given: Given) -> bool:
-    """Return whether a value is what the method of the class above gives."""
-    value = given.value
-    if isinstance(value, t.Attr):
-        return True
-    if not isinstance(value, t.CallRef):
-        return False
-    callee = given.function.facts.calls[value.index].callee
-    return isinstance(callee, t.Attr) and callee.name == given.function.name
+def _loads_into(program: "Program", function: FunctionNode) -> bool:
+    """Return whether a function has relations loaded of rows that it holds already."""
+    return any(
+        target.behaviour is not None and LOADS_INTO in target.behaviour.flags
+        for index in range(len(function.facts.calls))
+        for target in program.types.call(function, index).targets
+    )
 
 
 def _by_views(program: "Program", words: Answers) -> Iterator[Showing]:
@@ -390,7 +348,8 @@ def _is_left(method: FunctionNode | None) -> bool:
 def _viewed(
     program: "Program", words: Answers, node: ClassNode, shown: ClassNode, confidence: Confidence
 ) -> Showing | None:
-    if _shows_many_its_way(program, words, shown) or _loads_more(program, words, node):
+    together = _shows_many_its_way(program, words, shown)
+    if together is None or _loads_more(program, words, node):
         return None
     model = model_of(program, words, shown)
     meant = None if model is None else Known(Instance(model))
@@ -402,23 +361,25 @@ def _viewed(
     method = program.types.classes.method(node, words.rows[0])
     if program.types.classes.is_open(node):
         confidence = Confidence.MEDIUM
-    return Showing(method or node.body, node.location, words, shown, row, rows, node, confidence)
+    return Showing(
+        method or node.body,
+        node.location,
+        words,
+        shown,
+        row,
+        rows,
+        node,
+        confidence,
+        is_together=together,
+    )
 
 
 def _loads_more(program: "Program", words: Answers, node: ClassNode) -> bool:
-    """Return whether a method of the view that is given the rows loads relations with them."""
-    for name in words.hooks:
+    """Return whether a method of the view that has to do with its rows loads more with them."""
+    for name in (*words.hooks, _list_action(words)):
         method = program.types.classes.method(node, name)
-        if method is None:
-            continue
-        for index in range(len(method.facts.calls)):
-            targets = program.types.call(method, index).targets
-            if not targets:
-                return True
-            for target in targets:
-                flags = () if target.behaviour is None else target.behaviour.flags
-                if QUERY_OPTION in flags:
-                    return True
+        if method is not None and _may_load(program, method):
+            return True
     return False
 
 
