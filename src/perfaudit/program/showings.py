@@ -285,11 +285,11 @@ def _shows_many_its_way(program: "Program", words: Answers, shown: ClassNode) ->
     return False
 
 
-def _may_load(program: "Program", method: FunctionNode) -> bool:
+def _may_load(program: "Program", method: FunctionNode, *, surely: bool = False) -> bool:
     """Return whether a function asks for relations with rows, or calls what is not known."""
     for index in range(len(method.facts.calls)):
         targets = program.types.call(method, index).targets
-        if not targets or any(
+        if (not targets and not surely) or any(
             target.behaviour is not None and not LOADING.isdisjoint(target.behaviour.flags)
             for target in targets
         ):
@@ -376,9 +376,10 @@ def _viewed(
 
 def _loads_more(program: "Program", words: Answers, node: ClassNode) -> bool:
     """Return whether a method of the view that has to do with its rows loads more with them."""
-    for name in (*words.hooks, _list_action(words)):
+    action = _list_action(words)
+    for name in (*words.hooks, action):
         method = program.types.classes.method(node, name)
-        if method is not None and _may_load(program, method):
+        if method is not None and _may_load(program, method, surely=name == action):
             return True
     return False
 
