@@ -103,7 +103,7 @@ def _is_loaded_apart(program: Program, function: FunctionNode, loop: t.Context) 
     return any(
         site.call is not None
         and site.sequence < loop.sequence
-        and "loads-given" in site.behaviour.flags
+        and "loads-into" in site.behaviour.flags
         and loop.subject in site.call.arguments[:1]
         for site in program.sites_of(function)
     )

@@ -21,6 +21,7 @@ KEYS = (
         "before",
     ),
     *("model", "fields", "source", "many", "method"),
+    *("whole", "unread", "settings", "exclude", "depth", "lists", "hooks", "filled", "fills"),
 )
 
 
@@ -47,6 +48,13 @@ class Answers(Struct, frozen=True):
     rows, ``fields``: that with the names of what is shown. ``source`` and ``many``: the arguments
     of a field that say what it shows, and that it shows many. ``method``: the name of the method
     behind a field that shows what a method gives.
+
+    ``whole``: the method that shows a row. ``unread``: the argument of a field that is not shown.
+    ``settings``: the attribute with such arguments by the names of fields. ``exclude``: that with
+    names of what is not shown, ``depth``: that with how far relations are shown in full, ``lists``:
+    that with a class that shows many rows its own way. ``hooks``: methods of a view that are given
+    its rows, and may load more with them. ``filled``: base classes whose annotated fields are
+    filled from a row by one of their methods in ``fills``.
     """
 
     views: dict[str, AnsweringView] = {}
@@ -64,6 +72,15 @@ class Answers(Struct, frozen=True):
     many: str = ""
     view_size: str = ""
     method: str = ""
+    whole: str = ""
+    unread: str = ""
+    settings: str = ""
+    exclude: str = ""
+    depth: str = ""
+    lists: str = ""
+    hooks: tuple[str, ...] = ()
+    filled: tuple[str, ...] = ()
+    fills: tuple[str, ...] = ()
 
 
 Named = Callable[[YamlNode | None, Callable[[str, YamlNode], Any]], dict[str, Any]]
@@ -94,6 +111,15 @@ def answers_section(node: YamlNode | None, named: Named) -> Answers:
         text("many"),
         text("view_size"),
         text("method"),
+        text("whole"),
+        text("unread"),
+        text("settings"),
+        text("exclude"),
+        text("depth"),
+        text("lists"),
+        keys["hooks"].texts() if "hooks" in keys else (),
+        keys["filled"].texts() if "filled" in keys else (),
+        keys["fills"].texts() if "fills" in keys else (),
     )
 
 

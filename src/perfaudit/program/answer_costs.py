@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from perfaudit.core.finding import TraceStep
 from perfaudit.facts import types as t
 from perfaudit.program.bounds import bounded_size
-from perfaudit.program.eager_queries import extra_queries, loaded_by
+from perfaudit.program.eager_queries import NOT_KNOWN, extra_queries, loaded_by
 from perfaudit.program.endpoints import Endpoint
 from perfaudit.program.lazy_costs import meaning_of
 from perfaudit.program.nodes import ClassNode, FunctionNode
@@ -81,7 +81,7 @@ def cost_of_rows(
     loaded = loaded_by(program, function, value, at)
     step = TraceStep(function.line(function.facts.line), f"queries {name} (db.query)")
     cost = once("db.query", step)
-    if loaded is None:
+    if loaded is None or any(path[-1] == NOT_KNOWN for path in loaded):
         return cost.at_least()
     more = extra_queries(loaded)
     return cost + once("db.query", step).times(more) if more else cost

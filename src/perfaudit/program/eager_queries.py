@@ -1,6 +1,6 @@
 """Which relations a query loads with its rows, by the whole path, and by how many more queries."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from perfaudit.facts import types as t
@@ -21,11 +21,22 @@ At = tuple[int, int]
 Path = tuple[str, ...]
 Loaded = Mapping[Path, bool]
 """The paths of relations that are loaded, and whether by a query of their own."""
+NOT_KNOWN = "*"
+"""The last step of a path below which others may be loaded."""
 
 
 def loaded_by(program: "Program", function: FunctionNode, value: t.Expr, at: At) -> Loaded | None:
     """Return what the query behind rows loads with them, or None where that is not sure."""
     return _Search(program).loaded(function, value, at, MAX_STEPS)
+
+
+def is_in(path: Path, loaded: Container[Path]) -> bool | None:
+    """Return whether a path is among those that are loaded, or None where that is not known."""
+    if path in loaded:
+        return True
+    if any((*path[:length], NOT_KNOWN) in loaded for length in range(1, len(path))):
+        return None
+    return False
 
 
 def extra_queries(loaded: Loaded) -> int:
@@ -232,9 +243,9 @@ class _Search:
             if found is None or query is None:
                 return found
             inner = self.loaded(function, query, (call.sequence, call.context), MAX_STEPS)
-            if inner is None:
-                return None
             top = max(found, key=len)
+            if inner is None:
+                return {**found, (*top, NOT_KNOWN): False}
             return {**found, **{(*top, *path): own for path, own in inner.items()}}
         if not isinstance(value, t.Const) or not isinstance(value.value, str):
             return None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from perfaudit.facts import types as t
-from perfaudit.program.eager_queries import extra_queries, loaded_by, loads_objects
+from perfaudit.program.eager_queries import extra_queries, is_in, loaded_by, loads_objects
 from perfaudit.program.expressions import argument_for
 from perfaudit.program.loads import is_assigned, relation_base
 from perfaudit.program.names import meanings
@@ -135,7 +135,8 @@ def meaning_of(
         return Lazy(origin.parameter, path, lazy.kept)
     loaded = loaded_by(program, function, origin.value, origin.at)
     if loaded is not None:
-        return path not in loaded
+        found = is_in(path, loaded)
+        return None if found is None else not found
     rows = rows_of(program, function, origin.value, origin.at)
     return None if rows is None else not rows.covers(path)
 

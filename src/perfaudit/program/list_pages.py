@@ -87,7 +87,7 @@ def _known(program: "Program", shown: ListClass) -> Known | None:
     classes = program.types.classes
     if found.joins and classes.method(node, found.joins) is not None:
         return None
-    if _manager_may_load(program, model):
+    if manager_may_load(program, model):
         return None
     joined: list[tuple[str, ...]] = []
     required = False
@@ -130,7 +130,7 @@ def _is_key(program: "Program", model: ClassNode, name: str) -> bool:
     return relation is not None and relation.column is not None and not relation.reverse
 
 
-def _manager_may_load(program: "Program", model: ClassNode) -> bool:
+def manager_may_load(program: "Program", model: ClassNode) -> bool:
     """Return whether the manager of the rows is the project's, and gives rows its own way."""
     for owner in program.types.classes.project_order(model):
         for name, binds in owner.body.binds.items():

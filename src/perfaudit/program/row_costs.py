@@ -72,7 +72,7 @@ def cost_of_fields(
     if program.schema.table_of(shown) is not None:
         return ZERO
     total = ZERO
-    for name, place in _fields(program, shown).items():
+    for name, place in annotated_fields(program, shown).items():
         total = total + cost_of_path(program, costs, row, (name,), place)
         relation = program.schema.relation(row, name)
         inner = shown_class(program.types.attribute(shown, name))
@@ -139,7 +139,7 @@ def row_class(program: "Program", value: Type, nesting: int = 3) -> ClassNode | 
     return next(iter(found)) if len(found) == 1 else None
 
 
-def _fields(program: "Program", shown: ClassNode) -> dict[str, Location]:
+def annotated_fields(program: "Program", shown: ClassNode) -> dict[str, Location]:
     """Return the annotated fields of a class and of its bases, with their places."""
     found: dict[str, Location] = {}
     for node in program.types.classes.project_order(shown):

@@ -10,7 +10,7 @@ from perfaudit.core.location import Location
 from perfaudit.facts import types as t
 from perfaudit.program import expressions, members
 from perfaudit.program.calls import Resolved
-from perfaudit.program.eager_queries import loaded_by
+from perfaudit.program.eager_queries import is_in, loaded_by
 from perfaudit.program.names import AT_END, meanings
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.sizes import passes_items
@@ -57,7 +57,8 @@ class Rows(Struct, frozen=True):
     ``eager``: names of relations loaded on at least one way; ``all_eager``: a query may load any
     relation. ``loaded``: the paths of the relations that are loaded, where that is known exactly
     and the same on all ways. ``places``: where the queries are written. ``steps``: the names of
-    the calls that they are made of, and ``VIA_RELATION`` where rows are those of another row.
+    the calls that they are made of, ``=name`` for each of their keywords, and ``VIA_RELATION``
+    where rows are those of another row.
     """
 
     eager: frozenset[str]
@@ -72,7 +73,7 @@ class Rows(Struct, frozen=True):
         ``path`` are the names from the row to the relation that is read, that one included.
         """
         if self.loaded is not None:
-            return tuple(path) in self.loaded
+            return is_in(tuple(path), self.loaded) is not False
         return self.all_eager or not self.eager.isdisjoint(path)
 
 
@@ -218,7 +219,8 @@ class _Search:
                 kept = self.rows(function, callee.base, at, steps)
                 return kept or self.stored(function, callee.base, steps)
         name = callee.name if isinstance(callee, t.Attr) else ""
-        here = Rows(frozenset(), False, (function.place(call),), frozenset({name}))
+        by = {f"={key}" for key, _ in call.keywords}
+        here = Rows(frozenset(), False, (function.place(call),), frozenset({name, *by}))
         for target in types.call(function, index).targets:
             if target.behaviour is not None and "query-option" in target.behaviour.flags:
                 is_any = "loads-any" in target.behaviour.flags
@@ -357,6 +359,15 @@ class _Search:
     ) -> Rows | None:
         """Return the rows of ``row.relation`` or the start of a query such as ``Book.objects``."""
         program = self.program
+        own = _stored_before(function, t.Attr(base, name), at)
+        if own:
+            return joined(
+                [
+                    self.rows(function, bind.value, (bind.sequence, bind.context), steps)
+                    for bind in own
+                    if bind.value is not None
+                ]
+            )
         owner = program.types.evaluate(function, base, at)
         for option in options_of(owner):
             if isinstance(option, Instance):
@@ -413,6 +424,20 @@ def _grows(scope: FunctionNode, name: str) -> bool:
         and call.callee.name in GROWING
         for call in scope.facts.calls
     )
+
+
+def _stored_before(function: FunctionNode, target: t.Attr, at: tuple[int, int]) -> list[t.Bind]:
+    """Return what a function itself has surely put into an attribute before a point, or may have.
+
+    None of it where it may as well have left there what was there before.
+    """
+    found = [
+        bind
+        for bind in function.facts.binds
+        if bind.target == target and bind.value is not None and bind.sequence < at[0]
+    ]
+    sure = [index for index, bind in enumerate(found) if bind.context == -1]
+    return found[sure[-1] :] if sure else []
 
 
 def _is_in_memory(value: object) -> bool:

@@ -37,7 +37,7 @@ def cost_of_shown(
     """Return what showing one row costs; a lower bound where the class does more than is seen."""
     if nesting == 0:
         return ZERO.at_least()
-    declared = _declared(program, shown)
+    declared = declared_fields(program, shown)
     names = _names(program, words, shown)
     total = ZERO
     if names is None:
@@ -51,7 +51,7 @@ def cost_of_shown(
     return total
 
 
-def _declared(program: "Program", shown: ClassNode) -> dict[str, tuple[FunctionNode, int]]:
+def declared_fields(program: "Program", shown: ClassNode) -> dict[str, tuple[FunctionNode, int]]:
     """Return the fields that the class and its bases make by a call: the body, and the call."""
     found: dict[str, tuple[FunctionNode, int]] = {}
     for node in program.types.classes.project_order(shown):
@@ -74,7 +74,7 @@ def _names(program: "Program", words: Answers, shown: ClassNode) -> list[str] | 
         texts = [item.value for item in value.items if isinstance(item, t.Const)]
         names = [text for text in texts if isinstance(text, str)]
         return names if len(names) == len(value.items) else None
-    return list(_declared(program, shown))
+    return list(declared_fields(program, shown))
 
 
 def _cost_of_name(
@@ -105,7 +105,8 @@ def _cost_of_field(
     if isinstance(source, t.Const) and isinstance(source.value, str):
         path = tuple(source.value.split("."))
     callee = program.types.call(body, index).callee
-    if isinstance(callee, ClassType):
+    flags = set(flags_of_call(program, body, index))
+    if isinstance(callee, ClassType) and not flags:
         if path == ("*",):
             return cost_of_shown(program, costs, words, callee.node, row, nesting - 1)
         target, many = _reached(program, row, path)
@@ -116,9 +117,8 @@ def _cost_of_field(
         for step in reversed(path):
             below = beneath(below, step, place, many=many and step == path[-1])
         return total + below
-    flags = set(_flags(program, body, index))
     if "shows-method" in flags:
-        method = _method(program, words, shown, name, call)
+        method = method_behind(program, words, shown, name, call)
         if method is None:
             return ZERO.at_least()
         return cost_of_method(costs, method, (), place, AFTER_SELF)
@@ -149,7 +149,7 @@ def _cost_of_text(
     return found.times(path[-1], place) if many else found
 
 
-def _method(
+def method_behind(
     program: "Program", words: Answers, shown: ClassNode, name: str, call: t.Call
 ) -> FunctionNode | None:
     given = argument(call, "0|method_name")
@@ -173,7 +173,14 @@ def _reached(
     return node, many
 
 
-def _flags(program: "Program", body: FunctionNode, index: int) -> Iterator[str]:
-    for target in program.types.call(body, index).targets:
+def flags_of_call(program: "Program", body: FunctionNode, index: int) -> Iterator[str]:
+    """Yield what the library says of the class that a call makes a field of, or of its bases."""
+    resolved = program.types.call(body, index)
+    for target in resolved.targets:
         if target.behaviour is not None:
             yield from target.behaviour.flags
+    if isinstance(resolved.callee, ClassType):
+        for path in program.types.classes.library_bases(resolved.callee.node):
+            behaviour = program.libraries.function(path)
+            if behaviour is not None:
+                yield from behaviour.flags

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from perfaudit.facts import types as t
+from perfaudit.libraries.answers import Answers
 from perfaudit.program import members
 from perfaudit.program.classes import instance_of
 from perfaudit.program.names import AT_END
@@ -26,8 +27,7 @@ def row_given(types: "Types", function: FunctionNode, param: t.Param) -> Type | 
     if owner is None or len(function.facts.params) != 2 or function.facts.params[1] != param:
         return None
     for words in types.libraries.answers:
-        before, _, after = words.method.partition("{name}")
-        if not function.name.startswith(before) or not function.name.endswith(after):
+        if not _takes_row(words, owner, function.name):
             continue
         if types.classes.ancestors(owner).isdisjoint(words.showing):
             continue
@@ -37,6 +37,19 @@ def row_given(types: "Types", function: FunctionNode, param: t.Param) -> Type | 
             if isinstance(found, ClassType):
                 return instance_of(found)
     return None
+
+
+def _takes_row(words: Answers, owner: ClassNode, name: str) -> bool:
+    """Return whether a method shows a row, as a whole or for a field that may name it."""
+    before, _, after = words.method.partition("{name}")
+    if name == words.whole or (name.startswith(before) and name.endswith(after)):
+        return True
+    named = t.Const(name, "str")
+    return any(
+        value == named
+        for call in owner.body.facts.calls
+        for value in (*call.arguments[:1], *(value for _, value in call.keywords))
+    )
 
 
 def row_of_view(types: "Types", resolved: "Resolved") -> "Resolved":

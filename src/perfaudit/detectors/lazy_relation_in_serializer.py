@@ -1,0 +1,109 @@
+"""Find relations and queries that a class that shows rows pays once per row that it shows."""
+
+from collections.abc import Iterator
+
+from perfaudit.core.finding import Match, TraceStep
+from perfaudit.core.levels import weakest
+from perfaudit.core.report import Opportunity
+from perfaudit.program.eager_words import eager_words
+from perfaudit.program.endpoints import Endpoint
+from perfaudit.program.exposure import Exposure, label_of
+from perfaudit.program.nodes import ClassNode
+from perfaudit.program.program import Program
+from perfaudit.program.rows import Rows
+from perfaudit.program.showing_costs import Spent, spent_by, spent_to_fill
+from perfaudit.program.showings import Showing, is_loaded, is_one, showings
+from perfaudit.program.template_values import Value
+from perfaudit.program.values import Instance
+
+
+def detect(program: Program) -> Iterator[Match | Opportunity]:
+    """Yield each cost of showing a row, and a match where the query of the rows did not load it."""
+    if not program.schema.relation_names:
+        return
+    seen: set[tuple[object, ...]] = set()
+    for showing in showings(program):
+        rows = showing.rows.rows(program)
+        if rows is None or is_one(program, showing, rows):
+            continue
+        row = Value(Instance(showing.row), showing.rows, loop=1)
+        told: set[tuple[object, ...]] = set()
+        spending = (
+            spent_to_fill(program, showing.shown, row)
+            if showing.is_filled
+            else spent_by(program, showing.words, showing.shown, row)
+        )
+        for spent in spending:
+            if showing.is_together and spent.cost.relation is None:
+                continue
+            path = spent.cost.path
+            same = (path or spent.location,)
+            if same in told or (spent.location, *same, rows.places) in seen:
+                continue
+            told.add(same)
+            seen.add((spent.location, *same, rows.places))
+            yield from _judge(program, showing, spent, rows)
+
+
+def _judge(
+    program: Program, showing: Showing, spent: Spent, rows: Rows
+) -> Iterator[Match | Opportunity]:
+    exposure = _exposure(program, showing)
+    yield Opportunity(spent.location, exposure.kind)
+    cost = spent.cost
+    if cost.relation is not None and is_loaded(program, showing, rows, cost.path):
+        return
+    trace = list(exposure.chain)
+    without = f" without `{'.'.join(cost.path)}`" if cost.relation else ""
+    trace.extend(TraceStep(place, f"the rows are queried{without}") for place in rows.places[-1:])
+    trace.append(TraceStep(showing.location, f"shows each row with {showing.shown.name}"))
+    trace.extend(spent.way)
+    trace.append(TraceStep(spent.location, f"{spent.field} is shown"))
+    trace.extend(cost.steps)
+    cure = eager_words(program, showing.row, cost.path) if cost.relation else ""
+    query = rows.places[-1] if rows.places else showing.location
+    yield Match(
+        spent.location,
+        {
+            "field": spent.field,
+            "row": showing.row.name,
+            "does": f"loads the relation `{'.'.join(cost.path)}`"
+            if cost.relation
+            else f"runs a query{f' in `{cost.name}`' if cost.name else ''}",
+            "cure": (
+                f"add `{cure}` to the query in {query.path}:{query.line}"
+                if cure
+                else "ask once for all rows, with the query of the rows, and read the answer here"
+            ),
+        },
+        trace=tuple(trace),
+        confidence=weakest(cost.confidence, showing.confidence),
+        function=showing.function.qualname,
+        endpoint=exposure.endpoint,
+        exposure=exposure.kind,
+        cost=f"N({showing.row.name})",
+        role=showing.function.role,
+    )
+
+
+def _exposure(program: Program, showing: Showing) -> Exposure:
+    """Return from where rows are shown: a view class by the request for all of them."""
+    found = program.exposure_of(showing.function)
+    if showing.view is None or (found.endpoint and showing.location != showing.view.location):
+        return found
+    return program.once(_exposures_of_views).get(showing.view, found)
+
+
+def _exposures_of_views(program: Program) -> dict[ClassNode, Exposure]:
+    found: dict[ClassNode, Exposure] = {}
+    for endpoint in sorted(program.endpoints, key=_is_for_one):
+        view = endpoint.view or endpoint.handler.owner
+        if view is not None and view not in found:
+            label = label_of(endpoint)
+            step = TraceStep(view.location, f"{label} enters {view.name}")
+            found[view] = Exposure("endpoint", label, None, (step,))
+    return found
+
+
+def _is_for_one(endpoint: Endpoint) -> tuple[bool, bool]:
+    return endpoint.method != "GET", endpoint.path.rstrip("/").endswith("}")

@@ -1,0 +1,415 @@
+"""Where rows are handed to a class that shows each of them: by a call, or by a view class."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from perfaudit.core.levels import Confidence, Role
+from perfaudit.core.location import Location
+from perfaudit.facts import types as t
+from perfaudit.libraries.answers import Answers
+from perfaudit.libraries.templates import ViewWords
+from perfaudit.program import expressions, members
+from perfaudit.program.answer_costs import is_one as is_one_object
+from perfaudit.program.class_values import class_value
+from perfaudit.program.eager_queries import is_in, loaded_by
+from perfaudit.program.expressions import argument
+from perfaudit.program.given_names import Given
+from perfaudit.program.language_calls import is_super
+from perfaudit.program.list_pages import manager_may_load
+from perfaudit.program.loops import target_names
+from perfaudit.program.names import AT_END, meanings
+from perfaudit.program.nodes import ClassNode, FunctionNode, enclosing_class
+from perfaudit.program.renderings import Known, rows_of_view
+from perfaudit.program.row_costs import row_class, shown_class
+from perfaudit.program.rows import Rows, rows_of
+from perfaudit.program.shown_classes import (
+    classes_of,
+    model_of,
+    shown_of_view,
+    shows,
+    told_by_decorator,
+)
+from perfaudit.program.tables_vocabulary import attribute_value
+from perfaudit.program.values import ClassType, Instance, Type, Unknown, list_of, options_of
+
+if TYPE_CHECKING:
+    from perfaudit.program.program import Program
+
+FOR_VIEW = "shows-for-view"
+"""The flag of a method of view classes that makes what shows the rows it is given."""
+LOADS_INTO = "loads-into"
+LOADING = frozenset({LOADS_INTO, "query-option"})
+"""Flags of what loads relations with rows."""
+MAX_STEPS = 6
+
+
+class Showing(Struct, frozen=True):
+    """A place that shows rows, with the class that does, and where the rows come from.
+
+    ``is_filled``: what is shown are the annotated fields of the class. ``is_together``: the rows
+    are shown by a class that asks once for some of what their methods look up.
+    """
+
+    function: FunctionNode
+    location: Location
+    words: Answers
+    shown: ClassNode
+    row: ClassNode
+    rows: Known
+    view: ClassNode | None
+    confidence: Confidence
+    is_filled: bool = False
+    is_together: bool = False
+
+
+def showings(program: "Program") -> Iterator[Showing]:
+    """Yield the places that show many rows each, in file order: calls first, then view classes."""
+    for words in program.libraries.answers:
+        if words.showing:
+            yield from _by_calls(program, words)
+            yield from _by_views(program, words)
+        if words.filled:
+            yield from _by_filling(program, words)
+    yield from _by_answers(program)
+
+
+def _by_answers(program: "Program") -> Iterator[Showing]:
+    """Yield the handlers whose declared answer is a list, filled from the rows they return."""
+    for endpoint in program.endpoints:
+        declared, handler = endpoint.response_model, endpoint.handler
+        if declared is None or is_one_object(declared) or handler.kind != "function":
+            continue
+        shown = shown_class(declared)
+        if shown is None:
+            continue
+        for item in handler.facts.results:
+            if item.value is not None and item.kind == "return":
+                found = _filled(program, handler, item.value, (item.sequence, item.context), shown)
+                if found is not None:
+                    yield found
+
+
+def _by_filling(program: "Program", words: Answers) -> Iterator[Showing]:
+    """Yield the loops that fill an object of a class from each row."""
+    for function in program.functions:
+        for call in function.facts.calls:
+            callee = call.callee
+            if not isinstance(callee, t.Attr) or callee.name not in words.fills:
+                continue
+            given = call.arguments[0] if call.arguments else None
+            if not isinstance(given, t.Name):
+                continue
+            at = (call.sequence, call.context)
+            shown = program.types.evaluate(function, callee.base, at)
+            if not isinstance(shown, ClassType):
+                continue
+            if program.types.classes.ancestors(shown.node).isdisjoint(words.filled):
+                continue
+            for loop in function.loops(call.context):
+                context = function.facts.contexts[loop]
+                if given.id in target_names(context.target) and context.subject is not None:
+                    before = (context.sequence, context.parent)
+                    found = _filled(program, function, context.subject, before, shown.node)
+                    if found is not None:
+                        yield replace(found, location=function.place(call))
+                    break
+
+
+def _filled(
+    program: "Program", function: FunctionNode, value: t.Expr, at: tuple[int, int], shown: ClassNode
+) -> Showing | None:
+    """Return how rows fill a class, unless the program waits for them.
+
+    Who waits for rows cannot read a relation later: that would fail, and is no query.
+    """
+    kind = program.types.evaluate(function, value, at)
+    row = row_class(program, kind)
+    if row is None or is_one_object(kind) or _is_awaited(function, value, at):
+        return None
+    known = Known(list_of(Instance(row)), (Given(function, value, at),))
+    return Showing(
+        function,
+        function.line(function.facts.line),
+        Answers(),
+        shown,
+        row,
+        known,
+        None,
+        Confidence.HIGH,
+        is_filled=True,
+    )
+
+
+def _is_awaited(
+    function: FunctionNode, value: t.Expr, at: tuple[int, int], steps: int = MAX_STEPS
+) -> bool:
+    """Return whether a value is made of something that was awaited."""
+    for part in expressions.parts(function, value):
+        if isinstance(part, t.Await):
+            return True
+        for scope, definition in (
+            meanings(function, part.id, at) if isinstance(part, t.Name) else ()
+        ):
+            if isinstance(definition, t.Bind) and definition.value is not None and steps:
+                before = (definition.sequence, definition.context)
+                if _is_awaited(scope, definition.value, before, steps - 1):
+                    return True
+    return False
+
+
+def _by_calls(program: "Program", words: Answers) -> Iterator[Showing]:
+    for function in program.functions:
+        for index, call in enumerate(function.facts.calls):
+            if not any(name == words.many for name, _ in call.keywords):
+                continue
+            given = argument(call, "0|instance")
+            if given is None or _is_false(argument(call, words.many)):
+                continue
+            for shown, confidence in _called(program, words, function, index):
+                found = _shown_by_call(program, words, function, call, given, shown, confidence)
+                if found is not None:
+                    yield found
+
+
+def _is_false(value: t.Expr | None) -> bool:
+    return isinstance(value, t.Const) and value.value is False
+
+
+def _called(
+    program: "Program", words: Answers, function: FunctionNode, index: int
+) -> Iterator[tuple[ClassNode, Confidence]]:
+    """Yield the classes that a call makes an object of, that shows rows."""
+    resolved = program.types.call(function, index)
+    for option in options_of(resolved.callee):
+        if isinstance(option, ClassType) and shows(program, words, option.node):
+            yield option.node, Confidence.HIGH
+    view = enclosing_class(function)
+    if view is None or not any(
+        target.behaviour is not None and FOR_VIEW in target.behaviour.flags
+        for target in resolved.targets
+    ):
+        return
+    action = "" if function.owner is None else function.name
+    told = told_by_decorator(program, words, function)
+    if told is not None:
+        for node in classes_of(program, words, told):
+            yield node, Confidence.HIGH
+        return
+    yield from shown_of_view(program, words, view, action)
+
+
+def _shown_by_call(
+    program: "Program",
+    words: Answers,
+    function: FunctionNode,
+    call: t.Call,
+    given: t.Expr,
+    shown: ClassNode,
+    confidence: Confidence,
+) -> Showing | None:
+    at = (call.sequence, call.context)
+    together = _shows_many_its_way(program, words, shown)
+    if _is_selective(program, words, shown, call) or together is None:
+        return None
+    if _loads_into(program, function):
+        return None
+    kind = program.types.evaluate(function, given, at)
+    row = row_class(program, kind)
+    if row is None and _is_open(members.element(program.types, kind)):
+        row = model_of(program, words, shown)
+    if row is None:
+        return None
+    rows = rows_of(program, function, given, at)
+    if rows is None:
+        return None
+    givens = [Given(function, given, at)]
+    view = enclosing_class(function)
+    if not rows.steps.isdisjoint(words.rows) or not rows.places:
+        # What the method of the library gives is the attribute of the view.
+        attribute = None if view is None else class_value(program.types, view, words.rows[-1])
+        if attribute is None:
+            return None
+        givens.append(attribute)
+    known = Known(list_of(Instance(row)), tuple(givens))
+    is_view = view is not None and _is_view(program, words, view)
+    return Showing(
+        function,
+        function.place(call),
+        words,
+        shown,
+        row,
+        known,
+        view if is_view else None,
+        confidence,
+        is_together=together,
+    )
+
+
+def _is_view(program: "Program", words: Answers, node: ClassNode) -> bool:
+    return class_value(program.types, node, words.shown) is not None
+
+
+def _is_open(value: Type) -> bool:
+    return all(isinstance(option, Unknown) for option in options_of(value))
+
+
+def _is_selective(program: "Program", words: Answers, shown: ClassNode, call: t.Call) -> bool:
+    """Return whether a call names what is shown, to a class that takes that."""
+    made = program.types.classes.method(shown, "__init__")
+    plain = {words.many, "instance", "context", "read_only", "required", words.source, "data"}
+    return made is not None and any(name not in plain for name, _ in call.keywords)
+
+
+def _shows_many_its_way(program: "Program", words: Answers, shown: ClassNode) -> bool | None:
+    """Return whether a class of the project shows the rows together, and asks once for some of it.
+
+    None where it may load relations with them first.
+    """
+    for node in program.types.classes.project_order(shown):
+        if "many_init" in node.methods:
+            return None
+        given = attribute_value(node, words.lists)
+        if given is not None:
+            found = program.types.evaluate(*given, AT_END)
+            if not isinstance(found, ClassType):
+                return None
+            methods = [
+                method
+                for owner in program.types.classes.project_order(found.node)
+                for method in owner.methods.values()
+            ]
+            return None if any(_may_load(program, method) for method in methods) else True
+    return False
+
+
+def _may_load(program: "Program", method: FunctionNode, *, surely: bool = False) -> bool:
+    """Return whether a function asks for relations with rows, or calls what is not known."""
+    for index in range(len(method.facts.calls)):
+        targets = program.types.call(method, index).targets
+        if (not targets and not surely) or any(
+            target.behaviour is not None and not LOADING.isdisjoint(target.behaviour.flags)
+            for target in targets
+        ):
+            return True
+    return False
+
+
+def _loads_into(program: "Program", function: FunctionNode) -> bool:
+    """Return whether a function has relations loaded of rows that it holds already."""
+    return any(
+        target.behaviour is not None and LOADS_INTO in target.behaviour.flags
+        for index in range(len(function.facts.calls))
+        for target in program.types.call(function, index).targets
+    )
+
+
+def _by_views(program: "Program", words: Answers) -> Iterator[Showing]:
+    if not words.views or len(words.rows) < 2:
+        return
+    for file in program.files:
+        if file.role is Role.TEST:
+            continue
+        for node in file.classes:
+            if not node.facts.bases or not _lists(program, words, node):
+                continue
+            for shown, confidence in shown_of_view(program, words, node, _list_action(words)):
+                found = _viewed(program, words, node, shown, confidence)
+                if found is not None:
+                    yield found
+
+
+def _list_action(words: Answers) -> str:
+    return next((view.action for view in words.views.values() if view.many), "")
+
+
+def _lists(program: "Program", words: Answers, node: ClassNode) -> bool:
+    """Return whether the library shows all rows of a view class, in its own way."""
+    above = program.types.classes.ancestors(node)
+    return any(
+        view.many and path in above and _is_left(program.types.classes.method(node, view.action))
+        for path, view in words.views.items()
+    )
+
+
+def _is_left(method: FunctionNode | None) -> bool:
+    """Return whether a method is not there, or leaves the work to that of the class above."""
+    return method is None or any(
+        isinstance(call.callee, t.Attr)
+        and call.callee.name == method.name
+        and isinstance(call.callee.base, t.CallRef)
+        and is_super(method, call.callee.base)
+        for call in method.facts.calls
+    )
+
+
+def _viewed(
+    program: "Program", words: Answers, node: ClassNode, shown: ClassNode, confidence: Confidence
+) -> Showing | None:
+    together = _shows_many_its_way(program, words, shown)
+    if together is None or _loads_more(program, words, node):
+        return None
+    model = model_of(program, words, shown)
+    meant = None if model is None else Known(Instance(model))
+    view_words = ViewWords(rows=words.rows[0], queryset=words.rows[-1])
+    rows = rows_of_view(program, node, view_words, meant)
+    row = None if rows is None else row_class(program, rows.type)
+    if rows is None or row is None or not rows.givens:
+        return None
+    method = program.types.classes.method(node, words.rows[0])
+    if program.types.classes.is_open(node):
+        confidence = Confidence.MEDIUM
+    return Showing(
+        method or node.body,
+        node.location,
+        words,
+        shown,
+        row,
+        rows,
+        node,
+        confidence,
+        is_together=together,
+    )
+
+
+def _loads_more(program: "Program", words: Answers, node: ClassNode) -> bool:
+    """Return whether a method of the view that has to do with its rows loads more with them."""
+    action = _list_action(words)
+    for name in (*words.hooks, action):
+        method = program.types.classes.method(node, name)
+        if method is not None and _may_load(program, method, surely=name == action):
+            return True
+    return False
+
+
+def is_one(program: "Program", showing: Showing, rows: Rows) -> bool:
+    """Return whether the rows are asked for by their key: there is one at most."""
+    table = program.schema.table_of(showing.row)
+    return table is not None and any(
+        f"={name}" in rows.steps
+        for attribute, column in table.columns.items()
+        if column.primary or column.unique
+        for name in (attribute, column.name)
+    )
+
+
+def is_loaded(program: "Program", showing: Showing, rows: Rows, path: tuple[str, ...]) -> bool:
+    """Return whether a path of relations may have been loaded with the rows that are shown."""
+    if not rows.covers(path):
+        return False
+    found = [
+        loaded_by(program, given.function, given.value, given.at) for given in showing.rows.givens
+    ]
+    known = [loaded for loaded in found if loaded is not None]
+    if len(known) < len(found) or any(is_in(path, loaded) is not False for loaded in known):
+        return True
+    # What is loaded of the way there was asked of a manager that may load more.
+    node: ClassNode | None = showing.row
+    for name in path[:-1]:
+        relation = None if node is None else program.schema.relation(node, name)
+        node = None if relation is None else relation.target
+        if node is None or manager_may_load(program, node):
+            return True
+    return False

@@ -1,0 +1,110 @@
+"""Which classes of the project show the rows of a view, and of which rows they are."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from perfaudit.core.levels import Confidence
+from perfaudit.facts import types as t
+from perfaudit.libraries.answers import Answers
+from perfaudit.program import expressions
+from perfaudit.program.class_values import class_value
+from perfaudit.program.decorators import decorators_of
+from perfaudit.program.given_names import Given
+from perfaudit.program.names import AT_END
+from perfaudit.program.nodes import ClassNode, FunctionNode, enclosing_class
+from perfaudit.program.tables_vocabulary import attribute_value
+from perfaudit.program.values import ClassType, Unknown, options_of
+
+if TYPE_CHECKING:
+    from perfaudit.program.program import Program
+
+
+def told_by_decorator(program: "Program", words: Answers, function: FunctionNode) -> Given | None:
+    """Return what a decorator of a method says that shows its rows, in place of its class."""
+    owner = enclosing_class(function)
+    for _, call in decorators_of(program.types, function) if owner is not None else ():
+        for name, value in call.keywords if call is not None else ():
+            if name == words.shown and owner is not None and call is not None:
+                return Given(owner.body, value, (call.sequence, call.context))
+    return None
+
+
+def shown_of_view(
+    program: "Program", words: Answers, view: ClassNode, action: str
+) -> list[tuple[ClassNode, Confidence]]:
+    """Return the classes that can show the rows of a view for an action, the nearest meant ones."""
+    method = program.types.classes.method(view, words.chosen)
+    if method is None:
+        given = class_value(program.types, view, words.shown)
+        found = () if given is None else classes_of(program, words, given)
+        return [(node, Confidence.HIGH) for node in found]
+    named: list[ClassNode] = []
+    open_ones: list[ClassNode] = []
+    for item in method.facts.results:
+        if item.value is None:
+            continue
+        actions = _actions_tested(method, item.context)
+        result = Given(method, item.value, (item.sequence, item.context))
+        classes = list(classes_of(program, words, result, view))
+        if actions and action in actions:
+            named.extend(classes)
+        elif not actions:
+            open_ones.extend(classes)
+    chosen = list(dict.fromkeys(named or open_ones))
+    sure = Confidence.HIGH if len(chosen) == 1 else Confidence.MEDIUM
+    return [(node, sure) for node in chosen]
+
+
+def _actions_tested(method: FunctionNode, context: int) -> set[str]:
+    """Return the texts that the conditions around a place compare something with."""
+    found: set[str] = set()
+    while context >= 0:
+        block = method.facts.contexts[context]
+        if block.kind in ("if", "match") and block.subject is not None:
+            for part in expressions.parts(method, block.subject):
+                if isinstance(part, t.Const) and isinstance(part.value, str):
+                    found.add(part.value)
+        context = block.parent
+    return found
+
+
+def classes_of(
+    program: "Program", words: Answers, given: Given, view: ClassNode | None = None
+) -> Iterator[ClassNode]:
+    value = program.types.evaluate(given.function, given.value, given.at)
+    options = list(options_of(value))
+    if view is not None and all(isinstance(option, Unknown) for option in options):
+        attribute = class_value(program.types, view, words.shown)
+        if attribute is not None and _asks_above(given):
+            yield from classes_of(program, words, attribute)
+        return
+    for option in options:
+        if isinstance(option, ClassType) and shows(program, words, option.node):
+            yield option.node
+
+
+def _asks_above(given: Given) -> bool:
+    """Return whether a value is what the method of the class above gives."""
+    value = given.value
+    if isinstance(value, t.Attr):
+        return True
+    if not isinstance(value, t.CallRef):
+        return False
+    callee = given.function.facts.calls[value.index].callee
+    return isinstance(callee, t.Attr) and callee.name == given.function.name
+
+
+def shows(program: "Program", words: Answers, node: ClassNode) -> bool:
+    above = program.types.classes.ancestors(node)
+    return any(base in above for base in words.showing)
+
+
+def model_of(program: "Program", words: Answers, shown: ClassNode) -> ClassNode | None:
+    """Return the class of the rows that a class says it shows."""
+    for node in program.types.classes.project_order(shown):
+        given = attribute_value(node, words.model)
+        if given is not None:
+            found = program.types.evaluate(*given, AT_END)
+            is_table = isinstance(found, ClassType) and program.schema.table_of(found.node)
+            return found.node if isinstance(found, ClassType) and is_table else None
+    return None
