@@ -133,9 +133,17 @@ class _Search:
     def attribute(
         self, function: FunctionNode, base: t.Expr, name: str, at: At, steps: int
     ) -> Loaded | None:
-        """Return what the manager of a class loads, or what was loaded below a row's relation."""
+        """Return what the manager of a class loads, or what was loaded below a row's relation.
+
+        A page of a query has in its attributes the rows of the query.
+        """
         types = self.program.types
-        for option in options_of(types.evaluate(function, base, at)):
+        owners = options_of(types.evaluate(function, base, at))
+        if self.is_query(function, base, at) and all(
+            isinstance(option, LibraryInstance) for option in owners
+        ):
+            return self.loaded(function, base, at, steps)
+        for option in owners:
             if isinstance(option, Instance):
                 relation = self.program.schema.relation(option.node, name)
                 above = None if relation is None else self.loaded(function, base, at, steps)

@@ -369,6 +369,8 @@ class _Search:
                 ]
             )
         owner = program.types.evaluate(function, base, at)
+        if _is_page(owner, program.types.evaluate(function, t.Attr(base, name), at)):
+            return self.rows(function, base, at, steps)
         for option in options_of(owner):
             if isinstance(option, Instance):
                 relation = program.schema.relation(option.node, name)
@@ -466,6 +468,17 @@ def _is_query(value: object) -> bool:
         ):
             return any(isinstance(part, Instance) for part in option.arguments)
     return False
+
+
+def _is_page(owner: Type, held: Type) -> bool:
+    """Return whether an attribute is the list of rows that a library's page of a query holds."""
+    owners = options_of(owner)
+    return (
+        bool(owners)
+        and all(isinstance(option, LibraryInstance) for option in owners)
+        and _is_query(owner)
+        and _is_query(held)
+    )
 
 
 def joined(answers: Sequence[Rows | None]) -> Rows | None:
