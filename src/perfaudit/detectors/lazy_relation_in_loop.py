@@ -1,9 +1,11 @@
 """Find relations of a loop's items loaded one by one because the query did not load them."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from perfaudit.core.finding import Match, TraceStep
 from perfaudit.core.levels import Confidence, Severity, weakest
+from perfaudit.core.location import Location
 from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
@@ -50,16 +52,36 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
         if not loads or not function.facts.contexts:
             continue
         seen: set[tuple[int, str, tuple[str, ...], str]] = set()
+        told: dict[tuple[Location, str], Match] = {}
         for load in loads:
-            place = load.through[0] if load.through else load.site
-            for loop in function.loops(place.context):
+            read = load.through[0] if load.through else load.site
+            for loop in function.loops(read.context):
                 if load.root not in target_names(function.facts.contexts[loop].target):
                     continue
                 key = (loop, load.root, load.path, load.relation.name)
                 if key not in seen:
                     seen.add(key)
-                    yield from _judge(program, function, load, loop)
+                    for found in _judge(program, function, load, loop):
+                        if isinstance(found, Match):
+                            place = (found.location, found.rule)
+                            told[place] = _together(told[place], found) if place in told else found
+                        else:
+                            yield found
                 break
+        yield from told.values()
+
+
+def _together(first: Match, more: Match) -> Match:
+    """Return one match for a place that loads several relations, with the reads of each."""
+    words = dict(first.words)
+    for name in ("relation", "path"):
+        words[name] = f"{words[name]}`, `{more.words[name]}"
+    return replace(
+        first,
+        words=words,
+        trace=(*first.trace, *(step for step in more.trace if step not in first.trace)),
+        fix="\n".join(dict.fromkeys(text for text in (first.fix, more.fix) if text)),
+    )
 
 
 def _judge(
