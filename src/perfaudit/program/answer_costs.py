@@ -81,7 +81,7 @@ def cost_of_rows(
     loaded = loaded_by(program, function, value, at)
     step = TraceStep(function.line(function.facts.line), f"queries {name} (db.query)")
     cost = once("db.query", step)
-    if loaded is None or any(path[-1] == NOT_KNOWN for path in loaded):
+    if loaded is None or any(path[-1:] == (NOT_KNOWN,) for path in loaded):
         return cost.at_least()
     more = extra_queries(loaded)
     return cost + once("db.query", step).times(more) if more else cost
