@@ -1,6 +1,9 @@
 """The cost cards of endpoints."""
 
-from perfaudit.audit import program_of
+from pathlib import Path
+
+from perfaudit.audit import audit, program_of
+from perfaudit.config import Settings
 from perfaudit.core.report import EndpointCard
 from perfaudit.program.cards import endpoint_cards
 
@@ -303,3 +306,41 @@ def orders():
         }
     )
     assert [item.queries for item in endpoint_cards(program)] == [">= 1"]
+
+
+ORDERS = {
+    "models.py": """
+from django.db import models
+
+class Order(models.Model):
+    name = models.CharField(max_length=50)
+
+class Item(models.Model):
+    order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="items")
+""",
+    "views.py": """
+from django.shortcuts import render
+from models import Order
+
+def show(request, key):
+    order = Order.objects.prefetch_related("items").get(pk=key)
+    return render(request, "order.html", {"items": order.items.all()})
+""",
+    "urls.py": """
+from django.urls import path
+import views
+
+urlpatterns = [path("orders/<int:key>", views.show)]
+""",
+    "templates/order.html": "{% for item in items %}{{ item.pk }}{% endfor %}\n",
+}
+
+
+def test_a_page_of_rows_that_were_loaded_with_another_does_not_grow(tmp_path: Path) -> None:
+    (tmp_path / "templates").mkdir()
+    for name, text in ORDERS.items():
+        (tmp_path / name).write_text(text)
+
+    report = audit(tmp_path, (tmp_path,), Settings()).report
+
+    assert [(card.path, card.degree) for card in report.endpoints] == [("/orders/<int:key>", 0)]

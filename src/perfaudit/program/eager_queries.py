@@ -149,7 +149,9 @@ class _Search:
                 above = None if relation is None else self.loaded(function, base, at, steps)
                 if above is None:
                     return None
-                return {path[1:]: apart for path, apart in above.items() if path[:1] == (name,)}
+                return {
+                    path[1:]: apart for path, apart in above.items() if path[1:] and path[0] == name
+                }
         value = types.evaluate(function, t.Attr(base, name), at)
         for option in options_of(value):
             if isinstance(option, Instance):
