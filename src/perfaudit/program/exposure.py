@@ -56,6 +56,7 @@ class Exposures:
         self._kind: dict[FunctionNode, str] = {}
         self._origin: dict[FunctionNode, Endpoint] = {}
         self._edge: dict[FunctionNode, Edge] = {}
+        self._known: dict[FunctionNode, Exposure] = {}
         self._edges_from = edges_from
         set_off: list[Edge] = []
         for kind, entry_kinds in KINDS:
@@ -137,7 +138,9 @@ class Exposures:
         node = self._reached(function)
         if node is None:
             return Exposure(self._elsewhere(function))
-        return self._told(self._kind[node], node, self._way(node))
+        if node not in self._known:
+            self._known[node] = self._told(self._kind[node], node, self._way(node))
+        return self._known[node]
 
     def way_to(self, function: FunctionNode) -> list[Edge] | None:
         """Return the calls from the entry point to a function, or None where none leads there."""
