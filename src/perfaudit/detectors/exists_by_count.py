@@ -6,7 +6,7 @@ from perfaudit.core.finding import Match
 from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
 from perfaudit.program.expressions import spelled
-from perfaudit.program.presence import asks_for_any
+from perfaudit.program.presence import asks_for_any, matters_besides
 from perfaudit.program.program import Program
 from perfaudit.program.reach import site_step
 
@@ -22,7 +22,10 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
         function = site.function
         exposure = program.exposure_at(site)
         yield Opportunity(site.location, exposure.kind)
-        if not any(asks_for_any(function, number) for number in (site.value, t.Await(site.value))):
+        numbers = (site.value, t.Await(site.value))
+        if not any(asks_for_any(function, number) for number in numbers):
+            continue
+        if any(matters_besides(function, number) for number in numbers):
             continue
         yield Match(
             site.location,

@@ -28,6 +28,22 @@ def asks_for_any(function: FunctionNode, number: t.Expr) -> bool:
     )
 
 
+def matters_besides(function: FunctionNode, number: t.Expr) -> bool:
+    """Return whether a number is kept in a name, or may be compared with more than none.
+
+    Facts keep the first two parts of ``0 < number < 5``, so what a comparison begins with a
+    constant may tell a few from many.
+    """
+    if any(bind.value == number for bind in function.facts.binds):
+        return True
+    return any(
+        isinstance(part, t.Compare)
+        and (number == part.right or (number == part.left and not _is_none_or_some(part)))
+        for value, _ in _tests(function)
+        for part in parts(function, value)
+    )
+
+
 def _is_none_or_some(compared: t.Compare) -> bool:
     """Return whether a comparison with 0 or 1 separates none from some."""
     on_right = isinstance(compared.right, t.Const)
