@@ -12,7 +12,7 @@ from perfaudit.program.nodes import ClassNode
 from perfaudit.program.program import Program
 from perfaudit.program.rows import Rows
 from perfaudit.program.showing_costs import Spent, spent_by, spent_to_fill
-from perfaudit.program.showings import Showing, is_loaded, is_one, showings
+from perfaudit.program.showings import Showing, is_one, showings
 from perfaudit.program.template_values import Value
 from perfaudit.program.values import Instance
 
@@ -51,7 +51,7 @@ def _judge(
     exposure = _exposure(program, showing)
     yield Opportunity(spent.location, exposure.kind)
     cost = spent.cost
-    if cost.relation is not None and is_loaded(program, showing, rows, cost.path):
+    if cost.relation is not None and rows.covers(cost.path):
         return
     trace = list(exposure.chain)
     without = f" without `{'.'.join(cost.path)}`" if cost.relation else ""

@@ -4,8 +4,10 @@ from collections.abc import Container, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from perfaudit.facts import types as t
+from perfaudit.program.managers import gives_own_rows, manager_may_load
 from perfaudit.program.names import meanings
-from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.nodes import ClassNode, FunctionNode
+from perfaudit.program.row_costs import row_class
 from perfaudit.program.values import Awaitable, Instance, LibraryInstance, Type, options_of
 
 if TYPE_CHECKING:
@@ -27,7 +29,26 @@ NOT_KNOWN = "*"
 
 def loaded_by(program: "Program", function: FunctionNode, value: t.Expr, at: At) -> Loaded | None:
     """Return what the query behind rows loads with them, or None where that is not sure."""
-    return _Search(program).loaded(function, value, at, MAX_STEPS)
+    loaded = _Search(program).loaded(function, value, at, MAX_STEPS)
+    if not loaded:
+        return loaded
+    row = row_class(program, program.types.evaluate(function, value, at))
+    return loaded if row is None else {**loaded, **_may_be_loaded(program, row, loaded)}
+
+
+def _may_be_loaded(program: "Program", row: ClassNode, loaded: Loaded) -> Loaded:
+    """Return the paths below which managers of the project may load more."""
+    found: dict[Path, bool] = {}
+    for path in loaded:
+        node: ClassNode | None = row
+        for length, name in enumerate(path, 1):
+            relation = None if node is None else program.schema.relation(node, name)
+            node = None if relation is None else relation.target
+            if relation is None or node is None:
+                break
+            if relation.many and manager_may_load(program.types, node):
+                found[*path[:length], NOT_KNOWN] = False
+    return found
 
 
 def is_in(path: Path, loaded: Container[Path]) -> bool | None:
@@ -155,7 +176,7 @@ class _Search:
         value = types.evaluate(function, t.Attr(base, name), at)
         for option in options_of(value):
             if isinstance(option, Instance):
-                if types.classes.method(option.node, "get_queryset") is not None:
+                if gives_own_rows(types, option):
                     return None
             elif not isinstance(option, LibraryInstance):
                 return None

@@ -27,6 +27,15 @@ class Given(Struct, frozen=True):
 Names = dict[str, list[Given]]
 
 
+def given_back(function: FunctionNode) -> list[Given]:
+    """Return the values that a function gives back."""
+    return [
+        Given(function, item.value, (item.sequence, item.context))
+        for item in function.facts.results
+        if item.value is not None
+    ]
+
+
 def names_in(
     program: "Program", function: FunctionNode, value: t.Expr, at: tuple[int, int]
 ) -> Names:

@@ -8,7 +8,8 @@ from msgspec import Struct
 from perfaudit.core.location import Location
 from perfaudit.facts import types as t
 from perfaudit.program.class_values import class_value, texts_of
-from perfaudit.program.given_names import Given
+from perfaudit.program.given_names import Given, given_back
+from perfaudit.program.managers import manager_may_load
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.record_lists import ListClass
 from perfaudit.program.renderings import Known, Rendering, renderings
@@ -87,7 +88,7 @@ def _known(program: "Program", shown: ListClass) -> Known | None:
     classes = program.types.classes
     if found.joins and classes.method(node, found.joins) is not None:
         return None
-    if manager_may_load(program, model):
+    if manager_may_load(program.types, model):
         return None
     joined: list[tuple[str, ...]] = []
     required = False
@@ -106,11 +107,7 @@ def _known(program: "Program", shown: ListClass) -> Known | None:
     method = classes.method(node, found.rows)
     givens: tuple[Given, ...] = ()
     if method is not None:
-        givens = tuple(
-            Given(method, item.value, (item.sequence, item.context))
-            for item in method.facts.results
-            if item.value is not None
-        )
+        givens = tuple(given_back(method))
     return Known(
         list_of(Instance(model)),
         givens,
@@ -128,23 +125,3 @@ def _is_key(program: "Program", model: ClassNode, name: str) -> bool:
     """Return whether a column is a relation with a key in the table of the rows."""
     relation = program.schema.relation(model, name)
     return relation is not None and relation.column is not None and not relation.reverse
-
-
-def manager_may_load(program: "Program", model: ClassNode) -> bool:
-    """Return whether the manager of the rows is the project's, and gives rows its own way."""
-    for owner in program.types.classes.project_order(model):
-        for name, binds in owner.body.binds.items():
-            bind = binds[-1]
-            if not isinstance(bind.value, t.CallRef):
-                continue
-            made = program.types.evaluate(owner.body, t.Name(name), (bind.sequence + 1, -1))
-            for option in options_of(made):
-                if isinstance(option, Instance) and "get_queryset" in _methods(program, option):
-                    return True
-    return False
-
-
-def _methods(program: "Program", value: Instance) -> set[str]:
-    return {
-        name for owner in program.types.classes.project_order(value.node) for name in owner.methods
-    }

@@ -13,7 +13,7 @@ from perfaudit.libraries.templates import TemplateCall, TemplateView, ViewWords
 from perfaudit.program import members
 from perfaudit.program.class_values import class_texts, class_value, texts_of
 from perfaudit.program.expressions import argument
-from perfaudit.program.given_names import Given, Names, names_in
+from perfaudit.program.given_names import Given, Names, given_back, names_in
 from perfaudit.program.names import meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode, enclosing_class
 from perfaudit.program.rows import Rows, joined, rows_of
@@ -371,11 +371,7 @@ def rows_of_view(
     method = types.classes.method(node, words.rows)
     attribute = class_value(program.types, node, words.queryset)
     if method is not None:
-        givens = [
-            Given(method, item.value, (item.sequence, item.context))
-            for item in method.facts.results
-            if item.value is not None
-        ]
+        givens = given_back(method)
         # What the method gets from the library's own is the attribute.
         own = known_names(program, {"rows": givens}).get("rows")
         if own is None:
@@ -404,11 +400,7 @@ def _object_of_view(
     """Return the one object that a view shows."""
     method = program.types.classes.method(node, words.row)
     if method is not None:
-        givens = [
-            Given(method, item.value, (item.sequence, item.context))
-            for item in method.facts.results
-            if item.value is not None
-        ]
+        givens = given_back(method)
         own = known_names(program, {"row": givens}).get("row")
         if own is not None and _has_object(own.type):
             return own

@@ -11,6 +11,7 @@ from perfaudit.facts import types as t
 from perfaudit.program import expressions, members
 from perfaudit.program.calls import Resolved
 from perfaudit.program.eager_queries import is_in, loaded_by
+from perfaudit.program.managers import gives_own_rows, manager_may_load
 from perfaudit.program.names import AT_END, meanings
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.sizes import passes_items
@@ -55,8 +56,8 @@ class Rows(Struct, frozen=True):
     """The queries that rows come from.
 
     ``eager``: names of relations loaded on at least one way; ``all_eager``: a query may load any
-    relation. ``loaded``: the paths of the relations that are loaded, where that is known exactly
-    and the same on all ways. ``places``: where the queries are written. ``steps``: the names of
+    relation. ``loaded``: the paths of the relations that are loaded on at least one way, where that
+    is known exactly. ``places``: where the queries are written. ``steps``: the names of
     the calls that they are made of, ``=name`` for each of their keywords, and ``VIA_RELATION``
     where rows are those of another row.
     """
@@ -86,7 +87,7 @@ def rows_of(
     """Return where the rows of an iterable come from, or None where some way is not known."""
     rows = _Search(program).rows(function, value, at, MAX_STEPS)
     # Rows that another row leads to know it, without any query that loads it.
-    if rows is None or not rows.eager or VIA_RELATION in rows.steps:
+    if rows is None or not (rows.eager or rows.all_eager) or VIA_RELATION in rows.steps:
         return rows
     loaded = loaded_by(program, function, value, at)
     return rows if loaded is None else msgspec.structs.replace(rows, loaded=frozenset(loaded))
@@ -252,7 +253,7 @@ class _Search:
         for option in options_of(given):
             if isinstance(option, ClassType) and self.program.schema.table_of(option.node):
                 manager = members.member(self.program.types, option, "objects")
-                found.append(Rows(frozenset(), self.custom_manager(manager), ()))
+                found.append(Rows(frozenset(), gives_own_rows(self.program.types, manager), ()))
         return found
 
     def stored(self, function: FunctionNode, value: t.Expr, steps: int) -> Rows | None:
@@ -346,9 +347,6 @@ class _Search:
         for item in callee.facts.results:
             if item.value is None or isinstance(item.value, t.Const):
                 continue
-            if item.kind == "yield":
-                answers.append(self.rows(callee, item.value, (item.sequence, item.context), steps))
-                continue
             answers.append(self.rows(callee, item.value, (item.sequence, item.context), steps))
         self.entered.discard(key)
         del self.calls[callee]
@@ -384,13 +382,18 @@ class _Search:
                     return None
                 eager |= parent.eager
                 steps_taken = frozenset({VIA_RELATION})
-                return Rows(eager, parent.all_eager, (relation.location,), steps_taken)
+                may_load = parent.all_eager or (
+                    relation.many
+                    and relation.target is not None
+                    and manager_may_load(program.types, relation.target)
+                )
+                return Rows(eager, may_load, (relation.location,), steps_taken)
             if isinstance(option, LibraryInstance | External | LibrarySymbol | Unknown):
                 return None
         value = program.types.evaluate(function, t.Attr(base, name), at)
         if not _is_query(value):
             return None
-        return Rows(frozenset(), self.custom_manager(value), ())
+        return Rows(frozenset(), gives_own_rows(program.types, value), ())
 
     def held(self, owner: Instance, name: str, steps: int) -> Rows | None:
         """Return the rows that an object keeps in an attribute, if only its class sets it."""
@@ -409,13 +412,6 @@ class _Search:
                     self.bound[key] = self.rows(function, bind.value, at, steps)
                 answers.append(self.bound[key])
         return joined(answers)
-
-    def custom_manager(self, value: object) -> bool:
-        """Return whether a manager of the project may load relations by itself."""
-        return (
-            isinstance(value, Instance)
-            and self.program.types.classes.method(value.node, "get_queryset") is not None
-        )
 
 
 def _grows(scope: FunctionNode, name: str) -> bool:
@@ -491,5 +487,14 @@ def joined(answers: Sequence[Rows | None]) -> Rows | None:
         any(answer.all_eager for answer in known),
         tuple(dict.fromkeys(place for answer in known for place in answer.places)),
         frozenset().union(*(answer.steps for answer in known)),
-        known[0].loaded if all(each.loaded == known[0].loaded for each in known) else None,
+        _loaded_together(known),
     )
+
+
+def _loaded_together(known: Sequence[Rows]) -> frozenset[tuple[str, ...]] | None:
+    """Return the paths that are loaded on some way, or None where that is not known exactly."""
+    if all(rows.loaded is None for rows in known):
+        return None
+    if any(rows.loaded is None and (rows.eager or rows.all_eager) for rows in known):
+        return None
+    return frozenset().union(*(rows.loaded or () for rows in known))

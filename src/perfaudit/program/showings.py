@@ -14,11 +14,9 @@ from perfaudit.libraries.templates import ViewWords
 from perfaudit.program import expressions, members
 from perfaudit.program.answer_costs import is_one as is_one_object
 from perfaudit.program.class_values import class_value
-from perfaudit.program.eager_queries import is_in, loaded_by
 from perfaudit.program.expressions import argument
 from perfaudit.program.given_names import Given
 from perfaudit.program.language_calls import is_super
-from perfaudit.program.list_pages import manager_may_load
 from perfaudit.program.loops import target_names
 from perfaudit.program.names import AT_END, meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode, enclosing_class
@@ -393,23 +391,3 @@ def is_one(program: "Program", showing: Showing, rows: Rows) -> bool:
         if column.primary or column.unique
         for name in (attribute, column.name)
     )
-
-
-def is_loaded(program: "Program", showing: Showing, rows: Rows, path: tuple[str, ...]) -> bool:
-    """Return whether a path of relations may have been loaded with the rows that are shown."""
-    if not rows.covers(path):
-        return False
-    found = [
-        loaded_by(program, given.function, given.value, given.at) for given in showing.rows.givens
-    ]
-    known = [loaded for loaded in found if loaded is not None]
-    if len(known) < len(found) or any(is_in(path, loaded) is not False for loaded in known):
-        return True
-    # What is loaded of the way there was asked of a manager that may load more.
-    node: ClassNode | None = showing.row
-    for name in path[:-1]:
-        relation = None if node is None else program.schema.relation(node, name)
-        node = None if relation is None else relation.target
-        if node is None or manager_may_load(program, node):
-            return True
-    return False
