@@ -229,6 +229,37 @@ def test_confidence_of_a_way(way: str, tmp_path: Path) -> None:
     assert [(item.rule, item.confidence) for item in found] == [("PA601", expected)]
 
 
+PLACES = {
+    "a switch of its object": ("if self.is_on:", Confidence.MEDIUM),
+    "a setting": ("if LIMIT:", Confidence.MEDIUM),
+    "what is asked for": ("if len(key) > 3:", Confidence.HIGH),
+    "a kind of value": ('if key.startswith("slow"):', Confidence.HIGH),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_confidence_of_a_place_that_settings_switch(place: str, tmp_path: Path) -> None:
+    test, expected = PLACES[place]
+    (tmp_path / "shop.py").write_text(SWITCHED.format(test=test))
+
+    found = audit(tmp_path, (tmp_path,), Settings(select=("PA601",))).report.findings
+
+    assert [(item.rule, item.confidence) for item in found] == [("PA601", expected)]
+
+
+SWITCHED = """
+import time
+from shop.settings import LIMIT
+
+class Shop:
+    def __init__(self, is_on=False):
+        self.is_on = is_on
+
+    async def page(self, key: str):
+        {test}
+            time.sleep(1)
+"""
+
 ENTERED = """
 import time
 from fastapi import FastAPI

@@ -8,7 +8,7 @@ from perfaudit.core.finding import TraceStep
 from perfaudit.core.levels import Confidence, Severity, weakest
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
-from perfaudit.program.conditions import is_first_use
+from perfaudit.program.conditions import hangs_on_settings, is_first_use
 from perfaudit.program.exposure import NOT_SERVED, Exposure
 from perfaudit.program.handles import is_used_elsewhere
 from perfaudit.program.nodes import FunctionNode, is_handler
@@ -98,9 +98,11 @@ def blocking_places(
 
 
 def _usually(function: FunctionNode, place: Site | Edge) -> Confidence:
-    """Return how sure a place runs again and again: not only once, nor only after an error."""
-    rarely = is_handler(function, place.context) or is_first_use(
-        function, place.context, place.sequence
+    """Return how sure a place runs: not only once, after an error, or where settings say so."""
+    rarely = (
+        is_handler(function, place.context)
+        or is_first_use(function, place.context, place.sequence)
+        or hangs_on_settings(function, place.context, place.sequence)
     )
     return Confidence.MEDIUM if rarely else Confidence.HIGH
 

@@ -57,6 +57,28 @@ def standing(function: FunctionNode, context: int, sequence: int) -> Standing:
     return found
 
 
+def hangs_on_settings(function: FunctionNode, context: int, sequence: int) -> bool:
+    """Return whether a place runs only under some settings, or with a half that may be left out.
+
+    A guard that raises is none: what follows is what the function is there for.
+    """
+    contexts = function.facts.contexts
+    chain = tuple(function.context_chain(context))
+    tests = [
+        (contexts[step].subject, contexts[step].sequence)
+        for step in chain
+        if contexts[step].kind in BRANCHES
+    ]
+    tests += [
+        (guard.subject, guard.sequence)
+        for guard, exit_ in _left_before(function, chain, sequence)
+        if exit_.kind == "return"
+    ]
+    return any(
+        test is not None and _is_state(function, test, place, MAX_STEPS) for test, place in tests
+    )
+
+
 def is_first_use(function: FunctionNode, context: int, sequence: int) -> bool:
     """Return whether a place runs only until something is there that the function asks for.
 
