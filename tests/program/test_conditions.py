@@ -195,6 +195,33 @@ WAYS = {
         """,
         Confidence.MEDIUM,
     ),
+    "an option that is off unless it is given": (
+        "load({})",
+        """
+        import time
+
+        def load(options):
+            if options.get("slow", False):
+                time.sleep(1)
+        """,
+        Confidence.MEDIUM,
+    ),
+    "the next try of a loop that leaves as a rule": (
+        "load(key)",
+        """
+        import time
+
+        def load(key):
+            for turn in range(10):
+                with open(key) as file:
+                    text = file.read()
+                if not text:
+                    time.sleep(turn)
+                    continue
+                return text
+        """,
+        Confidence.MEDIUM,
+    ),
     "one early return": (
         "load(key)",
         """
@@ -295,3 +322,36 @@ def test_an_entry_point_is_named_only_where_its_way_is_sure(
     (found,) = audit(tmp_path, (tmp_path,), Settings(select=("PA601",))).report.findings
 
     assert (found.endpoint or None, found.trace[0].message) == (endpoint, first)
+
+
+BEGUN = """
+import asyncio
+import time
+
+def run(coroutine, limit=None):
+    return asyncio.run(coroutine)
+
+def hold(coroutine):
+    return [coroutine]
+
+async def main(path):
+    time.sleep(1)
+
+async def kept(path):
+    time.sleep(1)
+
+if __name__ == "__main__":
+    run(limit=3, coroutine=main("orders"))
+    hold(kept("orders"))
+"""
+
+
+def test_a_loop_that_a_function_begins_for_a_coroutine_serves_nobody_else(tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text(BEGUN)
+
+    found = audit(tmp_path, (tmp_path,), Settings(select=("PA601",))).report.findings
+
+    assert {item.function: item.severity.value for item in found} == {
+        "shop.main": "low",
+        "shop.kept": "high",
+    }

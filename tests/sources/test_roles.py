@@ -13,6 +13,7 @@ from perfaudit.sources import role_of
         ("app/views_test.py", Role.TEST),
         ("app/tests.py", Role.TEST),
         ("conftest.py", Role.TEST),
+        ("shop/pytest/orders.py", Role.TEST),
         ("app/pytest_plugin.py", Role.TEST),
         ("app/testing/client.py", Role.TEST),
         ("Tests/api.py", Role.TEST),

@@ -14,7 +14,7 @@ from perfaudit.program.conditions import Standing, standing
 from perfaudit.program.expressions import argument, spelled
 from perfaudit.program.holds import Hold, locks
 from perfaudit.program.locks import LockName, lock_of
-from perfaudit.program.nodes import FunctionNode, is_handler
+from perfaudit.program.nodes import LOOP_KINDS, FunctionNode, is_handler
 from perfaudit.program.outside import SHORT_SECONDS
 from perfaudit.program.program import Program, is_usual
 from perfaudit.program.reach import Reach, reach, site_step
@@ -202,7 +202,7 @@ def _has_asked(site: Site) -> bool:
     if base is None:
         return False
     walked = any(
-        context.kind == "for" and context.target == base for context in function.facts.contexts
+        context.kind in LOOP_KINDS and context.target == base for context in function.facts.contexts
     )
     if walked:
         # The loop that gives futures one by one has waited for them.

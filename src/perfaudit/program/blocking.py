@@ -8,12 +8,14 @@ from perfaudit.core.finding import TraceStep
 from perfaudit.core.levels import Confidence, Severity, weakest
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
+from perfaudit.program.arguments import passed_to
 from perfaudit.program.conditions import hangs_on_settings, is_first_use
 from perfaudit.program.exposure import NOT_SERVED, Exposure
 from perfaudit.program.handles import is_used_elsewhere
 from perfaudit.program.nodes import FunctionNode, is_handler
 from perfaudit.program.program import BLOCKING_KINDS, Program
 from perfaudit.program.reach import site_step
+from perfaudit.program.result_roots import arguments_of
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.switches import is_switched_off
 
@@ -112,12 +114,12 @@ def _blocks(site: Site) -> bool:
 
 
 def _is_entered_by_loop(function: FunctionNode, place: Site | Edge) -> bool:
-    """Return whether ``async with`` enters what a call gives.
+    """Return whether ``async with`` enters what a call gives, or ``async for`` walks it.
 
-    What a blocking call of a library gives cannot be entered so: it is not what it seems to be.
+    What a blocking call of a library gives cannot be used so: it is not what it seems to be.
     """
     return place.call is not None and any(
-        context.kind == "async with" and context.subject == place.value
+        context.kind.startswith("async ") and context.subject == place.value
         for context in function.facts.contexts
     )
 
@@ -224,8 +226,30 @@ def is_main(program: Program, function: FunctionNode, steps: int = MAX_AWAITS) -
 
 
 def _begins_loop(program: Program, edge: Edge) -> bool:
+    """Return whether what an edge gives is what a new loop is begun for, here or by a function."""
+    caller = edge.caller
+    for index, call in enumerate(caller.facts.calls):
+        given = [value for _, value in arguments_of(call)]
+        if (edge.call is call or edge.value in given) and starts_loop(program, caller, index):
+            return True
+        if edge.value in given and any(
+            outer.call is call and _begins_loop_for(program, outer, edge.value)
+            for outer in program.edges_from(caller)
+        ):
+            return True
+    return False
+
+
+def _begins_loop_for(program: Program, edge: Edge, given: t.Expr) -> bool:
+    """Return whether a function begins a loop for what a call gives it as a parameter."""
+    if edge.call is None:
+        return False
+    names = {
+        t.Name(param.name)
+        for param in edge.callee.facts.params
+        if passed_to(program, edge.callee, param, edge.call) == given
+    }
     return any(
-        (edge.call is call or edge.value in call.arguments)
-        and starts_loop(program, edge.caller, index)
-        for index, call in enumerate(edge.caller.facts.calls)
+        not names.isdisjoint(call.arguments) and starts_loop(program, edge.callee, index)
+        for index, call in enumerate(edge.callee.facts.calls)
     )

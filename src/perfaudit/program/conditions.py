@@ -5,15 +5,14 @@ from enum import IntEnum
 
 from perfaudit.facts import types as t
 from perfaudit.program.loops import fills_gap, fills_object
-from perfaudit.program.nodes import ClassNode, FunctionNode
+from perfaudit.program.nodes import LOOP_KINDS, FunctionNode
+from perfaudit.program.questions import asks_for_kind, is_module_name, is_off_by_default, is_state
 
 BRANCHES = frozenset({"if", "else", "and", "or", "match", "except"})
 MAX_BRANCHES = 2
 """A chain with more calls in branches is taken by few of those who enter it."""
-MAX_STEPS = 4
 FILE_TESTS = frozenset({"exists", "isfile", "isdir", "is_file", "is_dir"})
 OS_PATH = t.Attr(t.Name("os"), "path")
-ENVIRONMENT = frozenset({"environ", "getenv"})
 
 
 class Standing(IntEnum):
@@ -43,14 +42,18 @@ def standing(function: FunctionNode, context: int, sequence: int) -> Standing:
         found = max(found, Standing.DATA)
         if here.subject is None:
             continue
-        if _is_state(function, here.subject, here.sequence, MAX_STEPS):
+        if is_state(function, here.subject, here.sequence):
             return Standing.STATE
-        if here.kind in ("if", "and") and _asks_for_kind(function, here.subject):
+        if here.kind in ("if", "and") and (
+            asks_for_kind(function, here.subject) or is_off_by_default(function, here.subject)
+        ):
+            return Standing.STATE
+        if _tries_again(function, step):
             return Standing.STATE
     if is_first_use(function, context, sequence):
         return Standing.STATE
     for guard, exit_ in _left_before(function, chain, sequence):
-        if guard.subject and _is_state(function, guard.subject, guard.sequence, MAX_STEPS):
+        if guard.subject and is_state(function, guard.subject, guard.sequence):
             return Standing.STATE
         if exit_.kind == "return":
             found = max(found, Standing.DATA)
@@ -74,9 +77,7 @@ def hangs_on_settings(function: FunctionNode, context: int, sequence: int) -> bo
         for guard, exit_ in _left_before(function, chain, sequence)
         if exit_.kind == "return"
     ]
-    return any(
-        test is not None and _is_state(function, test, place, MAX_STEPS) for test, place in tests
-    )
+    return any(test is not None and is_state(function, test, place) for test, place in tests)
 
 
 def is_first_use(function: FunctionNode, context: int, sequence: int) -> bool:
@@ -182,7 +183,7 @@ def _is_kept_outside(function: FunctionNode, container: t.Expr) -> bool:
     if isinstance(container, t.Attr) and isinstance(container.base, t.Name):
         params = function.facts.params
         return bool(params) and function.owner is not None and container.base.id == params[0].name
-    if not isinstance(container, t.Name) or not _is_module_name(function, container.id):
+    if not isinstance(container, t.Name) or not is_module_name(function, container.id):
         return False
     return any(
         isinstance(bind.value, t.Mapping | t.Seq | t.CallRef)
@@ -216,105 +217,26 @@ def _left_before(
             yield guard, exit_
 
 
-def _asks_for_kind(function: FunctionNode, test: t.Expr) -> bool:
-    """Return whether a test asks what kind of value is given: of which class, which word."""
-    parts = test.options if isinstance(test, t.Either) and test.kind == "and" else (test,)
-    for part in parts:
-        if isinstance(part, t.Compare) and part.operator == "Eq":
-            if isinstance(part.right, t.Const) and isinstance(part.right.value, str):
-                return True
-        callee = function.facts.calls[part.index].callee if isinstance(part, t.CallRef) else None
-        if callee == t.Name("isinstance"):
-            return True
-        if isinstance(callee, t.Attr) and callee.name in ("startswith", "endswith"):
-            return True
-    return False
-
-
-def _is_state(function: FunctionNode, test: t.Expr, sequence: int, steps: int) -> bool:
-    """Return whether a test asks only for what does not change from call to call."""
-    match test:
-        case t.Not(value=inner):
-            return _is_state(function, inner, sequence, steps)
-        case t.Either(kind="and", options=options):
-            return any(_is_state(function, option, sequence, steps) for option in options)
-        case t.Either(options=options):
-            return all(_is_state(function, option, sequence, steps) for option in options)
-        case t.Compare(left=left, right=right):
-            parts = [part for part in (left, right) if not isinstance(part, t.Const | t.Seq)]
-            return bool(parts) and all(_is_state(function, p, sequence, steps) for p in parts)
-        case t.Name(id=name):
-            return _is_state_name(function, name, sequence, steps)
-        case t.Attr():
-            return _is_state_attribute(function, test)
-        case t.CallRef(index=index):
-            return _reads_environment(function.facts.calls[index].callee)
-        case t.Item(base=base):
-            return _reads_environment(base)
-    return False
-
-
-def _is_state_name(function: FunctionNode, name: str, sequence: int, steps: int) -> bool:
-    """Return whether a name is of the module, or bound once to what is."""
-    if name in function.params:
+def _tries_again(function: FunctionNode, block: int) -> bool:
+    """Return whether a block ends in the next try of a loop whose first pass leaves as a rule."""
+    contexts, exits = function.facts.contexts, function.facts.exits
+    chain = tuple(function.context_chain(block))
+    loop = next((step for step in chain if contexts[step].kind in LOOP_KINDS), -1)
+    if loop < 0 or contexts[block].kind != "if":
         return False
-    binds = function.binds.get(name)
-    if binds is None:
-        outer = function.parent
-        if outer is None or outer.kind == "module":
-            return True
-        return _is_state_name(outer, name, sequence, steps)
-    if function.kind == "module":
-        return True
-    if len(binds) != 1 or binds[0].value is None or binds[0].kind != "assign" or not steps:
+    if not any(item.kind == "continue" and item.context == block for item in exits):
         return False
-    return _is_state(function, binds[0].value, binds[0].sequence, steps - 1)
+    return any(
+        item.kind in ("break", "return") and _is_run_by_each_pass(function, item.context, loop)
+        for item in exits
+    )
 
 
-def _is_state_attribute(function: FunctionNode, test: t.Attr) -> bool:
-    """Return whether an attribute is of a module's object, or an optional half of its own."""
-    base = test.base
-    while isinstance(base, t.Attr):
-        test, base = base, base.base
-    if not isinstance(base, t.Name):
-        return False
-    owner = function.owner
-    if owner is not None and function.facts.params and function.facts.params[0].name == base.id:
-        return _is_optional_half(owner, test.name)
-    return _is_module_name(function, base.id)
-
-
-def _is_module_name(function: FunctionNode, name: str) -> bool:
-    scope: FunctionNode | None = function
-    while scope is not None and scope.kind != "module":
-        if name in scope.params or name in scope.binds:
+def _is_run_by_each_pass(function: FunctionNode, context: int, loop: int) -> bool:
+    """Return whether only ``try`` and ``with`` stand between a loop and a context inside it."""
+    contexts = function.facts.contexts
+    while context >= 0 and context != loop:
+        if contexts[context].kind not in ("try", "with", "async with"):
             return False
-        scope = scope.parent
-    return True
-
-
-def _is_optional_half(owner: ClassNode, attribute: str) -> bool:
-    """Return whether only ``__init__`` sets an attribute, to a parameter that may be left out."""
-    stores = owner.stores.get(attribute, [])
-    if not stores:
-        return False
-    for maker, bind in stores:
-        if maker.name != "__init__":
-            return False
-        value = bind.value
-        if isinstance(value, t.Either):
-            value = value.options[0]
-        if isinstance(value, t.Const):
-            continue
-        param = maker.params.get(value.id) if isinstance(value, t.Name) else None
-        if param is None or not isinstance(param.default, t.Const):
-            return False
-    return True
-
-
-def _reads_environment(callee: t.Expr) -> bool:
-    while isinstance(callee, t.Attr):
-        if callee.name in ENVIRONMENT:
-            return True
-        callee = callee.base
-    return isinstance(callee, t.Name) and callee.id in ENVIRONMENT
+        context = contexts[context].parent
+    return context == loop

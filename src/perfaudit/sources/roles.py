@@ -4,7 +4,7 @@ import re
 
 from perfaudit.core.levels import Role
 
-TEST_FOLDERS = frozenset({"test", "tests", "testing", "testsuite", "e2e", "__tests__"})
+TEST_FOLDERS = frozenset({"test", "tests", "testing", "testsuite", "e2e", "__tests__", "pytest"})
 MIGRATION_FOLDERS = frozenset({"migrations"})
 SCRIPT_FOLDERS = frozenset({"scripts", "benchmarks", "benchmark"})
 TOP_SCRIPT_FOLDERS = frozenset({"script", "bin", "tools", "bench", "dev", "hack"})

@@ -1,0 +1,123 @@
+"""What a test asks for: the state of the process, the kind of a value, or an option."""
+
+from perfaudit.facts import types as t
+from perfaudit.program.nodes import ClassNode, FunctionNode
+
+MAX_STEPS = 4
+"""How many names are followed to what they are bound to."""
+ENVIRONMENT = frozenset({"environ", "getenv"})
+
+
+def asks_for_kind(function: FunctionNode, test: t.Expr) -> bool:
+    """Return whether a test asks what kind of value is given: of which class, which word."""
+    parts = test.options if isinstance(test, t.Either) and test.kind == "and" else (test,)
+    for part in parts:
+        if isinstance(part, t.Compare) and part.operator == "Eq":
+            if isinstance(part.right, t.Const) and isinstance(part.right.value, str):
+                return True
+        callee = function.facts.calls[part.index].callee if isinstance(part, t.CallRef) else None
+        if callee == t.Name("isinstance"):
+            return True
+        if isinstance(callee, t.Attr) and callee.name in ("startswith", "endswith"):
+            return True
+    return False
+
+
+def is_off_by_default(function: FunctionNode, test: t.Expr) -> bool:
+    """Return whether a test asks for an option that is off unless it is given."""
+    if not isinstance(test, t.CallRef):
+        return False
+    call = function.facts.calls[test.index]
+    match call.arguments:
+        case (t.Const(value=str()), t.Const(value=given)):
+            return not given and isinstance(call.callee, t.Attr) and call.callee.name == "get"
+    return False
+
+
+def is_state(function: FunctionNode, test: t.Expr, sequence: int, steps: int = MAX_STEPS) -> bool:
+    """Return whether a test asks only for what does not change from call to call."""
+    match test:
+        case t.Not(value=inner):
+            return is_state(function, inner, sequence, steps)
+        case t.Either(kind="and", options=options):
+            return any(is_state(function, option, sequence, steps) for option in options)
+        case t.Either(options=options):
+            return all(is_state(function, option, sequence, steps) for option in options)
+        case t.Compare(left=left, right=right):
+            parts = [part for part in (left, right) if not isinstance(part, t.Const | t.Seq)]
+            return bool(parts) and all(is_state(function, p, sequence, steps) for p in parts)
+        case t.Name(id=name):
+            return _is_state_name(function, name, sequence, steps)
+        case t.Attr():
+            return _is_state_attribute(function, test)
+        case t.CallRef(index=index):
+            return _reads_environment(function.facts.calls[index].callee)
+        case t.Item(base=base):
+            return _reads_environment(base)
+    return False
+
+
+def _is_state_name(function: FunctionNode, name: str, sequence: int, steps: int) -> bool:
+    """Return whether a name is of the module, or bound once to what is."""
+    if name in function.params:
+        return False
+    binds = function.binds.get(name)
+    if binds is None:
+        outer = function.parent
+        if outer is None or outer.kind == "module":
+            return True
+        return _is_state_name(outer, name, sequence, steps)
+    if function.kind == "module":
+        return True
+    if len(binds) != 1 or binds[0].value is None or binds[0].kind != "assign" or not steps:
+        return False
+    return is_state(function, binds[0].value, binds[0].sequence, steps - 1)
+
+
+def _is_state_attribute(function: FunctionNode, test: t.Attr) -> bool:
+    """Return whether an attribute is of a module's object, or an optional half of its own."""
+    base = test.base
+    while isinstance(base, t.Attr):
+        test, base = base, base.base
+    if not isinstance(base, t.Name):
+        return False
+    owner = function.owner
+    if owner is not None and function.facts.params and function.facts.params[0].name == base.id:
+        return _is_optional_half(owner, test.name)
+    return is_module_name(function, base.id)
+
+
+def is_module_name(function: FunctionNode, name: str) -> bool:
+    scope: FunctionNode | None = function
+    while scope is not None and scope.kind != "module":
+        if name in scope.params or name in scope.binds:
+            return False
+        scope = scope.parent
+    return True
+
+
+def _is_optional_half(owner: ClassNode, attribute: str) -> bool:
+    """Return whether only ``__init__`` sets an attribute, to a parameter that may be left out."""
+    stores = owner.stores.get(attribute, [])
+    if not stores:
+        return False
+    for maker, bind in stores:
+        if maker.name != "__init__":
+            return False
+        value = bind.value
+        if isinstance(value, t.Either):
+            value = value.options[0]
+        if isinstance(value, t.Const):
+            continue
+        param = maker.params.get(value.id) if isinstance(value, t.Name) else None
+        if param is None or not isinstance(param.default, t.Const):
+            return False
+    return True
+
+
+def _reads_environment(callee: t.Expr) -> bool:
+    while isinstance(callee, t.Attr):
+        if callee.name in ENVIRONMENT:
+            return True
+        callee = callee.base
+    return isinstance(callee, t.Name) and callee.id in ENVIRONMENT
