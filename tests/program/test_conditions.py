@@ -355,3 +355,47 @@ def test_a_loop_that_a_function_begins_for_a_coroutine_serves_nobody_else(tmp_pa
         "shop.main": "low",
         "shop.kept": "high",
     }
+
+
+SPECIAL = """
+import time
+
+def answer(query):
+    if query.limit:
+        return paged(query)
+    return plain(query)
+
+def paged(query):
+    time.sleep(1)
+
+def plain(query):
+    time.sleep(1)
+
+async def page(query):
+    return answer(query)
+"""
+
+
+def test_the_way_that_special_cases_leave_is_the_proof(tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text(SPECIAL)
+
+    (found,) = audit(tmp_path, (tmp_path,), Settings(select=("PA601",))).report.findings
+
+    assert "answer calls plain" in [step.message for step in found.trace]
+
+
+STORED = """
+import sqlite3
+
+async def page():
+    connection = sqlite3.connect("shop.db")
+    return connection.execute("SELECT name FROM shop").fetchall()
+"""
+
+
+def test_a_database_in_a_file_may_be_read_in_no_time(tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text(STORED)
+
+    found = audit(tmp_path, (tmp_path,), Settings(select=("PA604",))).report.findings
+
+    assert {item.confidence for item in found} == {Confidence.MEDIUM}

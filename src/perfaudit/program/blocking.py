@@ -19,6 +19,10 @@ from perfaudit.program.result_roots import arguments_of
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.switches import is_switched_off
 
+IN_PROCESS = "in-process"
+"""The flag of calls that work on a database in a file: as a rule they are done at once."""
+UNTIL_END = "until-end"
+"""The flag of calls that wait for the end of something, which has only one."""
 FILE_KINDS = frozenset({"file", "stat"})
 MAX_AWAITS = 5
 """How many awaits may lie between the coroutine that a loop is begun for and another one."""
@@ -72,8 +76,8 @@ def blocking_at(
         if isinstance(place, Site):
             if kind == "file" and is_used_elsewhere(program, place):
                 continue
-            if _blocks(place) and not BLOCKING_KINDS[kind].isdisjoint(place.effects):
-                sure = weakest(place.confidence, _usually(function, place))
+            if _blocks(program, place) and not BLOCKING_KINDS[kind].isdisjoint(place.effects):
+                sure = weakest(place.confidence, _usually(function, place), _for_long(place))
                 return Blocking(place, kind, place, (site_step(place),), sure)
         elif runs_here(program, place) and place.callee in program.blocking_reach[kind]:
             found = _reached(program, place, kind)
@@ -109,8 +113,37 @@ def _usually(function: FunctionNode, place: Site | Edge) -> Confidence:
     return Confidence.MEDIUM if rarely else Confidence.HIGH
 
 
-def _blocks(site: Site) -> bool:
-    return site.blocking and site.relation is None and not _is_entered_by_loop(site.function, site)
+def _for_long(site: Site) -> Confidence:
+    """Return how sure what blocks is felt: a database in a file is read in no time as a rule."""
+    return Confidence.MEDIUM if IN_PROCESS in site.behaviour.flags else Confidence.HIGH
+
+
+def _blocks(program: Program, site: Site) -> bool:
+    return (
+        site.blocking
+        and site.relation is None
+        and not _is_entered_by_loop(site.function, site)
+        and not _has_ended(program, site)
+    )
+
+
+def _has_ended(program: Program, site: Site) -> bool:
+    """Return whether a call before has waited already for the end that a call waits for."""
+    if UNTIL_END not in site.behaviour.flags or site.call is None:
+        return False
+    chain = (-1, *site.function.context_chain(site.context))
+    return any(
+        UNTIL_END in other.behaviour.flags
+        and other.sequence < site.sequence
+        and other.context in chain
+        and other.call is not None
+        and _receiver(other.call) == _receiver(site.call)
+        for other in program.sites_of(site.function)
+    )
+
+
+def _receiver(call: t.Call) -> t.Expr | None:
+    return call.callee.base if isinstance(call.callee, t.Attr) else None
 
 
 def _is_entered_by_loop(function: FunctionNode, place: Site | Edge) -> bool:
@@ -141,8 +174,8 @@ def _reached(program: Program, edge: Edge, kind: str) -> Blocking:
     called = TraceStep(
         edge.location, f"{edge.caller.facts.qualname} {verb} {edge.callee.facts.qualname}"
     )
-    confidence = weakest(edge.confidence, step.confidence, _usually(edge.caller, edge))
-    return Blocking(edge, kind, sink, (called, *reached.trace(edge.callee)), confidence)
+    sure = weakest(edge.confidence, step.confidence, _usually(edge.caller, edge), _for_long(sink))
+    return Blocking(edge, kind, sink, (called, *reached.trace(edge.callee)), sure)
 
 
 def runs_here(program: Program, edge: Edge) -> bool:

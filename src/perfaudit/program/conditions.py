@@ -18,14 +18,16 @@ OS_PATH = t.Attr(t.Name("os"), "path")
 class Standing(IntEnum):
     """How surely a place runs when its function does.
 
-    ALWAYS; on DATA that the function is called with; on STATE: settings, and halves of an object
-    that were given, or not, when it was made; the class of what is given, too. Requests are of all
-    kinds, so what hangs on data runs for some of them. What hangs on state may run for none.
+    ALWAYS; REST: where earlier clauses, for special cases as a rule, have not left; on DATA that
+    the function is called with; on STATE: settings, and halves of an object that were given, or
+    not, when it was made; the class of what is given, too. Requests are of all kinds, so what hangs
+    on data runs for some of them. What hangs on state may run for none.
     """
 
     ALWAYS = 0
-    DATA = 1
-    STATE = 2
+    REST = 1
+    DATA = 2
+    STATE = 3
 
 
 def standing(function: FunctionNode, context: int, sequence: int) -> Standing:
@@ -56,7 +58,7 @@ def standing(function: FunctionNode, context: int, sequence: int) -> Standing:
         if guard.subject and is_state(function, guard.subject, guard.sequence):
             return Standing.STATE
         if exit_.kind == "return":
-            found = max(found, Standing.DATA)
+            found = max(found, Standing.REST)
     return found
 
 

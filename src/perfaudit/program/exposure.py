@@ -91,7 +91,8 @@ class Exposures:
     def _spread(self, kind: str, waiting: deque[FunctionNode]) -> list[Edge]:
         """Give the kind to all that some functions run, and return the tasks that they set off.
 
-        Ways without branches come first, then those that hang on data, then those on state.
+        Ways without branches come first, then what special cases leave, then those that hang on
+        data, then those on state.
         """
         set_off: list[Edge] = []
         postponed = {each: deque[Edge]() for each in Standing}

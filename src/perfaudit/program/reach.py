@@ -13,6 +13,7 @@ from perfaudit.program.sites import Edge, Site
 
 CONFIDENCES = {
     Standing.ALWAYS: Confidence.HIGH,
+    Standing.REST: Confidence.HIGH,
     Standing.DATA: Confidence.HIGH,
     Standing.STATE: Confidence.MEDIUM,
 }
@@ -103,7 +104,8 @@ def reach(
 ) -> Reach:
     """Return which functions reach a site that counts, over edges that are followed.
 
-    Chains without branches win, then those whose branches hang on data, then shorter ones; among
+    Chains without branches win, then those that run where special cases have left, then those whose
+    branches hang on data, then shorter ones; among
     equals the one found first in file order. A chain that hangs on the state of the process, or on
     many branches, is no more than medium in confidence.
     """
