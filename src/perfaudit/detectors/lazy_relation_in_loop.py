@@ -24,7 +24,8 @@ from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.program import Program
 from perfaudit.program.result_shapes import BOUNDING
 from perfaudit.program.row_costs import row_class
-from perfaudit.program.rows import VIA_RELATION, Rows, rows_of
+from perfaudit.program.row_queries import rows_of
+from perfaudit.program.rows import VIA_RELATION, Rows
 from perfaudit.program.sites import Edge, Site
 
 WHOLE = frozenset(
