@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
+from msgspec import Struct
+
 from perfaudit.core.finding import Match, TraceStep
 from perfaudit.core.levels import Confidence, Severity, weakest
 from perfaudit.core.location import Location
@@ -10,9 +12,11 @@ from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
 from perfaudit.program.eager_words import eager_words
+from perfaudit.program.edge_values import walked_by
 from perfaudit.program.loads import Load, root_of
 from perfaudit.program.loops import (
     Walk,
+    gives_rows,
     is_fallback,
     leaves_after,
     leaves_at_once,
@@ -20,12 +24,15 @@ from perfaudit.program.loops import (
     target_names,
     walk_of,
 )
-from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.nodes import ClassNode, FunctionNode, is_handler
 from perfaudit.program.program import Program
 from perfaudit.program.result_shapes import BOUNDING
 from perfaudit.program.row_costs import row_class
-from perfaudit.program.rows import VIA_RELATION, Rows, rows_of
+from perfaudit.program.row_queries import rows_of
+from perfaudit.program.row_types import can_be, keeps_objects
+from perfaudit.program.rows import VIA_RELATION, Rows
 from perfaudit.program.sites import Edge, Site
+from perfaudit.program.sizes import iterable_size
 
 WHOLE = frozenset(
     {"", "query", "select", "all", "scalars", "execute", "exec", "order_by", "options", "unique"}
@@ -43,32 +50,77 @@ CALMER = {
 """Nobody waits for what these do."""
 
 
+class _Walk(Struct, frozen=True):
+    """What is walked: by a loop, or by a call that runs a function for each item.
+
+    ``place``: what loads the relation of an item. ``loop``: the loop, -1 where a call walks.
+    """
+
+    function: FunctionNode
+    load: Load
+    place: Site | Edge
+    items: t.Expr
+    at: tuple[int, int]
+    loop: int
+    location: Location
+    name: str
+
+
 def detect(program: Program) -> Iterator[Match | Opportunity]:
     """Yield each loop over rows of a known query, and a match per relation loaded per item."""
     if not program.schema.relation_names:
         return
     for function in program.functions:
-        loads = program.loads.of(function)
-        if not loads or not function.facts.contexts:
-            continue
-        seen: set[tuple[int, str, tuple[str, ...], str]] = set()
         told: dict[tuple[Location, str], Match] = {}
-        for load in loads:
-            read = load.through[0] if load.through else load.site
-            for loop in function.loops(read.context):
-                if load.root not in target_names(function.facts.contexts[loop].target):
-                    continue
-                key = (loop, load.root, load.path, load.relation.name)
-                if key not in seen:
-                    seen.add(key)
-                    for found in _judge(program, function, load, loop):
-                        if isinstance(found, Match):
-                            place = (found.location, found.rule)
-                            told[place] = _together(told[place], found) if place in told else found
-                        else:
-                            yield found
-                break
+        for walk in (*_loops(program, function), *_calls(program, function)):
+            for found in _judge(program, walk):
+                if isinstance(found, Match):
+                    place = (found.location, found.rule)
+                    told[place] = _together(told[place], found) if place in told else found
+                else:
+                    yield found
         yield from told.values()
+
+
+def _loops(program: Program, function: FunctionNode) -> Iterator[_Walk]:
+    """Yield the loops in which a relation of the item is loaded, each relation once."""
+    seen: set[tuple[int, str, tuple[str, ...], str]] = set()
+    for load in program.loads.of(function) if function.facts.contexts else ():
+        place = load.through[0] if load.through else load.site
+        for loop in function.loops(place.context):
+            context = function.facts.contexts[loop]
+            if load.root not in target_names(context.target) or context.subject is None:
+                continue
+            key = (loop, load.root, load.path, load.relation.name)
+            if key not in seen:
+                seen.add(key)
+                yield _Walk(
+                    function,
+                    load,
+                    place,
+                    context.subject,
+                    (context.sequence, context.parent),
+                    loop,
+                    function.line(context.line),
+                    name_of_walked(program, function, loop),
+                )
+            break
+
+
+def _calls(program: Program, function: FunctionNode) -> Iterator[_Walk]:
+    """Yield the calls that run a function for each item, which loads relations of it."""
+    for edge in program.edges_from(function):
+        items = walked_by(edge) if edge.each and edge.how == "call" else None
+        if items is None or edge.call is None or not edge.callee.facts.params:
+            continue
+        seen: set[tuple[tuple[str, ...], str]] = set()
+        for load in program.loads.of(edge.callee):
+            key = (load.path, load.relation.name)
+            if load.root == edge.callee.facts.params[0].name and key not in seen:
+                seen.add(key)
+                at = (edge.call.sequence, edge.call.context)
+                name = str(iterable_size(program.types, function, items, None))
+                yield _Walk(function, load, edge, items, at, -1, edge.location, name)
 
 
 def _together(first: Match, more: Match) -> Match:
@@ -84,24 +136,13 @@ def _together(first: Match, more: Match) -> Match:
     )
 
 
-def _judge(
-    program: Program, function: FunctionNode, load: Load, loop: int
-) -> Iterator[Match | Opportunity]:
-    context = function.facts.contexts[loop]
-    place = load.through[0] if load.through else load.site
-    if context.subject is None or walk_of(program, function, loop) in (
-        Walk.FEW_ITEMS,
-        Walk.CONDITION,
-    ):
+def _judge(program: Program, walk: _Walk) -> Iterator[Match | Opportunity]:
+    function, load, place = walk.function, walk.load, walk.place
+    if not _walks_data(program, walk) or _is_set_before(function, load, place):
         return
-    if leaves_at_once(function, loop) or is_fallback(function, loop, place.context):
-        return
-    if leaves_after(function, loop, place.context) or _is_set_before(function, load, place):
-        return
-    if _is_loaded_apart(program, function, context):
-        return
-    rows = rows_of(program, function, context.subject, (context.sequence, context.parent))
-    if rows is None:
+    rows = rows_of(program, function, walk.items, walk.at)
+    row = _row_of(program, walk)
+    if rows is None or (row is not None and not can_be(program.types, rows, row)):
         return
     rule = RULES[bool(rows.loaded)]
     yield Opportunity(place.location, program.exposure_of(function).kind, rule=rule)
@@ -113,32 +154,41 @@ def _judge(
             if rows.steps <= WHOLE:
                 return
             confidence = weakest(confidence, Confidence.MEDIUM)
-        if _is_read_before(program, function, load, loop):
+        if walk.loop >= 0 and _is_read_before(program, function, load, walk.loop):
             confidence = weakest(confidence, Confidence.MEDIUM)
-    if _writes(program, function, loop):
+    if walk.loop >= 0 and _writes(program, function, walk.loop):
         confidence = weakest(confidence, Confidence.MEDIUM)
-    yield _match(program, function, load, loop, rows, confidence)
+    yield _match(program, walk, rows, row, confidence)
 
 
-def _is_loaded_apart(program: Program, function: FunctionNode, loop: t.Context) -> bool:
-    """Return whether a call before a loop loads relations of the rows that it walks."""
-    return any(
-        site.call is not None
-        and site.sequence < loop.sequence
-        and "loads-into" in site.behaviour.flags
-        and loop.subject in site.call.arguments[:1]
-        for site in program.sites_of(function)
+def _walks_data(program: Program, walk: _Walk) -> bool:
+    """Return whether a place runs for each of many rows, and not for the one that is looked for."""
+    function, loop, context = walk.function, walk.loop, walk.place.context
+    if loop < 0:
+        return not is_handler(function, context) and gives_rows(
+            program, function, walk.items, walk.at
+        )
+    if walk_of(program, function, loop) in (Walk.FEW_ITEMS, Walk.CONDITION):
+        return False
+    return not (
+        leaves_at_once(function, loop)
+        or is_fallback(function, loop, context)
+        or leaves_after(function, loop, context)
     )
+
+
+def _row_of(program: Program, walk: _Walk) -> ClassNode | None:
+    """Return the class of the items whose relation is loaded, if known."""
+    types = program.types
+    if walk.loop >= 0:
+        at = (walk.at[0] + 1, walk.loop)
+        return row_class(program, types.evaluate(walk.function, t.Name(walk.load.root), at))
+    return row_class(program, types.evaluate(walk.function, t.Element(walk.items, False), walk.at))
 
 
 def _keeps_objects(program: Program, load: Load) -> bool:
     """Return whether a session keeps the objects of the relation, and gives them by their key."""
-    target = load.relation.target
-    if target is None:
-        return False
-    bases = program.types.classes.library_bases(target)
-    found = (program.libraries.queries(base) for base in bases)
-    return any(queries is not None and queries.keeps_objects for queries in found)
+    return load.relation.target is not None and keeps_objects(program, load.relation.target)
 
 
 def _is_among_rows(program: Program, load: Load) -> bool:
@@ -185,29 +235,26 @@ def _is_set_before(function: FunctionNode, load: Load, place: Site | Edge) -> bo
 
 
 def _match(
-    program: Program,
-    function: FunctionNode,
-    load: Load,
-    loop: int,
-    rows: Rows,
-    confidence: Confidence,
+    program: Program, walk: _Walk, rows: Rows, row: ClassNode | None, confidence: Confidence
 ) -> Match:
-    place = load.through[0] if load.through else load.site
-    walked = name_of_walked(program, function, loop)
+    function, load, place = walk.function, walk.load, walk.place
     exposure = program.exposure_at(place)
-    context = function.facts.contexts[loop]
     trace = list(exposure.chain)
     trace.extend(
         TraceStep(query, "rows are queried without the relation") for query in rows.places[-1:]
     )
-    trace.append(TraceStep(function.line(context.line), f"loop over {walked}"))
+    if walk.loop >= 0:
+        trace.append(TraceStep(walk.location, f"loop over {walk.name}"))
+    else:
+        callee = place.name if isinstance(place, Site) else place.callee.facts.qualname
+        trace.append(TraceStep(walk.location, f"runs {callee} for each of {walk.name}"))
     trace.extend(load.steps)
     return Match(
         place.location,
         {
             "call": expressions.spelled(function, place.value),
             "relation": load.relation.name,
-            "walked": walked,
+            "walked": walk.name,
             "path": "__".join((*load.path, load.relation.name)),
         },
         trace=tuple(trace),
@@ -216,18 +263,15 @@ def _match(
         function=function.qualname,
         endpoint=exposure.endpoint,
         exposure=exposure.kind,
-        cost=f"N({walked})",
+        cost=f"N({walk.name})",
         role=function.role,
-        fix=_fix(program, function, load, loop, rows),
+        fix=_fix(program, load, rows, row),
         rule=RULES[bool(rows.loaded)],
     )
 
 
-def _fix(program: Program, function: FunctionNode, load: Load, loop: int, rows: Rows) -> str:
+def _fix(program: Program, load: Load, rows: Rows, row: ClassNode | None) -> str:
     """Return what loads the relation with the rows, and where it goes; nothing if not known."""
-    context = function.facts.contexts[loop]
-    at = (context.sequence + 1, loop)
-    row = row_class(program, program.types.evaluate(function, t.Name(load.root), at))
     if row is None or not rows.places:
         return ""
     words = eager_words(program, row, (*load.path, load.relation.name))

@@ -61,6 +61,7 @@ class Libraries:
             _of_all(found.caller for found in self.frameworks)
         )
         self.query_attributes: frozenset[str] = frozenset(_query_attributes(self.libraries))
+        self.row_methods: frozenset[str] = frozenset(_row_methods(self.libraries))
         self._files = {library.file: library for library in self.libraries}
         self.packages: Mapping[str, str] = {
             package: library.name
@@ -94,6 +95,7 @@ class Libraries:
         self._attributes: dict[tuple[str, str], TypeExpr | None] = {}
         self._class_attributes: dict[tuple[str, str], TypeExpr | None] = {}
         self._on: dict[tuple[str, str], Behaviour | None] = {}
+        self._loads_relations: dict[str, bool] = {}
 
     def canonical(self, dotted: str) -> str:
         """Return the path that the library file uses for this name, or the name itself."""
@@ -216,6 +218,18 @@ class Libraries:
             known = self._linear[type_path] = tuple(self._walk(type_path))
         return known
 
+    def loads_relations(self, type_path: str) -> bool:
+        """Return whether a class is one of queries: it can say which relations they load."""
+        known = self._loads_relations.get(type_path)
+        if known is None:
+            known = self._loads_relations[type_path] = any(
+                "query-option" in behaviour.flags
+                for found in self.linear(type_path)
+                if found.parameters
+                for behaviour in found.methods.values()
+            )
+        return known
+
     def library(self, file: str) -> Library | None:
         """Return the library of a file, such as that of a behaviour or a type."""
         return self._files.get(file)
@@ -306,6 +320,15 @@ def _query_attributes(libraries: Iterable[Library]) -> Iterator[str]:
         for found in library.types.values():
             for name, expression in found.class_attributes.items():
                 if any(argument.kind == "self" for argument in expression.arguments):
+                    yield name
+
+
+def _row_methods(libraries: Iterable[Library]) -> Iterator[str]:
+    """Give the methods through which managers of a library give all their rows."""
+    for library in libraries:
+        for found in library.types.values():
+            for name, behaviour in found.methods.items():
+                if "gives-all-rows" in behaviour.flags:
                     yield name
 
 

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 from perfaudit.core.finding import TraceStep
 from perfaudit.facts import types as t
 from perfaudit.program.bounds import bounded_size
-from perfaudit.program.eager_queries import NOT_KNOWN, extra_queries, loaded_by
 from perfaudit.program.endpoints import Endpoint
 from perfaudit.program.lazy_costs import meaning_of
 from perfaudit.program.nodes import ClassNode, FunctionNode
@@ -16,6 +15,8 @@ from perfaudit.program.row_costs import (
     row_class,
     shown_class,
 )
+from perfaudit.program.row_queries import rows_of
+from perfaudit.program.rows import NOT_KNOWN, extra_queries
 from perfaudit.program.sizes import UNNAMED, VAGUE_NAMES, Size, plural
 from perfaudit.program.values import Awaitable, Instance, LibraryInstance, Type, options_of
 
@@ -78,7 +79,8 @@ def cost_of_rows(
     program: "Program", function: FunctionNode, value: t.Expr, at: At, name: str
 ) -> Cost:
     """Return what the query of rows costs, with those of the relations that it loads apart."""
-    loaded = loaded_by(program, function, value, at)
+    rows = rows_of(program, function, value, at)
+    loaded = None if rows is None else rows.exact
     step = TraceStep(function.line(function.facts.line), f"queries {name} (db.query)")
     cost = once("db.query", step)
     if loaded is None or any(path[-1:] == (NOT_KNOWN,) for path in loaded):

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from perfaudit.core.effect import DATABASE_ROUND_TRIPS
 from perfaudit.facts import types as t
 from perfaudit.program.bounds import bounded_size
+from perfaudit.program.edge_values import walked_by
 from perfaudit.program.infer import Types
-from perfaudit.program.lazy_costs import cost_of_eager, cost_of_relation, given_to, walked_by
+from perfaudit.program.lazy_costs import cost_of_eager, cost_of_relation, given_to
 from perfaudit.program.nodes import LOOP_KINDS, FunctionNode
 from perfaudit.program.polynomial import ZERO, Cost, dearest, once
 from perfaudit.program.reach import reach

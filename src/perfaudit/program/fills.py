@@ -39,7 +39,7 @@ def filled(types: "Types", scope: FunctionNode, bind: t.Bind, made: Type) -> Typ
     number = CONTAINERS[made.path]
     keys: list[Type] = []
     values: list[Type] = []
-    for function, target in _homes(scope, bind.target):
+    for function, target in homes(scope, bind.target):
         for key, value, at in _fills(function, target, number):
             if key is not None:
                 keys.append(types.evaluate(function, key, at))
@@ -93,7 +93,7 @@ def _inner_fills(
                 yield callee.base.key, call.arguments[position], at
 
 
-def _homes(scope: FunctionNode, target: t.Expr) -> Iterator[tuple[FunctionNode, t.Expr]]:
+def homes(scope: FunctionNode, target: t.Expr) -> Iterator[tuple[FunctionNode, t.Expr]]:
     """Yield the functions that may fill a container, each with how it spells it."""
     if isinstance(target, t.Name):
         if scope.kind == "class":

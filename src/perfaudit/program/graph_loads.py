@@ -13,7 +13,8 @@ from perfaudit.program.graph import GraphType
 from perfaudit.program.graph_fields import GraphField
 from perfaudit.program.loads import Load
 from perfaudit.program.nodes import ClassNode, FunctionNode
-from perfaudit.program.rows import Rows, joined, rows_of
+from perfaudit.program.row_queries import rows_of
+from perfaudit.program.rows import Rows, joined
 from perfaudit.program.values import (
     Instance,
     LibraryInstance,

@@ -12,7 +12,7 @@ from perfaudit.program.graph import GraphType
 from perfaudit.program.graph_fields import GraphField
 from perfaudit.program.graph_loads import many_in
 from perfaudit.program.nodes import ClassNode, FunctionNode
-from perfaudit.program.rows import rows_of
+from perfaudit.program.row_queries import rows_of
 from perfaudit.program.tables_vocabulary import attribute_value
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _judged(
             asked_by = set(_keywords(resolver, result.value))
             names = tuple(name for name in given if name not in asked_by)
             rows = rows_of(program, resolver, result.value, at)
-            if not names or rows is None or rows.all_eager or not rows.eager.isdisjoint(names):
+            if not names or rows is None or any(rows.covers((name,)) for name in names):
                 continue
             yield BareList(item, field, names, rows.places[-1] if rows.places else None)
             return

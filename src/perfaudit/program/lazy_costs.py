@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from perfaudit.facts import types as t
-from perfaudit.program.eager_queries import extra_queries, is_in, loaded_by, loads_objects
-from perfaudit.program.expressions import argument_for
+from perfaudit.program.edge_values import given_for
 from perfaudit.program.loads import is_assigned, relation_base
 from perfaudit.program.names import meanings
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.polynomial import ZERO, Chain, Cost, Lazy, Term, once
 from perfaudit.program.row_costs import row_class, without_return
-from perfaudit.program.rows import rows_of
+from perfaudit.program.row_queries import rows_of
+from perfaudit.program.rows import extra_queries
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.sizes import passes_items
-from perfaudit.program.values import Instance, options_of
+from perfaudit.program.values import Awaitable, Instance, LibraryInstance, Type, options_of
 
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
@@ -66,7 +66,8 @@ def cost_of_eager(program: "Program", function: FunctionNode, site: Site, effect
     value = program.types.evaluate(function, site.value, at)
     if not loads_objects(program, value):
         return ZERO
-    loaded = loaded_by(program, function, site.value, at)
+    rows = rows_of(program, function, site.value, at)
+    loaded = None if rows is None else rows.exact
     more = 0 if loaded is None else extra_queries(loaded)
     return once(effect, site).times(more) if more else ZERO
 
@@ -75,44 +76,12 @@ def given_to(program: "Program", edge: Edge) -> Callable[[Lazy], Lazy | bool | N
     """Return what the lazy relations of a callee mean for its caller, at an edge."""
 
     def meaning(lazy: Lazy) -> Lazy | bool | None:
-        given = given_for(program, edge, lazy.root)
+        given = given_for(edge, lazy.root)
         if given is None:
             return None
         return meaning_of(program, edge.caller, given, (edge.sequence, edge.context), lazy)
 
     return meaning
-
-
-def given_for(program: "Program", edge: Edge, name: str) -> t.Expr | None:
-    """Return the expression of the caller that a parameter stands for, or whose items it does."""
-    if name not in edge.callee.params:
-        return None
-    is_first = edge.callee.facts.params[0].name == name
-    if edge.each:
-        return walked_by(edge) if is_first else None
-    if edge.call is not None and edge.via == "call":
-        return argument_for(edge.call, edge.callee, name)
-    if is_first and edge.via == "property" and isinstance(edge.value, t.Attr):
-        return edge.value.base
-    return None
-
-
-def walked_by(edge: Edge) -> t.Expr | None:
-    """Return what a call such as ``map(f, items)`` or ``items.sort(key=f)`` walks."""
-    if edge.call is None:
-        return None
-    for value in reversed(edge.call.arguments):
-        if not isinstance(value, t.Lambda) and not is_callback(value, edge):
-            return value
-    callee = edge.call.callee
-    return callee.base if isinstance(callee, t.Attr) else None
-
-
-def is_callback(value: t.Expr, edge: Edge) -> bool:
-    """Return whether an argument is the function that an edge runs."""
-    return isinstance(value, t.Name | t.Attr) and (
-        (value.id if isinstance(value, t.Name) else value.name) == edge.callee.name
-    )
 
 
 def meaning_of(
@@ -133,12 +102,9 @@ def meaning_of(
         path = direct
     if origin.parameter:
         return Lazy(origin.parameter, path, lazy.kept)
-    loaded = loaded_by(program, function, origin.value, origin.at)
-    if loaded is not None:
-        found = is_in(path, loaded)
-        return None if found is None else not found
     rows = rows_of(program, function, origin.value, origin.at)
-    return None if rows is None else not rows.covers(path)
+    found = None if rows is None else rows.brings(path)
+    return None if found is None else not found
 
 
 def origin_of(program: "Program", function: FunctionNode, value: t.Expr, at: At) -> Origin:
@@ -223,3 +189,20 @@ def _passed_on(program: "Program", function: FunctionNode, index: int) -> t.Expr
         for target in targets
     )
     return call.callee.base if keeps else None
+
+
+def loads_objects(program: "Program", value: Type, nesting: int = 3) -> bool:
+    """Return whether a value is, or holds, rows as objects of a table."""
+    if nesting == 0:
+        return False
+    for option in options_of(value):
+        if isinstance(option, Instance) and program.schema.table_of(option.node) is not None:
+            return True
+        parts: tuple[Type, ...] = ()
+        if isinstance(option, Awaitable):
+            parts = (option.result,)
+        elif isinstance(option, LibraryInstance):
+            parts = option.arguments
+        if any(loads_objects(program, part, nesting - 1) for part in parts):
+            return True
+    return False

@@ -6,10 +6,9 @@ from msgspec import Struct
 
 from perfaudit.core.finding import TraceStep
 from perfaudit.facts import types as t
-from perfaudit.program.expressions import argument_for
+from perfaudit.program.edge_values import given_for
 from perfaudit.program.nodes import FunctionNode, is_handler
 from perfaudit.program.reach import site_step
-from perfaudit.program.rows import rows_of
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.tables import Relation
 
@@ -77,12 +76,12 @@ class Loads:
     def _called(self, function: FunctionNode) -> list[Load]:
         found = []
         for edge in self._program.edges_from(function):
-            if edge.how != "call" or edge.callee in self._program.memoised:
+            if edge.how != "call" or edge.each or edge.callee in self._program.memoised:
                 continue
             if is_handler(function, edge.context):
                 continue
             for load in self.of(edge.callee):
-                given = given_for(self._program, edge, load.root)
+                given = given_for(edge, load.root)
                 rooted = None if given is None else root_of(function, given)
                 if rooted is not None and len(load.through) < MAX_DISTANCE:
                     found.append(
@@ -95,17 +94,6 @@ class Loads:
                         )
                     )
         return found
-
-
-def given_for(program: "Program", edge: Edge, name: str) -> t.Expr | None:
-    """Return the expression of the caller that a parameter of the callee stands for."""
-    if name not in edge.callee.params:
-        return None
-    if edge.via == "property" and isinstance(edge.value, t.Attr):
-        return edge.value.base
-    if edge.via == "call" and edge.call is not None:
-        return argument_for(edge.call, edge.callee, name)
-    return None
 
 
 def relation_base(function: FunctionNode, site: Site) -> t.Expr:
@@ -157,16 +145,3 @@ def is_assigned(function: FunctionNode, site: Site) -> bool:
     return any(
         bind.target == site.value and bind.sequence < site.sequence for bind in function.facts.binds
     )
-
-
-def is_loaded_with_rows(program: "Program", function: FunctionNode, site: Site) -> bool | None:
-    """Return whether a site's relation was loaded with its rows; None if the query is not known."""
-    rooted = root_of(function, relation_base(function, site))
-    if rooted is None or site.relation is None:
-        return None
-    if is_assigned(function, site):
-        return True
-    rows = rows_of(program, function, t.Name(rooted[0]), (site.sequence, site.context))
-    if rows is None:
-        return None
-    return rows.covers((*rooted[1], site.relation.name))

@@ -1,33 +1,54 @@
 """Managers of the project, which may load more with their rows than their caller asks for."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from perfaudit.facts import types as t
-from perfaudit.program.nodes import ClassNode
+from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.values import Instance, Type, options_of
 
 if TYPE_CHECKING:
     from perfaudit.program.infer import Types
 
-OWN_ROWS = "get_queryset"
+GIVES_ALL = "gives-all-rows"
+
+
+def source_of_rows(types: "Types", node: ClassNode) -> FunctionNode | None:
+    """Return the method of the project that gives all rows of a manager's class, if it has one."""
+    for name in sorted(types.libraries.row_methods):
+        method = types.classes.method(node, name)
+        if method is not None and _may_give_all(types, node, name):
+            return method
+    return None
+
+
+def _may_give_all(types: "Types", node: ClassNode, name: str) -> bool:
+    """Return whether a method of a class is that of a manager, as far as its bases are known."""
+    for path in types.classes.library_bases(node):
+        behaviour = types.libraries.method(path, name)
+        if behaviour is not None:
+            return GIVES_ALL in behaviour.flags
+    return True
+
+
+def managers_of(types: "Types", model: ClassNode) -> Iterator[Instance]:
+    """Yield the managers of the project's own classes that a class of rows has."""
+    for owner in types.classes.project_order(model):
+        for name, binds in owner.body.binds.items():
+            bind = binds[-1]
+            if isinstance(bind.value, t.CallRef):
+                made = types.evaluate(owner.body, t.Name(name), (bind.sequence + 1, -1))
+                yield from (option for option in options_of(made) if isinstance(option, Instance))
 
 
 def gives_own_rows(types: "Types", value: Type) -> bool:
     """Return whether a value is a manager of the project that gives rows its own way."""
     return any(
-        isinstance(option, Instance) and types.classes.method(option.node, OWN_ROWS) is not None
+        isinstance(option, Instance) and source_of_rows(types, option.node) is not None
         for option in options_of(value)
     )
 
 
 def manager_may_load(types: "Types", model: ClassNode) -> bool:
     """Return whether a manager in the class of some rows is the project's, and gives them so."""
-    for owner in types.classes.project_order(model):
-        for name, binds in owner.body.binds.items():
-            bind = binds[-1]
-            if not isinstance(bind.value, t.CallRef):
-                continue
-            made = types.evaluate(owner.body, t.Name(name), (bind.sequence + 1, -1))
-            if gives_own_rows(types, made):
-                return True
-    return False
+    return any(gives_own_rows(types, manager) for manager in managers_of(types, model))

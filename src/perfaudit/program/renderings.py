@@ -16,7 +16,8 @@ from perfaudit.program.expressions import argument
 from perfaudit.program.given_names import Given, Names, given_back, names_in
 from perfaudit.program.names import meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode, enclosing_class
-from perfaudit.program.rows import Rows, joined, rows_of
+from perfaudit.program.row_queries import rows_of
+from perfaudit.program.rows import Rows, joined
 from perfaudit.program.tables_columns import app_label
 from perfaudit.program.values import (
     ClassType,
@@ -53,7 +54,7 @@ class Known(Struct, frozen=True):
         """Return where its rows come from, or None where some way is not known."""
         found = [rows_of(program, given.function, given.value, given.at) for given in self.givens]
         if self.query is not None:
-            found.append(Rows(frozenset(), False, (self.query,)))
+            found.append(Rows((self.query,)))
         return joined(found)
 
 

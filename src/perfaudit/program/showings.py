@@ -22,7 +22,8 @@ from perfaudit.program.names import AT_END, meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode, enclosing_class
 from perfaudit.program.renderings import Known, rows_of_view
 from perfaudit.program.row_costs import row_class, shown_class
-from perfaudit.program.rows import Rows, rows_of
+from perfaudit.program.row_queries import rows_of
+from perfaudit.program.rows import Rows
 from perfaudit.program.shown_classes import (
     classes_of,
     model_of,

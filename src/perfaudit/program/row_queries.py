@@ -1,0 +1,486 @@
+"""Where rows come from: an expression is followed back to the queries that give it."""
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from perfaudit.facts import types as t
+from perfaudit.program import expressions
+from perfaudit.program.class_values import class_value
+from perfaudit.program.eager_options import OPTION, flags_of, named_by, takes_back
+from perfaudit.program.edge_values import given_for
+from perfaudit.program.language_calls import SUPER
+from perfaudit.program.managers import managers_of, source_of_rows
+from perfaudit.program.names import AT_END, meanings
+from perfaudit.program.nodes import ClassNode, FunctionNode, enclosing_class
+from perfaudit.program.row_costs import row_class
+from perfaudit.program.row_loaders import has_loaded
+from perfaudit.program.row_stores import Stored, added_to, parts_at, stored_before
+from perfaudit.program.row_types import (
+    between,
+    classes_asked,
+    is_in_memory,
+    is_page,
+    is_query,
+    relation_at,
+    shared_by,
+)
+from perfaudit.program.rows import NOT_KNOWN, VIA_RELATION, Path, Rows, joined, made_of
+from perfaudit.program.shown_rows import ROW_OF_VIEW
+from perfaudit.program.sites import Edge
+from perfaudit.program.sizes import passes_items
+from perfaudit.program.tables import Relation
+from perfaudit.program.values import (
+    ClassType,
+    External,
+    Instance,
+    LibraryInstance,
+    LibrarySymbol,
+    Type,
+    Unknown,
+    options_of,
+)
+
+if TYPE_CHECKING:
+    from perfaudit.program.program import Program
+
+MAX_STEPS = 80
+MAX_LOOKS = 3000
+MAX_CALLERS = 24
+PASSED_ON = frozenset({"chain", "filter", "islice", "tqdm"})
+"""Other callables that give some of the items that they are given."""
+VIEWS = frozenset({"values", "items", "copy", "keys"})
+"""Methods that give what a container in memory holds."""
+KEEPS_PREFETCH = "keeps-prefetch"
+OF_VIEW = frozenset({ROW_OF_VIEW, "gives-rows-of-view"})
+NONE = t.Const(None, "NoneType")
+At = tuple[int, int]
+
+
+class Way(Struct, frozen=True):
+    """The call by which a function is run: it says what its parameters are."""
+
+    callee: FunctionNode
+    call: t.Call
+    caller: "Spot"
+
+
+class Spot(Struct, frozen=True):
+    """A point of a function, and how it was entered, where that is known."""
+
+    function: FunctionNode
+    at: At
+    way: Way | None = None
+
+    def moved(self, at: At) -> "Spot":
+        """Return another point of the same run of the function."""
+        return Spot(self.function, at, self.way)
+
+    def of(self, scope: FunctionNode, at: At) -> "Spot":
+        """Return a point of a scope around the function, or of the function itself."""
+        way = self.way
+        while way is not None and way.callee is not scope:
+            way = way.caller.way
+        return Spot(scope, at, way)
+
+
+def rows_of(
+    program: "Program", function: FunctionNode, value: t.Expr, at: tuple[int, int]
+) -> Rows | None:
+    """Return where the rows of an iterable come from, or None where some way is not known."""
+    return program.once(_rows_of, function, value, at)
+
+
+def _rows_of(program: "Program", function: FunctionNode, value: t.Expr, at: At) -> Rows | None:
+    return _Search(program).rows(Spot(function, at), value, MAX_STEPS)
+
+
+class _Search:
+    """One search; functions under way are not entered again."""
+
+    def __init__(self, program: "Program") -> None:
+        self.program = program
+        self.types = program.types
+        self.looks = 0
+        self.entered: set[tuple[FunctionNode, str, Way | None]] = set()
+        self.bound: dict[tuple[Spot, t.Expr], Rows | None] = {}
+
+    def rows(self, spot: Spot, value: t.Expr, steps: int) -> Rows | None:
+        self.looks += 1
+        if steps <= 0 or self.looks > MAX_LOOKS:
+            return None
+        steps -= 1
+        match value:
+            case t.Await(value=inner) | t.Star(value=inner) | t.Entered(value=inner):
+                return self.rows(spot, inner, steps)
+            case t.Element(iterable=inner):
+                return self.rows(spot, inner, steps)
+            case t.Item():
+                return self.item(spot, value, steps)
+            case t.Either(kind=kind, options=options):
+                chosen = options[-1:] if kind == "and" else options
+                known = [option for option in chosen if option != NONE]
+                return joined([self.rows(spot, option, steps) for option in known])
+            case t.Comp(element=element, context=context):
+                return self.rows(spot.moved((AT_END[0], context)), element, steps)
+            case t.Seq(items=items) if items and all(isinstance(item, t.Star) for item in items):
+                return joined([self.rows(spot, item, steps) for item in items])
+            case t.Binary(operator="Add" | "BitOr", left=left, right=right):
+                sides = [self.rows(spot, part, steps) for part in (left, right)]
+                return joined([side for side in sides if side is not EMPTY])
+            case t.Name(id=name):
+                return self.with_loaders(spot, value, self.named(spot, name, steps))
+            case t.CallRef(index=index):
+                return self.called(spot, index, steps)
+            case t.Attr():
+                return self.with_loaders(spot, value, self.attribute(spot, value, steps))
+        return None
+
+    def with_loaders(self, spot: Spot, value: t.Expr, rows: Rows | None) -> Rows | None:
+        """Return rows with what a call before has loaded for all of them."""
+        if rows is None or not has_loaded(self.program, spot.function, value, spot.at[0]):
+            return rows
+        return made_of([rows, Rows(all_eager=True)])
+
+    def item(self, spot: Spot, value: t.Item, steps: int) -> Rows | None:
+        """Return the rows at a place of a tuple where that is written out; else of the whole."""
+        parts = parts_at(self.types, spot.function, value, spot.at)
+        if parts:
+            return joined(
+                [self.rows(spot.of(each.function, each.at), each.value, steps) for each in parts]
+            )
+        return self.rows(spot, value.base, steps)
+
+    def named(self, spot: Spot, name: str, steps: int) -> Rows | None:
+        answers: list[Rows | None] = []
+        for scope, definition in meanings(spot.function, name, spot.at):
+            if isinstance(definition, t.Bind) and definition.value is not None:
+                if definition.value == NONE:
+                    continue
+                answers.append(self.of_bind(spot, scope, definition, steps))
+            elif isinstance(definition, t.Param):
+                at = spot.at if scope is spot.function else AT_END
+                answers.append(self.passed(spot.of(scope, at), definition, steps))
+            else:
+                return None
+        return joined([answer for answer in answers if answer is not EMPTY])
+
+    def of_bind(self, spot: Spot, scope: FunctionNode, bind: t.Bind, steps: int) -> Rows | None:
+        """Return the rows that a name is bound to, and those that are put into it later."""
+        if bind.value is None:
+            return None
+        at = (bind.sequence, bind.context)
+        if bind.kind == "for":
+            at = (bind.sequence, scope.facts.contexts[bind.context].parent)
+        inside = spot.of(scope, at)
+        key = (inside, bind.value)
+        if key not in self.bound:
+            # A name that is made from itself in a loop adds nothing to what it was before.
+            self.bound[key] = EMPTY
+            added = added_to(scope, bind)
+            if added is None:
+                self.bound[key] = self.rows(inside, bind.value, steps)
+            else:
+                self.bound[key] = self.of_stored(inside, added, steps) if added else EMPTY
+        return self.bound[key]
+
+    def of_stored(self, spot: Spot, stored: list[Stored], steps: int) -> Rows | None:
+        return joined(
+            [self.rows(spot.of(each.function, each.at), each.value, steps) for each in stored]
+        )
+
+    def passed(self, spot: Spot, param: t.Param, steps: int) -> Rows | None:
+        """Return the rows that the callers pass for a parameter, if all callers are known."""
+        function, way = spot.function, spot.way
+        if way is not None and way.callee is function:
+            given = expressions.argument_for(way.call, function, param.name)
+            return None if given is None else self.rows(way.caller, given, steps)
+        key = (function, param.name, None)
+        if key in self.entered:
+            return None
+        self.entered.add(key)
+        answers: list[Rows | None] = []
+        edges = [edge for edge in self.program.edges_to(function) if not _is_of_test(edge)]
+        for edge in edges if len(edges) <= MAX_CALLERS else ():
+            given = given_for(edge, param.name)
+            if given is None:
+                answers.append(None)
+                break
+            call = edge.call or edge
+            at = (call.sequence, call.context)
+            answers.append(self.rows(Spot(edge.caller, at), given, steps))
+            if answers[-1] is None:
+                break
+        self.entered.discard(key)
+        return joined(answers)
+
+    def called(self, spot: Spot, index: int, steps: int) -> Rows | None:
+        function = spot.function
+        call = function.facts.calls[index]
+        here = spot.moved((call.sequence, call.context))
+        if call.callee == SUPER:
+            return self.of_super(here, steps)
+        resolved = self.types.call(function, index)
+        if isinstance(resolved.callee, ClassType) and is_query(self.types, resolved.result):
+            return Rows()
+        callees = [target.function for target in resolved.targets if target.function is not None]
+        if callees:
+            return joined(
+                [self.returned(callee, Way(callee, call, here), steps) for callee in callees]
+            )
+        name = call.callee.id if isinstance(call.callee, t.Name) else ""
+        if call.arguments and (name in PASSED_ON or passes_items(self.types, function, index)):
+            given = call.arguments[-1 if name == "filter" else 0]
+            return self.rows(here, given, steps)
+        if not any(target.behaviour is not None for target in resolved.targets):
+            return None
+        of_view = self.of_view(here, call, flags_of(self.program, function, index), steps)
+        if of_view is not None:
+            return of_view
+        if isinstance(call.callee, t.Attr) and call.callee.name in VIEWS:
+            if is_in_memory(self.types.evaluate(function, call.callee.base, here.at)):
+                return self.rows(here, call.callee.base, steps)
+        return self.queried(here, call, index, steps)
+
+    def of_view(self, spot: Spot, call: t.Call, flags: frozenset[str], steps: int) -> Rows | None:
+        """Return the rows of the view that a method of its library gives them of."""
+        view = enclosing_class(spot.function)
+        if view is None or flags.isdisjoint(OF_VIEW):
+            return None
+        names = [name for words in self.types.libraries.answers for name in words.rows]
+        words = [view.words for view in self.types.libraries.templates.views.values()]
+        names += [name for word in words for name in (word.rows, word.queryset)]
+        for name in dict.fromkeys(names):
+            method = self.types.classes.method(view, name) if ROW_OF_VIEW in flags else None
+            if method is not None:
+                return self.returned(method, None, steps)
+            given = class_value(self.types, view, name)
+            if given is not None:
+                return self.rows(Spot(given.function, given.at), given.value, steps)
+        return None
+
+    def is_super_of_query(self, function: FunctionNode, value: t.Expr) -> bool:
+        """Return whether a value is the base of a query or manager, in a method of it."""
+        owner = function.owner
+        return (
+            owner is not None
+            and isinstance(value, t.CallRef)
+            and function.facts.calls[value.index].callee == SUPER
+            and is_query(self.types, Instance(owner))
+        )
+
+    def of_super(self, spot: Spot, steps: int) -> Rows | None:
+        """Return the rows that a query's or manager's own method begins with."""
+        function = spot.function
+        owner = function.owner
+        if owner is None or not function.facts.params:
+            return None
+        if source_of_rows(self.types, owner) is function:
+            return Rows()
+        return self.named(spot, function.facts.params[0].name, steps)
+
+    def queried(self, spot: Spot, call: t.Call, index: int, steps: int) -> Rows | None:
+        """Return the rows of a library call: a query link, a statement given, or the start."""
+        function, at = spot.function, spot.at
+        types = self.types
+        result = types.call(function, index).result
+        flags = flags_of(self.program, function, index)
+        before: list[Rows | None] = []
+        if isinstance(call.callee, t.Attr):
+            base = call.callee.base
+            is_super = self.is_super_of_query(function, base)
+            if is_super or is_query(types, types.evaluate(function, base, at)):
+                asked = None if KEEPS_PREFETCH in flags else self.asked(spot, base)
+                before.append(asked or self.rows(spot, base, steps))
+        for given in call.arguments[:1]:
+            if is_query(types, types.evaluate(function, given, at)):
+                before.append(self.rows(spot, given, steps))
+            elif any("db.query" in effect for effect in self.effects(function, index)):
+                before.extend(self.of_class(types.evaluate(function, given, at)))
+        if None in before or not (before or is_query(types, result)):
+            return None
+        row = row_class(self.program, result)
+        if OPTION in flags:
+            said = named_by(
+                self.program,
+                function,
+                call,
+                flags,
+                lambda query, where: self.rows(spot.moved(where), query, steps),
+            )
+            before.append(said if row is None else self.with_managers(said, row))
+        found = made_of([self.begun(spot, call, row), *before])
+        if found is not None and OPTION in flags and takes_back(call):
+            return _without(found, flags)
+        return found
+
+    def begun(self, spot: Spot, call: t.Call, row: ClassNode | None) -> Rows:
+        """Return what a call itself says of the rows that it gives."""
+        function = spot.function
+        asked = classes_asked(self.program, function, call, spot.at)
+        known = [*between(self.program, asked)]
+        if row is not None:
+            known += shared_by(self.program, function, call, row)
+        return Rows(
+            (function.place(call),),
+            frozenset(
+                {
+                    call.callee.name if isinstance(call.callee, t.Attr) else "",
+                    *(f"={key}" for key, _ in call.keywords),
+                }
+            ),
+            known=frozenset(known),
+            of=frozenset([*asked, *([] if row is None else [row])]),
+        )
+
+    def with_managers(self, rows: Rows, row: ClassNode) -> Rows:
+        """Return what is loaded, with what the managers of the classes on the way load below."""
+        found = dict(rows.loaded)
+        for path in rows.loaded:
+            relation = relation_at(self.program, row, path)
+            if relation is None or relation.target is None or not relation.many:
+                continue
+            for manager in managers_of(self.types, relation.target):
+                more = self.of_manager(manager).exact
+                if more is None:
+                    found[*path, NOT_KNOWN] = False
+                else:
+                    found.update({(*path, *below): apart for below, apart in more.items()})
+        return replace(rows, loaded=found)
+
+    def effects(self, function: FunctionNode, index: int) -> list[tuple[str, ...]]:
+        targets = self.types.call(function, index).targets
+        return [target.behaviour.effects for target in targets if target.behaviour is not None]
+
+    def asked(self, spot: Spot, value: t.Expr) -> Rows | None:
+        """Return the rows of a relation that is queried anew, whatever was loaded with its row."""
+        function = spot.function
+        while isinstance(value, t.CallRef):
+            callee = function.facts.calls[value.index].callee
+            if KEEPS_PREFETCH not in flags_of(self.program, function, value.index) or (
+                not isinstance(callee, t.Attr)
+            ):
+                return None
+            value = callee.base
+        if not isinstance(value, t.Attr) or value.name not in self.program.schema.relation_names:
+            return None
+        owner = self.types.evaluate(function, value.base, spot.at)
+        for option in options_of(owner):
+            if isinstance(option, Instance):
+                relation = self.program.schema.relation(option.node, value.name)
+                if relation is not None and relation.many:
+                    return self.related(relation, Rows())
+        return None
+
+    def of_class(self, given: Type) -> list[Rows | None]:
+        """Return the rows of a table class that a call is given to ask for one of them."""
+        return [
+            self.managed(option.node)
+            for option in options_of(given)
+            if isinstance(option, ClassType) and self.program.schema.table_of(option.node)
+        ]
+
+    def managed(self, model: ClassNode) -> Rows | None:
+        """Return the rows that the managers of a class give, whichever of them is asked."""
+        found = [self.of_manager(manager) for manager in managers_of(self.types, model)]
+        return joined([Rows(of=frozenset({model})), *found])
+
+    def of_manager(self, manager: Instance) -> Rows:
+        """Return all rows of a manager of the project; where it is not clear, they may be any."""
+        method = source_of_rows(self.types, manager.node)
+        if method is None:
+            return Rows()
+        return self.returned(method, None, MAX_STEPS) or Rows(all_eager=True)
+
+    def returned(self, callee: FunctionNode, way: Way | None, steps: int) -> Rows | None:
+        """Return the rows a project function returns, with those of the query it is called on."""
+        key = (callee, "", way)
+        if key in self.entered:
+            return None
+        self.entered.add(key)
+        answers: list[Rows | None] = []
+        for item in callee.facts.results:
+            if item.value is None or isinstance(item.value, t.Const):
+                continue
+            spot = Spot(callee, (item.sequence, item.context), way)
+            answers.append(self.rows(spot, item.value, steps))
+        self.entered.discard(key)
+        return joined([answer for answer in answers if answer is not EMPTY])
+
+    def attribute(self, spot: Spot, value: t.Attr, steps: int) -> Rows | None:
+        """Return the rows of ``row.relation`` or the start of a query such as ``Book.objects``."""
+        program, function, base, name = self.program, spot.function, value.base, value.name
+        own = stored_before(function, value, spot.at)
+        if own:
+            return self.of_stored(spot, own, steps)
+        owner = self.types.evaluate(function, base, spot.at)
+        found = self.types.evaluate(function, value, spot.at)
+        if is_page(self.types, owner, found):
+            return self.rows(spot, base, steps)
+        for option in options_of(owner):
+            if isinstance(option, Instance):
+                relation = program.schema.relation(option.node, name)
+                if relation is None:
+                    return self.held(spot, option, name, steps)
+                parent = self.rows(spot, base, steps)
+                return None if parent is None else self.related(relation, parent)
+            if isinstance(option, LibraryInstance | External | LibrarySymbol | Unknown):
+                return None
+        if not is_query(self.types, found):
+            return None
+        managers = [option for option in options_of(found) if isinstance(option, Instance)]
+        row = row_class(program, found)
+        start = Rows(of=frozenset() if row is None else frozenset({row}))
+        return made_of([start, *(self.of_manager(manager) for manager in managers)])
+
+    def related(self, relation: Relation, parent: Rows) -> Rows:
+        """Return the rows that a relation of another row leads to.
+
+        They know their parent; what else was loaded with them is in the parent's query.
+        """
+        loaded: dict[Path, bool] = {
+            path[1:]: apart
+            for path, apart in parent.loaded.items()
+            if path[1:] and path[0] == relation.name
+        }
+        found = Rows(
+            (relation.location,),
+            frozenset({VIA_RELATION}),
+            loaded,
+            parent.named,
+            parent.all_eager,
+            frozenset({relation.inverse} if relation.inverse else ()),
+            frozenset() if relation.target is None else frozenset({relation.target}),
+            parent.agreed,
+        )
+        if not relation.many or relation.target is None:
+            return found
+        managers = managers_of(self.types, relation.target)
+        return made_of([found, *(self.of_manager(manager) for manager in managers)]) or found
+
+    def held(self, spot: Spot, owner: Instance, name: str, steps: int) -> Rows | None:
+        """Return the rows that an object keeps in an attribute, if only its class sets it."""
+        if self.types.given(owner, name) is not None:
+            return None
+        answers = []
+        for node in self.types.classes.project_order(owner.node):
+            places = [(node.body, bind) for bind in node.body.binds.get(name, ())]
+            for function, bind in (*node.stores.get(name, ()), *places):
+                if bind.value is not None and bind.value != NONE:
+                    answers.append(self.of_bind(spot, function, bind, steps))
+        return joined([answer for answer in answers if answer is not EMPTY])
+
+
+EMPTY = Rows()
+"""What adds nothing to the rows of other ways: a container that nobody fills."""
+
+
+def _is_of_test(edge: Edge) -> bool:
+    return edge.caller.role.value == "test"
+
+
+def _without(rows: Rows, flags: frozenset[str]) -> Rows:
+    """Return rows without what calls of the same kind have said to load."""
+    kept = {path: own for path, own in rows.loaded.items() if own != ("loads-apart" in flags)}
+    return replace(rows, loaded=kept)
