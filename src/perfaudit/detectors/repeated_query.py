@@ -7,6 +7,7 @@ from perfaudit.core.finding import Match, TraceStep
 from perfaudit.core.levels import Confidence, weakest
 from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
+from perfaudit.program.counted_loads import counted_and_loaded
 from perfaudit.program.expressions import spelled
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.one_path import DISTURBING, is_undisturbed
@@ -35,6 +36,8 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
         for place in places:
             yield Opportunity(place.location, program.exposure_of(function).kind)
         yield from _repeated(program, function, places)
+        for count, load in counted_and_loaded(program, function):
+            yield _counted(program, function, count, load)
 
 
 def _places(program: Program, function: FunctionNode) -> Iterator[Site | Edge]:
@@ -69,13 +72,18 @@ def _is_plain_read(program: Program, site: Site) -> bool:
 def _only_reads(program: Program, edge: Edge) -> bool:
     """Return whether a call of the project asks the database for its answer, as far as is known."""
     callee = edge.callee
-    if edge.call is None or edge.call.discarded or edge.is_step or callee in program.memoised:
+    if edge.call is None or not isinstance(edge.value, t.CallRef) or edge.is_step:
+        return False
+    if edge.call.discarded or callee in program.memoised:
         return False
     if callee.facts.is_generator or not any(
         item.value is not None for item in callee.facts.results
     ):
         return False
     if callee in program.reach_of(DISTURBING) or callee in program.cache_reach:
+        return False
+    if is_query(program, program.types.call(edge.caller, edge.value.index).result):
+        # What is asked of the query that it gives may differ.
         return False
     sink = program.query_reach.site(callee)
     return sink is not None and KEPT not in sink.behaviour.flags
@@ -111,33 +119,66 @@ def _call_of(place: Site | Edge) -> t.Call:
 
 
 def _again(program: Program, function: FunctionNode, same: list[Site | Edge]) -> Iterator[Match]:
-    for number, place in enumerate(same):
-        before = [
+    """Yield a match for the first place that repeats another one, with all that do so after it."""
+    for number, first in enumerate(same):
+        after = [
             other
-            for other in same[:number]
-            if _call_of(other) is not _call_of(place) and is_undisturbed(program, other, place)
+            for other in same[number + 1 :]
+            if _call_of(other) is not _call_of(first) and is_undisturbed(program, first, other)
         ]
-        if not before:
+        if not after:
             continue
-        first = before[0]
-        exposure = program.exposure_at(place)
-        yield Match(
-            place.location,
-            {
-                "call": spelled(function, t.CallRef(function.facts.calls.index(_call_of(place)))),
-                "line": str(first.location.line),
-            },
-            trace=(
-                *exposure.chain,
-                TraceStep(first.location, "asks the database"),
-                *_asked_again(program, place),
-            ),
+        place = after[0]
+        asked = TraceStep(first.location, "asks the database")
+        more = [TraceStep(other.location, "asks once more") for other in after[1:]]
+        yield _match(
+            program,
+            function,
+            place,
+            spelled(function, t.CallRef(function.facts.calls.index(_call_of(place)))),
+            f"again for what line {first.location.line} has asked already",
+            (asked, *_asked_again(program, place), *more),
             confidence=_confidence(program, first, place),
-            function=function.qualname,
-            endpoint=exposure.endpoint,
-            exposure=exposure.kind,
-            role=function.role,
         )
+        return
+
+
+def _counted(program: Program, function: FunctionNode, count: Site, load: Site) -> Match:
+    return _match(
+        program,
+        function,
+        count,
+        spelled(function, count.value),
+        f"for the number of the rows that line {load.location.line} loads anyway",
+        (site_step(count), site_step(load)),
+        confidence=weakest(count.confidence, load.confidence),
+        fix="Load the rows first, and take their len().",
+    )
+
+
+def _match(
+    program: Program,
+    function: FunctionNode,
+    place: Site | Edge,
+    call: str,
+    what: str,
+    trace: tuple[TraceStep, ...],
+    *,
+    confidence: Confidence,
+    fix: str = "",
+) -> Match:
+    exposure = program.exposure_at(place)
+    return Match(
+        place.location,
+        {"call": call, "what": what},
+        trace=(*exposure.chain, *trace),
+        confidence=confidence,
+        function=function.qualname,
+        endpoint=exposure.endpoint,
+        exposure=exposure.kind,
+        role=function.role,
+        fix=fix,
+    )
 
 
 def _asked_again(program: Program, place: Site | Edge) -> Iterator[TraceStep]:

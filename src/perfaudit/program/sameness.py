@@ -26,6 +26,7 @@ Form = Any
 
 Point = tuple[int, int]
 MAX_STEPS = 40
+COPIES = "keeps-prefetch"
 STEPS = "next-argument"
 """What takes the next item of an iterator gives another one each time."""
 
@@ -148,9 +149,26 @@ class _Forms:
 
     def called(self, index: int, at: Point, steps: int) -> Form:
         call = self.function.facts.calls[index]
+        if isinstance(call.callee, t.Attr) and self.is_copy(index, call):
+            return self.of(call.callee.base, (call.sequence, call.context), steps)
         if not self.is_steady(index, call):
             return ("call", self.function, index)
         return self.spelled(call, steps)
+
+    def is_copy(self, index: int, call: t.Call) -> bool:
+        """Return whether a call gives all rows of what it is called on, and asks for none yet."""
+        targets = self.program.types.call(self.function, index).targets
+        return (
+            bool(targets)
+            and not call.arguments
+            and not call.keywords
+            and all(
+                target.behaviour is not None
+                and not target.behaviour.effects
+                and COPIES in target.behaviour.flags
+                for target in targets
+            )
+        )
 
     def spelled(self, call: t.Call, steps: int) -> Form:
         """Return the form of a call by what is called, and with what."""
