@@ -35,9 +35,11 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
         places = list(_places(program, function))
         for place in places:
             yield Opportunity(place.location, program.exposure_of(function).kind)
-        yield from _repeated(program, function, places)
+        repeated = list(_repeated(program, function, places))
+        yield from repeated
         for count, load in counted_and_loaded(program, function):
-            yield _counted(program, function, count, load)
+            if all(match.location != count.location for match in repeated):
+                yield _counted(program, function, count, load)
 
 
 def _places(program: Program, function: FunctionNode) -> Iterator[Site | Edge]:

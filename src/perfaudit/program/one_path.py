@@ -39,6 +39,22 @@ def is_undisturbed(program: "Program", first: Site | Edge, second: Site | Edge) 
     )
 
 
+def always_follows(first: Site, second: Site) -> bool:
+    """Return whether a later place of a function runs whenever an earlier has, errors aside."""
+    function = first.function
+    around = set(function.context_chain(first.context))
+    contexts = function.facts.contexts
+    if any(
+        step not in around and contexts[step].kind not in PLAIN_BLOCKS
+        for step in function.context_chain(second.context)
+    ):
+        return False
+    return not any(
+        exit_.kind != "raise" and first.sequence < exit_.sequence < second.sequence
+        for exit_ in function.facts.exits
+    )
+
+
 def _runs_before(function: FunctionNode, first: Site | Edge, second: Site | Edge) -> bool:
     if first.sequence >= second.sequence:
         return False
