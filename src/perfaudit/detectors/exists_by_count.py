@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from perfaudit.core.finding import Match
 from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
+from perfaudit.program.counted_loads import counted_and_loaded
 from perfaudit.program.expressions import spelled
 from perfaudit.program.presence import asks_for_any, matters_besides
 from perfaudit.program.program import Program
@@ -26,6 +27,9 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
         if not any(asks_for_any(function, number) for number in numbers):
             continue
         if any(matters_besides(function, number) for number in numbers):
+            continue
+        if any(count is site for count, _ in counted_and_loaded(program, function)):
+            # What the rows tell anyway needs no query at all.
             continue
         yield Match(
             site.location,

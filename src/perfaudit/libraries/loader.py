@@ -170,6 +170,7 @@ _FRAMEWORK_KEYS = frozenset(
 )
 _PERMISSION_KEYS = ("attribute", "setting", "key", "open")
 _QUERIES_PLACES = {
+    "aggregate": (),
     "count": (),
     "defer": ("columns",),
     "defer_each": ("class", "column"),

@@ -68,6 +68,12 @@ class Libraries:
             for library in reversed(self.libraries)
             for package in library.packages
         }
+        self._query_packages = frozenset(
+            package
+            for library in self.libraries
+            if library.queries is not None
+            for package in library.packages
+        )
         self._functions = _merged(folders, "function", lambda library: library.functions)
         self._types = _merged(folders, "type", lambda library: library.types)
         self._values = _merged(folders, "value", lambda library: library.values)
@@ -237,6 +243,10 @@ class Libraries:
     def queries(self, type_path: str) -> EntityQueries | None:
         """Return how the library of a query's class, or of the nearest base, makes queries."""
         return _first(self._files[found.file].queries for found in self.linear(type_path))
+
+    def has_queries(self, dotted: str) -> bool:
+        """Return whether a name comes from a package whose library file says how it queries."""
+        return dotted.partition(".")[0] in self._query_packages
 
     def is_subtype(self, type_path: str, base: str) -> bool:
         """Return whether the class is the other one or inherits from it."""

@@ -324,7 +324,8 @@ class EntityQueries(Struct, frozen=True, gc=False):
 
     ``statements``: types that are no query by themselves: something else runs them.
     ``keeps_objects``: what is loaded is kept, and given again to whoever asks by its key. The rest
-    words a fix. ``count``: how to ask for the number. ``defer``: how to leave columns out, with
+    words a fix. ``aggregate``: how to ask for several aggregates at once. ``count``: how to ask for
+    the number. ``defer``: how to leave columns out, with
     ``{columns}``, each of them by ``defer_each``. ``only``: how to load nothing but ``{columns}``,
     each of them by ``only_each``. ``keys``: how to take keys out of a JSON column,
     with ``{items}``, each of them by ``keys_each``, where ``{steps}`` is a ``keys_step`` for each
@@ -336,6 +337,7 @@ class EntityQueries(Struct, frozen=True, gc=False):
 
     statements: tuple[str, ...] = ()
     keeps_objects: bool = False
+    aggregate: str = ""
     count: str = ""
     defer: str = ""
     defer_each: str = ""

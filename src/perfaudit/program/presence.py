@@ -34,8 +34,13 @@ def matters_besides(function: FunctionNode, number: t.Expr) -> bool:
     Facts keep the first two parts of ``0 < number < 5``, so what a comparison begins with a
     constant may tell a few from many.
     """
-    if any(bind.value == number for bind in function.facts.binds):
-        return True
+    return any(bind.value == number for bind in function.facts.binds) or tells_many(
+        function, number
+    )
+
+
+def tells_many(function: FunctionNode, number: t.Expr) -> bool:
+    """Return whether a number may be compared with more than none."""
     return any(
         isinstance(part, t.Compare)
         and (number == part.right or (number == part.left and not _is_none_or_some(part)))

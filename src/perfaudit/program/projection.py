@@ -177,3 +177,31 @@ def _owner(value: "exp.Column", sources: dict[str, Table | None]) -> Table | Non
         return next(iter(sources.values()))
     owners = [table for table in sources.values() if table is not None and table.column(value.name)]
     return owners[0] if len(owners) == 1 and None not in sources.values() else None
+
+
+def counted_table(sql: str) -> tuple[str, tuple[str, ...]] | None:
+    """Return the one table whose aggregates a SELECT gives, and its conditions, or None."""
+    from sqlglot import exp
+
+    tree = _parse(sql)
+    if not isinstance(tree, exp.Select) or not tree.expressions:
+        return None
+    others = ("joins", "laterals", "group", "having", "distinct", "limit", "with_", "with")
+    if any(tree.args.get(part) for part in others):
+        return None
+    start = tree.args.get("from_") or tree.args.get("from")
+    if start is None or not isinstance(start.this, exp.Table) or start.this.name in ("", HOLE):
+        return None
+    if not all(_is_aggregate(item) for item in tree.expressions):
+        return None
+    where = tree.args.get("where")
+    conditions = [] if where is None else list(where.this.flatten())
+    return start.this.name, tuple(sorted(item.sql() for item in conditions))
+
+
+def _is_aggregate(item: "exp.Expression") -> bool:
+    from sqlglot import exp
+
+    return any(isinstance(part, exp.AggFunc) for part in item.walk()) and not any(
+        isinstance(part, exp.Subquery | exp.Window) for part in item.walk()
+    )

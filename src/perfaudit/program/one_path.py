@@ -1,0 +1,106 @@
+"""Whether one place of a function runs before another, with nothing between that changes rows."""
+
+from typing import TYPE_CHECKING
+
+from perfaudit.facts import types as t
+from perfaudit.program.names import PLAIN_BLOCKS
+from perfaudit.program.nodes import FunctionNode, is_handler
+from perfaudit.program.sites import Edge, Site
+
+if TYPE_CHECKING:
+    from perfaudit.program.program import Program
+
+DISTURBING = frozenset(
+    {
+        "db.write",
+        "db.transaction",
+        "http.request",
+        "process.spawn",
+        "queue.send",
+        "queue.wait",
+        "sleep",
+        "thread.wait",
+    }
+)
+"""Effects after which the database may hold something else: own writes, and waiting for others."""
+
+WAITS_BETWEEN = frozenset({"with", "async with"})
+
+
+def is_undisturbed(program: "Program", first: Site | Edge, second: Site | Edge) -> bool:
+    """Return whether a place of a function has surely run when another runs, and rows are the same.
+
+    Both run as often, and nothing between them writes, waits for others, or is unknown and run for
+    what it does.
+    """
+    function = first.function if isinstance(first, Site) else first.caller
+    return _runs_before(function, first, second) and not _is_disturbed(
+        program, function, first.sequence, second.sequence
+    )
+
+
+def always_follows(first: Site, second: Site) -> bool:
+    """Return whether a later place of a function runs whenever an earlier has, errors aside."""
+    function = first.function
+    around = set(function.context_chain(first.context))
+    contexts = function.facts.contexts
+    if any(
+        step not in around and contexts[step].kind not in PLAIN_BLOCKS
+        for step in function.context_chain(second.context)
+    ):
+        return False
+    return not any(
+        exit_.kind != "raise" and first.sequence < exit_.sequence < second.sequence
+        for exit_ in function.facts.exits
+    )
+
+
+def _runs_before(function: FunctionNode, first: Site | Edge, second: Site | Edge) -> bool:
+    if first.sequence >= second.sequence:
+        return False
+    contexts = function.facts.contexts
+    outer = first.context
+    while outer >= 0 and contexts[outer].kind in PLAIN_BLOCKS:
+        outer = contexts[outer].parent
+    if not function.is_within(second.context, outer):
+        return False
+    if function.loops(first.context) != function.loops(second.context):
+        return False
+    if is_handler(function, second.context):
+        return False
+    entered = {
+        step
+        for step in function.context_chain(second.context)
+        if contexts[step].kind in WAITS_BETWEEN
+    }
+    # What is asked for again under a lock, or in a transaction, may have changed meanwhile.
+    return entered <= set(function.context_chain(first.context))
+
+
+def _is_disturbed(program: "Program", function: FunctionNode, start: int, end: int) -> bool:
+    for site in program.sites_of(function):
+        if start < site.sequence < end and not DISTURBING.isdisjoint(site.effects):
+            return True
+    disturbing = program.reach_of(DISTURBING)
+    for edge in program.edges_from(function):
+        if start < edge.sequence < end and edge.callee in disturbing:
+            return True
+    if any(
+        item.kind != "return" and start < item.sequence < end for item in function.facts.results
+    ):
+        return True
+    for index, call in enumerate(function.facts.calls):
+        if start < call.sequence < end and (call.discarded or call.awaited):
+            if not program.types.call(function, index).targets and not _is_plain(call.callee):
+                return True
+    return False
+
+
+def _is_plain(callee: t.Expr) -> bool:
+    """Return whether what nobody knows is only told something: a log, a list."""
+    return isinstance(callee, t.Attr) and callee.name in PLAIN_METHODS
+
+
+PLAIN_METHODS = frozenset(
+    {"append", "debug", "error", "exception", "extend", "info", "setdefault", "warning"}
+)
