@@ -8,6 +8,7 @@ from perfaudit.core.levels import Confidence, Severity, weakest
 from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
+from perfaudit.program.defeats import is_defeat
 from perfaudit.program.detours import is_detour, is_paced
 from perfaudit.program.groups import takes_group
 from perfaudit.program.loops import (
@@ -87,6 +88,9 @@ def _judge(
         return
     effect, reached = open_ways[0]
     rule = RULES[effect]
+    sink = place if isinstance(place, Site) else reached.site(place.callee)
+    if is_defeat(program, function, place, sink):
+        return
     for loop in loops:
         if not _is_per_item(program, function, place, loop, reached):
             continue
