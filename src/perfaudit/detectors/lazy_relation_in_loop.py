@@ -23,6 +23,7 @@ from perfaudit.program.loops import (
     name_of_walked,
     target_names,
     walk_of,
+    writes_per_item,
 )
 from perfaudit.program.nodes import ClassNode, FunctionNode, is_handler
 from perfaudit.program.program import Program
@@ -156,7 +157,7 @@ def _judge(program: Program, walk: _Walk) -> Iterator[Match | Opportunity]:
             confidence = weakest(confidence, Confidence.MEDIUM)
         if walk.loop >= 0 and _is_read_before(program, function, load, walk.loop):
             confidence = weakest(confidence, Confidence.MEDIUM)
-    if walk.loop >= 0 and _writes(program, function, walk.loop):
+    if walk.loop >= 0 and writes_per_item(program, function, walk.loop):
         confidence = weakest(confidence, Confidence.MEDIUM)
     yield _match(program, walk, rows, row, confidence)
 
@@ -208,19 +209,6 @@ def _is_read_before(program: Program, function: FunctionNode, load: Load, loop: 
             if function.loops(place.context):
                 return True
     return False
-
-
-def _writes(program: Program, function: FunctionNode, loop: int) -> bool:
-    """Return whether each turn of a loop writes to the database anyway."""
-    return any(
-        "db.write" in site.effects and function.is_within(site.context, loop)
-        for site in program.sites_of(function)
-    ) or any(
-        edge.callee in program.write_reach
-        and edge.how == "call"
-        and function.is_within(edge.context, loop)
-        for edge in program.edges_from(function)
-    )
 
 
 def _is_set_before(function: FunctionNode, load: Load, place: Site | Edge) -> bool:

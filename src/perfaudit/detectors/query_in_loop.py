@@ -8,22 +8,12 @@ from perfaudit.core.levels import Confidence, Severity, weakest
 from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
-from perfaudit.program.detours import is_detour, is_paced
-from perfaudit.program.groups import takes_group
-from perfaudit.program.loops import (
-    Walk,
-    decides_exit,
-    gives_rows,
-    is_fallback,
-    is_periodic,
-    is_search,
-    item_names,
-    leaves_after,
-    name_of_walked,
-    walk_of,
-)
+from perfaudit.program.defeats import is_defeat
+from perfaudit.program.detours import is_detour
+from perfaudit.program.loops import gives_rows, name_of_walked
 from perfaudit.program.misses import writes_on_miss
 from perfaudit.program.nodes import FunctionNode, is_handler
+from perfaudit.program.per_item import is_per_item
 from perfaudit.program.plurals import can_be_plural, skips_hooks
 from perfaudit.program.program import Program
 from perfaudit.program.reach import Reach, site_step
@@ -44,6 +34,15 @@ FAR = 4
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:
     """Yield each place that queries, and a match for each that does so once per item."""
+    yield from program.once(judged)
+
+
+def judged(program: Program) -> tuple[Match | Opportunity, ...]:
+    """Return what is found, for the detectors that tell nothing twice."""
+    return tuple(_found(program))
+
+
+def _found(program: Program) -> Iterator[Match | Opportunity]:
     for function in program.functions:
         if function.kind == "class":
             continue
@@ -87,8 +86,11 @@ def _judge(
         return
     effect, reached = open_ways[0]
     rule = RULES[effect]
+    sink = place if isinstance(place, Site) else reached.site(place.callee)
+    if is_defeat(program, function, place, sink):
+        return
     for loop in loops:
-        if not _is_per_item(program, function, place, loop, reached):
+        if not is_per_item(program, function, place, loop, reached):
             continue
         yield _match(program, function, place, loop, rule, reached)
         return
@@ -172,56 +174,6 @@ def _ways(program: Program, place: Site | Edge) -> list[tuple[str, Reach]]:
     if len(ordered) > 1 and program.once(writes_on_miss, place.callee):
         return [way for way in ordered if way[0] == "db.query"]
     return ordered
-
-
-def _is_per_item(
-    program: Program, function: FunctionNode, place: Site | Edge, loop: int, reached: Reach
-) -> bool:
-    if walk_of(program, function, loop) is not Walk.DATA or is_handler(function, loop):
-        return False
-    if not _uses(program, function, place, loop, reached) or is_search(function, loop):
-        return False
-    if is_fallback(function, loop, place.context) or decides_exit(function, loop, place.value):
-        return False
-    if is_periodic(function, loop, place.context) or leaves_after(function, loop, place.context):
-        return False
-    return not _claims_row(function, place) and not is_paced(program, place, loop, reached)
-
-
-def _claims_row(function: FunctionNode, place: Site | Edge) -> bool:
-    """Return whether a query locks one row that others skip: a job queue goes one by one."""
-    return any(
-        isinstance(part, t.CallRef)
-        and any(name == "skip_locked" for name, _ in function.facts.calls[part.index].keywords)
-        for part in expressions.parts(function, place.value)
-    )
-
-
-def _uses(
-    program: Program, function: FunctionNode, place: Site | Edge, loop: int, reached: Reach
-) -> bool:
-    items = item_names(function, loop)
-    if (
-        isinstance(place, Site)
-        and "flushes" in place.behaviour.flags
-        and place.receiver is not None
-    ):
-        return _adds_item(function, place, items)
-    if not expressions.names(function, place.value) & items:
-        return False
-    return not takes_group(program, function, loop, place, reached)
-
-
-def _adds_item(function: FunctionNode, place: Site, items: set[str]) -> bool:
-    """Return whether the same block adds something of the item before it is flushed."""
-    for call in function.facts.calls:
-        callee = call.callee
-        if not isinstance(callee, t.Attr) or callee.name not in ("add", "add_all", "delete"):
-            continue
-        if call.sequence < place.sequence and function.is_within(place.context, call.context):
-            if any(expressions.names(function, value) & items for value in call.arguments):
-                return True
-    return False
 
 
 def _match(

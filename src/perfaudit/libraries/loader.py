@@ -183,6 +183,7 @@ _QUERIES_PLACES = {
     "join_each": ("class", "relation"),
     "load": ("path", "steps"),
     "load_each": ("class", "relation"),
+    "refine": ("path", "relation"),
 }
 """Keys of `queries` that word a fix, and the places in braces that each may have."""
 DISPATCHES = ("event-loop", "thread", "process")

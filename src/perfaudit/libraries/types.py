@@ -331,8 +331,8 @@ class EntityQueries(Struct, frozen=True, gc=False):
     with ``{items}``, each of them by ``keys_each``, where ``{steps}`` is a ``keys_step`` for each
     key: ``{key}``, or as Python writes it ``{literal}``. ``join``: how to load a chain of relations
     to one row each with the rows, ``load``: one with many rows; ``{path}`` is the chain with two
-    underscores, ``{steps}`` a ``join_each`` or ``load_each`` for each of it. Empty where that is
-    not known.
+    underscores, ``{steps}`` a ``join_each`` or ``load_each`` for each of it. ``refine``: how to
+    load some of the rows that a chain leads to, or in an order. Empty where that is not known.
     """
 
     statements: tuple[str, ...] = ()
@@ -350,6 +350,7 @@ class EntityQueries(Struct, frozen=True, gc=False):
     join_each: str = ""
     load: str = ""
     load_each: str = ""
+    refine: str = ""
 
 
 class GraphWords(Struct, frozen=True, gc=False):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from perfaudit.libraries.types import EntityQueries
 from perfaudit.program.nodes import ClassNode
 
 if TYPE_CHECKING:
@@ -13,15 +14,27 @@ KEPT = "__"
 
 def eager_words(program: "Program", node: ClassNode, path: Sequence[str]) -> str:
     """Return what loads a chain of relations with the rows of a class, empty if not known."""
-    bases = program.types.classes.library_bases(node)
-    found = (program.libraries.queries(base) for base in bases)
-    queries = next((item for item in found if item is not None), None)
+    queries = _queries_of(program, node)
     if queries is None:
         return ""
     many, steps = _walked(program, node, path)
     pattern, each = (queries.load, queries.load_each) if many else (queries.join, queries.join_each)
     written = [each.replace("{class}", owner).replace("{relation}", name) for owner, name in steps]
     return pattern.replace("{path}", KEPT.join(path)).replace("{steps}", ".".join(written))
+
+
+def refining_words(program: "Program", node: ClassNode, path: Sequence[str]) -> str:
+    """Return what loads the chosen rows at the end of a chain of relations; empty if not known."""
+    queries = _queries_of(program, node)
+    if queries is None:
+        return ""
+    return queries.refine.replace("{path}", KEPT.join(path)).replace("{relation}", path[-1])
+
+
+def _queries_of(program: "Program", node: ClassNode) -> EntityQueries | None:
+    bases = program.types.classes.library_bases(node)
+    found = (program.libraries.queries(base) for base in bases)
+    return next((item for item in found if item is not None), None)
 
 
 def leads_to_many(program: "Program", node: ClassNode, path: Sequence[str]) -> bool:

@@ -216,6 +216,19 @@ def _run_statement(program: Program, site: Site) -> EntityQuery | None:
     )
 
 
+def statement_steps(program: Program, query: EntityQuery) -> list[tuple[FunctionNode, t.Call]]:
+    """Return the calls that build the statement that a query runs; none where it runs none."""
+    function, index = query.source.function, query.source.index
+    call = function.facts.calls[index]
+    at = (call.sequence, call.context)
+    if not call.arguments:
+        return []
+    statement = program.types.evaluate(function, call.arguments[0], at)
+    if _orm_of_statement(program, statement) is None:
+        return []
+    return _steps(function, call.arguments[0], at, MAX_STEPS) or []
+
+
 def _orm_of_statement(program: Program, statement: Type) -> EntityQueries | None:
     """Return what the library of a statement says, where it surely is one."""
     found: EntityQueries | None = None

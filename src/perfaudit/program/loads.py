@@ -1,5 +1,6 @@
 """Relations that a function loads from what it is given: lazy reads that make N + 1 queries."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -40,11 +41,25 @@ class Load(Struct, frozen=True):
         return [*found, site_step(self.site)]
 
 
+Asked = Callable[["Program", FunctionNode, Site], tuple[t.Expr, Relation] | None]
+"""What a site asks for: the row, and the relation of it; None where it is nothing of the kind."""
+
+
+def may_be_loaded(
+    program: "Program", function: FunctionNode, site: Site
+) -> tuple[t.Expr, Relation] | None:
+    """Return the row and the relation that a site reads, which may have been loaded before."""
+    if site.relation is None or is_assigned(function, site):
+        return None
+    return relation_base(function, site), site.relation
+
+
 class Loads:
     """The loads of every function, worked out when asked."""
 
-    def __init__(self, program: "Program") -> None:
+    def __init__(self, program: "Program", asked: Asked = may_be_loaded) -> None:
         self._program = program
+        self._asked = asked
         self._known: dict[FunctionNode, tuple[Load, ...]] = {}
         self._busy: set[FunctionNode] = set()
 
@@ -64,13 +79,12 @@ class Loads:
     def _own(self, function: FunctionNode) -> list[Load]:
         found = []
         for site in self._program.sites_of(function):
-            if site.relation is None or is_assigned(function, site):
+            asked = self._asked(self._program, function, site)
+            if asked is None or is_handler(function, site.context):
                 continue
-            if is_handler(function, site.context):
-                continue
-            rooted = root_of(function, relation_base(function, site))
+            rooted = root_of(function, asked[0])
             if rooted is not None:
-                found.append(Load(rooted[0], rooted[1], site.relation, site, ()))
+                found.append(Load(rooted[0], rooted[1], asked[1], site, ()))
         return found
 
     def _called(self, function: FunctionNode) -> list[Load]:

@@ -804,3 +804,16 @@ def _tests_absence(function: FunctionNode, loop: int, test: t.Expr) -> bool:
             if isinstance(callee, t.Attr) and callee.name in ("get", "pop", "setdefault"):
                 return not function.facts.calls[bind.value.index].awaited
     return False
+
+
+def writes_per_item(program: "Program", function: FunctionNode, loop: int) -> bool:
+    """Return whether each turn of a loop writes to the database anyway."""
+    return any(
+        "db.write" in site.effects and function.is_within(site.context, loop)
+        for site in program.sites_of(function)
+    ) or any(
+        edge.callee in program.write_reach
+        and edge.how == "call"
+        and function.is_within(edge.context, loop)
+        for edge in program.edges_from(function)
+    )

@@ -1,0 +1,116 @@
+"""Find tasks that are handed to workers with one message per item of a loop."""
+
+from collections.abc import Iterator
+
+from perfaudit.core.finding import Match, TraceStep
+from perfaudit.core.levels import Confidence, Severity, weakest
+from perfaudit.core.report import Opportunity
+from perfaudit.program import expressions
+from perfaudit.program.dispatches import dispatch_reach, is_staggered, sends_task
+from perfaudit.program.loops import name_of_walked, writes_per_item
+from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.per_item import is_per_item
+from perfaudit.program.program import Program
+from perfaudit.program.reach import Reach, site_step
+from perfaudit.program.sites import Edge, Site
+
+CALMER = {
+    "task": Severity.ADVICE,
+    "startup": Severity.ADVICE,
+    "command": Severity.ADVICE,
+    "script": Severity.ADVICE,
+}
+"""What nobody waits for may fan out as long as the broker bears it."""
+
+
+def detect(program: Program) -> Iterator[Match | Opportunity]:
+    """Yield each place that sends a task, and a match for each that does so once per item."""
+    reached = program.once(dispatch_reach)
+    for function in program.functions:
+        if function.kind == "class":
+            continue
+        for place in _places(program, function, reached):
+            if isinstance(place, Site):
+                yield Opportunity(place.location, program.exposure_of(function).kind)
+            for loop in function.loops(place.context):
+                if _is_needless(program, function, place, loop, reached):
+                    if isinstance(place, Edge):
+                        yield Opportunity(place.location, program.exposure_of(function).kind)
+                    yield _match(program, function, place, loop, reached)
+                    break
+
+
+def _places(program: Program, function: FunctionNode, reached: Reach) -> Iterator[Site | Edge]:
+    """Yield the places that send a task, and in loops the calls that lead to one."""
+    seen: set[tuple[int, int]] = set()
+    places: list[Site | Edge] = [site for site in program.sites_of(function) if sends_task(site)]
+    if function.facts.contexts:
+        places += [
+            edge
+            for edge in program.edges_from(function)
+            if edge.how == "call"
+            and edge.callee in reached
+            and edge.callee not in program.memoised
+            and function.loops(edge.context)
+        ]
+    for place in places:
+        key = (place.location.line, place.location.column)
+        if key not in seen:
+            seen.add(key)
+            yield place
+
+
+def _is_needless(
+    program: Program, function: FunctionNode, place: Site | Edge, loop: int, reached: Reach
+) -> bool:
+    if not is_per_item(program, function, place, loop, reached):
+        return False
+    # What is written for each item is dearer, and the message belongs to it.
+    return not is_staggered(function, loop, place) and not writes_per_item(program, function, loop)
+
+
+def _match(
+    program: Program, function: FunctionNode, place: Site | Edge, loop: int, reached: Reach
+) -> Match:
+    walked = name_of_walked(program, function, loop)
+    exposure = program.exposure_at(place)
+    line = function.line(function.facts.contexts[loop].line)
+    trace = [*exposure.chain, TraceStep(line, f"loop over {walked}")]
+    confidence = place.confidence
+    if isinstance(place, Site):
+        sink, distance = place, 0
+        trace.append(site_step(place))
+    else:
+        step, found = reached.step(place.callee), reached.site(place.callee)
+        sink = found if found is not None else program.sites_of(place.callee)[0]
+        distance = len(reached.chain(place.callee))
+        trace.append(
+            TraceStep(place.location, f"calls {place.callee.facts.qualname} for each item")
+        )
+        trace.extend(reached.trace(place.callee))
+        sure = step.confidence if step is not None else Confidence.LOW
+        confidence = weakest(Confidence.MEDIUM, confidence, sure)
+    batch = sink.behaviour.batch
+    return Match(
+        place.location,
+        {
+            "call": expressions.spelled(function, place.value),
+            "walked": walked,
+            "hops": _hops(distance),
+            "plural": f"`{batch}` takes many" if batch else "a task that takes a list needs one",
+        },
+        trace=tuple(trace),
+        confidence=confidence,
+        severity=CALMER.get(exposure.kind),
+        function=function.qualname,
+        endpoint=exposure.endpoint,
+        exposure=exposure.kind,
+        cost=f"N({walked})",
+        role=function.role,
+    )
+
+
+def _hops(distance: int) -> str:
+    if distance == 0:
+        return ""
+    return ", 1 call away" if distance == 1 else f", {distance} calls away"

@@ -1,0 +1,75 @@
+"""Does a place in a loop ask or change the database once for each item of it?"""
+
+from typing import TYPE_CHECKING
+
+from perfaudit.facts import types as t
+from perfaudit.program import expressions
+from perfaudit.program.detours import is_paced
+from perfaudit.program.groups import takes_group
+from perfaudit.program.loops import (
+    Walk,
+    decides_exit,
+    is_fallback,
+    is_periodic,
+    is_search,
+    item_names,
+    leaves_after,
+    walk_of,
+)
+from perfaudit.program.nodes import FunctionNode, is_handler
+from perfaudit.program.sites import Edge, Site
+
+if TYPE_CHECKING:
+    from perfaudit.program.program import Program
+    from perfaudit.program.reach import Reach
+
+
+def is_per_item(
+    program: "Program", function: FunctionNode, place: Site | Edge, loop: int, reached: "Reach"
+) -> bool:
+    """Return whether a place runs once for each item of a loop, and has to do with it."""
+    if walk_of(program, function, loop) is not Walk.DATA or is_handler(function, loop):
+        return False
+    if not _uses(program, function, place, loop, reached) or is_search(function, loop):
+        return False
+    if is_fallback(function, loop, place.context) or decides_exit(function, loop, place.value):
+        return False
+    if is_periodic(function, loop, place.context) or leaves_after(function, loop, place.context):
+        return False
+    return not _claims_row(function, place) and not is_paced(program, place, loop, reached)
+
+
+def _claims_row(function: FunctionNode, place: Site | Edge) -> bool:
+    """Return whether a query locks one row that others skip: a job queue goes one by one."""
+    return any(
+        isinstance(part, t.CallRef)
+        and any(name == "skip_locked" for name, _ in function.facts.calls[part.index].keywords)
+        for part in expressions.parts(function, place.value)
+    )
+
+
+def _uses(
+    program: "Program", function: FunctionNode, place: Site | Edge, loop: int, reached: "Reach"
+) -> bool:
+    items = item_names(function, loop)
+    if (
+        isinstance(place, Site)
+        and "flushes" in place.behaviour.flags
+        and place.receiver is not None
+    ):
+        return _adds_item(function, place, items)
+    if not expressions.names(function, place.value) & items:
+        return False
+    return not takes_group(program, function, loop, place, reached)
+
+
+def _adds_item(function: FunctionNode, place: Site, items: set[str]) -> bool:
+    """Return whether the same block adds something of the item before it is flushed."""
+    for call in function.facts.calls:
+        callee = call.callee
+        if not isinstance(callee, t.Attr) or callee.name not in ("add", "add_all", "delete"):
+            continue
+        if call.sequence < place.sequence and function.is_within(place.context, call.context):
+            if any(expressions.names(function, value) & items for value in call.arguments):
+                return True
+    return False
