@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from perfaudit.core.levels import Role
 from perfaudit.core.location import Location
 from perfaudit.libraries.types import Schema as Declaration
+from perfaudit.program.migrations import replay
 from perfaudit.program.nodes import ClassNode
-from perfaudit.program.tables import Column, Index, Relation, SqlTables, Table
+from perfaudit.program.tables import Column, Index, Relation, SqlTables, Table, own_indexes
 from perfaudit.program.tables_columns import column_of, indexes_of, table_name, value_of
+from perfaudit.program.tables_made import add_made_table, read_made_tables
 from perfaudit.program.tables_orm import (
     Field,
     Fields,
@@ -115,6 +117,14 @@ def build_schema(types: "Types", sql_documents: Sequence[tuple[str, str]]) -> Sc
         for node in declared.classes
     }
     sql = read_sql_tables(_sql_texts(types, sql_documents))
+    for table in read_made_tables(types, words, declared.names):
+        add_made_table(sql, table)
+    replayed = replay(types, words, declared.names)
+    for table in replayed.values():
+        if table.columns:
+            add_made_table(sql, table)
+        else:
+            sql.indexes.setdefault(table.name, []).extend(table.indexes)
     return Schema(
         tables=_joined(by_class, sql),
         unparsed=sql.unparsed,
@@ -184,7 +194,7 @@ def _columns(
         parent = declared.parents[node]
         if parent is not None and _is_extended(declared, node, parent):
             key = declaration.relation_column.replace("{name}", _link_name(declaration, parent))
-        columns = {key: Column(key, "integer", False, True, True, node.location, True), **columns}
+        columns = {key: Column(key, "integer", False, True, False, node.location), **columns}
     return columns
 
 
@@ -318,11 +328,7 @@ def _table(
     relations: dict[str, Relation],
 ) -> Table:
     declaration = declared.classes[node]
-    own = [
-        Index((column.name,), column.unique or column.primary, None, column.location)
-        for column in columns.values()
-        if column.indexed
-    ]
+    own = own_indexes(columns)
     indexes = (*own, *indexes_of(types, words, declared.lineages[node], declaration, columns))
     return Table(
         name=declared.names[node],
@@ -377,19 +383,30 @@ def _joined(by_class: dict[ClassNode, Table], sql: SqlTables) -> dict[str, Table
     for name, indexes in sql.indexes.items():
         if name in tables:
             known = tables[name]
-            joined = (*known.indexes, *indexes)
+            joined = _distinct((*known.indexes, *indexes))
             tables[name] = replace(known, indexes=joined, columns=_marked(known.columns, joined))
     return tables
 
 
 def _merged(first: Table, second: Table) -> Table:
-    added = tuple(index for index in second.indexes if index not in first.indexes)
     return replace(
         first,
         columns={**second.columns, **first.columns},
         relations={**second.relations, **first.relations},
-        indexes=(*first.indexes, *added),
+        indexes=_distinct((*first.indexes, *second.indexes)),
     )
+
+
+def _distinct(indexes: Iterable[Index]) -> tuple[Index, ...]:
+    """Return the indexes without those that say again what an earlier one says.
+
+    A class, its migration and a dump of the schema all declare the same index.
+    """
+    found: dict[tuple[tuple[str, ...], bool, bool], Index] = {}
+    for index in indexes:
+        columns = tuple(column.lower() for column in index.columns)
+        found.setdefault((columns, index.unique, index.where is not None), index)
+    return tuple(found.values())
 
 
 def _with(table: Table, columns: dict[str, Column]) -> Table:
