@@ -222,6 +222,8 @@ _SCHEMA_KEYS = frozenset(
         "setting_targets",
         "table_makers",
         "key_makers",
+        "index_column",
+        "index_table",
     ]
 )
 _COLUMN_KEYS = frozenset(["type", "relation", "to", "lazy", "reverse", "indexed", "value"])
@@ -687,6 +689,8 @@ def _schema(library: str, node: YamlNode | None) -> Schema | None:
         setting_targets=_named(keys.get("setting_targets"), lambda _, entry: _dotted(entry)),
         table_makers=_named(keys.get("table_makers"), lambda _, entry: _argument(entry)),
         key_makers=_named(keys.get("key_makers"), _key_maker),
+        index_column=text("index_column"),
+        index_table=text("index_table"),
     )
 
 
@@ -739,7 +743,7 @@ def _column(path: str, node: YamlNode) -> ColumnKind:
 def _service(node: YamlNode | None) -> Service | None:
     if node is None:
         return None
-    keys = node.mapping(("name", "images", "schemes", "words", "json_paths"))
+    keys = node.mapping(("name", "images", "schemes", "words", "json_paths", "indexes_keys"))
     if "name" not in keys:
         raise node.error("a service needs `name`.")
     return Service(
@@ -748,6 +752,7 @@ def _service(node: YamlNode | None) -> Service | None:
         schemes=keys["schemes"].texts() if "schemes" in keys else (),
         words=keys["words"].texts() if "words" in keys else (),
         json_paths="json_paths" in keys and keys["json_paths"].flag(),
+        indexes_keys="indexes_keys" in keys and keys["indexes_keys"].flag(),
     )
 
 

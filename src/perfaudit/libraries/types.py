@@ -297,6 +297,8 @@ class Schema(Struct, frozen=True, gc=False):
       references, many, secondary, remote) -> the argument. ``nullable``: the default.
     - ``table_makers``: calls that make a table without a class -> the argument with its name.
     - ``key_makers``: constructors of foreign keys of a table.
+    - ``index_column``, ``index_table``: how a class says that a column, or ``{columns}``, have an
+      index of the ``{name}``.
     - ``wrappers``: annotations around the type of an attribute -> its loading.
     - ``plain_annotations``: an annotated attribute is a column.
     - ``column_methods``: decorators of methods that give a column.
@@ -337,6 +339,8 @@ class Schema(Struct, frozen=True, gc=False):
     setting_targets: dict[str, str] = {}
     table_makers: dict[str, str] = {}
     key_makers: dict[str, KeyMaker] = {}
+    index_column: str = ""
+    index_table: str = ""
 
 
 class EntityQueries(Struct, frozen=True, gc=False):
@@ -413,7 +417,8 @@ class Service(Struct, frozen=True, gc=False):
     """A server that a library talks to: its name, container images and URL schemes.
 
     ``words``: other words of deployment files that show that somebody thought of it.
-    ``json_paths``: its ``->`` takes a path, ``'$.a.b'``, and not one key.
+    ``json_paths``: its ``->`` takes a path, ``'$.a.b'``, and not one key. ``indexes_keys``: it
+    makes an index for each foreign key.
     """
 
     name: str
@@ -421,6 +426,7 @@ class Service(Struct, frozen=True, gc=False):
     schemes: tuple[str, ...]
     words: tuple[str, ...] = ()
     json_paths: bool = False
+    indexes_keys: bool = False
 
 
 class Offloader(Struct, frozen=True, gc=False):

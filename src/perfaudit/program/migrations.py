@@ -13,6 +13,7 @@ from perfaudit.program.expressions import argument
 from perfaudit.program.names import meanings
 from perfaudit.program.nodes import ClassNode, FileNode, FunctionNode
 from perfaudit.program.tables import Column, Index, Table
+from perfaudit.program.tables_columns import UNKNOWN_PART
 from perfaudit.program.tables_made import column_of_call, table_of_call
 from perfaudit.program.tables_sql import dropped_indexes, read_sql_tables
 from perfaudit.program.tables_vocabulary import Vocabulary, called, constant, path_of, text
@@ -20,7 +21,6 @@ from perfaudit.program.tables_vocabulary import Vocabulary, called, constant, pa
 if TYPE_CHECKING:
     from perfaudit.program.infer import Types
 
-UNKNOWN_PART = "(...)"
 MAX_HELPERS = 2
 """How deep functions of the same file are followed."""
 

@@ -17,7 +17,7 @@ MAX_STEPS = 40
 MAX_WAYS = 6
 MAX_RETURNS = 3
 At = tuple[int, int]
-STARTS = frozenset({"select", "query"})
+STARTS = frozenset({"select", "query", "delete", "update"})
 """Calls that are given the class whose rows a query is of."""
 
 
@@ -105,10 +105,10 @@ class _Search:
         name = _name(call)
         step = Step(function, call, name)
         base = call.callee.base if isinstance(call.callee, t.Attr) else None
-        if base is not None and name not in STARTS and self.is_query(function, base, at):
+        if base is not None and self.is_query(function, base, at):
             return [_then(way, step) for way in self.ways(function, base, at, steps - 1)]
         given = call.arguments[0] if call.arguments else None
-        if base is not None and given is None and name in STARTS:
+        if base is not None and given is None and name == "select":
             given = base
         if given is None:
             return []
@@ -178,6 +178,10 @@ class _Search:
         return []
 
     def is_query(self, function: FunctionNode, value: t.Expr, at: At) -> bool:
+        if isinstance(value, t.CallRef):
+            call = function.facts.calls[value.index]
+            if _name(call) in STARTS and not isinstance(call.callee, t.Attr):
+                return True
         if isinstance(value, t.Const | t.Seq | t.Mapping | t.Compare | t.Text):
             return False
         return _is_query_value(self.program, self.program.types.evaluate(function, value, at))

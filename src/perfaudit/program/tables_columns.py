@@ -64,6 +64,14 @@ ANNOTATED: dict[str, str] = {
 }
 """The type of a column that only an annotation describes."""
 MAX_PARTS = 40
+UNKNOWN_PART = "(...)"
+"""A part of an index that is not known."""
+SAME_PART = frozenset(
+    {"desc", "asc", "nullslast", "nullsfirst", "nulls_last", "nulls_first", "text", "F", "column"}
+    | {"literal_column", "OrderBy", "collate"}
+)
+"""Calls around a column that an index has all the same, in what order ever."""
+ORDERED = re.compile(r"^\w+\s+(?:asc|desc|nulls)\b", re.IGNORECASE)
 _CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
@@ -462,14 +470,14 @@ def made_index(scope: FunctionNode, call: t.Call, maker: IndexMaker) -> Index:
     flag = constant(argument(call, maker.unique_argument))
     where = argument(call, maker.where_argument)
     return Index(
-        columns=tuple(_part_name(part) for part in parts),
+        columns=tuple(_part_name(scope, part) for part in parts),
         unique=flag if isinstance(flag, bool) else maker.unique,
         where=None if where is None else (text(where) or "..."),
         location=scope.place(call),
         method=text(argument(call, maker.method_argument)) or maker.method,
         name=text(argument(call, maker.name_argument)) or "",
         include=tuple(
-            _part_name(part) for part in items_of(argument(call, maker.include_argument))
+            _part_name(scope, part) for part in items_of(argument(call, maker.include_argument))
         ),
     )
 
@@ -479,12 +487,25 @@ def items_of(value: t.Expr | None) -> tuple[t.Expr, ...]:
     return value.items if isinstance(value, t.Seq) else ()
 
 
-def _part_name(part: t.Expr) -> str:
-    if isinstance(part, t.Attr):
-        return part.name
-    if isinstance(part, t.Name):
-        return part.id
-    return text(part) or "(...)"
+def _part_name(scope: FunctionNode, part: t.Expr) -> str:
+    """Return the column of a part of an index, or an expression of columns in parentheses."""
+    match part:
+        case t.Attr(name=name) | t.Name(id=name):
+            return name
+        case t.Const() | t.Text():
+            given = text(part) or UNKNOWN_PART
+            return given.split()[0] if ORDERED.search(given) else given
+        case t.CallRef(index=index):
+            call = scope.facts.calls[index]
+            made = call.callee.name if isinstance(call.callee, t.Attr) else ""
+            name = made or getattr(call.callee, "id", "")
+            inner = call.arguments[0] if call.arguments else None
+            if name in SAME_PART:
+                base = call.callee.base if isinstance(call.callee, t.Attr) else None
+                return _part_name(scope, inner or base or part) if inner or base else UNKNOWN_PART
+            column = _part_name(scope, inner) if inner is not None else UNKNOWN_PART
+            return UNKNOWN_PART if column == UNKNOWN_PART else f"({name.lower()}({column}))"
+    return UNKNOWN_PART
 
 
 def translated(index: Index, columns: dict[str, Column]) -> Index:

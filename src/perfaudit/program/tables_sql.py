@@ -108,7 +108,7 @@ def _statements(texts: Iterable[tuple[Location, str]]) -> Iterator[tuple[Locatio
             counted = offset
             yield (
                 Location(place.path, line + lead, place.column if offset == 0 else 1),
-                _HOLE.sub("hole", bare),
+                _HOLE.sub("hole", bare.lstrip()),
             )
 
 
@@ -201,6 +201,9 @@ def _column(part: Any, place: Location) -> Column:
     refused = marks.get("NotNullColumnConstraint")
     not_null = refused is not None and not refused.args.get("allow_null")
     kind = part.args.get("kind")
+    lines = (part.this.meta.get("line") or 1) - 1
+    if lines:
+        place = Location(place.path, place.line + lines, 1)
     return Column(
         name=part.name,
         type=_type(kind),
