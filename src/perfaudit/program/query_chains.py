@@ -52,7 +52,8 @@ def ways_of(program: "Program", function: FunctionNode, value: t.Expr, at: At) -
 class _Search:
     def __init__(self, program: "Program") -> None:
         self.program = program
-        self.entered: set[tuple[FunctionNode, int]] = set()
+        self.bound: dict[tuple[FunctionNode, int], list[Way]] = {}
+        """The ways to what names were bound to, and functions return; none while under way."""
 
     def ways(self, function: FunctionNode, value: t.Expr, at: At, steps: int) -> list[Way]:
         if steps <= 0:
@@ -85,15 +86,14 @@ class _Search:
                 found += self.begun_elsewhere(function, t.Name(name), at, "a parameter")
                 continue
             key = (scope, definition.sequence)
-            if key in self.entered:
-                continue
-            self.entered.add(key)
-            inner = (definition.sequence, definition.context)
-            if definition.kind == "for":
-                inner = (inner[0], scope.facts.contexts[definition.context].parent)
-            found += self.ways(scope, definition.value, inner, steps - 1)
-            self.entered.discard(key)
-        return found
+            if key not in self.bound:
+                self.bound[key] = []
+                inner = (definition.sequence, definition.context)
+                if definition.kind == "for":
+                    inner = (inner[0], scope.facts.contexts[definition.context].parent)
+                self.bound[key] = self.ways(scope, definition.value, inner, steps - 1)[:MAX_WAYS]
+            found += self.bound[key]
+        return found[:MAX_WAYS]
 
     def called(self, function: FunctionNode, index: int, steps: int) -> list[Way]:
         call = function.facts.calls[index]
@@ -131,14 +131,17 @@ class _Search:
         found: list[Way] = []
         for callee in callees[:MAX_RETURNS]:
             key = (callee, -1)
-            if key in self.entered:
-                continue
-            self.entered.add(key)
-            for item in callee.facts.results:
-                if item.value is not None and item.kind == "return":
-                    place = (item.sequence, item.context)
-                    found += self.ways(callee, item.value, place, steps - 5)
-            self.entered.discard(key)
+            if key not in self.bound:
+                self.bound[key] = []
+                self.bound[key] = [
+                    way
+                    for item in callee.facts.results
+                    if item.value is not None and item.kind == "return"
+                    for way in self.ways(
+                        callee, item.value, (item.sequence, item.context), steps - 5
+                    )
+                ][:MAX_WAYS]
+            found += self.bound[key]
         if found:
             return found
         value = t.CallRef(index)

@@ -80,7 +80,7 @@ Found = tuple[Table, Column]
 
 def query_of_way(program: "Program", site: Site, way: Way) -> Query | None:
     """Return the relational form of a query that is built in one way."""
-    table = program.schema.table_of(way.node)
+    table = program.schema.whole_table_of(way.node)
     if table is None:
         return None
     reader = _Reader(program, way.node, table)
@@ -194,7 +194,7 @@ class _Reader:
         """Return the column that names lead to over relations, and what follows it."""
         schema = self.program.schema
         for position, name in enumerate(steps):
-            table = schema.table_of(node)
+            table = schema.whole_table_of(node)
             if table is None:
                 return None
             rest = steps[position + 1 :]
@@ -209,7 +209,7 @@ class _Reader:
                 return table, key, [item for item in rest if item not in ("id", "pk")]
             if relation.target is None:
                 return None
-            target = schema.table_of(relation.target)
+            target = schema.whole_table_of(relation.target)
             if key is not None:
                 self.joins.append(Join(table, key, place))
             elif relation.inverse and target is not None:
@@ -383,7 +383,7 @@ class _Reader:
             base = base.base
         for option in options_of(self.program.types.evaluate(function, base, at)):
             if isinstance(option, ClassType):
-                table = self.program.schema.table_of(option.node)
+                table = self.program.schema.whole_table_of(option.node)
                 column = table.columns.get(value.name) if table is not None else None
                 if table is not None and column is not None:
                     return table, column
@@ -406,7 +406,7 @@ class _Reader:
             if not isinstance(option, ClassType):
                 continue
             relation = self.program.schema.relation(option.node, given.name)
-            table = self.program.schema.table_of(option.node)
+            table = self.program.schema.whole_table_of(option.node)
             if relation is None or table is None:
                 continue
             if relation.target is not None:

@@ -63,6 +63,11 @@ class Schema:
         """Return the table of a class, also an abstract one."""
         return self._by_class.get(node)
 
+    def whole_table_of(self, node: ClassNode) -> Table | None:
+        """Return the table of a class, with all that SQL, migrations and other classes say of it."""
+        own = self._by_class.get(node)
+        return None if own is None else self.tables.get(own.name, own)
+
     def relation(self, node: ClassNode, name: str) -> Relation | None:
         """Return the relation of a class by its attribute, whichever side declares it."""
         return self._relations.get(node, {}).get(name)
