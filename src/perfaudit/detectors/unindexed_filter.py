@@ -6,7 +6,7 @@ from perfaudit.core.finding import Match, TraceStep
 from perfaudit.core.levels import Confidence, Role
 from perfaudit.core.report import Opportunity
 from perfaudit.program.databases import leaves_keys
-from perfaudit.program.growing_tables import growing_tables
+from perfaudit.program.growing_tables import growing_tables, is_small
 from perfaudit.program.index_advice import leads, model_form, statement
 from perfaudit.program.program import Program
 from perfaudit.program.relational import EQUALITY, IN, RANGE, Condition, Query, queries
@@ -35,8 +35,10 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
         if exposure.kind not in SERVED:
             continue
         yield Opportunity(query.site.location, exposure.kind)
+        if query.table.name not in grows or is_small(query.table):
+            continue
         wanted = _hung_on(query)
-        if not wanted or len(query.table.columns) <= FEW_COLUMNS or query.table.name not in grows:
+        if not wanted or len(query.table.columns) <= FEW_COLUMNS:
             continue
         if judges_keys and wanted[0].column.references:
             continue

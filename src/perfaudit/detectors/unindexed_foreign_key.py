@@ -6,6 +6,7 @@ from perfaudit.core.finding import Match
 from perfaudit.core.levels import Confidence
 from perfaudit.core.report import Opportunity
 from perfaudit.program.databases import leaves_keys
+from perfaudit.program.growing_tables import growing_tables, is_small
 from perfaudit.program.index_advice import leads, model_form, statement
 from perfaudit.program.key_uses import REFERRING, KeyUse, uses_of_key
 from perfaudit.program.program import Program
@@ -45,17 +46,23 @@ def _judged(program: Program, table: Table, column: Column) -> Iterator[Match | 
             "use": _use(use, table, column, parent),
         },
         trace=(use.step,) if use is not None else (),
-        confidence=_confidence(program, use),
+        confidence=_confidence(program, table, column, use),
         fix=_fix(program, table, column),
     )
 
 
-def _confidence(program: Program, use: KeyUse | None) -> Confidence:
-    """Return how surely the index is missed: that a key says what deletion does is a hint alone."""
+def _confidence(program: Program, table: Table, column: Column, use: KeyUse | None) -> Confidence:
+    """Return how surely the index is missed.
+
+    That a key says what deletion does is a hint alone, and parents are deleted seldom.
+    """
     if use is None:
         return Confidence.LOW
     served = use.function is not None and program.exposure_of(use.function).kind in SERVED
-    return Confidence.HIGH if served else Confidence.MEDIUM
+    if use.kind == "delete":
+        served = served and column.on_delete in REFERRING
+    is_large = table.name in program.once(growing_tables) and not is_small(table)
+    return Confidence.HIGH if served and is_large else Confidence.MEDIUM
 
 
 def _use(use: KeyUse | None, table: Table, column: Column, parent: str) -> str:

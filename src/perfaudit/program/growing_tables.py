@@ -6,6 +6,7 @@ from perfaudit.core.levels import Role
 from perfaudit.facts import types as t
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.program import Program
+from perfaudit.program.tables import Table
 from perfaudit.program.values import ClassType, Instance, options_of
 
 SERVED = frozenset({"endpoint", "task"})
@@ -17,6 +18,19 @@ MAKERS = frozenset(
     }
 )
 INSERT = re.compile(r"\s*insert\s+(?:or\s+\w+\s+)?into\s+([\w.\"`]+)", re.IGNORECASE)
+SMALL = re.compile(
+    r"(?:^|_)(?:organi[sz]ations?|tenants?|teams?|workspaces?|departments?|plans?|settings?|config"
+    r"(?:uration)?s?|options?|roles?|permissions?|groups?|categor(?:y|ies)|types?|status(?:es)?|"
+    r"templates?|providers?|plugins?|integrations?|sites?|languages?|countr(?:y|ies)|regions?|"
+    r"currenc(?:y|ies)|brandings?|features?|flags?|webhooks?|domains?|models?|priorit(?:y|ies)|"
+    r"levels?|servers?|clusters?|rates?)$"
+)
+"""Names of tables with few rows as a rule, though requests may add some."""
+
+
+def is_small(table: Table) -> bool:
+    """Return whether a table has few rows as a rule, as its name says."""
+    return SMALL.search(table.name.lower().rpartition(".")[2]) is not None
 
 
 def growing_tables(program: Program) -> frozenset[str]:

@@ -52,7 +52,9 @@ def model_form(program: Program, table: Table, columns: list[Column]) -> str:
     )
     if declaration is None:
         return ""
-    if len(columns) == 1 and declaration.index_column:
+    # What a base class declares is shared with other tables.
+    is_own = table.location.path == columns[0].location.path
+    if len(columns) == 1 and declaration.index_column and is_own:
         return f"{declaration.index_column} on {columns[0].name}"
     names = ", ".join(f'"{column.name}"' for column in columns)
     pattern = declaration.index_table

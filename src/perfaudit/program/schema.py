@@ -64,7 +64,7 @@ class Schema:
         return self._by_class.get(node)
 
     def whole_table_of(self, node: ClassNode) -> Table | None:
-        """Return the table of a class, with all that SQL, migrations and other classes say of it."""
+        """Return the table of a class, with what SQL, migrations and other classes add to it."""
         own = self._by_class.get(node)
         return None if own is None else self.tables.get(own.name, own)
 
