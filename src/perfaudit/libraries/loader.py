@@ -13,6 +13,7 @@ from perfaudit.data import YamlNode, nearest, read_yaml
 from perfaudit.libraries.answers import answers_section
 from perfaudit.libraries.expressions import parse_type
 from perfaudit.libraries.lookup import Libraries
+from perfaudit.libraries.migrations import migrations_section
 from perfaudit.libraries.templates import templates_section
 from perfaudit.libraries.types import (
     Behaviour,
@@ -22,6 +23,7 @@ from perfaudit.libraries.types import (
     Framework,
     GraphWords,
     IndexMaker,
+    KeyMaker,
     Library,
     LibraryType,
     Mount,
@@ -111,6 +113,7 @@ _LIBRARY_KEYS = frozenset(
         "offloader",
         "queries",
         "graph",
+        "migrations",
         "launchers",
         "examples",
     ]
@@ -219,10 +222,26 @@ _SCHEMA_KEYS = frozenset(
         "dynamic_type",
         "default_manager",
         "setting_targets",
+        "table_makers",
+        "key_makers",
+        "index_column",
+        "index_table",
     ]
 )
 _COLUMN_KEYS = frozenset(["type", "relation", "to", "lazy", "reverse", "indexed", "value"])
-_INDEX_MAKER_KEYS = frozenset(["columns", "first", "unique", "unique_argument", "where"])
+_INDEX_MAKER_KEYS = frozenset(
+    [
+        "columns",
+        "first",
+        "unique",
+        "unique_argument",
+        "where",
+        "name",
+        "include",
+        "method",
+        "method_argument",
+    ]
+)
 _COLUMN_OPTIONS = frozenset(
     [
         "indexed",
@@ -234,6 +253,7 @@ _COLUMN_OPTIONS = frozenset(
         "many",
         "secondary",
         "remote",
+        "on_delete",
     ]
 )
 LOADING = frozenset(["lazy", "eager", "dynamic", "raise"])
@@ -299,6 +319,7 @@ def load_library(path: Path) -> Library:
         answers=answers_section(sections.get("answers"), _named),
         templates=templates_section(name, sections.get("templates"), _named),
         graph=_graph(sections.get("graph")),
+        migrations=migrations_section(sections.get("migrations"), _named),
     )
 
 
@@ -668,6 +689,10 @@ def _schema(library: str, node: YamlNode | None) -> Schema | None:
         dynamic_type=_optional_type(keys.get("dynamic_type"), ("T",)),
         default_manager=text("default_manager"),
         setting_targets=_named(keys.get("setting_targets"), lambda _, entry: _dotted(entry)),
+        table_makers=_named(keys.get("table_makers"), lambda _, entry: _argument(entry)),
+        key_makers=_named(keys.get("key_makers"), _key_maker),
+        index_column=text("index_column"),
+        index_table=text("index_table"),
     )
 
 
@@ -686,6 +711,20 @@ def _index_maker(path: str, node: YamlNode) -> IndexMaker:
         unique="unique" in keys and keys["unique"].flag(),
         unique_argument=_optional_argument(keys.get("unique_argument")),
         where_argument=_optional_argument(keys.get("where")),
+        name_argument=_optional_argument(keys.get("name")),
+        include_argument=_optional_argument(keys.get("include")),
+        method=keys["method"].text() if "method" in keys else "",
+        method_argument=_optional_argument(keys.get("method_argument")),
+    )
+
+
+def _key_maker(path: str, node: YamlNode) -> KeyMaker:
+    keys = node.mapping(("columns", "refers", "on_delete"))
+    return KeyMaker(
+        path=path,
+        columns=_optional_argument(keys.get("columns")),
+        refers=_optional_argument(keys.get("refers")),
+        on_delete=_optional_argument(keys.get("on_delete")),
     )
 
 
@@ -706,7 +745,7 @@ def _column(path: str, node: YamlNode) -> ColumnKind:
 def _service(node: YamlNode | None) -> Service | None:
     if node is None:
         return None
-    keys = node.mapping(("name", "images", "schemes", "words", "json_paths"))
+    keys = node.mapping(("name", "images", "schemes", "words", "json_paths", "indexes_keys"))
     if "name" not in keys:
         raise node.error("a service needs `name`.")
     return Service(
@@ -715,6 +754,7 @@ def _service(node: YamlNode | None) -> Service | None:
         schemes=keys["schemes"].texts() if "schemes" in keys else (),
         words=keys["words"].texts() if "words" in keys else (),
         json_paths="json_paths" in keys and keys["json_paths"].flag(),
+        indexes_keys="indexes_keys" in keys and keys["indexes_keys"].flag(),
     )
 
 

@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from perfaudit.core.errors import DataError
 from perfaudit.libraries.answers import Answers
+from perfaudit.libraries.migrations import Migrations
 from perfaudit.libraries.templates import Templates
 from perfaudit.libraries.types import (
     Behaviour,
@@ -40,6 +41,9 @@ class Libraries:
         )
         self.schemas: tuple[Schema, ...] = tuple(
             library.schema for library in self.libraries if library.schema
+        )
+        self.migrations: tuple[Migrations, ...] = tuple(
+            library.migrations for library in self.libraries if library.migrations
         )
         self.graphs: tuple[tuple[tuple[str, ...], GraphWords], ...] = tuple(
             (library.packages, library.graph) for library in self.libraries if library.graph

@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from perfaudit.libraries.answers import Answers
+from perfaudit.libraries.migrations import Migrations
 from perfaudit.libraries.templates import Templates
 
 
@@ -254,7 +255,9 @@ class IndexMaker(Struct, frozen=True, gc=False):
     """A constructor of an index or a constraint that has one.
 
     ``columns``: the keyword with the list of columns. ``first``: the position from which on all
-    arguments are columns. ``unique_argument`` and ``where_argument``: the arguments that say so.
+    arguments are columns. ``unique_argument`` and ``where_argument``: the arguments that say so;
+    ``name_argument``: that with its name, ``include_argument``: that with columns that it only
+    carries. ``method``: its kind, such as gin; ``method_argument``: the argument that says it.
     """
 
     path: str
@@ -263,6 +266,19 @@ class IndexMaker(Struct, frozen=True, gc=False):
     unique: bool
     unique_argument: str | None
     where_argument: str | None
+    name_argument: str | None = None
+    include_argument: str | None = None
+    method: str = ""
+    method_argument: str | None = None
+
+
+class KeyMaker(Struct, frozen=True, gc=False):
+    """A constructor of a foreign key of a table: its arguments with columns and what they name."""
+
+    path: str
+    columns: str | None
+    refers: str | None
+    on_delete: str | None
 
 
 class Schema(Struct, frozen=True, gc=False):
@@ -279,6 +295,10 @@ class Schema(Struct, frozen=True, gc=False):
     - ``implicit_key``: the primary key of a table that declares none.
     - ``options``: what an argument of a column means (indexed, unique, primary, nullable, column,
       references, many, secondary, remote) -> the argument. ``nullable``: the default.
+    - ``table_makers``: calls that make a table without a class -> the argument with its name.
+    - ``key_makers``: constructors of foreign keys of a table.
+    - ``index_column``, ``index_table``: how a class says that a column, or ``{columns}``, have an
+      index of the ``{name}``.
     - ``wrappers``: annotations around the type of an attribute -> its loading.
     - ``plain_annotations``: an annotated attribute is a column.
     - ``column_methods``: decorators of methods that give a column.
@@ -317,6 +337,10 @@ class Schema(Struct, frozen=True, gc=False):
     dynamic_type: TypeExpr | None = None
     default_manager: str = ""
     setting_targets: dict[str, str] = {}
+    table_makers: dict[str, str] = {}
+    key_makers: dict[str, KeyMaker] = {}
+    index_column: str = ""
+    index_table: str = ""
 
 
 class EntityQueries(Struct, frozen=True, gc=False):
@@ -396,7 +420,8 @@ class Service(Struct, frozen=True, gc=False):
     """A server that a library talks to: its name, container images and URL schemes.
 
     ``words``: other words of deployment files that show that somebody thought of it.
-    ``json_paths``: its ``->`` takes a path, ``'$.a.b'``, and not one key.
+    ``json_paths``: its ``->`` takes a path, ``'$.a.b'``, and not one key. ``indexes_keys``: it
+    makes an index for each foreign key.
     """
 
     name: str
@@ -404,6 +429,7 @@ class Service(Struct, frozen=True, gc=False):
     schemes: tuple[str, ...]
     words: tuple[str, ...] = ()
     json_paths: bool = False
+    indexes_keys: bool = False
 
 
 class Offloader(Struct, frozen=True, gc=False):
@@ -449,3 +475,4 @@ class Library(Struct, frozen=True, gc=False):
     answers: Answers = Answers()
     templates: Templates = Templates()
     graph: GraphWords | None = None
+    migrations: Migrations | None = None

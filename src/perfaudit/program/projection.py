@@ -64,28 +64,28 @@ def projection(sql: str, schema: Schema) -> Projection | None:
     """Return what a SELECT gives; None where it is none or its columns are not known."""
     from sqlglot import exp
 
-    tree = _parse(sql)
+    tree = parsed(sql)
     if not isinstance(tree, exp.Select):
         return None
-    sources = _sources(tree, schema)
+    found = sources(tree, schema)
     outputs: list[Output] = []
     stars: list[tuple[str, tuple[Table, ...]]] = []
     for item in tree.expressions:
         starred = _star_of(item)
         if starred is None:
-            output = _output(item, sources)
+            output = _output(item, found)
             if output is None:
                 return None
             outputs.append(output)
             continue
-        tables = _starred_tables(starred, sources)
+        tables = _starred_tables(starred, found)
         if tables is None:
             return None
         stars.append((item.sql(), tables))
         for table in tables:
             outputs += [
-                Output(found.name, found.name, table, found, True)
-                for found in table.columns.values()
+                Output(column.name, column.name, table, column, True)
+                for column in table.columns.values()
             ]
     plain = not any(tree.args.get(part) for part in ("distinct", "group", "having"))
     return Projection(tuple(outputs), tuple(stars), plain)
@@ -93,12 +93,12 @@ def projection(sql: str, schema: Schema) -> Projection | None:
 
 def is_bounded(sql: str) -> bool:
     """Return whether a statement limits its rows, or cannot be read."""
-    tree = _parse(sql)
+    tree = parsed(sql)
     return tree is None or bool(tree.args.get("limit") or tree.args.get("fetch"))
 
 
 @lru_cache(maxsize=512)
-def _parse(sql: str) -> Any:
+def parsed(sql: str) -> Any:
     """Return the tree of a SELECT, or None."""
     if len(sql) > MAX_TEXT or not _START.match(sql):
         return None
@@ -120,7 +120,7 @@ def _parse(sql: str) -> Any:
     return None
 
 
-def _sources(tree: "exp.Select", schema: Schema) -> dict[str, Table | None]:
+def sources(tree: "exp.Select", schema: Schema) -> dict[str, Table | None]:
     """Return the tables of FROM and JOIN by their name there; None for those not known."""
     from sqlglot import exp
 

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from perfaudit.core.levels import Role
 from perfaudit.core.location import Location
 from perfaudit.libraries.types import Schema as Declaration
+from perfaudit.program.migrations import replay
 from perfaudit.program.nodes import ClassNode
-from perfaudit.program.tables import Column, Index, Relation, SqlTables, Table
+from perfaudit.program.tables import Column, Index, Relation, SqlTables, Table, own_indexes
 from perfaudit.program.tables_columns import column_of, indexes_of, table_name, value_of
+from perfaudit.program.tables_made import add_made_table, read_made_tables
 from perfaudit.program.tables_orm import (
     Field,
     Fields,
@@ -60,6 +62,11 @@ class Schema:
     def table_of(self, node: ClassNode) -> Table | None:
         """Return the table of a class, also an abstract one."""
         return self._by_class.get(node)
+
+    def whole_table_of(self, node: ClassNode) -> Table | None:
+        """Return the table of a class, with what SQL, migrations and other classes add to it."""
+        own = self._by_class.get(node)
+        return None if own is None else self.tables.get(own.name, own)
 
     def relation(self, node: ClassNode, name: str) -> Relation | None:
         """Return the relation of a class by its attribute, whichever side declares it."""
@@ -115,6 +122,14 @@ def build_schema(types: "Types", sql_documents: Sequence[tuple[str, str]]) -> Sc
         for node in declared.classes
     }
     sql = read_sql_tables(_sql_texts(types, sql_documents))
+    for table in read_made_tables(types, words, declared.names):
+        add_made_table(sql, table)
+    replayed = replay(types, words, declared.names)
+    for table in replayed.values():
+        if table.columns:
+            add_made_table(sql, table)
+        else:
+            sql.indexes.setdefault(table.name, []).extend(table.indexes)
     return Schema(
         tables=_joined(by_class, sql),
         unparsed=sql.unparsed,
@@ -184,7 +199,7 @@ def _columns(
         parent = declared.parents[node]
         if parent is not None and _is_extended(declared, node, parent):
             key = declaration.relation_column.replace("{name}", _link_name(declaration, parent))
-        columns = {key: Column(key, "integer", False, True, True, node.location, True), **columns}
+        columns = {key: Column(key, "integer", False, True, False, node.location), **columns}
     return columns
 
 
@@ -318,11 +333,7 @@ def _table(
     relations: dict[str, Relation],
 ) -> Table:
     declaration = declared.classes[node]
-    own = [
-        Index((column.name,), column.unique or column.primary, None, column.location)
-        for column in columns.values()
-        if column.indexed
-    ]
+    own = own_indexes(columns)
     indexes = (*own, *indexes_of(types, words, declared.lineages[node], declaration, columns))
     return Table(
         name=declared.names[node],
@@ -377,19 +388,30 @@ def _joined(by_class: dict[ClassNode, Table], sql: SqlTables) -> dict[str, Table
     for name, indexes in sql.indexes.items():
         if name in tables:
             known = tables[name]
-            joined = (*known.indexes, *indexes)
+            joined = _distinct((*known.indexes, *indexes))
             tables[name] = replace(known, indexes=joined, columns=_marked(known.columns, joined))
     return tables
 
 
 def _merged(first: Table, second: Table) -> Table:
-    added = tuple(index for index in second.indexes if index not in first.indexes)
     return replace(
         first,
         columns={**second.columns, **first.columns},
         relations={**second.relations, **first.relations},
-        indexes=(*first.indexes, *added),
+        indexes=_distinct((*first.indexes, *second.indexes)),
     )
+
+
+def _distinct(indexes: Iterable[Index]) -> tuple[Index, ...]:
+    """Return the indexes without those that say again what an earlier one says.
+
+    A class, its migration and a dump of the schema all declare the same index.
+    """
+    found: dict[tuple[tuple[str, ...], bool, bool], Index] = {}
+    for index in indexes:
+        columns = tuple(column.lower() for column in index.columns)
+        found.setdefault((columns, index.unique, index.where is not None), index)
+    return tuple(found.values())
 
 
 def _with(table: Table, columns: dict[str, Column]) -> Table:

@@ -13,7 +13,8 @@ class Column:
 
     ``type``: text, json, binary, integer, number, boolean, time, uuid, array or other.
     ``nullable`` is None where it is not known. ``indexed``: an index, a unique constraint or the
-    primary key leads with it. ``references``: the ``table.column`` or table of a foreign key.
+    primary key leads with it. ``references``: the ``table.column`` or table of a foreign key;
+    ``on_delete``: what becomes of the row when that one is deleted, in lower case, where said.
     """
 
     name: str
@@ -24,6 +25,7 @@ class Column:
     location: Location
     unique: bool = False
     references: str = ""
+    on_delete: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,8 @@ class Index:
     """An index or a constraint that has one. ``columns`` are names as in ``Column.name``.
 
     A part that is an expression is written in parentheses. ``where``: the condition of a partial
-    index. ``method`` is what CREATE INDEX says after USING, such as gin.
+    index. ``method`` is what CREATE INDEX says after USING, such as gin. ``include``: columns that
+    it only carries.
     """
 
     columns: tuple[str, ...]
@@ -62,6 +65,26 @@ class Index:
     where: str | None
     location: Location
     method: str = ""
+    name: str = ""
+    include: tuple[str, ...] = ()
+
+
+def own_indexes(columns: dict[str, Column]) -> list[Index]:
+    """Return the indexes that columns have by themselves: that of the primary key, and their own.
+
+    A primary key of several columns is one index, so only its first column leads one.
+    """
+    primary = [column for column in columns.values() if column.primary]
+    found = []
+    if primary:
+        names = tuple(column.name for column in primary)
+        found.append(Index(names, True, None, primary[0].location))
+    found += [
+        Index((column.name,), column.unique, None, column.location)
+        for column in columns.values()
+        if column.indexed and not (column.primary and len(primary) == 1)
+    ]
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from perfaudit.core.location import Location
@@ -63,6 +64,14 @@ ANNOTATED: dict[str, str] = {
 }
 """The type of a column that only an annotation describes."""
 MAX_PARTS = 40
+UNKNOWN_PART = "(...)"
+"""A part of an index that is not known."""
+SAME_PART = frozenset(
+    {"desc", "asc", "nullslast", "nullsfirst", "nulls_last", "nulls_first", "text", "F", "column"}
+    | {"literal_column", "OrderBy", "collate"}
+)
+"""Calls around a column that an index has all the same, in what order ever."""
+ORDERED = re.compile(r"^\w+\s+(?:asc|desc|nulls)\b", re.IGNORECASE)
 _CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
@@ -199,10 +208,11 @@ def column_of(
         type=type_name,
         nullable=_nullable(found, primary=primary),
         primary=primary,
-        indexed=bool(indexed) or unique or primary,
+        indexed=bool(indexed) or unique,
         location=found.location,
         unique=unique,
         references=_references(types, words, found, tables),
+        on_delete=_on_delete(found),
     )
 
 
@@ -229,6 +239,23 @@ def _allows_none(annotation: t.Expr) -> bool:
         case t.Item(base=t.Name(id="Union") | t.Attr(name="Union"), key=t.Seq(items=items)):
             return any(_allows_none(item) for item in items)
     return False
+
+
+def _on_delete(found: Field) -> str:
+    """Return what the foreign key of a field says of deletion, itself or a call inside it."""
+    for declaration, call in found.calls:
+        spec = declaration.options.get("on_delete")
+        given = [argument(call, spec)] if spec else []
+        given += [
+            argument(found.scope.facts.calls[value.index], spec)
+            for value in (*call.arguments, *(value for _, value in call.keywords))
+            if spec and isinstance(value, t.CallRef)
+        ]
+        for value in given:
+            said = text(value)
+            if said:
+                return said.lower()
+    return ""
 
 
 def _references(
@@ -391,7 +418,7 @@ def indexes_of(
     for call in node.body.facts.calls:
         maker = words.index_makers.get(path_of(types, called(types, node.body, call)))
         if maker is not None and not _is_in(found, node.body.place(call)):
-            found.append(_made_index(node.body, call, maker))
+            found.append(made_index(node.body, call, maker))
     return tuple(translated(index, columns) for index in found if index.columns)
 
 
@@ -420,7 +447,7 @@ def _indexes_in(
         call = scope.facts.calls[value.index]
         maker = words.index_makers.get(path_of(types, called(types, scope, call)))
         if maker is not None:
-            yield _made_index(scope, call, maker)
+            yield made_index(scope, call, maker)
     if not isinstance(value, t.Seq):
         return
     names = [text(item) for item in value.items]
@@ -435,7 +462,7 @@ def _indexes_in(
         yield from _indexes_in(types, words, scope, item, place, unique=unique)
 
 
-def _made_index(scope: FunctionNode, call: t.Call, maker: IndexMaker) -> Index:
+def made_index(scope: FunctionNode, call: t.Call, maker: IndexMaker) -> Index:
     given = argument(call, maker.columns)
     parts: tuple[t.Expr, ...] = given.items if isinstance(given, t.Seq) else ()
     if not parts and maker.first is not None:
@@ -443,19 +470,42 @@ def _made_index(scope: FunctionNode, call: t.Call, maker: IndexMaker) -> Index:
     flag = constant(argument(call, maker.unique_argument))
     where = argument(call, maker.where_argument)
     return Index(
-        columns=tuple(_part_name(part) for part in parts),
+        columns=tuple(_part_name(scope, part) for part in parts),
         unique=flag if isinstance(flag, bool) else maker.unique,
         where=None if where is None else (text(where) or "..."),
         location=scope.place(call),
+        method=text(argument(call, maker.method_argument)) or maker.method,
+        name=text(argument(call, maker.name_argument)) or "",
+        include=tuple(
+            _part_name(scope, part) for part in items_of(argument(call, maker.include_argument))
+        ),
     )
 
 
-def _part_name(part: t.Expr) -> str:
-    if isinstance(part, t.Attr):
-        return part.name
-    if isinstance(part, t.Name):
-        return part.id
-    return text(part) or "(...)"
+def items_of(value: t.Expr | None) -> tuple[t.Expr, ...]:
+    """Return the items of a display, else nothing."""
+    return value.items if isinstance(value, t.Seq) else ()
+
+
+def _part_name(scope: FunctionNode, part: t.Expr) -> str:
+    """Return the column of a part of an index, or an expression of columns in parentheses."""
+    match part:
+        case t.Attr(name=name) | t.Name(id=name):
+            return name
+        case t.Const() | t.Text():
+            given = text(part) or UNKNOWN_PART
+            return given.split()[0] if ORDERED.search(given) else given
+        case t.CallRef(index=index):
+            call = scope.facts.calls[index]
+            made = call.callee.name if isinstance(call.callee, t.Attr) else ""
+            name = made or getattr(call.callee, "id", "")
+            inner = call.arguments[0] if call.arguments else None
+            if name in SAME_PART:
+                base = call.callee.base if isinstance(call.callee, t.Attr) else None
+                return _part_name(scope, inner or base or part) if inner or base else UNKNOWN_PART
+            column = _part_name(scope, inner) if inner is not None else UNKNOWN_PART
+            return UNKNOWN_PART if column == UNKNOWN_PART else f"({name.lower()}({column}))"
+    return UNKNOWN_PART
 
 
 def translated(index: Index, columns: dict[str, Column]) -> Index:
@@ -465,4 +515,4 @@ def translated(index: Index, columns: dict[str, Column]) -> Index:
         name = part.removeprefix("-")
         column = columns.get(name) or columns.get(f"{name}_id")
         names.append(column.name if column is not None else name)
-    return Index(tuple(names), index.unique, index.where, index.location, index.method)
+    return replace(index, columns=tuple(names))

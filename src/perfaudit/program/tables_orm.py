@@ -45,7 +45,7 @@ class Field:
     """
 
     name: str
-    owner: ClassNode
+    owner: ClassNode | None
     scope: FunctionNode
     declaration: Declaration
     kind: ColumnKind | None

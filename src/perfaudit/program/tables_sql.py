@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from perfaudit.core.location import Location
-from perfaudit.program.tables import Column, Index, SqlTables, Table
+from perfaudit.program.tables import Column, Index, SqlTables, Table, own_indexes
 
 MAX_TEXT = 200_000
 MAX_STATEMENT = 40_000
@@ -22,6 +22,9 @@ _SEPARATOR = re.compile(
     re.DOTALL,
 )
 _HOLE = re.compile(r"\{[^{}]*\}")
+_DROPPED = re.compile(
+    r"\bdrop\s+index\s+(?:concurrently\s+)?(?:if\s+exists\s+)?(?P<names>[\w.,\"\s]+)", re.IGNORECASE
+)
 TYPES: dict[str, str] = {
     "JSON": "json",
     "JSONB": "json",
@@ -76,6 +79,16 @@ def read_sql_tables(texts: Iterable[tuple[Location, str]]) -> SqlTables:
     return SqlTables(found.tables, found.indexes, found.added, unparsed)
 
 
+def dropped_indexes(statements: str) -> frozenset[str]:
+    """Return the names of the indexes that SQL text drops, without those of their schemas."""
+    return frozenset(
+        name.strip().strip('"').rpartition(".")[2].strip('"').split(" ")[0]
+        for found in _DROPPED.finditer(statements)
+        for name in found.group("names").split(",")
+        if name.strip()
+    )
+
+
 def _statements(texts: Iterable[tuple[Location, str]]) -> Iterator[tuple[Location, str]]:
     count = 0
     for place, sql in texts:
@@ -95,7 +108,7 @@ def _statements(texts: Iterable[tuple[Location, str]]) -> Iterator[tuple[Locatio
             counted = offset
             yield (
                 Location(place.path, line + lead, place.column if offset == 0 else 1),
-                _HOLE.sub("hole", bare),
+                _HOLE.sub("hole", bare.lstrip()),
             )
 
 
@@ -168,7 +181,9 @@ def _read_table(found: SqlTables, place: Location, tree: Any) -> None:
         else:
             indexes.extend(_constraint(part, place, columns))
     found.tables[name] = Table(name, columns, {}, (), place)
-    found.indexes.setdefault(name, []).extend(indexes)
+    written = {index.columns for index in indexes}
+    own = [index for index in own_indexes(columns) if index.columns not in written]
+    found.indexes.setdefault(name, []).extend((*own, *indexes))
 
 
 def _table_name(tree: Any) -> str:
@@ -186,12 +201,15 @@ def _column(part: Any, place: Location) -> Column:
     refused = marks.get("NotNullColumnConstraint")
     not_null = refused is not None and not refused.args.get("allow_null")
     kind = part.args.get("kind")
+    lines = (part.this.meta.get("line") or 1) - 1
+    if lines:
+        place = Location(place.path, place.line + lines, 1)
     return Column(
         name=part.name,
         type=_type(kind),
         nullable=not (not_null or primary),
         primary=primary,
-        indexed=primary or unique,
+        indexed=unique,
         location=place,
         unique=unique,
         references=_referred(marks.get("Reference")),
@@ -248,7 +266,7 @@ def _mark(
         known.type,
         False if primary else known.nullable,
         primary or known.primary,
-        primary or known.indexed,
+        known.indexed,
         known.location,
         known.unique,
         references or known.references,
@@ -285,6 +303,8 @@ def _read_index(found: SqlTables, place: Location, tree: Any) -> None:
                 where.this.sql(dialect="postgres") if where is not None else None,
                 place,
                 using.name.lower() if using is not None else "",
+                index.name,
+                _names(params.args.get("include") or []),
             )
         )
 

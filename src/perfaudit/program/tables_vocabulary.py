@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from perfaudit.facts import types as t
 from perfaudit.libraries import Libraries
-from perfaudit.libraries.types import ColumnKind, IndexMaker
+from perfaudit.libraries.types import ColumnKind, IndexMaker, KeyMaker
 from perfaudit.libraries.types import Schema as Declaration
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.values import (
@@ -36,6 +36,8 @@ class Vocabulary:
     index_makers: dict[str, IndexMaker]
     wrappers: dict[str, tuple[Declaration, str]]
     setting_targets: dict[str, str]
+    table_makers: dict[str, str]
+    key_makers: dict[str, KeyMaker]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,14 @@ def vocabulary(libraries: Libraries) -> Vocabulary:
             name: canonical(path)
             for found in schemas
             for name, path in found.setting_targets.items()
+        },
+        table_makers={
+            canonical(path): given
+            for found in schemas
+            for path, given in found.table_makers.items()
+        },
+        key_makers={
+            canonical(path): maker for found in schemas for path, maker in found.key_makers.items()
         },
     )
 

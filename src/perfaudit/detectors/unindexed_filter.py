@@ -1,0 +1,106 @@
+"""Find columns that requests and jobs look for rows by, and no index leads with."""
+
+from collections.abc import Iterator
+
+from perfaudit.core.finding import Match, TraceStep
+from perfaudit.core.levels import Confidence, Role
+from perfaudit.core.report import Opportunity
+from perfaudit.program.databases import leaves_keys
+from perfaudit.program.growing_tables import growing_tables, is_small
+from perfaudit.program.index_advice import leads, model_form, statement
+from perfaudit.program.program import Program
+from perfaudit.program.relational import EQUALITY, IN, RANGE, Condition, Query, queries
+from perfaudit.program.selectivity import tells_rows_apart
+from perfaudit.program.tables import Column, Table
+
+SERVED = frozenset({"endpoint", "task"})
+UNSEEN = frozenset({Role.TEST, Role.MIGRATION, Role.EXAMPLE})
+FEW_COLUMNS = 3
+"""A table with no more is a list of words that other rows choose from."""
+FINDING = frozenset({EQUALITY, IN})
+"""Operators by which an index finds the few rows that are wanted."""
+
+
+def detect(program: Program) -> Iterator[Match | Opportunity]:
+    """Yield the columns that a served query hangs on alone, without an index; each column once."""
+    grows = program.once(growing_tables)
+    # Another rule speaks of foreign keys, where the server makes no index for them.
+    judges_keys = program.once(leaves_keys)
+    reported: set[tuple[str, str]] = set()
+    for query in program.once(queries):
+        function = query.site.function
+        if function.role in UNSEEN or not query.conditions:
+            continue
+        exposure = program.exposure_at(query.site)
+        if exposure.kind not in SERVED:
+            continue
+        yield Opportunity(query.site.location, exposure.kind)
+        if query.table.name not in grows or is_small(query.table):
+            continue
+        wanted = _hung_on(query)
+        if not wanted or len(query.table.columns) <= FEW_COLUMNS:
+            continue
+        if judges_keys and wanted[0].column.references:
+            continue
+        first = wanted[0]
+        key = (query.table.name, first.column.name)
+        if key in reported:
+            continue
+        reported.add(key)
+        columns = [item.column for item in wanted]
+        place = first.column.location
+        yield Match(
+            place,
+            {
+                "column": f"{query.table.name}.{first.column.name}",
+                "query": f"{query.site.location.path}:{query.site.location.line}",
+                "index": ", ".join(column.name for column in columns),
+            },
+            trace=(
+                *exposure.chain,
+                TraceStep(query.site.location, f"looks for rows of {query.table.name}"),
+                TraceStep(place, "no index leads with this column"),
+            ),
+            confidence=Confidence.HIGH if exposure.endpoint else Confidence.MEDIUM,
+            function=function.qualname,
+            endpoint=exposure.endpoint,
+            exposure=exposure.kind,
+            role=function.role,
+            fix=_fix(program, query.table, columns),
+        )
+
+
+def _hung_on(query: Query) -> list[Condition]:
+    """Return the conditions that alone find the rows, and that no index serves; none if others do.
+
+    They come as an index would have them: equality first, then a range.
+    """
+    if query.unknown or query.via_relation:
+        return []
+    own: dict[str, Condition] = {}
+    for condition in query.conditions:
+        column = condition.column
+        if condition.operator in (*FINDING, RANGE):
+            if column.primary or column.unique or column.indexed:
+                return []
+            if leads(condition.table.indexes, column.name):
+                return []
+        if condition.table.name == query.table.name:
+            own.setdefault(column.name, condition)
+    if any(leads(item.table.indexes, item.column.name) for item in query.order):
+        return []
+    finding = [
+        item
+        for item in own.values()
+        if item.operator in FINDING and item.constant is None and tells_rows_apart(item)
+    ]
+    if not finding:
+        return []
+    ranges = [item for item in own.values() if item.operator == RANGE]
+    return [*finding, *ranges[:1]]
+
+
+def _fix(program: Program, table: Table, columns: list[Column]) -> str:
+    form = model_form(program, table, columns)
+    made = statement(table, columns)
+    return f"{made} In the class: {form}." if form else made

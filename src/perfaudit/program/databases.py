@@ -1,0 +1,53 @@
+"""Which database servers the project speaks to, as far as its code and files say."""
+
+import re
+
+from perfaudit.facts import types as t
+from perfaudit.libraries.types import Service
+from perfaudit.program.capabilities import uses_of
+from perfaudit.program.program import Program
+
+FILES = frozenset({"requirements", "compose", "kubernetes", "helm", "dockerfile", "settings"})
+SCHEME = re.compile(r"([a-z][a-z0-9]+)(?:\+[a-z0-9]+)?:/")
+
+
+def database_servers(program: Program) -> frozenset[Service]:
+    """Return the servers whose drivers, dialects, addresses or images are seen. Ask it ``once``."""
+    words: dict[str, set[Service]] = {}
+    for library in program.libraries.libraries:
+        connects = any("db.connect" in item.effects for item in library.functions.values())
+        if library.service is not None and connects:
+            service = library.service
+            names = {*library.packages, *service.schemes, *service.images, service.name}
+            for word in names:
+                words.setdefault(word, set()).add(service)
+    seen = {part for name in uses_of(program) for part in name.split(".")}
+    seen |= _schemes(program)
+    pattern = re.compile(rf"\b({'|'.join(map(re.escape, sorted(words)))})\b")
+    for document in program.documents:
+        if document.kind in FILES:
+            seen.update(pattern.findall(document.text))
+    return frozenset(service for word in seen & words.keys() for service in words[word])
+
+
+def _schemes(program: Program) -> set[str]:
+    """Return how the addresses that are written in the code begin."""
+    found: set[str] = set()
+    for function in program.functions:
+        given = [bind.value for bind in function.facts.binds]
+        given += [value for call in function.facts.calls for value in call.arguments]
+        given += [value for call in function.facts.calls for _, value in call.keywords]
+        for value in given:
+            text: object = value.value if isinstance(value, t.Const) else None
+            if isinstance(value, t.Text) and value.parts:
+                text = value.parts[0]
+            scheme = SCHEME.match(text) if isinstance(text, str) else None
+            if scheme is not None:
+                found.add(scheme.group(1))
+    return found
+
+
+def leaves_keys(program: Program) -> bool:
+    """Return whether a server is seen that makes no index for foreign keys, and none that does."""
+    servers = program.once(database_servers)
+    return bool(servers) and not any(service.indexes_keys for service in servers)

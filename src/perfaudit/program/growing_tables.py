@@ -1,0 +1,84 @@
+"""Which tables grow while the program serves: their rows are made by requests and jobs."""
+
+import re
+
+from perfaudit.core.levels import Role
+from perfaudit.facts import types as t
+from perfaudit.program.nodes import ClassNode, FunctionNode
+from perfaudit.program.program import Program
+from perfaudit.program.tables import Table
+from perfaudit.program.values import ClassType, Instance, options_of
+
+SERVED = frozenset({"endpoint", "task"})
+MAKERS = frozenset(
+    {
+        *("create", "acreate", "get_or_create", "update_or_create", "bulk_create", "abulk_create"),
+        *("aget_or_create", "aupdate_or_create", "insert", "insert_many", "bulk_save_objects"),
+        *("bulk_insert_mappings", "values"),
+    }
+)
+INSERT = re.compile(r"\s*insert\s+(?:or\s+\w+\s+)?into\s+([\w.\"`]+)", re.IGNORECASE)
+SMALL = re.compile(
+    r"(?:^|_)(?:organi[sz]ations?|tenants?|teams?|workspaces?|departments?|plans?|settings?|config"
+    r"(?:uration)?s?|options?|roles?|permissions?|groups?|categor(?:y|ies)|types?|status(?:es)?|"
+    r"templates?|providers?|plugins?|integrations?|sites?|languages?|countr(?:y|ies)|regions?|"
+    r"currenc(?:y|ies)|brandings?|features?|flags?|webhooks?|domains?|models?|priorit(?:y|ies)|"
+    r"levels?|servers?|clusters?|rates?)$"
+)
+"""Names of tables with few rows as a rule, though requests may add some."""
+
+
+def is_small(table: Table) -> bool:
+    """Return whether a table has few rows as a rule, as its name says."""
+    return SMALL.search(table.name.lower().rpartition(".")[2]) is not None
+
+
+def growing_tables(program: Program) -> frozenset[str]:
+    """Return the names of the tables whose rows requests or jobs make. Ask it ``once``."""
+    found: set[str] = set()
+    for function in program.functions:
+        if function.role in (Role.TEST, Role.MIGRATION, Role.SCRIPT):
+            continue
+        if program.exposure_of(function).kind not in SERVED:
+            continue
+        for call in function.facts.calls:
+            at = (call.sequence, call.context)
+            for node in _made(program, function, call, at):
+                table = program.schema.table_of(node)
+                if table is not None:
+                    found.add(table.name)
+        for site in program.sites_of(function):
+            made = INSERT.match(site.sql) if site.sql else None
+            table = program.schema.find(made.group(1)) if made is not None else None
+            if table is not None:
+                found.add(table.name)
+    return frozenset(found)
+
+
+def _made(
+    program: Program, function: FunctionNode, call: t.Call, at: tuple[int, int]
+) -> list[ClassNode]:
+    """Return the classes of which a call makes a row."""
+    callee = call.callee
+    if isinstance(callee, t.Attr) and callee.name in MAKERS:
+        value = program.types.evaluate(function, callee.base, at)
+        return [
+            row.node
+            for option in options_of(value)
+            for given in getattr(option, "arguments", ())
+            for row in options_of(given)
+            if isinstance(row, Instance)
+        ]
+    spoken_of: t.Expr | None = None
+    if _last(callee)[:1].isupper():
+        spoken_of = callee
+    elif _last(callee) == "insert" and call.arguments:
+        spoken_of = call.arguments[0]
+    if spoken_of is None:
+        return []
+    found = program.types.evaluate(function, spoken_of, at)
+    return [option.node for option in options_of(found) if isinstance(option, ClassType)]
+
+
+def _last(value: t.Expr) -> str:
+    return value.name if isinstance(value, t.Attr) else getattr(value, "id", "")

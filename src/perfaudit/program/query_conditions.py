@@ -1,0 +1,445 @@
+"""The relational form of a chain of calls: by keywords such as ``author__name__in``, and by
+comparisons of the attributes of classes."""
+
+from typing import TYPE_CHECKING
+
+from perfaudit.core.location import Location
+from perfaudit.facts import types as t
+from perfaudit.program.names import meanings
+from perfaudit.program.nodes import ClassNode, FunctionNode
+from perfaudit.program.query_chains import Step, Way
+from perfaudit.program.relational import (
+    EQUALITY,
+    IN,
+    JSON,
+    LIKE,
+    NULL,
+    OTHER,
+    PREFIX,
+    RANGE,
+    WRAPPED,
+    Condition,
+    Join,
+    Order,
+    Query,
+)
+from perfaudit.program.sites import Site
+from perfaudit.program.tables import Column, Table
+from perfaudit.program.values import ClassType, options_of
+
+if TYPE_CHECKING:
+    from perfaudit.program.program import Program
+
+KEYWORD_STEPS = frozenset(
+    {"filter", "get", "aget", "get_or_create", "update_or_create", "filter_by", "get_or_none"}
+)
+LOOKUP_CALLS = frozenset(
+    {"get_object_or_404", "get_list_or_404", "aget_object_or_404", "aget_list_or_404"}
+)
+EXPRESSION_STEPS = frozenset({"where", "filter", "having", "and_", "filter_by"})
+NEGATED = frozenset({"exclude"})
+ORDERING = frozenset({"order_by"})
+BOUNDING = frozenset({"slice", "limit", "fetch", "page", "fetch_one"})
+ONE_ROW = frozenset(
+    {
+        *("get", "aget", "first", "afirst", "last", "alast", "earliest", "latest", "exists"),
+        *("aexists", "count", "acount", "aggregate", "aaggregate", "index", "one", "one_or_none"),
+        *("scalar", "scalar_one", "scalar_one_or_none", "get_or_create", "update_or_create"),
+        *("get_object_or_404", "aget_object_or_404", "update", "delete", "aupdate", "adelete"),
+        *("in_bulk", "contains", "get_or_none", "paginate", "paginate_queryset"),
+    }
+)
+"""Steps that give one row or number, or rows that the caller has counted."""
+LOOKUPS = {
+    "exact": EQUALITY,
+    "in": IN,
+    **dict.fromkeys(("gt", "gte", "lt", "lte", "range"), RANGE),
+    **dict.fromkeys(("contains", "icontains", "endswith", "iendswith", "regex", "iregex"), LIKE),
+    **dict.fromkeys(("iexact", "istartswith"), WRAPPED),
+    **dict.fromkeys(("date", "year", "month", "day", "hour", "week", "lower", "upper"), WRAPPED),
+    "startswith": PREFIX,
+    "isnull": NULL,
+}
+COMPARISONS = {
+    "Eq": EQUALITY,
+    "In": IN,
+    "Is": NULL,
+    **dict.fromkeys(("Lt", "LtE", "Gt", "GtE"), RANGE),
+}
+METHODS = {
+    "in_": IN,
+    "is_": NULL,
+    "between": RANGE,
+    **dict.fromkeys(("like", "ilike", "contains", "icontains", "endswith"), LIKE),
+    "startswith": PREFIX,
+}
+MAX_NESTING = 6
+At = tuple[int, int]
+Found = tuple[Table, Column]
+
+
+def query_of_way(program: "Program", site: Site, way: Way) -> Query | None:
+    """Return the relational form of a query that is built in one way."""
+    table = program.schema.whole_table_of(way.node)
+    if table is None:
+        return None
+    reader = _Reader(program, way.node, table)
+    if way.relation is not None:
+        reader.of_relation(way, site.location)
+    for step in way.steps:
+        reader.step(step)
+    names = frozenset(step.name for step in way.steps)
+    return Query(
+        site=site,
+        table=table,
+        conditions=tuple(reader.conditions),
+        joins=tuple(reader.joins),
+        order=tuple(reader.order),
+        bounded=bool(names & (BOUNDING | ONE_ROW)),
+        unknown=way.unknown or reader.unknown,
+        steps=names,
+        via_relation=way.relation is not None,
+        places=tuple(step.function.place(step.call) for step in way.steps if step.call is not None),
+    )
+
+
+class _Reader:
+    """Gathers what the steps of one way say."""
+
+    def __init__(self, program: "Program", node: ClassNode, table: Table) -> None:
+        self.program = program
+        self.node = node
+        self.table = table
+        self.joined = node
+        """The class that ``filter_by`` speaks of: the one joined last."""
+        self.conditions: list[Condition] = []
+        self.joins: list[Join] = []
+        self.order: list[Order] = []
+        self.unknown = ""
+
+    def of_relation(self, way: Way, place: Location) -> None:
+        """Add the condition that rows are those of one object."""
+        relation = way.relation
+        if relation is None:
+            return
+        back = self.program.schema.relation(way.node, relation.inverse)
+        column = self.table.columns.get(back.column) if back is not None and back.column else None
+        if column is None:
+            self.unknown = "rows of a relation whose key is not known"
+        else:
+            self.conditions.append(Condition(self.table, column, EQUALITY, None, place))
+
+    def step(self, step: Step) -> None:
+        call, function = step.call, step.function
+        if call is None:
+            return
+        place = function.place(call)
+        at = (call.sequence, call.context)
+        if step.name in KEYWORD_STEPS | LOOKUP_CALLS | NEGATED:
+            self.lookups(step, call, place)
+        if step.name in EXPRESSION_STEPS | NEGATED | {"get"} | LOOKUP_CALLS:
+            first = 1 if step.name in LOOKUP_CALLS else 0
+            for given in call.arguments[first:]:
+                self.expression(function, given, at, place, sure=step.name not in NEGATED)
+        if step.name == "get" and len(call.arguments) == 2 and not call.keywords:
+            self.by_key(place)
+        if step.name in ("join", "outerjoin"):
+            self.join(function, call, at, place)
+        if step.name in ORDERING:
+            for given in call.arguments:
+                self.ordered(function, given, at, place)
+        if any(name == "**" for name, _ in call.keywords):
+            self.unknown = "keywords that are worked out"
+
+    def by_key(self, place: Location) -> None:
+        for column in self.table.columns.values():
+            if column.primary:
+                self.conditions.append(Condition(self.table, column, EQUALITY, None, place))
+                return
+
+    def lookups(self, step: Step, call: t.Call, place: Location) -> None:
+        for keyword, value in call.keywords:
+            if (
+                keyword in ("defaults", "**")
+                or step.name == "get"
+                and keyword in ("options", "populate_existing")
+            ):
+                continue
+            node = self.joined if step.name == "filter_by" else self.node
+            self.lookup(node, keyword, value, place, sure=step.name not in NEGATED)
+
+    def lookup(
+        self, node: ClassNode, keyword: str, value: t.Expr | None, place: Location, *, sure: bool
+    ) -> None:
+        """Add the condition of ``author__name__in=...``, with the joins on the way."""
+        found = self.path(node, keyword.split("__"), place)
+        if found is None:
+            self.unknown = f"what {keyword} compares"
+            return
+        table, column, rest = found
+        operator = LOOKUPS.get(rest[-1], OTHER) if rest else EQUALITY
+        if rest and column.type == "json":
+            operator = JSON
+        elif len(rest) > 1:
+            operator = WRAPPED
+        if isinstance(value, t.Const) and value.kind == "NoneType" and operator == EQUALITY:
+            operator = NULL
+        if not sure:
+            operator = OTHER
+        self.conditions.append(Condition(table, column, operator, _constant(value), place))
+
+    def path(
+        self, node: ClassNode, steps: list[str], place: Location
+    ) -> tuple[Table, Column, list[str]] | None:
+        """Return the column that names lead to over relations, and what follows it."""
+        schema = self.program.schema
+        for position, name in enumerate(steps):
+            table = schema.whole_table_of(node)
+            if table is None:
+                return None
+            rest = steps[position + 1 :]
+            column = self.column(table, name)
+            if column is not None:
+                return table, column, rest
+            relation = schema.relation(node, name)
+            if relation is None:
+                return None
+            key = table.columns.get(relation.column) if relation.column else None
+            if key is not None and (not rest or rest[0] in (*LOOKUPS, "id", "pk")):
+                return table, key, [item for item in rest if item not in ("id", "pk")]
+            if relation.target is None:
+                return None
+            target = schema.whole_table_of(relation.target)
+            if key is not None:
+                self.joins.append(Join(table, key, place))
+            elif relation.inverse and target is not None:
+                back = schema.relation(relation.target, relation.inverse)
+                other = (
+                    target.columns.get(back.column) if back is not None and back.column else None
+                )
+                if other is not None:
+                    self.joins.append(Join(target, other, place))
+            if not rest or rest[0] in LOOKUPS:
+                # A condition on the rows at the other end, by their key.
+                key = (
+                    next((item for item in target.columns.values() if item.primary), None)
+                    if target
+                    else None
+                )
+                return None if key is None or target is None else (target, key, rest)
+            node = relation.target
+        return None
+
+    def column(self, table: Table, name: str) -> Column | None:
+        if name == "pk":
+            return next((item for item in table.columns.values() if item.primary), None)
+        return table.columns.get(name)
+
+    def expression(
+        self,
+        function: FunctionNode,
+        value: t.Expr,
+        at: At,
+        place: Location,
+        *,
+        sure: bool,
+        nesting: int = MAX_NESTING,
+    ) -> None:
+        """Add the conditions of an expression, those of ``or`` and ``not`` as ``other``."""
+        if nesting == 0:
+            self.unknown = "a condition that is nested deeply"
+            return
+        match value:
+            case t.Compare(operator=operator, left=left, right=right):
+                self.compared(
+                    function, COMPARISONS.get(operator, OTHER), left, right, at, place, sure=sure
+                )
+            case t.CallRef(index=index):
+                self.called(
+                    function, function.facts.calls[index], place, sure=sure, nesting=nesting
+                )
+            case t.Binary(operator=operator, left=left, right=right):
+                together = sure and operator == "BitAnd"
+                for part in (left, right):
+                    self.expression(function, part, at, place, sure=together, nesting=nesting - 1)
+            case t.Star():
+                self.unknown = "a list of conditions"
+            case t.Name(id=name):
+                self.named(function, name, at, place, sure=sure, nesting=nesting)
+            case t.Attr():
+                found = self.attribute(function, value, at)
+                if found is not None:
+                    self.conditions.append(
+                        Condition(*found, EQUALITY if sure else OTHER, "TRUE", place)
+                    )
+                else:
+                    self.unknown = "a condition that is made elsewhere"
+            case t.Const():
+                return
+            case _:
+                self.unknown = "a condition that is worked out"
+
+    def named(
+        self,
+        function: FunctionNode,
+        name: str,
+        at: At,
+        place: Location,
+        *,
+        sure: bool,
+        nesting: int,
+    ) -> None:
+        found = meanings(function, name, at)
+        bind = found[0].definition if len(found) == 1 else None
+        if (
+            not isinstance(bind, t.Bind)
+            or bind.value is None
+            or bind.kind not in ("assign", "annotated")
+        ):
+            self.unknown = "a condition that is made elsewhere"
+            return
+        point = (bind.sequence, bind.context)
+        self.expression(found[0].scope, bind.value, point, place, sure=sure, nesting=nesting - 1)
+
+    def called(
+        self, function: FunctionNode, call: t.Call, place: Location, *, sure: bool, nesting: int
+    ) -> None:
+        at = (call.sequence, call.context)
+        name = (
+            call.callee.name if isinstance(call.callee, t.Attr) else getattr(call.callee, "id", "")
+        )
+        if name in ("and_", "or_", "not_", "Q"):
+            together = sure and name in ("and_", "Q")
+            for given in call.arguments:
+                self.expression(function, given, at, place, sure=together, nesting=nesting - 1)
+            for keyword, value in call.keywords:
+                self.lookup(self.node, keyword, value, place, sure=together)
+            return
+        if isinstance(call.callee, t.Attr) and name in METHODS and call.arguments:
+            self.compared(
+                function, METHODS[name], call.callee.base, call.arguments[0], at, place, sure=sure
+            )
+            return
+        self.unknown = f"a condition that {name or 'a call'} makes"
+
+    def compared(
+        self,
+        function: FunctionNode,
+        operator: str,
+        left: t.Expr,
+        right: t.Expr,
+        at: At,
+        place: Location,
+        *,
+        sure: bool,
+    ) -> None:
+        own, other = self.attribute(function, left, at), self.attribute(function, right, at)
+        if own is not None and other is not None and operator == EQUALITY:
+            if sure:
+                self.joins += [Join(*own, place), Join(*other, place)]
+            return
+        if own is None and other is not None:
+            own, right = other, left
+        if own is None:
+            if not self.wrapped(function, left, at, place):
+                self.unknown = "what a condition compares"
+            return
+        if operator == EQUALITY and isinstance(right, t.Const) and right.kind == "NoneType":
+            operator = NULL
+        if operator == LIKE and isinstance(right, t.Const) and str(right.value)[:1] not in "%_":
+            operator = LIKE
+        self.conditions.append(
+            Condition(*own, operator if sure else OTHER, _constant(right), place)
+        )
+
+    def wrapped(self, function: FunctionNode, value: t.Expr, at: At, place: Location) -> bool:
+        """Add what a function or a key of a column is compared to; return whether it is one."""
+        inner: list[t.Expr] = []
+        operator = WRAPPED
+        if isinstance(value, t.CallRef):
+            call = function.facts.calls[value.index]
+            inner = list(call.arguments)
+            if isinstance(call.callee, t.Attr):
+                inner.append(call.callee.base)
+        elif isinstance(value, t.Item):
+            inner, operator = [value.base], JSON
+        elif isinstance(value, t.Attr):
+            inner = [value.base]
+        for part in inner:
+            found = self.attribute(function, part, at)
+            if found is not None:
+                self.conditions.append(Condition(*found, operator, None, place))
+                return True
+            if isinstance(part, t.Item | t.CallRef) and self.wrapped(function, part, at, place):
+                return True
+        return False
+
+    def attribute(self, function: FunctionNode, value: t.Expr, at: At) -> Found | None:
+        """Return the column that ``Book.title`` stands for."""
+        if not isinstance(value, t.Attr):
+            return None
+        base = value.base
+        if isinstance(base, t.Attr) and base.name == "c":
+            base = base.base
+        for option in options_of(self.program.types.evaluate(function, base, at)):
+            if isinstance(option, ClassType):
+                table = self.program.schema.whole_table_of(option.node)
+                column = table.columns.get(value.name) if table is not None else None
+                if table is not None and column is not None:
+                    return table, column
+        return None
+
+    def join(self, function: FunctionNode, call: t.Call, at: At, place: Location) -> None:
+        types = self.program.types
+        for given in call.arguments[:1]:
+            for option in options_of(types.evaluate(function, given, at)):
+                if isinstance(option, ClassType):
+                    self.joined = option.node
+            if isinstance(given, t.Attr):
+                self.join_relation(function, given, at, place)
+        for given in call.arguments[1:]:
+            if not isinstance(given, t.Attr):
+                self.expression(function, given, at, place, sure=True)
+
+    def join_relation(self, function: FunctionNode, given: t.Attr, at: At, place: Location) -> None:
+        for option in options_of(self.program.types.evaluate(function, given.base, at)):
+            if not isinstance(option, ClassType):
+                continue
+            relation = self.program.schema.relation(option.node, given.name)
+            table = self.program.schema.whole_table_of(option.node)
+            if relation is None or table is None:
+                continue
+            if relation.target is not None:
+                self.joined = relation.target
+            key = table.columns.get(relation.column) if relation.column else None
+            if key is not None:
+                self.joins.append(Join(table, key, place))
+
+    def ordered(self, function: FunctionNode, given: t.Expr, at: At, place: Location) -> None:
+        descending = False
+        if isinstance(given, t.CallRef):
+            call = function.facts.calls[given.index]
+            name = (
+                call.callee.name
+                if isinstance(call.callee, t.Attr)
+                else getattr(call.callee, "id", "")
+            )
+            descending = name == "desc"
+            if isinstance(call.callee, t.Attr) and name in ("desc", "asc"):
+                given = call.callee.base if not call.arguments else call.arguments[0]
+            elif name in ("desc", "asc") and call.arguments:
+                given = call.arguments[0]
+        if isinstance(given, t.Const) and isinstance(given.value, str):
+            words = given.value.removeprefix("-").split("__")
+            found = self.path(self.node, words, place)
+            if found is not None:
+                self.order.append(Order(found[0], found[1], given.value.startswith("-"), place))
+            return
+        column = self.attribute(function, given, at)
+        if column is not None:
+            self.order.append(Order(*column, descending, place))
+
+
+def _constant(value: t.Expr | None) -> str | None:
+    """Return a value that the code writes out, else None."""
+    return str(value.value) if isinstance(value, t.Const) else None

@@ -1,0 +1,111 @@
+"""The relational form of queries: tables, conditions, joins, order and limit."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from perfaudit.core.location import Location
+from perfaudit.program.query_chains import Way, ways_of
+from perfaudit.program.sites import Site
+from perfaudit.program.tables import Column, Table
+
+if TYPE_CHECKING:
+    from perfaudit.program.program import Program
+
+EQUALITY = "="
+IN = "in"
+RANGE = "range"
+PREFIX = "prefix"
+LIKE = "like"
+JSON = "json"
+NULL = "null"
+WRAPPED = "wrapped"
+OTHER = "other"
+ROUND_TRIPS = frozenset({"db.query", "db.write"})
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A condition that rows must meet, all of them together.
+
+    ``operator``: equality, in, range, prefix, like, json (of a part of the value), null, wrapped (a
+    function of the column) or other. ``constant``: the text of what it is compared with, where the
+    code writes it out. ``place``: where it is written.
+    """
+
+    table: Table
+    column: Column
+    operator: str
+    constant: str | None
+    place: Location
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """Two columns that a query joins by."""
+
+    table: Table
+    column: Column
+    place: Location
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A column that rows are ordered by."""
+
+    table: Table
+    column: Column
+    descending: bool
+    place: Location
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A query in its relational form, as far as it is known.
+
+    ``table`` is what its rows are of. ``unknown`` is why there may be more than what stands here:
+    empty where it is all there is. ``whole``: it may be asked without any of the conditions, as
+    those are added on some ways only. ``bounded``: it gives a number of rows that the code limits.
+    """
+
+    site: Site
+    table: Table
+    conditions: tuple[Condition, ...]
+    joins: tuple[Join, ...]
+    order: tuple[Order, ...]
+    bounded: bool
+    unknown: str
+    steps: frozenset[str] = frozenset()
+    via_relation: bool = False
+    places: tuple[Location, ...] = ()
+
+
+def queries(program: "Program") -> tuple[Query, ...]:
+    """Return the queries of the program whose table is known, in file order. Ask it ``once``."""
+    return tuple(_found(program))
+
+
+def _found(program: "Program") -> Iterator[Query]:
+    from perfaudit.program.query_conditions import query_of_way
+    from perfaudit.program.query_sql import query_of_sql
+
+    for site in program.sites():
+        if ROUND_TRIPS.isdisjoint(site.effects) or site.relation is not None:
+            continue
+        if site.sql is not None:
+            found = query_of_sql(program, site)
+            if found is not None:
+                yield found
+            continue
+        for way in _ways(program, site):
+            query = query_of_way(program, site, way)
+            if query is not None:
+                yield query
+
+
+def _ways(program: "Program", site: Site) -> list[Way]:
+    at = (site.sequence, site.context)
+    call = site.call
+    if call is not None and site.behaviour.sql is not None and call.arguments:
+        return ways_of(program, site.function, call.arguments[0], at)
+    return ways_of(program, site.function, site.value, at)

@@ -1,0 +1,133 @@
+"""Tables that a call makes of its arguments, without a class: columns, keys and indexes."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from perfaudit.core.location import Location
+from perfaudit.facts import types as t
+from perfaudit.libraries.types import KeyMaker
+from perfaudit.program.expressions import argument
+from perfaudit.program.nodes import ClassNode, FunctionNode
+from perfaudit.program.tables import Column, Index, SqlTables, Table, own_indexes
+from perfaudit.program.tables_columns import column_of, made_index, translated
+from perfaudit.program.tables_orm import Field, is_unseen
+from perfaudit.program.tables_vocabulary import Vocabulary, called, path_of, text
+
+if TYPE_CHECKING:
+    from perfaudit.program.infer import Types
+
+
+def read_made_tables(
+    types: "Types", words: Vocabulary, names: dict[ClassNode, str]
+) -> Iterator[Table]:
+    """Yield the tables that calls outside of functions make; ``names`` are those of classes."""
+    roots = {path.rpartition(".")[2] for path in words.table_makers}
+    for file in types.modules.files:
+        if is_unseen(file):
+            continue
+        for call in file.body.facts.calls:
+            if _last_name(call) not in roots:
+                continue
+            given = words.table_makers.get(path_of(types, called(types, file.body, call)))
+            name = text(argument(call, given)) if given is not None else None
+            if name:
+                yield table_of_call(types, words, file.body, call, name, names)
+
+
+def _last_name(call: t.Call) -> str:
+    match call.callee:
+        case t.Attr(name=name) | t.Name(id=name):
+            return name
+    return ""
+
+
+def table_of_call(
+    types: "Types",
+    words: Vocabulary,
+    scope: FunctionNode,
+    call: t.Call,
+    name: str,
+    names: dict[ClassNode, str],
+) -> Table:
+    """Return the table that a call is given column by column."""
+    columns: dict[str, Column] = {}
+    indexes: list[Index] = []
+    keys: list[tuple[KeyMaker, t.Call]] = []
+    for given in call.arguments:
+        if not isinstance(given, t.CallRef):
+            continue
+        inner = scope.facts.calls[given.index]
+        path = path_of(types, called(types, scope, inner))
+        column = column_of_call(types, words, scope, inner, names)
+        if column is not None:
+            columns[column.name] = column
+        elif path in words.index_makers:
+            indexes.append(made_index(scope, inner, words.index_makers[path]))
+        elif path in words.key_makers:
+            keys.append((words.key_makers[path], inner))
+    for maker, inner in keys:
+        refer(columns, maker, inner)
+    return Table(
+        name,
+        columns,
+        {},
+        (
+            *own_indexes(columns),
+            *(translated(index, columns) for index in indexes if index.columns),
+        ),
+        scope.place(call),
+    )
+
+
+def column_of_call(
+    types: "Types",
+    words: Vocabulary,
+    scope: FunctionNode,
+    call: t.Call,
+    names: dict[ClassNode, str],
+) -> Column | None:
+    """Return the column that a call makes, where it says its name."""
+    known = words.columns.get(path_of(types, called(types, scope, call)))
+    if known is None or known[1].relation != "none":
+        return None
+    name = text(argument(call, known[0].options.get("column")))
+    if not name:
+        return None
+    place = scope.place(call)
+    found = Field(
+        name=name,
+        owner=None,
+        scope=scope,
+        declaration=known[0],
+        kind=known[1],
+        calls=((known[0], call),),
+        annotation=None,
+        annotation_scope=scope,
+        loading="lazy",
+        is_wrapped=False,
+        is_custom=False,
+        is_plain=False,
+        location=Location(place.path, place.line, place.column),
+    )
+    return column_of(types, words, found, names)[1]
+
+
+def refer(columns: dict[str, Column], maker: KeyMaker, call: t.Call) -> None:
+    """Mark the column that the foreign key of a table speaks of, where it is one column."""
+    own, other = argument(call, maker.columns), argument(call, maker.refers)
+    if not isinstance(own, t.Seq) or not isinstance(other, t.Seq) or len(own.items) != 1:
+        return
+    name = text(own.items[0])
+    key = next((key for key, item in columns.items() if name in (key, item.name)), None)
+    target = text(other.items[0]) if other.items else None
+    if key is not None and target:
+        on_delete = text(argument(call, maker.on_delete)) or ""
+        columns[key] = replace(columns[key], references=target, on_delete=on_delete.lower())
+
+
+def add_made_table(found: SqlTables, table: Table) -> None:
+    """Add a table to those that no class declares; the first of a name counts."""
+    if table.name not in found.tables:
+        found.tables[table.name] = replace(table, indexes=())
+        found.indexes.setdefault(table.name, []).extend(table.indexes)
