@@ -76,6 +76,7 @@ ROUTE_KINDS = frozenset(
 COLUMN_TYPES = frozenset(
     [
         "text",
+        "long_text",
         "json",
         "binary",
         "integer",

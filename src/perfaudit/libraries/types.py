@@ -232,7 +232,7 @@ class Framework(Struct, frozen=True, gc=False):
 class ColumnKind(Struct, frozen=True, gc=False):
     """A constructor of a column or relation in a table class.
 
-    ``type``: text, json, binary, integer, number, boolean, time, uuid, array, other; "argument"
+    ``type``: text, long_text, json, binary, integer, number, boolean, time, uuid, array, other; "argument"
     where an argument says. ``relation``: none, many_to_one, one_to_one, one_to_many, many_to_many,
     "annotation" where the annotation says, "argument" where an argument says.
     ``to``: the argument that names the other table. ``lazy_argument``: the one that sets loading.

@@ -109,7 +109,9 @@ def _begun_query(program: Program, function: FunctionNode, index: int) -> Entity
     orm = _orm_of(program, function, index, node)
     if orm is None:
         return None
-    source = Source(function, index, ROWS, tuple(table.columns), None, node)
+    source = Source(
+        function, index, ROWS, tuple(table.columns), None, node, program.schema.relations_of(node)
+    )
     takes_columns = callee.name == "select" and bool(call.arguments)
     whole = not takes_columns and _is_plain_manager(program, function, call)
     return EntityQuery(source, table, orm, f"{node.name} query", whole, callee.name in BOUNDING)
@@ -205,7 +207,9 @@ def _run_statement(program: Program, site: Site) -> EntityQuery | None:
     node = _entity(statement)
     table = None if node is None else program.schema.table_of(node)
     columns = () if table is None else tuple(table.columns)
-    source = Source(site.function, site.value.index, RUNNERS[name], columns, None, node)
+    relations = {} if node is None else program.schema.relations_of(node)
+    shape = RUNNERS[name]
+    source = Source(site.function, site.value.index, shape, columns, None, node, relations)
     return EntityQuery(
         source,
         table,

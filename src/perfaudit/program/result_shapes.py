@@ -78,6 +78,8 @@ STEPS = frozenset(
         "outerjoin",
         "limit",
         "offset",
+        "annotate",
+        "alias",
         "iterator",
         "aiterator",
         "enable_eagerloads",
@@ -88,6 +90,12 @@ STEPS = frozenset(
     }
 )
 """Methods of a query of whole objects that give another such query; locking is not one."""
+
+JOINING = frozenset({"select_related"})
+"""Steps that fetch the rows of relations together with these."""
+
+NARROWING = frozenset({"values", "values_list", "only", "defer", "dates", "datetimes", "none"})
+"""Methods of a query of whole objects that give one that fetches other columns, or nothing."""
 
 BOUNDING = frozenset({"limit", "slice", "fetch", "paginate"})
 """Steps that give a bounded number of rows."""

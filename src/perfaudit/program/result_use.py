@@ -25,7 +25,7 @@ class Use:
     are used as they are (``dict(row)``). ``escapes``: why not every reader is known, or None.
     ``sized``: where the number of rows is taken. ``bounded``: a slice or limit is put on them.
     ``returned``: what the function returns of it; ``crossed``: readers were found by following
-    that. ``steps``: where keys are read, in order.
+    that. ``steps``: where keys are read, in order. ``related``: relations of the rows are read.
     """
 
     columns: frozenset[str]
@@ -40,6 +40,7 @@ class Use:
     returned: Shape | None
     crossed: bool
     steps: tuple[TraceStep, ...]
+    related: bool
 
 
 class Readers:
@@ -140,6 +141,7 @@ def use_of(readers: Readers, source: Source, *, follow_returns: bool = True) -> 
         returned,
         reading.crossed,
         tuple(reading.steps),
+        reading.related,
     )
 
 

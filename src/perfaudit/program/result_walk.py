@@ -1,7 +1,7 @@
 """One pass over a function that notes what it does with a fetched result."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from perfaudit.core.finding import TraceStep
@@ -28,10 +28,12 @@ from perfaudit.program.result_shapes import (
     BOUNDING,
     COUNTING,
     DECODERS,
+    JOINING,
     KEEPERS,
     KEYED,
     MANY,
     MAP,
+    NARROWING,
     NEUTRAL,
     OBJECT,
     ONE_ROW,
@@ -50,6 +52,7 @@ from perfaudit.program.result_shapes import (
     element,
     many,
 )
+from perfaudit.program.tables import Relation
 from perfaudit.program.values import FunctionType, options_of
 
 if TYPE_CHECKING:
@@ -73,7 +76,8 @@ class Source:
     """A fetched result: the call that gives it, what that holds, and the names of its columns.
 
     ``cursor``: the object that the rows are fetched from, where the call does not give them.
-    ``entity`` is the class of the rows where they are objects of the project.
+    ``entity`` is the class of the rows where they are objects of the project, ``relations`` are
+    those of the class.
     """
 
     function: FunctionNode
@@ -82,6 +86,7 @@ class Source:
     columns: tuple[str, ...] = ()
     cursor: t.Expr | None = None
     entity: ClassNode | None = None
+    relations: Mapping[str, Relation] = field(default_factory=dict)
 
 
 class SizedAt(NamedTuple):
@@ -107,6 +112,7 @@ class Reading:
         self.iterated = False
         self.bounded = False
         self.crossed = False
+        self.related = False
         self.steps: list[TraceStep] = []
         self._entered: set[object] = set()
         self.returns: dict[object, Shape | None] = {}
@@ -501,6 +507,8 @@ class Walk:
     def _query_method(self, base: Shape, name: str, call: t.Call) -> Shape | None:
         if name in STEPS:
             self.reading.bounded |= name in BOUNDING
+            if name in JOINING:
+                self._need_joined(call)
             return base
         if name in ("all", "fetchall", "scalars", "partitions", "to_list"):
             return ROWS
@@ -513,6 +521,16 @@ class Walk:
         ):
             return base
         return None
+
+    def _need_joined(self, call: t.Call) -> None:
+        """Note the relations whose rows are fetched together with these."""
+        for value in call.arguments:
+            path = value.value if isinstance(value, t.Const) else None
+            if isinstance(path, str):
+                self._need_relation(path.partition("__")[0])
+        if not call.arguments:
+            for name in self.reading.source.relations:
+                self._need_relation(name)
 
     def _target_name(self, scope: FunctionNode, index: int) -> str:
         targets = self.types.call(scope, index).targets
@@ -631,12 +649,26 @@ class Walk:
             self.reading.escape(f"a row is {WHERE.get(kind, 'used')}")
 
     def _read_property(self, name: str) -> None:
-        """Follow the row into a property of its class; other attributes hold no column."""
-        entity = self.reading.source.entity
+        """Follow the row into a property of its class, or note the key of a relation.
+
+        Other attributes hold no column.
+        """
+        source = self.reading.source
+        if name in source.relations:
+            self._need_relation(name)
+            return
+        entity = source.entity
         method = None if entity is None else self.types.classes.method(entity, name)
         if method is None or not method.facts.params:
             return
         self._enter(method, {("param", method.facts.params[0].name): ROW})
+
+    def _need_relation(self, name: str) -> None:
+        """Note that a relation is loaded or read, whose key must be there."""
+        self.reading.related = True
+        relation = self.reading.source.relations.get(name)
+        if relation is not None and relation.column:
+            self.reading.columns.add(relation.column)
 
     def _used_rows(self, shape: Shape, role: Role) -> None:
         kind = role.kind
@@ -716,7 +748,9 @@ class Walk:
                 self.reading.read(shape, self.place, spelled_path(shape))
         elif shape.form == "row":
             self._row_method(scope, role.call, name)
-        elif name in SILENT or (name in COUNTING and self.reading.source.entity is not None):
+        elif name in SILENT or (
+            self.reading.source.entity is not None and name in (*COUNTING, *NARROWING)
+        ):
             return
         elif shape.form == "values":
             self.reading.read(Shape("value", shape.column, shape.path), self.place, "")
