@@ -13,6 +13,7 @@ from perfaudit.program.query_reads import (
     EntityRead,
     StatementRead,
     entity_reads,
+    less_fetched,
     may_be_taken_again,
     statement_reads,
 )
@@ -163,17 +164,15 @@ def _entities(program: Program, read: EntityRead) -> Iterator[Match | Opportunit
     unread = [name for name in columns if name not in use.columns]
     if unread and not may_be_taken_again(read):
         words = f"nothing of {'it' if len(unread) == 1 else 'them'} is read"
-        match = _entity_match(
-            program, query, use, _joined(unread), words, _less(query, use, unread)
-        )
+        match = _entity_match(program, query, use, _joined(unread), words, _less(read, unread))
         if _is_by_the_way(program, query, unread):
             match = replace(match, confidence=weakest(match.confidence, Confidence.MEDIUM))
         yield match
     for name in columns:
         keys = _shortest(use.keys.get(name, frozenset()))
-        read = _verdict(name, use, unread=False)
-        if read is not None:
-            yield _entity_match(program, query, use, name, read, _entity_fix(query, name, keys))
+        known = _verdict(name, use, unread=False)
+        if known is not None:
+            yield _entity_match(program, query, use, name, known, _entity_fix(query, name, keys))
 
 
 def _entity_match(
@@ -227,13 +226,12 @@ def _is_inherited(program: Program, query: EntityQuery, column: str) -> bool:
     return any(base is not None and base.abstract and column in base.columns for base in bases)
 
 
-def _less(query: EntityQuery, use: Use, unread: list[str]) -> str:
+def _less(read: EntityRead, unread: list[str]) -> str:
     """Return how to load less: the few columns that are read, or all but those that are not."""
-    orm = query.orm
-    words = {"class": _class_name(query)}
-    if orm.only and 0 < len(use.columns) <= FEW_COLUMNS:
-        listed = [orm.only_each.format(**words, column=name) for name in sorted(use.columns)]
-        return orm.only.format(columns=", ".join(listed))
+    orm = read.query.orm
+    if orm.only and 0 < len(read.use.columns) <= FEW_COLUMNS:
+        return less_fetched(read)
+    words = {"class": _class_name(read.query)}
     listed = [orm.defer_each.format(**words, column=name) for name in unread]
     return orm.defer.format(columns=", ".join(listed))
 

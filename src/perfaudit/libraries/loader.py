@@ -175,6 +175,7 @@ _QUERIES_PLACES = {
     "defer": ("columns",),
     "defer_each": ("class", "column"),
     "only": ("columns",),
+    "only_objects": ("columns",),
     "only_each": ("class", "column"),
     "keys": ("items", "first", "class", "column"),
     "keys_each": ("class", "column", "steps"),

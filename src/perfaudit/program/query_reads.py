@@ -85,3 +85,16 @@ def may_be_taken_again(read: EntityRead) -> bool:
         session in call.arguments or any(value == session for _, value in call.keywords)
         for call in function.facts.calls
     )
+
+
+def less_fetched(read: EntityRead) -> str:
+    """Return how to fetch only the columns of the objects that are read."""
+    query, use = read.query, read.use
+    orm = query.orm
+    entity = query.source.entity
+    name = entity.name if entity is not None else query.name
+    taken = use.columns | use.needed
+    columns = [column for column in read.table.columns if column in taken]
+    listed = ", ".join(orm.only_each.format(**{"class": name}, column=item) for item in columns)
+    pattern = orm.only_objects if use.as_objects and orm.only_objects else orm.only
+    return pattern.format(columns=listed)

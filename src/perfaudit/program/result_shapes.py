@@ -94,6 +94,9 @@ STEPS = frozenset(
 JOINING = frozenset({"select_related"})
 """Steps that fetch the rows of relations together with these."""
 
+ADDING = frozenset({"annotate", "alias"})
+"""Steps that give the rows more attributes than their columns."""
+
 NARROWING = frozenset({"values", "values_list", "only", "defer", "dates", "datetimes", "none"})
 """Methods of a query of whole objects that give one that fetches other columns, or nothing."""
 

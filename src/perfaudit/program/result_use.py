@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from perfaudit.core.finding import TraceStep
+from perfaudit.core.location import Location
 from perfaudit.facts import types as t
 from perfaudit.program.decorators import decorator_paths
 from perfaudit.program.nodes import FunctionNode
@@ -20,12 +21,14 @@ PLAIN_DECORATORS = frozenset({"builtins.staticmethod", "builtins.classmethod"})
 class Use:
     """What is read of a fetched result.
 
-    ``columns``: those that are named at all. ``keys``: the parts that are read of JSON columns that
+    ``columns``: those that are named at all, ``places`` where at first. ``keys``: the parts that are read of JSON columns that
     are never used ``whole``. ``tested``: columns that are looked at for presence. ``entire``: rows
     are used as they are (``dict(row)``). ``escapes``: why not every reader is known, or None.
     ``sized``: where the number of rows is taken. ``bounded``: a slice or limit is put on them.
     ``returned``: what the function returns of it; ``crossed``: readers were found by following
-    that. ``steps``: where keys are read, in order. ``related``: relations of the rows are read.
+    that. ``steps``: where keys are read, in order. ``as_objects``: more
+    than columns is read, such as relations and properties. ``needed``: keys of rows that are
+    fetched together with these.
     """
 
     columns: frozenset[str]
@@ -40,7 +43,19 @@ class Use:
     returned: Shape | None
     crossed: bool
     steps: tuple[TraceStep, ...]
-    related: bool
+    as_objects: bool
+    needed: frozenset[str]
+    places: Mapping[str, Location]
+
+    def seen(self, limit: int = 3) -> tuple[TraceStep, ...]:
+        """Return where columns are read, one step for each line, as far as the first few."""
+        by_line: dict[Location, list[str]] = {}
+        for column, place in self.places.items():
+            by_line.setdefault(place, []).append(column)
+        return tuple(
+            TraceStep(place, f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} read")
+            for place, names in list(by_line.items())[:limit]
+        )
 
 
 class Readers:
@@ -141,7 +156,9 @@ def use_of(readers: Readers, source: Source, *, follow_returns: bool = True) -> 
         returned,
         reading.crossed,
         tuple(reading.steps),
-        reading.related,
+        reading.as_objects,
+        frozenset(reading.needed),
+        dict(reading.columns),
     )
 
 

@@ -24,6 +24,7 @@ from perfaudit.program.result_roots import (
     roots_of,
 )
 from perfaudit.program.result_shapes import (
+    ADDING,
     ALL_ROWS,
     BOUNDING,
     COUNTING,
@@ -102,7 +103,7 @@ class Reading:
     def __init__(self, types: "Types", source: Source) -> None:
         self.types = types
         self.source = source
-        self.columns: set[str] = set()
+        self.columns: dict[str, Location] = {}
         self.keys: dict[str, set[JsonPath]] = {}
         self.whole: set[str] = set()
         self.tested: set[str] = set()
@@ -112,7 +113,8 @@ class Reading:
         self.iterated = False
         self.bounded = False
         self.crossed = False
-        self.related = False
+        self.as_objects = False
+        self.needed: set[str] = set()
         self.steps: list[TraceStep] = []
         self._entered: set[object] = set()
         self.returns: dict[object, Shape | None] = {}
@@ -128,9 +130,13 @@ class Reading:
         self._entered.add(key)
         return True
 
+    def note(self, column: str, place: Location) -> None:
+        """Note that a column is named, at first at this place."""
+        self.columns.setdefault(column, place)
+
     def read(self, shape: Shape, place: Location, text: str) -> None:
         """Note that the value of a column, or a part of it, is used."""
-        self.columns.add(shape.column)
+        self.note(shape.column, place)
         if not shape.path:
             self.whole.add(shape.column)
             return
@@ -509,6 +515,7 @@ class Walk:
             self.reading.bounded |= name in BOUNDING
             if name in JOINING:
                 self._need_joined(call)
+            self.reading.as_objects |= name in ADDING
             return base
         if name in ("all", "fetchall", "scalars", "partitions", "to_list"):
             return ROWS
@@ -604,7 +611,7 @@ class Walk:
 
     def _used(self, scope: FunctionNode, shape: Shape, role: Role, value: t.Expr) -> None:
         if shape.form in ("value", "values"):
-            self.reading.columns.add(shape.column)
+            self.reading.note(shape.column, self.place)
         if role.kind == "alias":
             return
         if role.kind == "argument":
@@ -644,7 +651,7 @@ class Walk:
         elif kind in ("star", "splat", "iterate", "item"):
             self.reading.entire = True
         elif kind == "has key":
-            self.reading.columns.add(role.argument)
+            self.reading.note(role.argument, self.place)
         else:
             self.reading.escape(f"a row is {WHERE.get(kind, 'used')}")
 
@@ -654,21 +661,24 @@ class Walk:
         Other attributes hold no column.
         """
         source = self.reading.source
-        if name in source.relations:
-            self._need_relation(name)
+        relation = source.relations.get(name)
+        if relation is not None:
+            self.reading.as_objects = True
+            if relation.column:
+                self.reading.note(relation.column, self.place)
             return
         entity = source.entity
         method = None if entity is None else self.types.classes.method(entity, name)
         if method is None or not method.facts.params:
             return
+        self.reading.as_objects = True
         self._enter(method, {("param", method.facts.params[0].name): ROW})
 
     def _need_relation(self, name: str) -> None:
-        """Note that a relation is loaded or read, whose key must be there."""
-        self.reading.related = True
+        """Note that rows of a relation are fetched together with these, by its key."""
         relation = self.reading.source.relations.get(name)
         if relation is not None and relation.column:
-            self.reading.columns.add(relation.column)
+            self.reading.needed.add(relation.column)
 
     def _used_rows(self, shape: Shape, role: Role) -> None:
         kind = role.kind
@@ -771,6 +781,7 @@ class Walk:
         if not methods or len(methods) != len(targets):
             self.reading.escape(f"used by .{name}()")
             return
+        self.reading.as_objects = True
         for method in methods:
             if method.facts.params:
                 self._enter(method, {("param", method.facts.params[0].name): ROW})
