@@ -157,7 +157,7 @@ def is_deferred(program: Program, query: EntityQuery, column: str) -> bool:
             if not isinstance(bind.value, t.CallRef):
                 continue
             call = owner.body.facts.calls[bind.value.index]
-            if _step_name(call) == "deferred" or any(
+            if step_name(call) == "deferred" or any(
                 name.startswith("deferred") for name, _ in call.keywords
             ):
                 return True
@@ -180,6 +180,26 @@ def _orm_of(
 
 def _run_statement(program: Program, site: Site) -> EntityQuery | None:
     """Return the query of a ``select`` that a session or connection runs, or None."""
+    ran = run_statement(program, site)
+    if ran is None:
+        return None
+    source, orm, steps = ran
+    node = source.entity
+    table = None if node is None else program.schema.table_of(node)
+    return EntityQuery(
+        source,
+        table,
+        orm,
+        f"{node.name} query" if node is not None else site.name,
+        table is not None and all(_keeps_columns(*step) for step in steps),
+        any(step_name(call) in (*BOUNDING, "with_for_update") for _, call in steps),
+    )
+
+
+def run_statement(
+    program: Program, site: Site
+) -> tuple[Source, EntityQueries, list[tuple[FunctionNode, t.Call]]] | None:
+    """Return what a call that runs a ``select`` gives, and the calls that build it, or None."""
     call = site.call
     if (
         site.kind != "call"
@@ -210,14 +230,7 @@ def _run_statement(program: Program, site: Site) -> EntityQuery | None:
     relations = {} if node is None else program.schema.relations_of(node)
     shape = RUNNERS[name]
     source = Source(site.function, site.value.index, shape, columns, None, node, relations)
-    return EntityQuery(
-        source,
-        table,
-        orm,
-        f"{node.name} query" if node is not None else site.name,
-        table is not None and all(_keeps_columns(*step) for step in steps),
-        any(_step_name(call) in (*BOUNDING, "with_for_update") for _, call in steps),
-    )
+    return source, orm, steps
 
 
 def _orm_of_statement(program: Program, statement: Type) -> EntityQueries | None:
@@ -252,11 +265,11 @@ def _steps(
         return None
     if isinstance(value, t.CallRef):
         call = function.facts.calls[value.index]
-        if _step_name(call) == "select" and not isinstance(call.callee, t.Attr):
+        if step_name(call) == "select" and not isinstance(call.callee, t.Attr):
             return [(function, call)]
         if not isinstance(call.callee, t.Attr):
             return None
-        if _step_name(call) == "select" and isinstance(call.callee.base, t.Name):
+        if step_name(call) == "select" and isinstance(call.callee.base, t.Name):
             return [(function, call)]
         before = _steps(function, call.callee.base, (call.sequence, call.context), steps - 1)
         return None if before is None else [*before, (function, call)]
@@ -278,7 +291,8 @@ def _steps(
     return found or None
 
 
-def _step_name(call: t.Call) -> str:
+def step_name(call: t.Call) -> str:
+    """Return the name of what a call calls, without what stands before the dot."""
     callee = call.callee
     return (
         callee.name
@@ -291,7 +305,7 @@ def _step_name(call: t.Call) -> str:
 
 def _keeps_columns(function: FunctionNode, call: t.Call) -> bool:
     """Return whether a step of a statement leaves one whole class selected."""
-    name = _step_name(call)
+    name = step_name(call)
     if name == "select":
         return len(call.arguments) == 1 and isinstance(call.arguments[0], t.Name | t.Attr)
     if name == "options":

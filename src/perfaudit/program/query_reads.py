@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from perfaudit.facts import types as t
+from perfaudit.program.column_queries import ColumnQuery, column_queries
 from perfaudit.program.entity_queries import EntityQuery, entity_queries
 from perfaudit.program.program import Program
 from perfaudit.program.projection import Projection, projection
@@ -30,6 +31,14 @@ class StatementRead:
     use: Use
 
 
+@dataclass(frozen=True, slots=True)
+class ColumnRead:
+    """A query for columns, and what is read of its rows."""
+
+    query: ColumnQuery
+    use: Use
+
+
 def entity_reads(program: Program) -> tuple[EntityRead, ...]:
     """Return the queries for whole objects whose readers are all known, in file order."""
     return program.once(_entity_reads)
@@ -38,6 +47,21 @@ def entity_reads(program: Program) -> tuple[EntityRead, ...]:
 def statement_reads(program: Program) -> tuple[StatementRead, ...]:
     """Return the SELECTs in plain text whose readers are all known, in file order."""
     return program.once(_statement_reads)
+
+
+def column_reads(program: Program) -> tuple[ColumnRead, ...]:
+    """Return the queries for named columns whose readers are all known, in file order."""
+    return program.once(_column_reads)
+
+
+def _column_reads(program: Program) -> tuple[ColumnRead, ...]:
+    readers = program.once(Readers)
+    found = []
+    for query in column_queries(program):
+        use = use_of(readers, query.source)
+        if use.escapes is None:
+            found.append(ColumnRead(query, use))
+    return tuple(found)
 
 
 def _entity_reads(program: Program) -> tuple[EntityRead, ...]:

@@ -97,6 +97,9 @@ JOINING = frozenset({"select_related"})
 ADDING = frozenset({"annotate", "alias"})
 """Steps that give the rows more attributes than their columns."""
 
+REGROUPING = frozenset({"annotate", "alias", "distinct", "reverse"})
+"""Steps of a query for columns after which its rows depend on which columns there are."""
+
 NARROWING = frozenset({"values", "values_list", "only", "defer", "dates", "datetimes", "none"})
 """Methods of a query of whole objects that give one that fetches other columns, or nothing."""
 

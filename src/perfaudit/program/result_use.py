@@ -21,14 +21,14 @@ PLAIN_DECORATORS = frozenset({"builtins.staticmethod", "builtins.classmethod"})
 class Use:
     """What is read of a fetched result.
 
-    ``columns``: those that are named at all, ``places`` where at first. ``keys``: the parts that are read of JSON columns that
-    are never used ``whole``. ``tested``: columns that are looked at for presence. ``entire``: rows
-    are used as they are (``dict(row)``). ``escapes``: why not every reader is known, or None.
-    ``sized``: where the number of rows is taken. ``bounded``: a slice or limit is put on them.
-    ``returned``: what the function returns of it; ``crossed``: readers were found by following
-    that. ``steps``: where keys are read, in order. ``as_objects``: more
-    than columns is read, such as relations and properties. ``needed``: keys of rows that are
-    fetched together with these.
+    ``columns``: those that are named at all, ``places`` where at first. ``keys``: the parts that
+    are read of JSON columns that are never used ``whole``. ``tested``: columns that are looked at
+    for presence. ``entire``: rows are used as they are (``dict(row)``). ``escapes``: why not every
+    reader is known, or None. ``sized``: where the number of rows is taken. ``bounded``: a slice or
+    limit is put on them. ``returned``: what the function returns of it; ``crossed``: readers were
+    found by following that. ``steps``: where keys are read, in order. ``as_objects``: more than
+    columns is read, such as relations and properties. ``needed``: keys of rows that are fetched
+    together with these.
     """
 
     columns: frozenset[str]

@@ -41,6 +41,7 @@ from perfaudit.program.result_shapes import (
     ONE_VALUE,
     PAIRS,
     PICKERS,
+    REGROUPING,
     RESULT,
     ROW,
     ROWS,
@@ -78,7 +79,7 @@ class Source:
 
     ``cursor``: the object that the rows are fetched from, where the call does not give them.
     ``entity`` is the class of the rows where they are objects of the project, ``relations`` are
-    those of the class.
+    those of the class. ``queried``: the rows are those of a query that may be built on.
     """
 
     function: FunctionNode
@@ -88,6 +89,7 @@ class Source:
     cursor: t.Expr | None = None
     entity: ClassNode | None = None
     relations: Mapping[str, Relation] = field(default_factory=dict)
+    queried: bool = False
 
 
 class SizedAt(NamedTuple):
@@ -476,6 +478,8 @@ class Walk:
         match base.form:
             case "result" | "rows" if self.reading.source.entity is not None:
                 return self._query_method(base, name, call)
+            case "rows" | "values" if self.reading.source.queried:
+                return self._column_method(base, name)
             case "result":
                 return self._result_method(name)
             case "rows":
@@ -528,6 +532,15 @@ class Walk:
         ):
             return base
         return None
+
+    def _column_method(self, base: Shape, name: str) -> Shape | None:
+        """Return what a method of a query for columns gives."""
+        if name in STEPS and name not in REGROUPING:
+            self.reading.bounded |= name in BOUNDING
+            return base
+        if name == "all":
+            return base
+        return element(base) if name in OBJECT else None
 
     def _need_joined(self, call: t.Call) -> None:
         """Note the relations whose rows are fetched together with these."""
@@ -758,14 +771,15 @@ class Walk:
                 self.reading.read(shape, self.place, spelled_path(shape))
         elif shape.form == "row":
             self._row_method(scope, role.call, name)
-        elif name in SILENT or (
-            self.reading.source.entity is not None and name in (*COUNTING, *NARROWING)
-        ):
+        elif name in SILENT or (self._is_query() and name in (*COUNTING, *NARROWING)):
             return
         elif shape.form == "values":
             self.reading.read(Shape("value", shape.column, shape.path), self.place, "")
         else:
             self.reading.escape(f"narrowed or used by {spelled(scope, call.callee)}")
+
+    def _is_query(self) -> bool:
+        return self.reading.source.entity is not None or self.reading.source.queried
 
     def _row_method(self, scope: FunctionNode, index: int, name: str) -> None:
         if name == "keys":
