@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 from perfaudit.facts import types as t
 from perfaudit.libraries.types import EntityQueries
+from perfaudit.program.managers import OWN_ROWS
 from perfaudit.program.names import meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.program import Program
 from perfaudit.program.result_roots import is_eager_option
-from perfaudit.program.result_shapes import BOUNDING, RESULT, ROW, ROWS
+from perfaudit.program.result_shapes import BOUNDING, OBJECT, RESULT, ROW, ROWS, STEPS
 from perfaudit.program.result_walk import Source
 from perfaudit.program.sites import Site
 from perfaudit.program.tables import Table
@@ -113,7 +114,7 @@ def _begun_query(program: Program, function: FunctionNode, index: int) -> Entity
         function, index, ROWS, tuple(table.columns), None, node, program.schema.relations_of(node)
     )
     takes_columns = callee.name == "select" and bool(call.arguments)
-    whole = not takes_columns and _is_plain_manager(program, function, call)
+    whole = not takes_columns and _is_plain_manager(program, function, call, node)
     return EntityQuery(source, table, orm, f"{node.name} query", whole, callee.name in BOUNDING)
 
 
@@ -128,25 +129,86 @@ def _queried_class(
     elif callee.name == "select":
         spoken_of = callee.base
     else:
-        return None
+        return _of_relation(program, function, call)
     found = program.types.evaluate(function, spoken_of, (call.sequence, call.context))
     return found.node if isinstance(found, ClassType) else None
 
 
-def _is_plain_manager(program: Program, function: FunctionNode, call: t.Call) -> bool:
+def _of_relation(program: Program, function: FunctionNode, call: t.Call) -> ClassNode | None:
+    """Return the class of the rows where a call is one on the manager of a relation, or None.
+
+    Some calls may be answered from rows that have been loaded before.
+    """
+    callee = call.callee
+    if (
+        not isinstance(callee, t.Attr)
+        or not isinstance(callee.base, t.Attr)
+        or callee.name not in STEPS | OBJECT
+        or callee.base.name not in program.schema.relation_names
+    ):
+        return None
+    at = (call.sequence, call.context)
+    for option in options_of(program.types.evaluate(function, callee.base.base, at)):
+        relation = (
+            program.schema.relation(option.node, callee.base.name)
+            if isinstance(option, Instance)
+            else None
+        )
+        if relation is not None and relation.many:
+            return relation.target
+    return None
+
+
+def _is_plain_manager(
+    program: Program, function: FunctionNode, call: t.Call, node: ClassNode
+) -> bool:
     """Return whether no code of the project had a hand in the columns of the query."""
     if not isinstance(call.callee, t.Attr):
         return False
-    manager = program.types.evaluate(function, call.callee.base, (call.sequence, call.context))
-    return not any(
-        isinstance(option, Instance) and program.types.classes.method(option.node, "get_queryset")
-        for option in options_of(manager)
-    ) and not any(
-        isinstance(option, FunctionType)
-        for option in options_of(
-            program.types.evaluate(function, call.callee, (call.sequence, call.context))
-        )
+    at = (call.sequence, call.context)
+    manager = program.types.evaluate(function, call.callee.base, at)
+    classes = [option.node for option in options_of(manager) if isinstance(option, Instance)]
+    if isinstance(call.callee.base, t.Attr) and _of_relation(program, function, call):
+        # The manager of a relation gives rows as those of their class do.
+        classes += list(_managers_of(program, node))
+    if not all(keeps_columns(program, owner) for owner in classes):
+        return False
+    asked = program.types.evaluate(function, call.callee, at)
+    return all(
+        _is_narrowing_nothing(option.node)
+        for option in options_of(asked)
+        if isinstance(option, FunctionType)
     )
+
+
+def keeps_columns(program: Program, manager: ClassNode) -> bool:
+    """Return whether a manager of the project gives whole rows."""
+    method = program.types.classes.method(manager, OWN_ROWS)
+    return method is None or _is_narrowing_nothing(method)
+
+
+def _is_narrowing_nothing(method: FunctionNode) -> bool:
+    """Return whether a method calls nothing but what makes a query, or a query of the same rows."""
+    return all(
+        step_name(call) in (*STEPS, OWN_ROWS, "super", "all", "Q", "F", "now")
+        or step_name(call).endswith("QuerySet")
+        for call in method.facts.calls
+    )
+
+
+def _managers_of(program: Program, node: ClassNode) -> Iterator[ClassNode]:
+    """Yield the classes of the managers that a class of rows has of the project."""
+    for owner in program.types.classes.project_order(node):
+        for name, binds in owner.body.binds.items():
+            bind = binds[-1]
+            if not isinstance(bind.value, t.CallRef):
+                continue
+            made = program.types.evaluate(owner.body, t.Name(name), (bind.sequence + 1, -1))
+            for option in options_of(made):
+                if isinstance(option, Instance) and program.types.classes.method(
+                    option.node, OWN_ROWS
+                ):
+                    yield option.node
 
 
 def is_deferred(program: Program, query: EntityQuery, column: str) -> bool:

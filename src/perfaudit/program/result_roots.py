@@ -73,7 +73,7 @@ def roots_of(scope: FunctionNode) -> Iterator[Root]:
         elif not isinstance(call.callee, t.Name):
             yield Root(call.callee, at, VALUE, call.line, call.column)
         for spec, value in arguments_of(call):
-            role = Role("splat") if spec == "**" else Role("argument", index, spec)
+            role = Role("splat", index) if spec == "**" else Role("argument", index, spec)
             yield Root(value, at, role, call.line, call.column)
     for item in facts.results:
         if item.value is not None:

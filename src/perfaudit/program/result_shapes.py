@@ -57,6 +57,8 @@ ALL_ROWS = frozenset({"fetchall", "all", "fetchmany", "fetch_all", "to_list"})
 ONE_ROW = frozenset({"fetchone", "first", "one", "one_or_none", "fetch_one", "fetchrow"})
 ONE_VALUE = frozenset({"scalar", "scalar_one", "scalar_one_or_none", "fetchval", "fetch_val"})
 SAME = frozenset({"mappings", "unique", "yield_per", "tuples", "execution_options"})
+ROW_COPIES = frozenset({"_asdict", "copy"})
+"""Methods of a row that give its values by the same names."""
 SILENT = frozenset({"close", "keys", "sort", "reverse", "append", "extend", "clear", "rollback"})
 """Methods of a result that show nothing of its rows."""
 

@@ -12,6 +12,7 @@ from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.program import Program
 from perfaudit.program.result_roots import arguments_of, last_name
 from perfaudit.program.result_shapes import JsonPath, Shape
+from perfaudit.program.result_shown import answered
 from perfaudit.program.result_walk import MAX_DEPTH, Reading, SizedAt, Source, Walk
 
 PLAIN_DECORATORS = frozenset({"builtins.staticmethod", "builtins.classmethod"})
@@ -127,7 +128,7 @@ def use_of(readers: Readers, source: Source, *, follow_returns: bool = True) -> 
 
     With ``follow_returns``, also in those it returns to.
     """
-    reading = Reading(readers.program.types, source)
+    reading = Reading(readers.program, source)
     returned: Shape | None = None
     if source.function.kind not in ("function", "lambda"):
         reading.escape("at module level")
@@ -176,6 +177,12 @@ def _return_to_callers(
     program = readers.program
     edges = program.edges_to(function)
     reason = _unknown_callers(readers, function)
+    if function in readers.entries and returned.form in ("row", "rows", "result"):
+        shown = answered(program, program.endpoints, function)
+        if shown is not None:
+            reading.iterated |= returned.form != "row"
+            Walk(reading, function, {}, depth=0).show(shown)
+            return
     if reason is not None or not edges or depth > MAX_DEPTH:
         if returned.form in ("value", "values"):
             reading.read(returned, function.location, returned.column)

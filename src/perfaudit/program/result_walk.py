@@ -44,6 +44,7 @@ from perfaudit.program.result_shapes import (
     REGROUPING,
     RESULT,
     ROW,
+    ROW_COPIES,
     ROWS,
     SAME,
     SELECTING,
@@ -54,11 +55,12 @@ from perfaudit.program.result_shapes import (
     element,
     many,
 )
+from perfaudit.program.result_shown import Shown, handed
 from perfaudit.program.tables import Relation
 from perfaudit.program.values import FunctionType, options_of
 
 if TYPE_CHECKING:
-    from perfaudit.program.infer import Types
+    from perfaudit.program.program import Program
 
 MAX_DEPTH = 6
 MAX_NAMES = 400
@@ -102,8 +104,9 @@ class SizedAt(NamedTuple):
 class Reading:
     """What has been seen so far of one result."""
 
-    def __init__(self, types: "Types", source: Source) -> None:
-        self.types = types
+    def __init__(self, program: "Program", source: Source) -> None:
+        self.program = program
+        self.types = program.types
         self.source = source
         self.columns: dict[str, Location] = {}
         self.keys: dict[str, set[JsonPath]] = {}
@@ -462,10 +465,14 @@ class Walk:
             return first if first.form != "map" else None
         if name in PICKERS and first is not None and len(given) - bool(name.endswith("next")) <= 1:
             return element(first)
+        if first is not None and first.form in MANY and self._passes_items(scope, index):
+            return first
         if name in SELECTING and len(given) > SELECTING[name]:
             return given[SELECTING[name]]
         if name == "builtins.enumerate" and first is not None:
             return PAIRS if first.form in ("rows", "result") else None
+        if name == "builtins.dict" and first == ROW and len(call.arguments) == 1:
+            return ROW if not call.keywords and self.reading.source.entity is None else None
         if name == "builtins.getattr" and first == ROW and len(call.arguments) > 1:
             return self._item(first, call.arguments[1])
         if name in ("typing.cast", "copy.copy", "copy.deepcopy"):
@@ -488,6 +495,8 @@ class Walk:
                 return ROW if name in ("pop", *ONE_ROW) else None
             case "row" if name == "get" and key is not None:
                 return self._item(base, key)
+            case "row" if name in ROW_COPIES and self.reading.source.entity is None:
+                return ROW
             case "map":
                 return {"get": ROW, "pop": ROW, "values": ROWS, "items": PAIRS}.get(name)
             case "value" if name in ("get", "pop") and key is not None:
@@ -551,6 +560,14 @@ class Walk:
         if not call.arguments:
             for name in self.reading.source.relations:
                 self._need_relation(name)
+
+    def _passes_items(self, scope: FunctionNode, index: int) -> bool:
+        return any(
+            target.behaviour is not None
+            and "passes-items" in target.behaviour.flags
+            and not target.name.startswith("builtins.")
+            for target in self.types.call(scope, index).targets
+        )
 
     def _target_name(self, scope: FunctionNode, index: int) -> str:
         targets = self.types.call(scope, index).targets
@@ -661,6 +678,8 @@ class Walk:
             return
         if kind == "attribute" and self.reading.source.entity is not None:
             self._read_property(role.argument)
+        elif kind == "splat" and role.call >= 0 and self._is_shown(scope, shape, role, "**"):
+            return
         elif kind in ("star", "splat", "iterate", "item"):
             self.reading.entire = True
         elif kind == "has key":
@@ -683,9 +702,49 @@ class Walk:
         entity = source.entity
         method = None if entity is None else self.types.classes.method(entity, name)
         if method is None or not method.facts.params:
+            if entity is not None and not self._is_plain_attribute(entity, name):
+                self.reading.escape(f"{name} may be a column")
             return
         self.reading.as_objects = True
         self._enter(method, {("param", method.facts.params[0].name): ROW})
+
+    def _is_shown(self, scope: FunctionNode, shape: Shape, role: Role, spec: str) -> bool:
+        """Note what a class reads of rows that a call hands to it; return whether that is known."""
+        entity = self.reading.source.entity
+        if shape.form not in ("row", "rows", "result"):
+            return False
+        shown = handed(self.reading.program, scope, role.call, spec, entity)
+        if shown is None:
+            return False
+        self.reading.iterated |= shape.form != "row"
+        self.show(shown)
+        return True
+
+    def show(self, shown: Shown) -> None:
+        """Note what a class reads of each row that it shows."""
+        self.reading.crossed = True
+        self.reading.as_objects = True
+        for path in shown.paths:
+            self._read_path(path)
+        for method in shown.methods:
+            if len(method.facts.params) > 1:
+                self._enter(method, {("param", method.facts.params[1].name): ROW})
+
+    def _read_path(self, path: tuple[str, ...]) -> None:
+        source, name = self.reading.source, path[0]
+        if self._is_column(name):
+            self.reading.read(Shape("value", name, path[1:]), self.place, ".".join(path))
+        elif source.entity is not None:
+            self._read_property(name)
+        elif not source.columns:
+            self.reading.escape("shown by what names columns that are not known")
+
+    def _is_plain_attribute(self, entity: ClassNode, name: str) -> bool:
+        """Return whether an attribute surely is no column that the schema does not know."""
+        for owner in self.types.classes.project_order(entity):
+            for bind in owner.body.binds.get(name, ()):
+                return bind.value is not None and not isinstance(bind.value, t.CallRef)
+        return name == "pk" or not self.types.classes.is_open(entity)
 
     def _need_relation(self, name: str) -> None:
         """Note that rows of a relation are fetched together with these, by its key."""
@@ -733,6 +792,8 @@ class Walk:
         if name in NEUTRAL:
             if shape.form == "value" and not shape.path:
                 self.reading.tested.add(shape.column)
+            return
+        if self._is_shown(scope, shape, role, role.argument):
             return
         if self._of_call(scope, role.call) is not None and not (
             shape.form == "value" and shape.path
@@ -785,7 +846,7 @@ class Walk:
         if name == "keys":
             return
         if self.reading.source.entity is None:
-            if name in ("values", "items", "_asdict", "get"):
+            if name in ("values", "items", "get"):
                 self.reading.entire = True
             else:
                 self.reading.escape(f"used by .{name}()")
