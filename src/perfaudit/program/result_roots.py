@@ -102,7 +102,9 @@ def _bind_roots(scope: FunctionNode, bind: t.Bind) -> Iterator[Root]:
         yield Root(target.key, (bind.sequence, bind.context), VALUE, bind.line, bind.column)
     if bind.value is None:
         return
-    if not isinstance(target, t.Name) or target.id in scope.facts.outer_names:
+    if isinstance(target, t.Item) and isinstance(target.base, t.Name):
+        role = Role("put", argument=target.base.id)
+    elif not isinstance(target, t.Name) or target.id in scope.facts.outer_names:
         role = Role("kept")
     elif bind.kind in ("augmented", "match"):
         role = VALUE

@@ -99,6 +99,9 @@ JOINING = frozenset({"select_related"})
 ADDING = frozenset({"annotate", "alias"})
 """Steps that give the rows more attributes than their columns."""
 
+CONDITIONS = frozenset({"filter", "exclude", "get", "filter_by", "where"})
+"""Methods of a query whose arguments are what it compares with."""
+
 REGROUPING = frozenset({"annotate", "alias", "distinct", "reverse"})
 """Steps of a query for columns after which its rows depend on which columns there are."""
 

@@ -10,6 +10,7 @@ from perfaudit.facts import types as t
 from perfaudit.program.expressions import spelled
 from perfaudit.program.names import meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode
+from perfaudit.program.result_fills import ADDING_MANY, ADDING_ONE, Fill, fills_of
 from perfaudit.program.result_roots import (
     TEST,
     VALUE,
@@ -27,6 +28,7 @@ from perfaudit.program.result_shapes import (
     ADDING,
     ALL_ROWS,
     BOUNDING,
+    CONDITIONS,
     COUNTING,
     DECODERS,
     JOINING,
@@ -119,6 +121,7 @@ class Reading:
         self.bounded = False
         self.crossed = False
         self.as_objects = False
+        self.added: set[str] = set()
         self.needed: set[str] = set()
         self.steps: list[TraceStep] = []
         self._entered: set[object] = set()
@@ -184,6 +187,7 @@ class Walk:
         self._shapes: dict[object, Shape | None] = {}
         self._seen: set[tuple[FunctionNode, t.Expr]] = set()
         self._lambdas: dict[FunctionNode, tuple[FunctionNode, int]] = {}
+        self._fills: dict[FunctionNode, dict[str, list[Fill]]] = {}
 
     def watch_cursor(self, source: Source) -> None:
         """Take what is fetched from the cursor, until its next statement, for the result."""
@@ -350,6 +354,36 @@ class Walk:
                 shape = self._of_bind(home, definition)
             if shape is not None:
                 found.append(shape)
+        if not found:
+            homes = dict.fromkeys(home for home, _ in meanings(scope, name, at))
+            filled = next((home for home in homes if name in self._filled(home)), None)
+            if filled is not None:
+                return self._once(("fill", filled, name), lambda: self._of_fills(filled, name))
+        return self._agreed(found)
+
+    def _filled(self, scope: FunctionNode) -> dict[str, list[Fill]]:
+        if scope not in self._fills:
+            inside = scope.kind in ("function", "lambda")
+            self._fills[scope] = fills_of(scope) if inside else {}
+        return self._fills[scope]
+
+    def _of_fills(self, home: FunctionNode, name: str) -> Shape | None:
+        """Return what a container holds that the function fills itself."""
+        found: list[Shape] = []
+        for fill in self._filled(home)[name]:
+            shape = self.shape(home, fill.value, fill.at)
+            if shape is None:
+                continue
+            if fill.form == "items":
+                held: Shape | None = ROWS if shape.form in ("rows", "result") else None
+            elif fill.form == "entry":
+                held = MAP if shape.form == "row" else None
+            else:
+                held = many(shape)
+            if held is None:
+                self.reading.escape("kept in a collection")
+                return None
+            found.append(held)
         return self._agreed(found)
 
     def _of_param(self, home: FunctionNode, name: str) -> Shape | None:
@@ -528,7 +562,9 @@ class Walk:
             self.reading.bounded |= name in BOUNDING
             if name in JOINING:
                 self._need_joined(call)
-            self.reading.as_objects |= name in ADDING
+            if name in ADDING:
+                self.reading.as_objects = True
+                self.reading.added.update(keyword for keyword, _ in call.keywords)
             return base
         if name in ("all", "fetchall", "scalars", "partitions", "to_list"):
             return ROWS
@@ -644,6 +680,10 @@ class Walk:
             self.reading.note(shape.column, self.place)
         if role.kind == "alias":
             return
+        if role.kind in ("argument", "put") and self._is_put(scope, role):
+            if shape.form in ("value", "values"):
+                self.reading.read(shape, self.place, spelled_path(shape))
+            return
         if role.kind == "argument":
             self._used_as_argument(scope, shape, role, value)
         elif role.kind == "method":
@@ -656,6 +696,19 @@ class Walk:
             self._used_row(scope, shape, role)
         else:
             self._used_rows(shape, role)
+
+    def _is_put(self, scope: FunctionNode, role: Role) -> bool:
+        """Return whether a value is put into a container whose readers are seen."""
+        if role.kind == "put":
+            return role.argument in self._filled(scope)
+        call = scope.facts.calls[role.call]
+        callee = call.callee
+        return (
+            isinstance(callee, t.Attr)
+            and isinstance(callee.base, t.Name)
+            and callee.base.id in self._filled(scope)
+            and callee.name in (*ADDING_ONE, *ADDING_MANY)
+        )
 
     def _used_value(self, scope: FunctionNode, shape: Shape, role: Role, value: t.Expr) -> None:
         if role.kind == "test" and not shape.path:
@@ -684,6 +737,8 @@ class Walk:
             self.reading.entire = True
         elif kind == "has key":
             self.reading.note(role.argument, self.place)
+        elif kind in SPECIAL and self._runs_special(SPECIAL[kind]):
+            return
         else:
             self.reading.escape(f"a row is {WHERE.get(kind, 'used')}")
 
@@ -739,8 +794,27 @@ class Walk:
         elif not source.columns:
             self.reading.escape("shown by what names columns that are not known")
 
+    def _runs_special(self, names: tuple[str, ...]) -> bool:
+        """Follow a row into what a text or a comparison of it runs; return whether that is known.
+
+        Without a method of its own, an object is named and told apart by its key.
+        """
+        entity = self.reading.source.entity
+        if entity is None:
+            return False
+        self.reading.as_objects = True
+        for name in names:
+            method = self.types.classes.method(entity, name)
+            if method is not None:
+                if method.facts.params:
+                    self._enter(method, {("param", method.facts.params[0].name): ROW})
+                return True
+        return not self.types.classes.is_open(entity)
+
     def _is_plain_attribute(self, entity: ClassNode, name: str) -> bool:
         """Return whether an attribute surely is no column that the schema does not know."""
+        if name in self.reading.added:
+            return True
         for owner in self.types.classes.project_order(entity):
             for bind in owner.body.binds.get(name, ()):
                 return bind.value is not None and not isinstance(bind.value, t.CallRef)
@@ -758,6 +832,7 @@ class Walk:
             self.reading.iterated = True
         elif (
             kind in ("test", "read", "enter", "item")
+            or (kind == "assigned" and shape.form == "map")
             or kind == "attribute"
             and role.argument in ("rowcount", "lastrowid")
         ):
@@ -808,6 +883,12 @@ class Walk:
             if name in KEEPERS or name in TAKING_COLLECTIONS:
                 self.reading.keys[shape.column].add((*shape.path, 0))
             return
+        if shape.form == "row" and self._shows_text(scope, role.call):
+            if self._runs_special(SPECIAL["format"]):
+                return
+        if shape.form in ("row", "rows", "result") and self._is_condition(scope, role):
+            self.reading.as_objects = True
+            return
         followed = list(self._given_to(scope, role.call, role.argument, shape))
         targets = self.types.call(scope, role.call).targets
         if followed and len(followed) >= len(targets):
@@ -822,11 +903,34 @@ class Walk:
             called = spelled(scope, scope.facts.calls[role.call].callee)
             self.reading.escape(f"given to {called}")
 
+    def _shows_text(self, scope: FunctionNode, index: int) -> bool:
+        targets = self.types.call(scope, index).targets
+        return bool(targets) and all(
+            target.behaviour is not None
+            and ("shows-argument" in target.behaviour.flags or target.behaviour.effects == ("log",))
+            for target in targets
+        )
+
+    def _is_condition(self, scope: FunctionNode, role: Role) -> bool:
+        """Return whether a row or query is what another query compares with: by the key alone."""
+        if self.reading.source.entity is None:
+            return False
+        callee = scope.facts.calls[role.call].callee
+        targets = self.types.call(scope, role.call).targets
+        return (
+            isinstance(callee, t.Attr)
+            and callee.name in CONDITIONS
+            and bool(targets)
+            and all(target.behaviour is not None for target in targets)
+        )
+
     def _used_by_method(self, scope: FunctionNode, shape: Shape, role: Role, value: t.Expr) -> None:
         if self._of_call(scope, role.call) is not None:
             return
         call = scope.facts.calls[role.call]
         name = role.argument
+        if self._is_put(scope, role):
+            return
         if shape.form == "value":
             if not (name == "get" and shape.path):
                 self.reading.read(shape, self.place, spelled_path(shape))
@@ -862,9 +966,13 @@ class Walk:
                 self._enter(method, {("param", method.facts.params[0].name): ROW})
 
 
+SPECIAL = {"format": ("__format__", "__str__", "__repr__"), "compare": ("__eq__",)}
+"""Methods that run where a row is written into a text, or compared: the first that is there."""
+
 WHERE = {
     "store": "kept in a collection",
     "kept": "kept in an object",
+    "put": "kept in an object",
     "format": "written into a text",
     "compare": "compared",
     "compute": "combined",

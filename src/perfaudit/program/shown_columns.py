@@ -42,7 +42,11 @@ def filled_from(program: "Program", words: Answers, filled: ClassNode) -> Shown 
     Fields that are renamed, and classes that change what they are given, are not.
     """
     classes = program.types.classes
-    if classes.ancestors(filled).isdisjoint(words.filled) or classes.is_open(filled):
+    known = {*words.filled, "typing.Generic", "abc.ABC"}
+    bases = classes.library_bases(filled)
+    if not set(bases) & set(words.filled) or not set(bases) <= known:
+        return None
+    if any(isinstance(item, Unknown | External) for item in classes.order(filled)):
         return None
     for node in classes.project_order(filled):
         if not node.methods.keys().isdisjoint((*words.fills, "__init__", "__new__")):
