@@ -1,66 +1,83 @@
-"""Find ``SELECT *`` on tables with many or large columns, of which only some are read."""
+"""Find queries for all columns of wide or heavy tables, of which only some are read."""
 
 from collections.abc import Iterator
 
 from perfaudit.core.finding import Match, TraceStep
-from perfaudit.core.levels import Confidence
+from perfaudit.core.levels import Confidence, Severity
 from perfaudit.core.report import Opportunity
+from perfaudit.program.entity_queries import is_deferred
 from perfaudit.program.program import Program
-from perfaudit.program.projection import Projection, projection
-from perfaudit.program.result_use import Readers, Use, use_of
-from perfaudit.program.row_sources import row_source
+from perfaudit.program.projection import Projection
+from perfaudit.program.query_reads import (
+    EntityRead,
+    StatementRead,
+    entity_reads,
+    less_fetched,
+    may_be_taken_again,
+    statement_reads,
+)
+from perfaudit.program.result_use import Use
+from perfaudit.program.tables import Column
 
 WIDE = 12
 """A result with this many columns is wide."""
 
 LARGE = frozenset({"json", "binary"})
-"""Types whose values are large as a rule. Text is not: most columns of that type hold a name."""
+"""Types whose values are large as a rule. Text is not, but where it is declared as long."""
 
 MAX_COLUMNS_SHOWN = 6
 MOST = 0.75
 """Reading more than this share of the columns is reading the row."""
 
+FEW = 1 / 3
+"""Objects of small columns are worth naming columns for only where no greater share is read."""
+
+FEW_OF_ONE = 2
+HEAVY = 2
+"""One row alone is worth it only where so few columns are read, and so many large ones are not."""
+
+BY_HAND = frozenset({"command", "script", "startup"})
+
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:
-    """Yield the statements with ``*`` whose readers use only some of the columns."""
-    readers = Readers(program)
-    for site in program.sites():
-        if (
-            site.kind != "call"
-            or not site.sql
-            or site.effects != ("db.query",)
-            or "*" not in site.sql
-        ):
-            continue
-        selected = projection(site.sql, program.schema)
-        if selected is None or not selected.stars:
-            continue
-        use = use_of(readers, row_source(site, selected.positions))
-        if use.escapes:
-            continue
-        exposure = program.exposure_of(site.function)
-        yield Opportunity(site.location, exposure.kind)
-        if use.entire or not use.columns:
-            continue
-        unread = _unread(selected, use)
-        if not unread:
-            continue
-        yield Match(
-            site.location,
-            {
-                "call": site.name,
-                "star": ", ".join(text for text, _ in selected.stars),
-                "read": _listed(sorted(use.columns)),
-                "unread": _listed(unread),
-            },
-            trace=(*exposure.chain, TraceStep(site.location, f"{site.name} fetches all columns")),
-            confidence=Confidence.MEDIUM if use.crossed else site.confidence,
-            function=site.function.qualname,
-            endpoint=exposure.endpoint,
-            exposure=exposure.kind,
-            role=site.function.role,
-            fix=_fix(selected, use),
-        )
+    """Yield the queries for all columns whose readers use only some of them."""
+    for statement in statement_reads(program):
+        yield from _starred(program, statement)
+    for read in entity_reads(program):
+        yield from _whole(program, read)
+
+
+def _starred(program: Program, read: StatementRead) -> Iterator[Match | Opportunity]:
+    site, selected, use = read.site, read.selected, read.use
+    if not selected.stars or site.effects != ("db.query",):
+        return
+    exposure = program.exposure_of(site.function)
+    yield Opportunity(site.location, exposure.kind)
+    if use.entire or not use.columns:
+        return
+    unread = _unread(selected, use)
+    if not unread:
+        return
+    yield Match(
+        site.location,
+        {
+            "call": site.name,
+            "star": ", ".join(text for text, _ in selected.stars),
+            "read": _are_read(sorted(use.columns)),
+            "unread": _listed(unread),
+        },
+        trace=(
+            *exposure.chain,
+            *use.seen(),
+            TraceStep(site.location, f"{site.name} fetches all columns"),
+        ),
+        confidence=Confidence.MEDIUM if use.crossed else site.confidence,
+        function=site.function.qualname,
+        endpoint=exposure.endpoint,
+        exposure=exposure.kind,
+        role=site.function.role,
+        fix=_fix(selected, use),
+    )
 
 
 def _unread(selected: Projection, use: Use) -> list[str]:
@@ -74,17 +91,25 @@ def _unread(selected: Projection, use: Use) -> list[str]:
     if not unread or len(unread) < (1 - MOST) * len(names):
         return []
     large = {
-        column.name for table in tables for column in table.columns.values() if column.type in LARGE
+        column.name for table in tables for column in table.columns.values() if _is_large(column)
     }
     if len(names) >= WIDE or large & set(unread):
         return sorted(unread, key=lambda name: (name not in large, names.index(name)))
     return []
 
 
+def _is_large(column: Column) -> bool:
+    return column.type in LARGE or column.long
+
+
 def _listed(names: list[str]) -> str:
     shown = names[:MAX_COLUMNS_SHOWN]
     more = len(names) - len(shown)
     return ", ".join(shown) + (f" and {more} more" if more else "")
+
+
+def _are_read(names: list[str]) -> str:
+    return f"{_listed(names)} {'is' if len(names) == 1 else 'are'}"
 
 
 def _fix(selected: Projection, use: Use) -> str:
@@ -96,3 +121,67 @@ def _fix(selected: Projection, use: Use) -> str:
     if not named:
         return ""
     return f"Select {', '.join(dict.fromkeys(named))} in place of *."
+
+
+def _whole(program: Program, read: EntityRead) -> Iterator[Match | Opportunity]:
+    query, use = read.query, read.use
+    if not query.orm.only:
+        return
+    columns = {
+        name: column
+        for name, column in read.table.columns.items()
+        if not is_deferred(program, query, name)
+    }
+    if len(columns) < WIDE and not any(_is_large(column) for column in columns.values()):
+        return
+    function = query.source.function
+    place = function.place(function.facts.calls[query.source.index])
+    exposure = program.exposure_of(function)
+    yield Opportunity(place, exposure.kind)
+    unread = _unread_of_objects(read, columns)
+    if not unread:
+        return
+    read_names = sorted(use.columns & columns.keys())
+    sure = not use.crossed and exposure.kind not in BY_HAND and use.iterated
+    yield Match(
+        place,
+        {
+            "call": query.name,
+            "star": f"all {len(columns)} columns of {read.table.name}",
+            "read": _are_read(read_names),
+            "unread": _listed(unread),
+        },
+        trace=(
+            *exposure.chain,
+            *use.seen(),
+            TraceStep(place, f"{query.name} fetches all columns"),
+        ),
+        confidence=Confidence.HIGH if sure else Confidence.MEDIUM,
+        severity=None if use.iterated else Severity.ADVICE,
+        function=function.qualname,
+        endpoint=exposure.endpoint,
+        exposure=exposure.kind,
+        role=function.role,
+        fix=less_fetched(read),
+    )
+
+
+def _unread_of_objects(read: EntityRead, columns: dict[str, Column]) -> list[str]:
+    """Return the columns that objects hold for nothing, where that costs something."""
+    use = read.use
+    if use.entire or not use.columns or may_be_taken_again(read):
+        return []
+    unread = [name for name in columns if name not in use.columns and not columns[name].primary]
+    large = [name for name in unread if _is_large(columns[name])]
+    if not use.iterated:
+        known = {name for name in use.columns if name in columns and not columns[name].primary}
+        return unread if len(large) >= HEAVY and len(known) <= FEW_OF_ONE else []
+    if any(columns[name].type == "json" for name in large):
+        # That is said of the JSON column.
+        return []
+    taken = len(columns) - len(unread)
+    if (large and taken <= len(columns) / 2) or (
+        len(columns) >= WIDE and taken <= len(columns) * FEW
+    ):
+        return sorted(unread, key=lambda name: (name not in large, unread.index(name)))
+    return []

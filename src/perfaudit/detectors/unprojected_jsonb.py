@@ -6,15 +6,20 @@ from dataclasses import replace
 from perfaudit.core.finding import Match, TraceStep
 from perfaudit.core.levels import Confidence, Severity, weakest
 from perfaudit.core.report import Opportunity
-from perfaudit.facts import types as t
-from perfaudit.program.entity_queries import EntityQuery, entity_queries, is_deferred
+from perfaudit.program.entity_queries import EntityQuery, is_deferred
 from perfaudit.program.program import Program
-from perfaudit.program.projection import Output, Projection, projection
+from perfaudit.program.projection import Output, Projection
+from perfaudit.program.query_reads import (
+    EntityRead,
+    StatementRead,
+    entity_reads,
+    less_fetched,
+    may_be_taken_again,
+    statement_reads,
+)
 from perfaudit.program.result_shapes import JsonPath
-from perfaudit.program.result_use import Readers, Use, use_of
-from perfaudit.program.row_sources import row_source
+from perfaudit.program.result_use import Use
 from perfaudit.program.sites import Site
-from perfaudit.program.tables import Table
 
 MAX_SHOWN = 4
 FEW_COLUMNS = 2
@@ -32,21 +37,15 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
         for column in table.columns.values()
     ):
         return
-    readers = Readers(program)
-    for site in program.sites():
-        if site.kind == "call" and site.sql is not None and "db.query" in site.effects:
-            yield from _raw(readers, site)
-    for query in entity_queries(program):
-        yield from _entities(readers, query)
+    for statement in statement_reads(program):
+        yield from _raw(program, statement)
+    for read in entity_reads(program):
+        yield from _entities(program, read)
 
 
-def _raw(readers: Readers, site: Site) -> Iterator[Match | Opportunity]:
-    program = readers.program
-    selected = projection(site.sql or "", program.schema)
-    if selected is None or not any(_is_json(output) for output in selected.outputs):
-        return
-    use = use_of(readers, row_source(site, selected.positions))
-    if use.escapes:
+def _raw(program: Program, read: StatementRead) -> Iterator[Match | Opportunity]:
+    site, selected, use = read.site, read.selected, read.use
+    if not any(_is_json(output) for output in selected.outputs):
         return
     exposure = program.exposure_of(site.function)
     yield Opportunity(site.location, exposure.kind)
@@ -145,20 +144,16 @@ def _sql_path(spelled: str, path: JsonPath, last: str, *, takes_paths: bool) -> 
     return spelled + "".join(f"->{step}" for step in steps[:-1]) + f"{last}{steps[-1]}"
 
 
-def _entities(readers: Readers, query: EntityQuery) -> Iterator[Match | Opportunity]:
-    table = query.table
-    if table is None or not query.is_whole or not query.orm.defer:
+def _entities(program: Program, read: EntityRead) -> Iterator[Match | Opportunity]:
+    query, use = read.query, read.use
+    if not query.orm.defer or not use.iterated:
         return
     columns = [
         name
-        for name, column in table.columns.items()
-        if column.type == "json" and not is_deferred(readers.program, query, name)
+        for name, column in read.table.columns.items()
+        if column.type == "json" and not is_deferred(program, query, name)
     ]
     if not columns:
-        return
-    program = readers.program
-    use = use_of(readers, query.source)
-    if use.escapes or not use.iterated:
         return
     function = query.source.function
     exposure = program.exposure_of(function)
@@ -167,38 +162,17 @@ def _entities(readers: Readers, query: EntityQuery) -> Iterator[Match | Opportun
     if use.entire or not use.columns:
         return
     unread = [name for name in columns if name not in use.columns]
-    if unread and not _is_kept_by_session(query, use, table):
+    if unread and not may_be_taken_again(read):
         words = f"nothing of {'it' if len(unread) == 1 else 'them'} is read"
-        match = _entity_match(
-            program, query, use, _joined(unread), words, _less(query, use, unread)
-        )
+        match = _entity_match(program, query, use, _joined(unread), words, _less(read, unread))
         if _is_by_the_way(program, query, unread):
             match = replace(match, confidence=weakest(match.confidence, Confidence.MEDIUM))
         yield match
     for name in columns:
         keys = _shortest(use.keys.get(name, frozenset()))
-        read = _verdict(name, use, unread=False)
-        if read is not None:
-            yield _entity_match(program, query, use, name, read, _entity_fix(query, name, keys))
-
-
-def _is_kept_by_session(query: EntityQuery, use: Use, table: Table) -> bool:
-    """Return whether other code may take the objects out of the session again, by their key."""
-    if not query.orm.keeps_objects or not any(
-        column.primary and name in use.columns for name, column in table.columns.items()
-    ):
-        return False
-    if use.crossed:
-        return True
-    function = query.source.function
-    callee = function.facts.calls[query.source.index].callee
-    session = callee.base if isinstance(callee, t.Attr) else None
-    if not isinstance(session, t.Name):
-        return True
-    return any(
-        session in call.arguments or any(value == session for _, value in call.keywords)
-        for call in function.facts.calls
-    )
+        known = _verdict(name, use, unread=False)
+        if known is not None:
+            yield _entity_match(program, query, use, name, known, _entity_fix(query, name, keys))
 
 
 def _entity_match(
@@ -252,13 +226,12 @@ def _is_inherited(program: Program, query: EntityQuery, column: str) -> bool:
     return any(base is not None and base.abstract and column in base.columns for base in bases)
 
 
-def _less(query: EntityQuery, use: Use, unread: list[str]) -> str:
+def _less(read: EntityRead, unread: list[str]) -> str:
     """Return how to load less: the few columns that are read, or all but those that are not."""
-    orm = query.orm
-    words = {"class": _class_name(query)}
-    if orm.only and 0 < len(use.columns) <= FEW_COLUMNS:
-        listed = [orm.only_each.format(**words, column=name) for name in sorted(use.columns)]
-        return orm.only.format(columns=", ".join(listed))
+    orm = read.query.orm
+    if orm.only and 0 < len(read.use.columns) <= FEW_COLUMNS:
+        return less_fetched(read)
+    words = {"class": _class_name(read.query)}
     listed = [orm.defer_each.format(**words, column=name) for name in unread]
     return orm.defer.format(columns=", ".join(listed))
 

@@ -78,6 +78,7 @@ ROUTE_KINDS = frozenset(
 COLUMN_TYPES = frozenset(
     [
         "text",
+        "long_text",
         "json",
         "binary",
         "integer",
@@ -178,6 +179,7 @@ _QUERIES_PLACES = {
     "defer": ("columns",),
     "defer_each": ("class", "column"),
     "only": ("columns",),
+    "only_objects": ("columns",),
     "only_each": ("class", "column"),
     "keys": ("items", "first", "class", "column"),
     "keys_each": ("class", "column", "steps"),

@@ -233,9 +233,9 @@ class Framework(Struct, frozen=True, gc=False):
 class ColumnKind(Struct, frozen=True, gc=False):
     """A constructor of a column or relation in a table class.
 
-    ``type``: text, json, binary, integer, number, boolean, time, uuid, array, other; "argument"
-    where an argument says. ``relation``: none, many_to_one, one_to_one, one_to_many, many_to_many,
-    "annotation" where the annotation says, "argument" where an argument says.
+    ``type``: text, long_text, json, binary, integer, number, boolean, time, uuid, array, other;
+    "argument" where an argument says. ``relation``: none, many_to_one, one_to_one, one_to_many,
+    many_to_many, "annotation" where the annotation says, "argument" where an argument says.
     ``to``: the argument that names the other table. ``lazy_argument``: the one that sets loading.
     ``reverse_argument``: the one that names the relation seen from the other side.
     ``value``: what reading the column gives, where its type does not say.
@@ -351,12 +351,13 @@ class EntityQueries(Struct, frozen=True, gc=False):
     words a fix. ``aggregate``: how to ask for several aggregates at once. ``count``: how to ask for
     the number. ``defer``: how to leave columns out, with
     ``{columns}``, each of them by ``defer_each``. ``only``: how to load nothing but ``{columns}``,
-    each of them by ``only_each``. ``keys``: how to take keys out of a JSON column,
-    with ``{items}``, each of them by ``keys_each``, where ``{steps}`` is a ``keys_step`` for each
-    key: ``{key}``, or as Python writes it ``{literal}``. ``join``: how to load a chain of relations
-    to one row each with the rows, ``load``: one with many rows; ``{path}`` is the chain with two
-    underscores, ``{steps}`` a ``join_each`` or ``load_each`` for each of it. ``refine``: how to
-    load some of the rows that a chain leads to, or in an order. Empty where that is not known.
+    each of them by ``only_each``; ``only_objects``: the same, where objects must come of it.
+    ``keys``: how to take keys out of a JSON column, with ``{items}``, each of them by
+    ``keys_each``, where ``{steps}`` is a ``keys_step`` for each key: ``{key}``, or as Python writes
+    it ``{literal}``. ``join``: how to load a chain of relations to one row each with the rows,
+    ``load``: one with many rows; ``{path}`` is the chain with two underscores, ``{steps}`` a
+    ``join_each`` or ``load_each`` for each of it. ``refine``: how to load some of the rows that a
+    chain leads to, or in an order. Empty where that is not known.
     """
 
     statements: tuple[str, ...] = ()
@@ -366,6 +367,7 @@ class EntityQueries(Struct, frozen=True, gc=False):
     defer: str = ""
     defer_each: str = ""
     only: str = ""
+    only_objects: str = ""
     only_each: str = ""
     keys: str = ""
     keys_each: str = ""

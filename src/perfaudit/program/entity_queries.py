@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 from perfaudit.facts import types as t
 from perfaudit.libraries.types import EntityQueries
+from perfaudit.program.managers import OWN_ROWS
 from perfaudit.program.names import meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.program import Program
 from perfaudit.program.result_roots import is_eager_option
-from perfaudit.program.result_shapes import BOUNDING, RESULT, ROW, ROWS
+from perfaudit.program.result_shapes import BOUNDING, OBJECT, RESULT, ROW, ROWS, STEPS
 from perfaudit.program.result_walk import Source
 from perfaudit.program.sites import Site
 from perfaudit.program.tables import Table
@@ -109,9 +110,11 @@ def _begun_query(program: Program, function: FunctionNode, index: int) -> Entity
     orm = _orm_of(program, function, index, node)
     if orm is None:
         return None
-    source = Source(function, index, ROWS, tuple(table.columns), None, node)
+    source = Source(
+        function, index, ROWS, tuple(table.columns), None, node, program.schema.relations_of(node)
+    )
     takes_columns = callee.name == "select" and bool(call.arguments)
-    whole = not takes_columns and _is_plain_manager(program, function, call)
+    whole = not takes_columns and _is_plain_manager(program, function, call, node)
     return EntityQuery(source, table, orm, f"{node.name} query", whole, callee.name in BOUNDING)
 
 
@@ -126,25 +129,86 @@ def _queried_class(
     elif callee.name == "select":
         spoken_of = callee.base
     else:
-        return None
+        return _of_relation(program, function, call)
     found = program.types.evaluate(function, spoken_of, (call.sequence, call.context))
     return found.node if isinstance(found, ClassType) else None
 
 
-def _is_plain_manager(program: Program, function: FunctionNode, call: t.Call) -> bool:
+def _of_relation(program: Program, function: FunctionNode, call: t.Call) -> ClassNode | None:
+    """Return the class of the rows where a call is one on the manager of a relation, or None.
+
+    Some calls may be answered from rows that have been loaded before.
+    """
+    callee = call.callee
+    if (
+        not isinstance(callee, t.Attr)
+        or not isinstance(callee.base, t.Attr)
+        or callee.name not in STEPS | OBJECT
+        or callee.base.name not in program.schema.relation_names
+    ):
+        return None
+    at = (call.sequence, call.context)
+    for option in options_of(program.types.evaluate(function, callee.base.base, at)):
+        relation = (
+            program.schema.relation(option.node, callee.base.name)
+            if isinstance(option, Instance)
+            else None
+        )
+        if relation is not None and relation.many:
+            return relation.target
+    return None
+
+
+def _is_plain_manager(
+    program: Program, function: FunctionNode, call: t.Call, node: ClassNode
+) -> bool:
     """Return whether no code of the project had a hand in the columns of the query."""
     if not isinstance(call.callee, t.Attr):
         return False
-    manager = program.types.evaluate(function, call.callee.base, (call.sequence, call.context))
-    return not any(
-        isinstance(option, Instance) and program.types.classes.method(option.node, "get_queryset")
-        for option in options_of(manager)
-    ) and not any(
-        isinstance(option, FunctionType)
-        for option in options_of(
-            program.types.evaluate(function, call.callee, (call.sequence, call.context))
-        )
+    at = (call.sequence, call.context)
+    manager = program.types.evaluate(function, call.callee.base, at)
+    classes = [option.node for option in options_of(manager) if isinstance(option, Instance)]
+    if isinstance(call.callee.base, t.Attr) and _of_relation(program, function, call):
+        # The manager of a relation gives rows as those of their class do.
+        classes += list(_managers_of(program, node))
+    if not all(keeps_columns(program, owner) for owner in classes):
+        return False
+    asked = program.types.evaluate(function, call.callee, at)
+    return all(
+        _is_narrowing_nothing(option.node)
+        for option in options_of(asked)
+        if isinstance(option, FunctionType)
     )
+
+
+def keeps_columns(program: Program, manager: ClassNode) -> bool:
+    """Return whether a manager of the project gives whole rows."""
+    method = program.types.classes.method(manager, OWN_ROWS)
+    return method is None or _is_narrowing_nothing(method)
+
+
+def _is_narrowing_nothing(method: FunctionNode) -> bool:
+    """Return whether a method calls nothing but what makes a query, or a query of the same rows."""
+    return all(
+        step_name(call) in (*STEPS, OWN_ROWS, "super", "all", "Q", "F", "now")
+        or step_name(call).endswith("QuerySet")
+        for call in method.facts.calls
+    )
+
+
+def _managers_of(program: Program, node: ClassNode) -> Iterator[ClassNode]:
+    """Yield the classes of the managers that a class of rows has of the project."""
+    for owner in program.types.classes.project_order(node):
+        for name, binds in owner.body.binds.items():
+            bind = binds[-1]
+            if not isinstance(bind.value, t.CallRef):
+                continue
+            made = program.types.evaluate(owner.body, t.Name(name), (bind.sequence + 1, -1))
+            for option in options_of(made):
+                if isinstance(option, Instance) and program.types.classes.method(
+                    option.node, OWN_ROWS
+                ):
+                    yield option.node
 
 
 def is_deferred(program: Program, query: EntityQuery, column: str) -> bool:
@@ -155,7 +219,7 @@ def is_deferred(program: Program, query: EntityQuery, column: str) -> bool:
             if not isinstance(bind.value, t.CallRef):
                 continue
             call = owner.body.facts.calls[bind.value.index]
-            if _step_name(call) == "deferred" or any(
+            if step_name(call) == "deferred" or any(
                 name.startswith("deferred") for name, _ in call.keywords
             ):
                 return True
@@ -178,6 +242,26 @@ def _orm_of(
 
 def _run_statement(program: Program, site: Site) -> EntityQuery | None:
     """Return the query of a ``select`` that a session or connection runs, or None."""
+    ran = run_statement(program, site)
+    if ran is None:
+        return None
+    source, orm, steps = ran
+    node = source.entity
+    table = None if node is None else program.schema.table_of(node)
+    return EntityQuery(
+        source,
+        table,
+        orm,
+        f"{node.name} query" if node is not None else site.name,
+        table is not None and all(_keeps_columns(*step) for step in steps),
+        any(step_name(call) in (*BOUNDING, "with_for_update") for _, call in steps),
+    )
+
+
+def run_statement(
+    program: Program, site: Site
+) -> tuple[Source, EntityQueries, list[tuple[FunctionNode, t.Call]]] | None:
+    """Return what a call that runs a ``select`` gives, and the calls that build it, or None."""
     call = site.call
     if (
         site.kind != "call"
@@ -205,15 +289,10 @@ def _run_statement(program: Program, site: Site) -> EntityQuery | None:
     node = _entity(statement)
     table = None if node is None else program.schema.table_of(node)
     columns = () if table is None else tuple(table.columns)
-    source = Source(site.function, site.value.index, RUNNERS[name], columns, None, node)
-    return EntityQuery(
-        source,
-        table,
-        orm,
-        f"{node.name} query" if node is not None else site.name,
-        table is not None and all(_keeps_columns(*step) for step in steps),
-        any(_step_name(call) in (*BOUNDING, "with_for_update") for _, call in steps),
-    )
+    relations = {} if node is None else program.schema.relations_of(node)
+    shape = RUNNERS[name]
+    source = Source(site.function, site.value.index, shape, columns, None, node, relations)
+    return source, orm, steps
 
 
 def statement_steps(program: Program, query: EntityQuery) -> list[tuple[FunctionNode, t.Call]]:
@@ -261,11 +340,11 @@ def _steps(
         return None
     if isinstance(value, t.CallRef):
         call = function.facts.calls[value.index]
-        if _step_name(call) == "select" and not isinstance(call.callee, t.Attr):
+        if step_name(call) == "select" and not isinstance(call.callee, t.Attr):
             return [(function, call)]
         if not isinstance(call.callee, t.Attr):
             return None
-        if _step_name(call) == "select" and isinstance(call.callee.base, t.Name):
+        if step_name(call) == "select" and isinstance(call.callee.base, t.Name):
             return [(function, call)]
         before = _steps(function, call.callee.base, (call.sequence, call.context), steps - 1)
         return None if before is None else [*before, (function, call)]
@@ -287,7 +366,8 @@ def _steps(
     return found or None
 
 
-def _step_name(call: t.Call) -> str:
+def step_name(call: t.Call) -> str:
+    """Return the name of what a call calls, without what stands before the dot."""
     callee = call.callee
     return (
         callee.name
@@ -300,7 +380,7 @@ def _step_name(call: t.Call) -> str:
 
 def _keeps_columns(function: FunctionNode, call: t.Call) -> bool:
     """Return whether a step of a statement leaves one whole class selected."""
-    name = _step_name(call)
+    name = step_name(call)
     if name == "select":
         return len(call.arguments) == 1 and isinstance(call.arguments[0], t.Name | t.Attr)
     if name == "options":

@@ -42,12 +42,15 @@ class Projection:
     """The result of one SELECT.
 
     ``stars`` are the ``*`` of it as they are written, each with its tables. ``is_plain``: without
-    DISTINCT and GROUP BY, so that a column may be exchanged for a part of it.
+    DISTINCT and GROUP BY, so that a column may be exchanged for a part of it. ``ordering``: names
+    that ORDER BY speaks of. ``locks``: rows are locked, whatever is read of them.
     """
 
     outputs: tuple[Output, ...]
     stars: tuple[tuple[str, tuple[Table, ...]], ...]
     is_plain: bool
+    ordering: frozenset[str] = frozenset()
+    locks: bool = False
 
     @property
     def positions(self) -> tuple[str, ...]:
@@ -88,7 +91,14 @@ def projection(sql: str, schema: Schema) -> Projection | None:
                 for column in table.columns.values()
             ]
     plain = not any(tree.args.get(part) for part in ("distinct", "group", "having"))
-    return Projection(tuple(outputs), tuple(stars), plain)
+    order = tree.args.get("order")
+    ordering = {column.name for column in order.find_all(exp.Column)} if order is not None else ()
+    if order is not None and order.find(exp.Literal) is not None:
+        # A number there is the position of a column.
+        plain = False
+    return Projection(
+        tuple(outputs), tuple(stars), plain, frozenset(ordering), bool(tree.args.get("locks"))
+    )
 
 
 def is_bounded(sql: str) -> bool:

@@ -73,7 +73,7 @@ def roots_of(scope: FunctionNode) -> Iterator[Root]:
         elif not isinstance(call.callee, t.Name):
             yield Root(call.callee, at, VALUE, call.line, call.column)
         for spec, value in arguments_of(call):
-            role = Role("splat") if spec == "**" else Role("argument", index, spec)
+            role = Role("splat", index) if spec == "**" else Role("argument", index, spec)
             yield Root(value, at, role, call.line, call.column)
     for item in facts.results:
         if item.value is not None:
@@ -102,7 +102,9 @@ def _bind_roots(scope: FunctionNode, bind: t.Bind) -> Iterator[Root]:
         yield Root(target.key, (bind.sequence, bind.context), VALUE, bind.line, bind.column)
     if bind.value is None:
         return
-    if not isinstance(target, t.Name) or target.id in scope.facts.outer_names:
+    if isinstance(target, t.Item) and isinstance(target.base, t.Name):
+        role = Role("put", argument=target.base.id)
+    elif not isinstance(target, t.Name) or target.id in scope.facts.outer_names:
         role = Role("kept")
     elif bind.kind in ("augmented", "match"):
         role = VALUE

@@ -57,6 +57,8 @@ ALL_ROWS = frozenset({"fetchall", "all", "fetchmany", "fetch_all", "to_list"})
 ONE_ROW = frozenset({"fetchone", "first", "one", "one_or_none", "fetch_one", "fetchrow"})
 ONE_VALUE = frozenset({"scalar", "scalar_one", "scalar_one_or_none", "fetchval", "fetch_val"})
 SAME = frozenset({"mappings", "unique", "yield_per", "tuples", "execution_options"})
+ROW_COPIES = frozenset({"_asdict", "copy"})
+"""Methods of a row that give its values by the same names."""
 SILENT = frozenset({"close", "keys", "sort", "reverse", "append", "extend", "clear", "rollback"})
 """Methods of a result that show nothing of its rows."""
 
@@ -78,6 +80,8 @@ STEPS = frozenset(
         "outerjoin",
         "limit",
         "offset",
+        "annotate",
+        "alias",
         "iterator",
         "aiterator",
         "enable_eagerloads",
@@ -88,6 +92,21 @@ STEPS = frozenset(
     }
 )
 """Methods of a query of whole objects that give another such query; locking is not one."""
+
+JOINING = frozenset({"select_related"})
+"""Steps that fetch the rows of relations together with these."""
+
+ADDING = frozenset({"annotate", "alias"})
+"""Steps that give the rows more attributes than their columns."""
+
+CONDITIONS = frozenset({"filter", "exclude", "get", "filter_by", "where"})
+"""Methods of a query whose arguments are what it compares with."""
+
+REGROUPING = frozenset({"annotate", "alias", "distinct", "reverse"})
+"""Steps of a query for columns after which its rows depend on which columns there are."""
+
+NARROWING = frozenset({"values", "values_list", "only", "defer", "dates", "datetimes", "none"})
+"""Methods of a query of whole objects that give one that fetches other columns, or nothing."""
 
 BOUNDING = frozenset({"limit", "slice", "fetch", "paginate"})
 """Steps that give a bounded number of rows."""

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from perfaudit.core.finding import TraceStep
+from perfaudit.core.location import Location
 from perfaudit.facts import types as t
 from perfaudit.program.decorators import decorator_paths
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.program import Program
 from perfaudit.program.result_roots import arguments_of, last_name
 from perfaudit.program.result_shapes import JsonPath, Shape
+from perfaudit.program.result_shown import answered
 from perfaudit.program.result_walk import MAX_DEPTH, Reading, SizedAt, Source, Walk
 
 PLAIN_DECORATORS = frozenset({"builtins.staticmethod", "builtins.classmethod"})
@@ -20,12 +22,14 @@ PLAIN_DECORATORS = frozenset({"builtins.staticmethod", "builtins.classmethod"})
 class Use:
     """What is read of a fetched result.
 
-    ``columns``: those that are named at all. ``keys``: the parts that are read of JSON columns that
-    are never used ``whole``. ``tested``: columns that are looked at for presence. ``entire``: rows
-    are used as they are (``dict(row)``). ``escapes``: why not every reader is known, or None.
-    ``sized``: where the number of rows is taken. ``bounded``: a slice or limit is put on them.
-    ``returned``: what the function returns of it; ``crossed``: readers were found by following
-    that. ``steps``: where keys are read, in order.
+    ``columns``: those that are named at all, ``places`` where at first. ``keys``: the parts that
+    are read of JSON columns that are never used ``whole``. ``tested``: columns that are looked at
+    for presence. ``entire``: rows are used as they are (``dict(row)``). ``escapes``: why not every
+    reader is known, or None. ``sized``: where the number of rows is taken. ``bounded``: a slice or
+    limit is put on them. ``returned``: what the function returns of it; ``crossed``: readers were
+    found by following that. ``steps``: where keys are read, in order. ``as_objects``: more than
+    columns is read, such as relations and properties. ``needed``: keys of rows that are fetched
+    together with these.
     """
 
     columns: frozenset[str]
@@ -40,6 +44,19 @@ class Use:
     returned: Shape | None
     crossed: bool
     steps: tuple[TraceStep, ...]
+    as_objects: bool
+    needed: frozenset[str]
+    places: Mapping[str, Location]
+
+    def seen(self, limit: int = 3) -> tuple[TraceStep, ...]:
+        """Return where columns are read, one step for each line, as far as the first few."""
+        by_line: dict[Location, list[str]] = {}
+        for column, place in self.places.items():
+            by_line.setdefault(place, []).append(column)
+        return tuple(
+            TraceStep(place, f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} read")
+            for place, names in list(by_line.items())[:limit]
+        )
 
 
 class Readers:
@@ -111,7 +128,7 @@ def use_of(readers: Readers, source: Source, *, follow_returns: bool = True) -> 
 
     With ``follow_returns``, also in those it returns to.
     """
-    reading = Reading(readers.program.types, source)
+    reading = Reading(readers.program, source)
     returned: Shape | None = None
     if source.function.kind not in ("function", "lambda"):
         reading.escape("at module level")
@@ -140,6 +157,9 @@ def use_of(readers: Readers, source: Source, *, follow_returns: bool = True) -> 
         returned,
         reading.crossed,
         tuple(reading.steps),
+        reading.as_objects,
+        frozenset(reading.needed),
+        dict(reading.columns),
     )
 
 
@@ -157,6 +177,12 @@ def _return_to_callers(
     program = readers.program
     edges = program.edges_to(function)
     reason = _unknown_callers(readers, function)
+    if function in readers.entries and returned.form in ("row", "rows", "result"):
+        shown = answered(program, program.endpoints, function)
+        if shown is not None:
+            reading.iterated |= returned.form != "row"
+            Walk(reading, function, {}, depth=0).show(shown)
+            return
     if reason is not None or not edges or depth > MAX_DEPTH:
         if returned.form in ("value", "values"):
             reading.read(returned, function.location, returned.column)

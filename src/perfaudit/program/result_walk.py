@@ -1,7 +1,7 @@
 """One pass over a function that notes what it does with a fetched result."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from perfaudit.core.finding import TraceStep
@@ -10,6 +10,7 @@ from perfaudit.facts import types as t
 from perfaudit.program.expressions import spelled
 from perfaudit.program.names import meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode
+from perfaudit.program.result_fills import ADDING_MANY, ADDING_ONE, Fill, fills_of
 from perfaudit.program.result_roots import (
     TEST,
     VALUE,
@@ -24,22 +25,28 @@ from perfaudit.program.result_roots import (
     roots_of,
 )
 from perfaudit.program.result_shapes import (
+    ADDING,
     ALL_ROWS,
     BOUNDING,
+    CONDITIONS,
     COUNTING,
     DECODERS,
+    JOINING,
     KEEPERS,
     KEYED,
     MANY,
     MAP,
+    NARROWING,
     NEUTRAL,
     OBJECT,
     ONE_ROW,
     ONE_VALUE,
     PAIRS,
     PICKERS,
+    REGROUPING,
     RESULT,
     ROW,
+    ROW_COPIES,
     ROWS,
     SAME,
     SELECTING,
@@ -50,10 +57,12 @@ from perfaudit.program.result_shapes import (
     element,
     many,
 )
+from perfaudit.program.result_shown import Shown, handed
+from perfaudit.program.tables import Relation
 from perfaudit.program.values import FunctionType, options_of
 
 if TYPE_CHECKING:
-    from perfaudit.program.infer import Types
+    from perfaudit.program.program import Program
 
 MAX_DEPTH = 6
 MAX_NAMES = 400
@@ -73,7 +82,8 @@ class Source:
     """A fetched result: the call that gives it, what that holds, and the names of its columns.
 
     ``cursor``: the object that the rows are fetched from, where the call does not give them.
-    ``entity`` is the class of the rows where they are objects of the project.
+    ``entity`` is the class of the rows where they are objects of the project, ``relations`` are
+    those of the class. ``queried``: the rows are those of a query that may be built on.
     """
 
     function: FunctionNode
@@ -82,6 +92,8 @@ class Source:
     columns: tuple[str, ...] = ()
     cursor: t.Expr | None = None
     entity: ClassNode | None = None
+    relations: Mapping[str, Relation] = field(default_factory=dict)
+    queried: bool = False
 
 
 class SizedAt(NamedTuple):
@@ -94,10 +106,11 @@ class SizedAt(NamedTuple):
 class Reading:
     """What has been seen so far of one result."""
 
-    def __init__(self, types: "Types", source: Source) -> None:
-        self.types = types
+    def __init__(self, program: "Program", source: Source) -> None:
+        self.program = program
+        self.types = program.types
         self.source = source
-        self.columns: set[str] = set()
+        self.columns: dict[str, Location] = {}
         self.keys: dict[str, set[JsonPath]] = {}
         self.whole: set[str] = set()
         self.tested: set[str] = set()
@@ -107,6 +120,9 @@ class Reading:
         self.iterated = False
         self.bounded = False
         self.crossed = False
+        self.as_objects = False
+        self.added: set[str] = set()
+        self.needed: set[str] = set()
         self.steps: list[TraceStep] = []
         self._entered: set[object] = set()
         self.returns: dict[object, Shape | None] = {}
@@ -122,9 +138,13 @@ class Reading:
         self._entered.add(key)
         return True
 
+    def note(self, column: str, place: Location) -> None:
+        """Note that a column is named, at first at this place."""
+        self.columns.setdefault(column, place)
+
     def read(self, shape: Shape, place: Location, text: str) -> None:
         """Note that the value of a column, or a part of it, is used."""
-        self.columns.add(shape.column)
+        self.note(shape.column, place)
         if not shape.path:
             self.whole.add(shape.column)
             return
@@ -167,6 +187,7 @@ class Walk:
         self._shapes: dict[object, Shape | None] = {}
         self._seen: set[tuple[FunctionNode, t.Expr]] = set()
         self._lambdas: dict[FunctionNode, tuple[FunctionNode, int]] = {}
+        self._fills: dict[FunctionNode, dict[str, list[Fill]]] = {}
 
     def watch_cursor(self, source: Source) -> None:
         """Take what is fetched from the cursor, until its next statement, for the result."""
@@ -333,6 +354,36 @@ class Walk:
                 shape = self._of_bind(home, definition)
             if shape is not None:
                 found.append(shape)
+        if not found:
+            homes = dict.fromkeys(home for home, _ in meanings(scope, name, at))
+            filled = next((home for home in homes if name in self._filled(home)), None)
+            if filled is not None:
+                return self._once(("fill", filled, name), lambda: self._of_fills(filled, name))
+        return self._agreed(found)
+
+    def _filled(self, scope: FunctionNode) -> dict[str, list[Fill]]:
+        if scope not in self._fills:
+            inside = scope.kind in ("function", "lambda")
+            self._fills[scope] = fills_of(scope) if inside else {}
+        return self._fills[scope]
+
+    def _of_fills(self, home: FunctionNode, name: str) -> Shape | None:
+        """Return what a container holds that the function fills itself."""
+        found: list[Shape] = []
+        for fill in self._filled(home)[name]:
+            shape = self.shape(home, fill.value, fill.at)
+            if shape is None:
+                continue
+            if fill.form == "items":
+                held: Shape | None = ROWS if shape.form in ("rows", "result") else None
+            elif fill.form == "entry":
+                held = MAP if shape.form == "row" else None
+            else:
+                held = many(shape)
+            if held is None:
+                self.reading.escape("kept in a collection")
+                return None
+            found.append(held)
         return self._agreed(found)
 
     def _of_param(self, home: FunctionNode, name: str) -> Shape | None:
@@ -448,10 +499,14 @@ class Walk:
             return first if first.form != "map" else None
         if name in PICKERS and first is not None and len(given) - bool(name.endswith("next")) <= 1:
             return element(first)
+        if first is not None and first.form in MANY and self._passes_items(scope, index):
+            return first
         if name in SELECTING and len(given) > SELECTING[name]:
             return given[SELECTING[name]]
         if name == "builtins.enumerate" and first is not None:
             return PAIRS if first.form in ("rows", "result") else None
+        if name == "builtins.dict" and first == ROW and len(call.arguments) == 1:
+            return ROW if not call.keywords and self.reading.source.entity is None else None
         if name == "builtins.getattr" and first == ROW and len(call.arguments) > 1:
             return self._item(first, call.arguments[1])
         if name in ("typing.cast", "copy.copy", "copy.deepcopy"):
@@ -464,6 +519,8 @@ class Walk:
         match base.form:
             case "result" | "rows" if self.reading.source.entity is not None:
                 return self._query_method(base, name, call)
+            case "rows" | "values" if self.reading.source.queried:
+                return self._column_method(base, name)
             case "result":
                 return self._result_method(name)
             case "rows":
@@ -472,6 +529,8 @@ class Walk:
                 return ROW if name in ("pop", *ONE_ROW) else None
             case "row" if name == "get" and key is not None:
                 return self._item(base, key)
+            case "row" if name in ROW_COPIES and self.reading.source.entity is None:
+                return ROW
             case "map":
                 return {"get": ROW, "pop": ROW, "values": ROWS, "items": PAIRS}.get(name)
             case "value" if name in ("get", "pop") and key is not None:
@@ -501,6 +560,11 @@ class Walk:
     def _query_method(self, base: Shape, name: str, call: t.Call) -> Shape | None:
         if name in STEPS:
             self.reading.bounded |= name in BOUNDING
+            if name in JOINING:
+                self._need_joined(call)
+            if name in ADDING:
+                self.reading.as_objects = True
+                self.reading.added.update(keyword for keyword, _ in call.keywords)
             return base
         if name in ("all", "fetchall", "scalars", "partitions", "to_list"):
             return ROWS
@@ -513,6 +577,33 @@ class Walk:
         ):
             return base
         return None
+
+    def _column_method(self, base: Shape, name: str) -> Shape | None:
+        """Return what a method of a query for columns gives."""
+        if name in STEPS and name not in REGROUPING:
+            self.reading.bounded |= name in BOUNDING
+            return base
+        if name == "all":
+            return base
+        return element(base) if name in OBJECT else None
+
+    def _need_joined(self, call: t.Call) -> None:
+        """Note the relations whose rows are fetched together with these."""
+        for value in call.arguments:
+            path = value.value if isinstance(value, t.Const) else None
+            if isinstance(path, str):
+                self._need_relation(path.partition("__")[0])
+        if not call.arguments:
+            for name in self.reading.source.relations:
+                self._need_relation(name)
+
+    def _passes_items(self, scope: FunctionNode, index: int) -> bool:
+        return any(
+            target.behaviour is not None
+            and "passes-items" in target.behaviour.flags
+            and not target.name.startswith("builtins.")
+            for target in self.types.call(scope, index).targets
+        )
 
     def _target_name(self, scope: FunctionNode, index: int) -> str:
         targets = self.types.call(scope, index).targets
@@ -586,8 +677,12 @@ class Walk:
 
     def _used(self, scope: FunctionNode, shape: Shape, role: Role, value: t.Expr) -> None:
         if shape.form in ("value", "values"):
-            self.reading.columns.add(shape.column)
+            self.reading.note(shape.column, self.place)
         if role.kind == "alias":
+            return
+        if role.kind in ("argument", "put") and self._is_put(scope, role):
+            if shape.form in ("value", "values"):
+                self.reading.read(shape, self.place, spelled_path(shape))
             return
         if role.kind == "argument":
             self._used_as_argument(scope, shape, role, value)
@@ -601,6 +696,19 @@ class Walk:
             self._used_row(scope, shape, role)
         else:
             self._used_rows(shape, role)
+
+    def _is_put(self, scope: FunctionNode, role: Role) -> bool:
+        """Return whether a value is put into a container whose readers are seen."""
+        if role.kind == "put":
+            return role.argument in self._filled(scope)
+        call = scope.facts.calls[role.call]
+        callee = call.callee
+        return (
+            isinstance(callee, t.Attr)
+            and isinstance(callee.base, t.Name)
+            and callee.base.id in self._filled(scope)
+            and callee.name in (*ADDING_ONE, *ADDING_MANY)
+        )
 
     def _used_value(self, scope: FunctionNode, shape: Shape, role: Role, value: t.Expr) -> None:
         if role.kind == "test" and not shape.path:
@@ -623,20 +731,100 @@ class Walk:
             return
         if kind == "attribute" and self.reading.source.entity is not None:
             self._read_property(role.argument)
+        elif kind == "splat" and role.call >= 0 and self._is_shown(scope, shape, role, "**"):
+            return
         elif kind in ("star", "splat", "iterate", "item"):
             self.reading.entire = True
         elif kind == "has key":
-            self.reading.columns.add(role.argument)
+            self.reading.note(role.argument, self.place)
+        elif kind in SPECIAL and self._runs_special(SPECIAL[kind]):
+            return
         else:
             self.reading.escape(f"a row is {WHERE.get(kind, 'used')}")
 
     def _read_property(self, name: str) -> None:
-        """Follow the row into a property of its class; other attributes hold no column."""
-        entity = self.reading.source.entity
+        """Follow the row into a property of its class, or note the key of a relation.
+
+        Other attributes hold no column.
+        """
+        source = self.reading.source
+        relation = source.relations.get(name)
+        if relation is not None:
+            self.reading.as_objects = True
+            if relation.column:
+                self.reading.note(relation.column, self.place)
+            return
+        entity = source.entity
         method = None if entity is None else self.types.classes.method(entity, name)
         if method is None or not method.facts.params:
+            if entity is not None and not self._is_plain_attribute(entity, name):
+                self.reading.escape(f"{name} may be a column")
             return
+        self.reading.as_objects = True
         self._enter(method, {("param", method.facts.params[0].name): ROW})
+
+    def _is_shown(self, scope: FunctionNode, shape: Shape, role: Role, spec: str) -> bool:
+        """Note what a class reads of rows that a call hands to it; return whether that is known."""
+        entity = self.reading.source.entity
+        if shape.form not in ("row", "rows", "result"):
+            return False
+        shown = handed(self.reading.program, scope, role.call, spec, entity)
+        if shown is None:
+            return False
+        self.reading.iterated |= shape.form != "row"
+        self.show(shown)
+        return True
+
+    def show(self, shown: Shown) -> None:
+        """Note what a class reads of each row that it shows."""
+        self.reading.crossed = True
+        self.reading.as_objects = True
+        for path in shown.paths:
+            self._read_path(path)
+        for method in shown.methods:
+            if len(method.facts.params) > 1:
+                self._enter(method, {("param", method.facts.params[1].name): ROW})
+
+    def _read_path(self, path: tuple[str, ...]) -> None:
+        source, name = self.reading.source, path[0]
+        if self._is_column(name):
+            self.reading.read(Shape("value", name, path[1:]), self.place, ".".join(path))
+        elif source.entity is not None:
+            self._read_property(name)
+        elif not source.columns:
+            self.reading.escape("shown by what names columns that are not known")
+
+    def _runs_special(self, names: tuple[str, ...]) -> bool:
+        """Follow a row into what a text or a comparison of it runs; return whether that is known.
+
+        Without a method of its own, an object is named and told apart by its key.
+        """
+        entity = self.reading.source.entity
+        if entity is None:
+            return False
+        self.reading.as_objects = True
+        for name in names:
+            method = self.types.classes.method(entity, name)
+            if method is not None:
+                if method.facts.params:
+                    self._enter(method, {("param", method.facts.params[0].name): ROW})
+                return True
+        return not self.types.classes.is_open(entity)
+
+    def _is_plain_attribute(self, entity: ClassNode, name: str) -> bool:
+        """Return whether an attribute surely is no column that the schema does not know."""
+        if name in self.reading.added:
+            return True
+        for owner in self.types.classes.project_order(entity):
+            for bind in owner.body.binds.get(name, ()):
+                return bind.value is not None and not isinstance(bind.value, t.CallRef)
+        return name == "pk" or not self.types.classes.is_open(entity)
+
+    def _need_relation(self, name: str) -> None:
+        """Note that rows of a relation are fetched together with these, by its key."""
+        relation = self.reading.source.relations.get(name)
+        if relation is not None and relation.column:
+            self.reading.needed.add(relation.column)
 
     def _used_rows(self, shape: Shape, role: Role) -> None:
         kind = role.kind
@@ -644,6 +832,7 @@ class Walk:
             self.reading.iterated = True
         elif (
             kind in ("test", "read", "enter", "item")
+            or (kind == "assigned" and shape.form == "map")
             or kind == "attribute"
             and role.argument in ("rowcount", "lastrowid")
         ):
@@ -679,6 +868,8 @@ class Walk:
             if shape.form == "value" and not shape.path:
                 self.reading.tested.add(shape.column)
             return
+        if self._is_shown(scope, shape, role, role.argument):
+            return
         if self._of_call(scope, role.call) is not None and not (
             shape.form == "value" and shape.path
         ):
@@ -691,6 +882,12 @@ class Walk:
             self.reading.read(shape, self.place, spelled_path(shape))
             if name in KEEPERS or name in TAKING_COLLECTIONS:
                 self.reading.keys[shape.column].add((*shape.path, 0))
+            return
+        if shape.form == "row" and self._shows_text(scope, role.call):
+            if self._runs_special(SPECIAL["format"]):
+                return
+        if shape.form in ("row", "rows", "result") and self._is_condition(scope, role):
+            self.reading.as_objects = True
             return
         followed = list(self._given_to(scope, role.call, role.argument, shape))
         targets = self.types.call(scope, role.call).targets
@@ -706,28 +903,54 @@ class Walk:
             called = spelled(scope, scope.facts.calls[role.call].callee)
             self.reading.escape(f"given to {called}")
 
+    def _shows_text(self, scope: FunctionNode, index: int) -> bool:
+        targets = self.types.call(scope, index).targets
+        return bool(targets) and all(
+            target.behaviour is not None
+            and ("shows-argument" in target.behaviour.flags or target.behaviour.effects == ("log",))
+            for target in targets
+        )
+
+    def _is_condition(self, scope: FunctionNode, role: Role) -> bool:
+        """Return whether a row or query is what another query compares with: by the key alone."""
+        if self.reading.source.entity is None:
+            return False
+        callee = scope.facts.calls[role.call].callee
+        targets = self.types.call(scope, role.call).targets
+        return (
+            isinstance(callee, t.Attr)
+            and callee.name in CONDITIONS
+            and bool(targets)
+            and all(target.behaviour is not None for target in targets)
+        )
+
     def _used_by_method(self, scope: FunctionNode, shape: Shape, role: Role, value: t.Expr) -> None:
         if self._of_call(scope, role.call) is not None:
             return
         call = scope.facts.calls[role.call]
         name = role.argument
+        if self._is_put(scope, role):
+            return
         if shape.form == "value":
             if not (name == "get" and shape.path):
                 self.reading.read(shape, self.place, spelled_path(shape))
         elif shape.form == "row":
             self._row_method(scope, role.call, name)
-        elif name in SILENT or (name in COUNTING and self.reading.source.entity is not None):
+        elif name in SILENT or (self._is_query() and name in (*COUNTING, *NARROWING)):
             return
         elif shape.form == "values":
             self.reading.read(Shape("value", shape.column, shape.path), self.place, "")
         else:
             self.reading.escape(f"narrowed or used by {spelled(scope, call.callee)}")
 
+    def _is_query(self) -> bool:
+        return self.reading.source.entity is not None or self.reading.source.queried
+
     def _row_method(self, scope: FunctionNode, index: int, name: str) -> None:
         if name == "keys":
             return
         if self.reading.source.entity is None:
-            if name in ("values", "items", "_asdict", "get"):
+            if name in ("values", "items", "get"):
                 self.reading.entire = True
             else:
                 self.reading.escape(f"used by .{name}()")
@@ -737,14 +960,19 @@ class Walk:
         if not methods or len(methods) != len(targets):
             self.reading.escape(f"used by .{name}()")
             return
+        self.reading.as_objects = True
         for method in methods:
             if method.facts.params:
                 self._enter(method, {("param", method.facts.params[0].name): ROW})
 
 
+SPECIAL = {"format": ("__format__", "__str__", "__repr__"), "compare": ("__eq__",)}
+"""Methods that run where a row is written into a text, or compared: the first that is there."""
+
 WHERE = {
     "store": "kept in a collection",
     "kept": "kept in an object",
+    "put": "kept in an object",
     "format": "written into a text",
     "compare": "compared",
     "compute": "combined",

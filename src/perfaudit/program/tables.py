@@ -12,6 +12,7 @@ class Column:
     """A column. ``name`` is the database's; the key in ``Table.columns`` is the attribute's.
 
     ``type``: text, json, binary, integer, number, boolean, time, uuid, array or other.
+    ``long``: a text declared as one that may be long, where there is a word for short ones too.
     ``nullable`` is None where it is not known. ``indexed``: an index, a unique constraint or the
     primary key leads with it. ``references``: the ``table.column`` or table of a foreign key;
     ``on_delete``: what becomes of the row when that one is deleted, in lower case, where said.
@@ -26,6 +27,7 @@ class Column:
     unique: bool = False
     references: str = ""
     on_delete: str = ""
+    long: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,8 +39,11 @@ if TYPE_CHECKING:
     from perfaudit.program.infer import Types
 
 COLUMN_VALUE = Unknown("value of a column")
+LONG = "long_text"
+"""What library files call a text that may be long."""
 VALUES: dict[str, str] = {
     "text": "builtins.str",
+    "long_text": "builtins.str",
     "integer": "builtins.int",
     "number": "builtins.float",
     "boolean": "builtins.bool",
@@ -205,7 +208,7 @@ def column_of(
         indexed = kind is not None and kind.indexed
     return attribute, Column(
         name=named or attribute,
-        type=type_name,
+        type="text" if type_name == LONG else type_name,
         nullable=_nullable(found, primary=primary),
         primary=primary,
         indexed=bool(indexed) or unique,
@@ -213,6 +216,7 @@ def column_of(
         unique=unique,
         references=_references(types, words, found, tables),
         on_delete=_on_delete(found),
+        long=type_name == LONG,
     )
 
 

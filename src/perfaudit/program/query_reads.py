@@ -1,0 +1,124 @@
+"""What each query of the program fetches, and what is read of it: worked out once for all rules."""
+
+from dataclasses import dataclass
+
+from perfaudit.facts import types as t
+from perfaudit.program.column_queries import ColumnQuery, column_queries
+from perfaudit.program.entity_queries import EntityQuery, entity_queries
+from perfaudit.program.program import Program
+from perfaudit.program.projection import Projection, projection
+from perfaudit.program.result_use import Readers, Use, use_of
+from perfaudit.program.row_sources import row_source
+from perfaudit.program.sites import Site
+from perfaudit.program.tables import Table
+
+
+@dataclass(frozen=True, slots=True)
+class EntityRead:
+    """A query for whole objects of one class, its table, and what is read of them."""
+
+    query: EntityQuery
+    table: Table
+    use: Use
+
+
+@dataclass(frozen=True, slots=True)
+class StatementRead:
+    """A call that runs a SELECT, what that gives, and what is read of it."""
+
+    site: Site
+    selected: Projection
+    use: Use
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnRead:
+    """A query for columns, and what is read of its rows."""
+
+    query: ColumnQuery
+    use: Use
+
+
+def entity_reads(program: Program) -> tuple[EntityRead, ...]:
+    """Return the queries for whole objects whose readers are all known, in file order."""
+    return program.once(_entity_reads)
+
+
+def statement_reads(program: Program) -> tuple[StatementRead, ...]:
+    """Return the SELECTs in plain text whose readers are all known, in file order."""
+    return program.once(_statement_reads)
+
+
+def column_reads(program: Program) -> tuple[ColumnRead, ...]:
+    """Return the queries for named columns whose readers are all known, in file order."""
+    return program.once(_column_reads)
+
+
+def _column_reads(program: Program) -> tuple[ColumnRead, ...]:
+    readers = program.once(Readers)
+    found = []
+    for query in column_queries(program):
+        use = use_of(readers, query.source)
+        if use.escapes is None:
+            found.append(ColumnRead(query, use))
+    return tuple(found)
+
+
+def _entity_reads(program: Program) -> tuple[EntityRead, ...]:
+    readers = program.once(Readers)
+    found = []
+    for query in entity_queries(program):
+        if query.table is None or not query.is_whole:
+            continue
+        use = use_of(readers, query.source)
+        if use.escapes is None:
+            found.append(EntityRead(query, query.table, use))
+    return tuple(found)
+
+
+def _statement_reads(program: Program) -> tuple[StatementRead, ...]:
+    readers = program.once(Readers)
+    found = []
+    for site in program.sites():
+        if site.kind != "call" or not site.sql or "db.query" not in site.effects:
+            continue
+        selected = projection(site.sql, program.schema)
+        if selected is None:
+            continue
+        use = use_of(readers, row_source(site, selected.positions))
+        if use.escapes is None:
+            found.append(StatementRead(site, selected, use))
+    return tuple(found)
+
+
+def may_be_taken_again(read: EntityRead) -> bool:
+    """Return whether other code may take the objects out of their session, by their key."""
+    query, use = read.query, read.use
+    if not query.orm.keeps_objects or not any(
+        column.primary and name in use.columns for name, column in read.table.columns.items()
+    ):
+        return False
+    if use.crossed:
+        return True
+    function = query.source.function
+    callee = function.facts.calls[query.source.index].callee
+    session = callee.base if isinstance(callee, t.Attr) else None
+    if not isinstance(session, t.Name):
+        return True
+    return any(
+        session in call.arguments or any(value == session for _, value in call.keywords)
+        for call in function.facts.calls
+    )
+
+
+def less_fetched(read: EntityRead) -> str:
+    """Return how to fetch only the columns of the objects that are read."""
+    query, use = read.query, read.use
+    orm = query.orm
+    entity = query.source.entity
+    name = entity.name if entity is not None else query.name
+    taken = use.columns | use.needed
+    columns = [column for column in read.table.columns if column in taken]
+    listed = ", ".join(orm.only_each.format(**{"class": name}, column=item) for item in columns)
+    pattern = orm.only_objects if use.as_objects and orm.only_objects else orm.only
+    return pattern.format(columns=listed)

@@ -1,0 +1,124 @@
+"""Rows that are handed to a class that shows them, or is filled from them."""
+
+from typing import TYPE_CHECKING
+
+from perfaudit.facts import types as t
+from perfaudit.program.nodes import ClassNode, FunctionNode, enclosing_class
+from perfaudit.program.row_costs import shown_class
+from perfaudit.program.shown_classes import classes_of, shown_of_view, shows, told_by_decorator
+from perfaudit.program.shown_columns import Shown, filled_from, shown_by
+from perfaudit.program.values import ClassType, options_of
+
+if TYPE_CHECKING:
+    from perfaudit.program.endpoints import Endpoint
+    from perfaudit.program.program import Program
+
+FOR_VIEW = "shows-for-view"
+ROW_ARGUMENTS = frozenset({"0", "instance", "obj"})
+PLAIN_ARGUMENTS = frozenset({"instance", "context", "read_only", "required", "many", "source"})
+"""Arguments of a class that shows rows which leave its fields alone, and save nothing."""
+
+__all__ = ["Shown", "answered", "handed"]
+
+
+def handed(
+    program: "Program", scope: FunctionNode, index: int, spec: str, row: ClassNode | None
+) -> Shown | None:
+    """Return what is read of rows that a call hands to a class; None where that is not known."""
+    call = scope.facts.calls[index]
+    found = [
+        known
+        for known in (
+            _filled(program, scope, index, call, spec),
+            _shown(program, scope, index, call, spec, row),
+        )
+        if known is not None
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def _filled(
+    program: "Program", scope: FunctionNode, index: int, call: t.Call, spec: str
+) -> Shown | None:
+    for words in program.libraries.answers:
+        if not words.filled:
+            continue
+        if spec == "**":
+            made = program.types.call(scope, index).callee
+            if isinstance(made, ClassType):
+                return filled_from(program, words, made.node)
+            return None
+        callee = call.callee
+        if isinstance(callee, t.Attr) and callee.name in words.fills and spec in ROW_ARGUMENTS:
+            owner = program.types.evaluate(scope, callee.base, (call.sequence, call.context))
+            if isinstance(owner, ClassType):
+                return filled_from(program, words, owner.node)
+    return None
+
+
+def _shown(
+    program: "Program",
+    scope: FunctionNode,
+    index: int,
+    call: t.Call,
+    spec: str,
+    row: ClassNode | None,
+) -> Shown | None:
+    if spec not in ROW_ARGUMENTS or any(name not in PLAIN_ARGUMENTS for name, _ in call.keywords):
+        return None
+    resolved = program.types.call(scope, index)
+    for words in program.libraries.answers:
+        if not words.showing:
+            continue
+        nodes = [
+            option.node
+            for option in options_of(resolved.callee)
+            if isinstance(option, ClassType) and shows(program, words, option.node)
+        ]
+        view = enclosing_class(scope)
+        if view is not None and any(
+            target.behaviour is not None and FOR_VIEW in target.behaviour.flags
+            for target in resolved.targets
+        ):
+            told = told_by_decorator(program, words, scope)
+            action = "" if scope.owner is None else scope.name
+            nodes = (
+                list(classes_of(program, words, told))
+                if told is not None
+                else [node for node, _ in shown_of_view(program, words, view, action)]
+            )
+        if nodes:
+            return _together([shown_by(program, words, node, row) for node in nodes])
+    return None
+
+
+def _together(found: list[Shown | None]) -> Shown | None:
+    known = [item for item in found if item is not None]
+    if len(known) < len(found):
+        return None
+    return Shown(
+        tuple(dict.fromkeys(path for item in known for path in item.paths)),
+        tuple(dict.fromkeys(method for item in known for method in item.methods)),
+    )
+
+
+def answered(
+    program: "Program", endpoints: tuple["Endpoint", ...], function: FunctionNode
+) -> Shown | None:
+    """Return what is read of rows that a handler returns, as its declared answers say."""
+    found: list[Shown | None] = []
+    for endpoint in endpoints:
+        if function in endpoint.dependencies:
+            return None
+        if endpoint.handler is not function:
+            continue
+        declared = endpoint.response_model
+        shown = None if declared is None else shown_class(declared)
+        if shown is None or program.schema.table_of(shown) is not None:
+            return None
+        found += [
+            filled_from(program, words, shown)
+            for words in program.libraries.answers
+            if words.filled
+        ]
+    return _together(found) if found else None
