@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from perfaudit.facts import types as t
 from perfaudit.libraries.types import EntityQueries
-from perfaudit.program.managers import OWN_ROWS
+from perfaudit.program.managers import managers_of, source_of_rows
 from perfaudit.program.names import meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.program import Program
@@ -170,12 +170,12 @@ def _is_plain_manager(
     classes = [option.node for option in options_of(manager) if isinstance(option, Instance)]
     if isinstance(call.callee.base, t.Attr) and _of_relation(program, function, call):
         # The manager of a relation gives rows as those of their class do.
-        classes += list(_managers_of(program, node))
+        classes += [manager.node for manager in managers_of(program.types, node)]
     if not all(keeps_columns(program, owner) for owner in classes):
         return False
     asked = program.types.evaluate(function, call.callee, at)
     return all(
-        _is_narrowing_nothing(option.node)
+        _is_narrowing_nothing(program, option.node)
         for option in options_of(asked)
         if isinstance(option, FunctionType)
     )
@@ -183,32 +183,17 @@ def _is_plain_manager(
 
 def keeps_columns(program: Program, manager: ClassNode) -> bool:
     """Return whether a manager of the project gives whole rows."""
-    method = program.types.classes.method(manager, OWN_ROWS)
-    return method is None or _is_narrowing_nothing(method)
+    method = source_of_rows(program.types, manager)
+    return method is None or _is_narrowing_nothing(program, method)
 
 
-def _is_narrowing_nothing(method: FunctionNode) -> bool:
+def _is_narrowing_nothing(program: Program, method: FunctionNode) -> bool:
     """Return whether a method calls nothing but what makes a query, or a query of the same rows."""
+    known = (*STEPS, *program.types.libraries.row_methods, "super", "all", "Q", "F", "now")
     return all(
-        step_name(call) in (*STEPS, OWN_ROWS, "super", "all", "Q", "F", "now")
-        or step_name(call).endswith("QuerySet")
+        step_name(call) in known or step_name(call).endswith("QuerySet")
         for call in method.facts.calls
     )
-
-
-def _managers_of(program: Program, node: ClassNode) -> Iterator[ClassNode]:
-    """Yield the classes of the managers that a class of rows has of the project."""
-    for owner in program.types.classes.project_order(node):
-        for name, binds in owner.body.binds.items():
-            bind = binds[-1]
-            if not isinstance(bind.value, t.CallRef):
-                continue
-            made = program.types.evaluate(owner.body, t.Name(name), (bind.sequence + 1, -1))
-            for option in options_of(made):
-                if isinstance(option, Instance) and program.types.classes.method(
-                    option.node, OWN_ROWS
-                ):
-                    yield option.node
 
 
 def is_deferred(program: Program, query: EntityQuery, column: str) -> bool:

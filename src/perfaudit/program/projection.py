@@ -193,7 +193,7 @@ def counted_table(sql: str) -> tuple[str, tuple[str, ...]] | None:
     """Return the one table whose aggregates a SELECT gives, and its conditions, or None."""
     from sqlglot import exp
 
-    tree = _parse(sql)
+    tree = parsed(sql)
     if not isinstance(tree, exp.Select) or not tree.expressions:
         return None
     others = ("joins", "laterals", "group", "having", "distinct", "limit", "with_", "with")
