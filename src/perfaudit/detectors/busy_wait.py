@@ -272,7 +272,12 @@ def _match(program: Program, wait: Wait, confidence: Confidence) -> Match:
             "interval": f"{wait.seconds:g} s" if wait.seconds else "turn of the event loop",
         },
         trace=(*exposure.chain, step),
-        confidence=weakest(confidence, wait.sleep.confidence),
+        # Who starts or ends alone keeps nobody waiting.
+        confidence=weakest(
+            confidence,
+            wait.sleep.confidence,
+            Confidence.MEDIUM if exposure.kind == "startup" else Confidence.HIGH,
+        ),
         function=function.qualname,
         endpoint=exposure.endpoint,
         exposure=exposure.kind,

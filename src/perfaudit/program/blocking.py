@@ -19,8 +19,9 @@ from perfaudit.program.result_roots import arguments_of
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.switches import is_switched_off
 
-IN_PROCESS = "in-process"
-"""The flag of calls that work on a database in a file: as a rule they are done at once."""
+SHORT = frozenset({"in-process", "if-begun"})
+"""Flags of calls that are done at once as a rule: they work on a database in a file, or do
+nothing where nothing was done before."""
 UNTIL_END = "until-end"
 """The flag of calls that wait for the end of something, which has only one."""
 FILE_KINDS = frozenset({"file", "stat"})
@@ -114,8 +115,8 @@ def _usually(function: FunctionNode, place: Site | Edge) -> Confidence:
 
 
 def _for_long(site: Site) -> Confidence:
-    """Return how sure what blocks is felt: a database in a file is read in no time as a rule."""
-    return Confidence.MEDIUM if IN_PROCESS in site.behaviour.flags else Confidence.HIGH
+    """Return how sure what blocks is felt."""
+    return Confidence.HIGH if SHORT.isdisjoint(site.behaviour.flags) else Confidence.MEDIUM
 
 
 def _blocks(program: Program, site: Site) -> bool:

@@ -5,7 +5,7 @@ from perfaudit.program.nodes import ClassNode, FunctionNode
 
 MAX_STEPS = 4
 """How many names are followed to what they are bound to."""
-ENVIRONMENT = frozenset({"environ", "getenv"})
+ENVIRONMENT = frozenset({"environ", "getenv", "platform"})
 
 
 def asks_for_kind(function: FunctionNode, test: t.Expr) -> bool:
@@ -50,10 +50,10 @@ def is_state(function: FunctionNode, test: t.Expr, sequence: int, steps: int = M
             return _is_state_name(function, name, sequence, steps)
         case t.Attr():
             return _is_state_attribute(function, test)
-        case t.CallRef(index=index):
-            return _reads_environment(function.facts.calls[index].callee)
+        case t.CallRef():
+            return _reads_environment(function, test)
         case t.Item(base=base):
-            return _reads_environment(base)
+            return _reads_environment(function, base)
     return False
 
 
@@ -115,9 +115,15 @@ def _is_optional_half(owner: ClassNode, attribute: str) -> bool:
     return True
 
 
-def _reads_environment(callee: t.Expr) -> bool:
-    while isinstance(callee, t.Attr):
-        if callee.name in ENVIRONMENT:
-            return True
-        callee = callee.base
-    return isinstance(callee, t.Name) and callee.id in ENVIRONMENT
+def _reads_environment(function: FunctionNode, value: t.Expr) -> bool:
+    """Return whether a value is made of what the environment or the platform is."""
+    while True:
+        match value:
+            case t.CallRef(index=index):
+                value = function.facts.calls[index].callee
+            case t.Attr(base=base, name=name):
+                if name in ENVIRONMENT:
+                    return True
+                value = base
+            case _:
+                return isinstance(value, t.Name) and value.id in ENVIRONMENT

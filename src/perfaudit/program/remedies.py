@@ -65,6 +65,12 @@ class Remedies:
             return "entering and leaving it belong on a worker thread, with what is done between"
         if offloader is None:
             return "run it on a worker thread"
+        if isinstance(place, Edge) and place.callee.facts.is_generator:
+            code = _filled(offloader.pattern, "function", "")
+            return (
+                "each step of it blocks: put the loop over what it gives into a plain function, "
+                f"and run that on a thread: `{code}`"
+            )
         if not called:
             code = _filled(offloader.pattern, "function", "")
             return f"put the work into a plain function and run that on a thread: `{code}`"
