@@ -1,9 +1,7 @@
 """Find relations of a loop's items loaded one by one because the query did not load them."""
 
 from collections.abc import Iterator
-from dataclasses import replace
-
-from msgspec import Struct
+from dataclasses import dataclass, replace
 
 from perfaudit.core.finding import Match, TraceStep
 from perfaudit.core.levels import Confidence, Severity, weakest
@@ -51,10 +49,12 @@ CALMER = {
 """Nobody waits for what these do."""
 
 
-class _Walk(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class _Walk:
     """What is walked: by a loop, or by a call that runs a function for each item.
 
-    ``place``: what loads the relation of an item. ``loop``: the loop, -1 where a call walks.
+    ``place``: what loads the relation of an item. ``items``: the items, or the one that a loop is
+    at. ``loop``: the loop, -1 where a call walks.
     """
 
     function: FunctionNode
@@ -99,8 +99,8 @@ def _loops(program: Program, function: FunctionNode) -> Iterator[_Walk]:
                     function,
                     load,
                     place,
-                    context.subject,
-                    (context.sequence, context.parent),
+                    t.Name(load.root),
+                    (context.sequence + 1, loop),
                     loop,
                     function.line(context.line),
                     name_of_walked(program, function, loop),
