@@ -90,22 +90,31 @@ def _loops(program: Program, function: FunctionNode) -> Iterator[_Walk]:
         place = load.through[0] if load.through else load.site
         for loop in function.loops(place.context):
             context = function.facts.contexts[loop]
-            if load.root not in target_names(context.target) or context.subject is None:
+            if load.root not in target_names(context.target):
                 continue
             key = (loop, load.root, load.path, load.relation.name)
-            if key not in seen:
+            item = _item_of(function, load.root, loop)
+            if key not in seen and item is not None:
                 seen.add(key)
                 yield _Walk(
                     function,
                     load,
                     place,
-                    t.Name(load.root),
-                    (context.sequence + 1, loop),
+                    item[0],
+                    (item[1], context.parent),
                     loop,
                     function.line(context.line),
                     name_of_walked(program, function, loop),
                 )
             break
+
+
+def _item_of(function: FunctionNode, name: str, loop: int) -> tuple[t.Expr, int] | None:
+    """Return what a loop binds a name to, and when."""
+    for bind in function.binds.get(name, ()):
+        if bind.context == loop and bind.kind == "for" and bind.value is not None:
+            return bind.value, bind.sequence
+    return None
 
 
 def _calls(program: Program, function: FunctionNode) -> Iterator[_Walk]:

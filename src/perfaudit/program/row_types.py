@@ -114,14 +114,31 @@ def shared_by(
     for relation in program.schema.relations_of(row).values():
         if relation.many:
             continue
-        keys = {relation.name, relation.column}
+        keys = {relation.name, *_keys_of(program, row, relation)}
         if any(name in keys for name, _ in call.keywords) or any(
             isinstance(given, t.Compare)
             and given.operator in ("Eq", "Is")
-            and _is_of_one(program, function, given, row, relation, at)
+            and _is_of_one(program, function, given, row, relation, keys, at)
             for given in call.arguments
         ):
             yield relation.name
+
+
+def _keys_of(program: "Program", row: ClassNode, relation: Relation) -> set[str]:
+    """Return the columns of a row that hold the key of what a relation leads to."""
+    if relation.column is not None:
+        return {relation.column}
+    table = program.schema.table_of(row)
+    other = None if relation.target is None else program.schema.table_of(relation.target)
+    if table is None or other is None:
+        return set()
+    found = {
+        name
+        for name, column in table.columns.items()
+        if column.references.partition(".")[0] == other.name
+    }
+    usual = f"{relation.name}_id"
+    return {usual} if usual in found else found
 
 
 def keeps_objects(program: "Program", node: ClassNode) -> bool:
@@ -137,6 +154,7 @@ def _is_of_one(
     test: t.Compare,
     row: ClassNode,
     relation: Relation,
+    keys: set[str],
     at: At,
 ) -> bool:
     """Return whether a condition leaves only rows that lead to one row by a relation."""
@@ -146,7 +164,7 @@ def _is_of_one(
             continue
         if _class_of(program, function, given, at) is not None:
             return False
-        if asked.name in (relation.name, relation.column):
+        if asked.name in keys:
             return node in program.types.classes.project_order(row)
         table = program.schema.table_of(node)
         column = None if table is None else table.column(asked.name)
