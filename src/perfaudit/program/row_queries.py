@@ -19,7 +19,7 @@ from perfaudit.program.row_loaders import has_loaded
 from perfaudit.program.row_stores import Stored, added_to, parts_at, stored_before
 from perfaudit.program.row_types import (
     between,
-    classes_asked,
+    class_asked,
     is_in_memory,
     is_page,
     is_query,
@@ -53,6 +53,7 @@ PASSED_ON = frozenset({"chain", "filter", "islice", "tqdm"})
 VIEWS = frozenset({"values", "items", "copy", "keys"})
 """Methods that give what a container in memory holds."""
 KEEPS_PREFETCH = "keeps-prefetch"
+LOADS_NAMED = "loads-named"
 OF_VIEW = frozenset({ROW_OF_VIEW, "gives-rows-of-view"})
 NONE = t.Const(None, "NoneType")
 At = tuple[int, int]
@@ -310,16 +311,19 @@ class _Search:
                 lambda query, where: self.rows(spot.moved(where), query, steps),
             )
             before.append(said if row is None else self.with_managers(said, row))
-        found = made_of([self.begun(spot, call, row), *before])
+        found = made_of([self.begun(spot, call, row, flags), *before])
         if found is not None and OPTION in flags and takes_back(call):
             return _without(found, flags)
         return found
 
-    def begun(self, spot: Spot, call: t.Call, row: ClassNode | None) -> Rows:
+    def begun(self, spot: Spot, call: t.Call, row: ClassNode | None, flags: frozenset[str]) -> Rows:
         """Return what a call itself says of the rows that it gives."""
         function = spot.function
-        asked = classes_asked(self.program, function, call, spot.at)
-        known = [*between(self.program, asked)]
+        columns = LOADS_NAMED in flags
+        asked = self.asked_for(spot, call, columns=columns)
+        if columns and asked is not None and row is not None:
+            asked.append(row)
+        known = [*between(self.program, asked or [])]
         if row is not None:
             known += shared_by(self.program, function, call, row)
         return Rows(
@@ -330,9 +334,33 @@ class _Search:
                     *(f"={key}" for key, _ in call.keywords),
                 }
             ),
+            all_eager=columns and asked is None,
             known=frozenset(known),
-            of=frozenset([*asked, *([] if row is None else [row])]),
+            of=frozenset([*(asked or []), *([] if row is None else [row])]),
         )
+
+    def asked_for(self, spot: Spot, call: t.Call, *, columns: bool) -> list[ClassNode] | None:
+        """Return the table classes that a call names, or None where its arguments are not known.
+
+        Fewer than two of them are no other rows beside those of the query.
+        """
+        found = []
+        for given in call.arguments:
+            here = spot
+            values: tuple[t.Expr, ...] = (given,)
+            if isinstance(given, t.Star):
+                way = spot.way
+                params = [param.name for param in spot.function.facts.params]
+                if way is None or way.callee is not spot.function:
+                    return None
+                if not isinstance(given.value, t.Name) or given.value.id not in params:
+                    return None
+                skipped = params.index(given.value.id) - expressions.is_bound(spot.function)
+                here, values = way.caller, way.call.arguments[skipped:]
+            for value in values:
+                node = class_asked(self.program, here.function, value, here.at, columns=columns)
+                found += [] if node is None else [node]
+        return found if columns or len(found) > 1 else []
 
     def with_managers(self, rows: Rows, row: ClassNode) -> Rows:
         """Return what is loaded, with what the managers of the classes on the way load below."""

@@ -80,18 +80,16 @@ def can_be(types: "Types", rows: Rows, node: ClassNode) -> bool:
     )
 
 
-def classes_asked(
-    program: "Program", function: FunctionNode, call: t.Call, at: At
-) -> list[ClassNode]:
-    """Return the table classes that a call asks for together, as ``select(Post, User)`` does."""
-    found = [
-        option.node
-        for given in call.arguments
-        if isinstance(given, t.Name | t.Attr)
-        for option in options_of(program.types.evaluate(function, given, at))
-        if isinstance(option, ClassType) and program.schema.table_of(option.node) is not None
-    ]
-    return found if len(found) > 1 else []
+def class_asked(
+    program: "Program", function: FunctionNode, given: t.Expr, at: At, *, columns: bool
+) -> ClassNode | None:
+    """Return the table class that an argument of a query names, or whose column it is."""
+    if not isinstance(given, t.Name | t.Attr):
+        return None
+    for option in options_of(program.types.evaluate(function, given, at)):
+        if isinstance(option, ClassType) and program.schema.table_of(option.node) is not None:
+            return option.node
+    return _class_of(program, function, given, at) if columns else None
 
 
 def between(program: "Program", asked: list[ClassNode]) -> Iterator[str]:
