@@ -321,7 +321,7 @@ class _Search:
         function = spot.function
         columns = LOADS_NAMED in flags
         asked = self.asked_for(spot, call, columns=columns)
-        if columns and asked is not None and row is not None:
+        if columns and asked is not None and row is not None and row not in asked:
             asked.append(row)
         known = [*between(self.program, asked or [])]
         if row is not None:
@@ -357,6 +357,8 @@ class _Search:
                     return None
                 skipped = params.index(given.value.id) - expressions.is_bound(spot.function)
                 here, values = way.caller, way.call.arguments[skipped:]
+                if any(isinstance(value, t.Star) for value in values):
+                    return None
             for value in values:
                 node = class_asked(self.program, here.function, value, here.at, columns=columns)
                 found += [] if node is None else [node]

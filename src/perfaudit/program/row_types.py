@@ -93,10 +93,15 @@ def class_asked(
 
 
 def between(program: "Program", asked: list[ClassNode]) -> Iterator[str]:
-    """Yield the relations of classes to each other: their rows come together."""
+    """Yield the relations of classes to each other: their rows come together.
+
+    One to a class that is not known may be among them.
+    """
+    if len(asked) < 2:
+        return
     for node in asked:
         for relation in program.schema.relations_of(node).values():
-            if not relation.many and relation.target in asked:
+            if not relation.many and (relation.target is None or relation.target in asked):
                 yield relation.name
 
 
