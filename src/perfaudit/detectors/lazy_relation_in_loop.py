@@ -10,7 +10,7 @@ from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
 from perfaudit.program.eager_words import eager_words
-from perfaudit.program.edge_values import walked_by
+from perfaudit.program.edge_values import item_param, walked_by
 from perfaudit.program.loads import Load, root_of
 from perfaudit.program.loops import (
     Walk,
@@ -121,12 +121,13 @@ def _calls(program: Program, function: FunctionNode) -> Iterator[_Walk]:
     """Yield the calls that run a function for each item, which loads relations of it."""
     for edge in program.edges_from(function):
         items = walked_by(edge) if edge.each and edge.how == "call" else None
-        if items is None or edge.call is None or not edge.callee.facts.params:
+        if items is None or edge.call is None:
             continue
+        item = item_param(edge)
         seen: set[tuple[tuple[str, ...], str]] = set()
         for load in program.loads.of(edge.callee):
             key = (load.path, load.relation.name)
-            if load.root == edge.callee.facts.params[0].name and key not in seen:
+            if load.root == item and key not in seen:
                 seen.add(key)
                 at = (edge.call.sequence, edge.call.context)
                 name = str(iterable_size(program.types, function, items, None))
