@@ -50,8 +50,6 @@ MAX_LOOKS = 3000
 MAX_CALLERS = 24
 PASSED_ON = frozenset({"chain", "filter", "islice", "tqdm"})
 """Other callables that give some of the items that they are given."""
-VIEWS = frozenset({"values", "items", "copy", "keys"})
-"""Methods that give what a container in memory holds."""
 KEEPS_PREFETCH = "keeps-prefetch"
 LOADS_NAMED = "loads-named"
 OF_VIEW = frozenset({ROW_OF_VIEW, "gives-rows-of-view"})
@@ -239,7 +237,7 @@ class _Search:
         of_view = self.of_view(here, call, flags_of(self.program, function, index), steps)
         if of_view is not None:
             return of_view
-        if isinstance(call.callee, t.Attr) and call.callee.name in VIEWS:
+        if isinstance(call.callee, t.Attr):
             if is_in_memory(self.types.evaluate(function, call.callee.base, here.at)):
                 return self.rows(here, call.callee.base, steps)
         return self.queried(here, call, index, steps)
