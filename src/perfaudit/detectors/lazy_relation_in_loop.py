@@ -27,8 +27,9 @@ from perfaudit.program.nodes import ClassNode, FunctionNode, is_handler
 from perfaudit.program.program import Program
 from perfaudit.program.result_shapes import BOUNDING
 from perfaudit.program.row_costs import row_class
+from perfaudit.program.row_entities import keeps_objects
 from perfaudit.program.row_queries import rows_of
-from perfaudit.program.row_types import can_be, keeps_objects
+from perfaudit.program.row_types import can_be
 from perfaudit.program.rows import VIA_RELATION, Rows
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.sizes import iterable_size
