@@ -1,9 +1,7 @@
 """Find relations of a loop's items loaded one by one because the query did not load them."""
 
 from collections.abc import Iterator
-from dataclasses import replace
-
-from msgspec import Struct
+from dataclasses import dataclass, replace
 
 from perfaudit.core.finding import Match, TraceStep
 from perfaudit.core.levels import Confidence, Severity, weakest
@@ -12,7 +10,7 @@ from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
 from perfaudit.program.eager_words import eager_words
-from perfaudit.program.edge_values import walked_by
+from perfaudit.program.edge_values import item_param, walked_by
 from perfaudit.program.loads import Load, root_of
 from perfaudit.program.loops import (
     Walk,
@@ -29,8 +27,9 @@ from perfaudit.program.nodes import ClassNode, FunctionNode, is_handler
 from perfaudit.program.program import Program
 from perfaudit.program.result_shapes import BOUNDING
 from perfaudit.program.row_costs import row_class
+from perfaudit.program.row_entities import keeps_objects
 from perfaudit.program.row_queries import rows_of
-from perfaudit.program.row_types import can_be, keeps_objects
+from perfaudit.program.row_types import can_be
 from perfaudit.program.rows import VIA_RELATION, Rows
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.sizes import iterable_size
@@ -51,10 +50,12 @@ CALMER = {
 """Nobody waits for what these do."""
 
 
-class _Walk(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class _Walk:
     """What is walked: by a loop, or by a call that runs a function for each item.
 
-    ``place``: what loads the relation of an item. ``loop``: the loop, -1 where a call walks.
+    ``place``: what loads the relation of an item. ``items``: the items, or the one that a loop is
+    at. ``loop``: the loop, -1 where a call walks.
     """
 
     function: FunctionNode
@@ -90,17 +91,18 @@ def _loops(program: Program, function: FunctionNode) -> Iterator[_Walk]:
         place = load.through[0] if load.through else load.site
         for loop in function.loops(place.context):
             context = function.facts.contexts[loop]
-            if load.root not in target_names(context.target) or context.subject is None:
+            if load.root not in target_names(context.target):
                 continue
             key = (loop, load.root, load.path, load.relation.name)
-            if key not in seen:
+            item = _item_of(function, load.root, loop)
+            if key not in seen and item is not None:
                 seen.add(key)
                 yield _Walk(
                     function,
                     load,
                     place,
-                    context.subject,
-                    (context.sequence, context.parent),
+                    item[0],
+                    (item[1], context.parent),
                     loop,
                     function.line(context.line),
                     name_of_walked(program, function, loop),
@@ -108,16 +110,25 @@ def _loops(program: Program, function: FunctionNode) -> Iterator[_Walk]:
             break
 
 
+def _item_of(function: FunctionNode, name: str, loop: int) -> tuple[t.Expr, int] | None:
+    """Return what a loop binds a name to, and when."""
+    for bind in function.binds.get(name, ()):
+        if bind.context == loop and bind.kind == "for" and bind.value is not None:
+            return bind.value, bind.sequence
+    return None
+
+
 def _calls(program: Program, function: FunctionNode) -> Iterator[_Walk]:
     """Yield the calls that run a function for each item, which loads relations of it."""
     for edge in program.edges_from(function):
         items = walked_by(edge) if edge.each and edge.how == "call" else None
-        if items is None or edge.call is None or not edge.callee.facts.params:
+        if items is None or edge.call is None:
             continue
+        item = item_param(edge)
         seen: set[tuple[tuple[str, ...], str]] = set()
         for load in program.loads.of(edge.callee):
             key = (load.path, load.relation.name)
-            if load.root == edge.callee.facts.params[0].name and key not in seen:
+            if load.root == item and key not in seen:
                 seen.add(key)
                 at = (edge.call.sequence, edge.call.context)
                 name = str(iterable_size(program.types, function, items, None))

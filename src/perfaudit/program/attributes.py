@@ -163,7 +163,9 @@ def add_relations(found: Found, schema: Schema) -> None:
     seen = set()
     for value, owner, fact in found.chains:
         relation = schema.relation(owner.node, value.name)
-        if relation is None or relation.lazy not in ("lazy", "dynamic") or relation.target is None:
+        if relation is None or relation.lazy not in ("lazy", "dynamic"):
+            continue
+        if relation.target is None and (relation.many or _keeps_objects(found.types, owner)):
             continue
         if relation.many and _is_manager(found.types, relation.value):
             continue
@@ -183,6 +185,13 @@ def add_relations(found: Found, schema: Schema) -> None:
             blocking=False,
             relation=relation,
         )
+
+
+def _keeps_objects(types: "Types", owner: Instance) -> bool:
+    """Return whether a session keeps objects, so that one of an unknown class may be there."""
+    bases = types.classes.library_bases(owner.node)
+    known = [found for found in map(types.libraries.queries, bases) if found is not None]
+    return not known or any(found.keeps_objects for found in known)
 
 
 def _is_manager(types: "Types", value: Type | None) -> bool:

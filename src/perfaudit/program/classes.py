@@ -203,12 +203,12 @@ class Hierarchy:
 
     @cached_property
     def special_methods(self) -> frozenset[str]:
-        """Return the names with two underscores of the project's methods that call something."""
+        """Return the names with two underscores of the project's methods that may run more."""
         return frozenset(
             name
             for node in self._classes
             for name, method in node.methods.items()
-            if name.startswith("__") and method.facts.calls
+            if name.startswith("__") and (method.facts.calls or _reads_further(method))
         )
 
     def is_abstract(self, node: ClassNode, method: FunctionNode) -> bool:
@@ -228,6 +228,14 @@ class Hierarchy:
         raises = any(exit_.kind == "raise" for exit_ in facts.exits)
         silent = not facts.calls and not facts.binds and not facts.reads and not facts.results
         return raises and not facts.results or silent
+
+
+def _reads_further(method: FunctionNode) -> bool:
+    """Return whether a method reads an attribute of an attribute, or shows what it holds."""
+    return any(
+        isinstance(read.value, t.Attr) and isinstance(read.value.base, t.Attr)
+        for read in method.facts.reads
+    ) or any(isinstance(result.value, t.Text | t.Binary) for result in method.facts.results)
 
 
 def instance_of(value: Type) -> Type:

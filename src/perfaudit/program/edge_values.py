@@ -1,7 +1,7 @@
 """What a function is given where it is run: by a call, a property, an operator, or item by item."""
 
 from perfaudit.facts import types as t
-from perfaudit.program.expressions import argument_for
+from perfaudit.program.expressions import argument_for, is_bound
 from perfaudit.program.sites import Edge
 
 OF_VALUE = frozenset({"show", "len", "bool", "iterate", "index"})
@@ -13,12 +13,28 @@ def given_for(edge: Edge, name: str) -> t.Expr | None:
     """Return the expression of the caller that a parameter stands for, or whose items it does."""
     if name not in edge.callee.params:
         return None
-    is_first = edge.callee.facts.params[0].name == name
     if edge.each:
-        return walked_by(edge) if is_first else None
+        return walked_by(edge) if item_param(edge) == name else None
+    is_first = edge.callee.facts.params[0].name == name
     if edge.via == "call" and edge.call is not None:
         return argument_for(edge.call, edge.callee, name)
     return _receiver(edge) if is_first else None
+
+
+def item_param(edge: Edge) -> str:
+    """Return the parameter that gets the items where a call runs a function for each of them.
+
+    A method of the caller's own object has that object before it.
+    """
+    params = [param.name for param in edge.callee.facts.params]
+    own = edge.caller.facts.params[:1]
+    is_own = edge.call is not None and any(
+        isinstance(value, t.Attr) and value.base == t.Name(own[0].name) and is_callback(value, edge)
+        for value in (*edge.call.arguments, *(given for _, given in edge.call.keywords))
+        if own
+    )
+    position = 1 if is_own and is_bound(edge.callee) else 0
+    return params[position] if position < len(params) else ""
 
 
 def _receiver(edge: Edge) -> t.Expr | None:

@@ -219,7 +219,10 @@ def add_operators(found: Found) -> None:
     facts = found.function.facts
     seen: set[tuple[str, t.Expr, int]] = set()
     for fact, value in _valued(facts):
-        if isinstance(value, t.Text) and shows:
+        if shows and isinstance(value, t.Comp) and not isinstance(fact, t.Context):
+            inside = msgspec.structs.replace(fact, context=value.context)
+            _show_parts(found, inside, value.element)
+        elif shows:
             _show_parts(found, fact, value)
         while isinstance(value, t.Attr):
             value = value.base
@@ -230,9 +233,17 @@ def add_operators(found: Found) -> None:
                 _run_operator(found, fact, part, names[part.operator], seen)
 
 
-def _show_parts(found: Found, fact: Fact, value: t.Text) -> None:
+def _show_parts(found: Found, fact: Fact, value: t.Expr) -> None:
     """Add an edge for each object of the project that a text shows."""
-    for part in value.parts:
+    parts: tuple[str | t.Expr, ...] = ()
+    match value:
+        case t.Text(parts=parts):
+            pass
+        case t.Binary(operator="Mod", left=t.Const(kind="str") | t.Text(), right=shown):
+            parts = shown.items if isinstance(shown, t.Seq) else (shown,)
+        case t.Attr(base=t.Const(kind="str"), name="format") if isinstance(fact, t.Call):
+            parts = (*fact.arguments, *(given for _, given in fact.keywords))
+    for part in parts:
         if not isinstance(part, str | t.Const):
             run_special(found, part, "__str__", fact, part)
 

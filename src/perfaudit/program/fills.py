@@ -46,10 +46,11 @@ def filled(types: "Types", scope: FunctionNode, bind: t.Bind, made: Type) -> Typ
             values.append(types.evaluate(function, value, at))
             if len(values) >= MAX_FILLS:
                 break
-        for key, value, at in islice(_inner_fills(function, target, made), MAX_FILLS):
+        held = _held_path(made) or next((path for path in map(_blank_path, values) if path), "")
+        for key, value, at in islice(_inner_fills(function, target) if held else (), MAX_FILLS):
             keys.append(types.evaluate(function, key, at))
             inner = types.evaluate(function, value, at)
-            values.append(LibraryInstance(_held_path(made), (inner,)))
+            values.append(LibraryInstance(held, (inner,)))
     known = [item for item in values if not isinstance(item, Unknown) and item != NONE]
     if not known:
         return made
@@ -76,21 +77,36 @@ def _held_path(made: LibraryInstance) -> str:
     return ""
 
 
+def _blank_path(value: Type) -> str:
+    """Return the class of an empty container of one parameter, or nothing."""
+    if isinstance(value, LibraryInstance) and CONTAINERS.get(value.path) == 1 and _is_blank(value):
+        return value.path
+    return ""
+
+
 def _inner_fills(
-    function: FunctionNode, target: t.Expr, made: LibraryInstance
+    function: FunctionNode, target: t.Expr
 ) -> Iterator[tuple[t.Expr, t.Expr, tuple[int, int]]]:
     """Yield what a function adds to the containers of a mapping, with the key and the point."""
-    if not _held_path(made):
-        return
     for call in function.facts.calls:
         callee = call.callee
-        if not isinstance(callee, t.Attr) or not isinstance(callee.base, t.Item):
+        if not isinstance(callee, t.Attr):
             continue
         position = ADDERS.get(callee.name)
-        if callee.base.base == target and position is not None:
-            if len(call.arguments) == position + 1:
-                at = (call.sequence, call.context)
-                yield callee.base.key, call.arguments[position], at
+        key = _key_of(function, callee.base, target) if position is not None else None
+        if key is not None and position is not None and len(call.arguments) == position + 1:
+            yield key, call.arguments[position], (call.sequence, call.context)
+
+
+def _key_of(function: FunctionNode, value: t.Expr, target: t.Expr) -> t.Expr | None:
+    """Return the key under which ``groups[key]`` or ``groups.setdefault(key, [])`` is kept."""
+    if isinstance(value, t.Item):
+        return value.key if value.base == target else None
+    if isinstance(value, t.CallRef):
+        call = function.facts.calls[value.index]
+        if call.callee == t.Attr(target, "setdefault") and call.arguments:
+            return call.arguments[0]
+    return None
 
 
 def homes(scope: FunctionNode, target: t.Expr) -> Iterator[tuple[FunctionNode, t.Expr]]:

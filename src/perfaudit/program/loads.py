@@ -11,6 +11,7 @@ from perfaudit.program.edge_values import given_for
 from perfaudit.program.nodes import FunctionNode, is_handler
 from perfaudit.program.reach import site_step
 from perfaudit.program.sites import Edge, Site
+from perfaudit.program.switches import is_left_off
 from perfaudit.program.tables import Relation
 
 if TYPE_CHECKING:
@@ -97,7 +98,10 @@ class Loads:
             for load in self.of(edge.callee):
                 given = given_for(edge, load.root)
                 rooted = None if given is None else root_of(function, given)
-                if rooted is not None and len(load.through) < MAX_DISTANCE:
+                way, site = [edge, *load.through], load.site
+                if rooted is None or len(way) > MAX_DISTANCE:
+                    continue
+                if not is_left_off(self._program, way, site.context, site.sequence):
                     found.append(
                         Load(
                             rooted[0],

@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from perfaudit.facts import types as t
@@ -15,16 +14,15 @@ from perfaudit.program.managers import managers_of, source_of_rows
 from perfaudit.program.names import AT_END, meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode, enclosing_class
 from perfaudit.program.row_costs import row_class
+from perfaudit.program.row_entities import begun
 from perfaudit.program.row_loaders import has_loaded
+from perfaudit.program.row_spots import Spot, Way
 from perfaudit.program.row_stores import Stored, added_to, parts_at, stored_before
 from perfaudit.program.row_types import (
-    between,
-    classes_asked,
     is_in_memory,
     is_page,
     is_query,
     relation_at,
-    shared_by,
 )
 from perfaudit.program.rows import NOT_KNOWN, VIA_RELATION, Path, Rows, joined, made_of
 from perfaudit.program.shown_rows import ROW_OF_VIEW
@@ -50,39 +48,11 @@ MAX_LOOKS = 3000
 MAX_CALLERS = 24
 PASSED_ON = frozenset({"chain", "filter", "islice", "tqdm"})
 """Other callables that give some of the items that they are given."""
-VIEWS = frozenset({"values", "items", "copy", "keys"})
-"""Methods that give what a container in memory holds."""
 KEEPS_PREFETCH = "keeps-prefetch"
+LOADS_NAMED = "loads-named"
 OF_VIEW = frozenset({ROW_OF_VIEW, "gives-rows-of-view"})
 NONE = t.Const(None, "NoneType")
 At = tuple[int, int]
-
-
-class Way(Struct, frozen=True):
-    """The call by which a function is run: it says what its parameters are."""
-
-    callee: FunctionNode
-    call: t.Call
-    caller: "Spot"
-
-
-class Spot(Struct, frozen=True):
-    """A point of a function, and how it was entered, where that is known."""
-
-    function: FunctionNode
-    at: At
-    way: Way | None = None
-
-    def moved(self, at: At) -> "Spot":
-        """Return another point of the same run of the function."""
-        return Spot(self.function, at, self.way)
-
-    def of(self, scope: FunctionNode, at: At) -> "Spot":
-        """Return a point of a scope around the function, or of the function itself."""
-        way = self.way
-        while way is not None and way.callee is not scope:
-            way = way.caller.way
-        return Spot(scope, at, way)
 
 
 def rows_of(
@@ -238,7 +208,7 @@ class _Search:
         of_view = self.of_view(here, call, flags_of(self.program, function, index), steps)
         if of_view is not None:
             return of_view
-        if isinstance(call.callee, t.Attr) and call.callee.name in VIEWS:
+        if isinstance(call.callee, t.Attr):
             if is_in_memory(self.types.evaluate(function, call.callee.base, here.at)):
                 return self.rows(here, call.callee.base, steps)
         return self.queried(here, call, index, steps)
@@ -310,29 +280,10 @@ class _Search:
                 lambda query, where: self.rows(spot.moved(where), query, steps),
             )
             before.append(said if row is None else self.with_managers(said, row))
-        found = made_of([self.begun(spot, call, row), *before])
+        found = made_of([begun(self.program, spot, call, row, names=LOADS_NAMED in flags), *before])
         if found is not None and OPTION in flags and takes_back(call):
             return _without(found, flags)
         return found
-
-    def begun(self, spot: Spot, call: t.Call, row: ClassNode | None) -> Rows:
-        """Return what a call itself says of the rows that it gives."""
-        function = spot.function
-        asked = classes_asked(self.program, function, call, spot.at)
-        known = [*between(self.program, asked)]
-        if row is not None:
-            known += shared_by(self.program, function, call, row)
-        return Rows(
-            (function.place(call),),
-            frozenset(
-                {
-                    call.callee.name if isinstance(call.callee, t.Attr) else "",
-                    *(f"={key}" for key, _ in call.keywords),
-                }
-            ),
-            known=frozenset(known),
-            of=frozenset([*asked, *([] if row is None else [row])]),
-        )
 
     def with_managers(self, rows: Rows, row: ClassNode) -> Rows:
         """Return what is loaded, with what the managers of the classes on the way load below."""

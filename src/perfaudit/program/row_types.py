@@ -1,13 +1,11 @@
 """What types say of rows: what is a query, and which relations are the same for all its rows."""
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from perfaudit.facts import types as t
-from perfaudit.program.nodes import ClassNode, FunctionNode
+from perfaudit.program.nodes import ClassNode
 from perfaudit.program.rows import Path, Rows
 from perfaudit.program.tables import Relation
-from perfaudit.program.values import ClassType, Instance, LibraryInstance, Type, options_of
+from perfaudit.program.values import Instance, LibraryInstance, Type, options_of
 
 if TYPE_CHECKING:
     from perfaudit.program.infer import Types
@@ -78,89 +76,3 @@ def can_be(types: "Types", rows: Rows, node: ClassNode) -> bool:
     return not rows.of or any(
         one in order or node in types.classes.project_order(one) for one in rows.of
     )
-
-
-def classes_asked(
-    program: "Program", function: FunctionNode, call: t.Call, at: At
-) -> list[ClassNode]:
-    """Return the table classes that a call asks for together, as ``select(Post, User)`` does."""
-    found = [
-        option.node
-        for given in call.arguments
-        if isinstance(given, t.Name | t.Attr)
-        for option in options_of(program.types.evaluate(function, given, at))
-        if isinstance(option, ClassType) and program.schema.table_of(option.node) is not None
-    ]
-    return found if len(found) > 1 else []
-
-
-def between(program: "Program", asked: list[ClassNode]) -> Iterator[str]:
-    """Yield the relations of classes to each other: their rows come together."""
-    for node in asked:
-        for relation in program.schema.relations_of(node).values():
-            if not relation.many and relation.target in asked:
-                yield relation.name
-
-
-def shared_by(
-    program: "Program", function: FunctionNode, call: t.Call, row: ClassNode
-) -> Iterator[str]:
-    """Yield the relations by which all rows lead to one row, which their session keeps."""
-    if not call.arguments and not call.keywords:
-        return
-    if not keeps_objects(program, row):
-        return
-    at = (call.sequence, call.context)
-    for relation in program.schema.relations_of(row).values():
-        if relation.many:
-            continue
-        keys = {relation.name, relation.column}
-        if any(name in keys for name, _ in call.keywords) or any(
-            isinstance(given, t.Compare)
-            and given.operator in ("Eq", "Is")
-            and _is_of_one(program, function, given, row, relation, at)
-            for given in call.arguments
-        ):
-            yield relation.name
-
-
-def keeps_objects(program: "Program", node: ClassNode) -> bool:
-    """Return whether a session keeps the objects of a class, and gives them by their key."""
-    bases = program.types.classes.library_bases(node)
-    found = (program.libraries.queries(base) for base in bases)
-    return any(queries is not None and queries.keeps_objects for queries in found)
-
-
-def _is_of_one(
-    program: "Program",
-    function: FunctionNode,
-    test: t.Compare,
-    row: ClassNode,
-    relation: Relation,
-    at: At,
-) -> bool:
-    """Return whether a condition leaves only rows that lead to one row by a relation."""
-    for asked, given in ((test.left, test.right), (test.right, test.left)):
-        node = _class_of(program, function, asked, at)
-        if node is None or not isinstance(asked, t.Attr):
-            continue
-        if _class_of(program, function, given, at) is not None:
-            return False
-        if asked.name in (relation.name, relation.column):
-            return node in program.types.classes.project_order(row)
-        table = program.schema.table_of(node)
-        column = None if table is None else table.column(asked.name)
-        return node is relation.target and column is not None and (column.primary or column.unique)
-    return False
-
-
-def _class_of(
-    program: "Program", function: FunctionNode, value: t.Expr, at: At
-) -> ClassNode | None:
-    """Return the table class whose column an expression names."""
-    if not isinstance(value, t.Attr):
-        return None
-    for option in options_of(program.types.evaluate(function, value.base, at)):
-        if isinstance(option, ClassType) and program.schema.table_of(option.node) is not None:
-            return option.node
-    return None

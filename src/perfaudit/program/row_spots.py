@@ -1,0 +1,35 @@
+"""Points of functions that are run by a call that is known: it says what parameters are."""
+
+from msgspec import Struct
+
+from perfaudit.facts import types as t
+from perfaudit.program.nodes import FunctionNode
+
+At = tuple[int, int]
+
+
+class Way(Struct, frozen=True):
+    """The call by which a function is run: it says what its parameters are."""
+
+    callee: FunctionNode
+    call: t.Call
+    caller: "Spot"
+
+
+class Spot(Struct, frozen=True):
+    """A point of a function, and how it was entered, where that is known."""
+
+    function: FunctionNode
+    at: At
+    way: Way | None = None
+
+    def moved(self, at: At) -> "Spot":
+        """Return another point of the same run of the function."""
+        return Spot(self.function, at, self.way)
+
+    def of(self, scope: FunctionNode, at: At) -> "Spot":
+        """Return a point of a scope around the function, or of the function itself."""
+        way = self.way
+        while way is not None and way.callee is not scope:
+            way = way.caller.way
+        return Spot(scope, at, way)
