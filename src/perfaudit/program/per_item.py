@@ -16,6 +16,7 @@ from perfaudit.program.loops import (
     leaves_after,
     walk_of,
 )
+from perfaudit.program.misses import is_upsert
 from perfaudit.program.nodes import FunctionNode, is_handler
 from perfaudit.program.sites import Edge, Site
 
@@ -32,7 +33,9 @@ def is_per_item(
         return False
     if not _uses(program, function, place, loop, reached) or is_search(function, loop):
         return False
-    if is_fallback(function, loop, place.context) or decides_exit(function, loop, place.value):
+    if is_fallback(function, loop, place.context) and not is_upsert(program, function, place):
+        return False
+    if decides_exit(function, loop, place.value, but_for_guards=True):
         return False
     if is_periodic(function, loop, place.context) or leaves_after(function, loop, place.context):
         return False
