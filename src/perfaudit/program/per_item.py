@@ -45,6 +45,9 @@ def is_same_in_each(
     program: "Program", function: FunctionNode, place: Site | Edge, loop: int, reached: "Reach"
 ) -> bool:
     """Return whether a query in a loop over data asks the same for each item."""
+    items = item_names(function, loop)
+    if isinstance(place, Site) and expressions.names(function, place.value) & items:
+        return False
     if walk_of(program, function, loop) is not Walk.DATA or _is_exempt(function, place, loop):
         return False
     if is_fallback(function, loop, place.context) or not is_usual(function, place.context):

@@ -221,7 +221,7 @@ def may_give_many(sql: str) -> bool:
     """Return whether a SELECT surely means more than one row: all of a table, or those in order."""
     from sqlglot import exp
 
-    tree = _parse(sql)
+    tree = parsed(sql)
     if not isinstance(tree, exp.Select) or tree.args.get("limit") or tree.args.get("fetch"):
         return False
     if not tree.args.get("group") and any(map(_is_aggregate, tree.expressions)):
