@@ -1,15 +1,20 @@
-"""Find rows that the database counts only to know whether there are any."""
+"""Find rows that are counted, or loaded, only to know whether there are any."""
 
 from collections.abc import Iterator
 
-from perfaudit.core.finding import Match
+from perfaudit.core.finding import Match, TraceStep
+from perfaudit.core.levels import Confidence
+from perfaudit.core.location import Location
 from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
 from perfaudit.program.counted_loads import counted_and_loaded
 from perfaudit.program.expressions import spelled
-from perfaudit.program.presence import asks_for_any, matters_besides
+from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.only_asked import OnlyAsked, only_asked
+from perfaudit.program.presence import asks_for_any, matters_besides, only_asks_for_any
 from perfaudit.program.program import Program
 from perfaudit.program.reach import site_step
+from perfaudit.program.sites import Site
 
 COUNTS = "counts-rows"
 
@@ -20,24 +25,60 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
         # What was loaded with its row is counted in memory, and is no query.
         if COUNTS not in site.behaviour.flags or site.relation is not None:
             continue
-        function = site.function
         exposure = program.exposure_at(site)
         yield Opportunity(site.location, exposure.kind)
-        numbers = (site.value, t.Await(site.value))
+        if _any_would_do(program, site):
+            yield _match(
+                program,
+                site.function,
+                site.location,
+                {"call": spelled(site.function, site.value), "does": "counts all rows"},
+                site_step(site),
+                site.confidence,
+            )
+    for found in only_asked(program):
+        yield _loaded(program, found)
+
+
+def _any_would_do(program: Program, site: Site) -> bool:
+    function = site.function
+    numbers = (site.value, t.Await(site.value))
+    if not any(only_asks_for_any(function, number) for number in numbers):
         if not any(asks_for_any(function, number) for number in numbers):
-            continue
+            return False
         if any(matters_besides(function, number) for number in numbers):
-            continue
-        if any(count is site for count, _ in counted_and_loaded(program, function)):
-            # What the rows tell anyway needs no query at all.
-            continue
-        yield Match(
-            site.location,
-            {"call": spelled(function, site.value)},
-            trace=(*exposure.chain, site_step(site)),
-            confidence=site.confidence,
-            function=function.qualname,
-            endpoint=exposure.endpoint,
-            exposure=exposure.kind,
-            role=function.role,
-        )
+            return False
+    # What the rows tell anyway needs no query at all.
+    return all(count is not site for count, _ in counted_and_loaded(program, function))
+
+
+def _loaded(program: Program, found: OnlyAsked) -> Match:
+    return _match(
+        program,
+        found.function,
+        found.place,
+        {"call": found.call, "does": "loads a row" if found.is_one else "loads all rows"},
+        TraceStep(found.query, f"{found.name} loads {'a row' if found.is_one else 'the rows'}"),
+        Confidence.HIGH,
+    )
+
+
+def _match(
+    program: Program,
+    function: FunctionNode,
+    place: Location,
+    words: dict[str, str],
+    step: TraceStep,
+    confidence: Confidence,
+) -> Match:
+    exposure = program.exposure_of(function)
+    return Match(
+        place,
+        words,
+        trace=(*exposure.chain, step),
+        confidence=confidence,
+        function=function.qualname,
+        endpoint=exposure.endpoint,
+        exposure=exposure.kind,
+        role=function.role,
+    )

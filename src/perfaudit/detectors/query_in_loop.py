@@ -13,7 +13,7 @@ from perfaudit.program.detours import is_detour
 from perfaudit.program.loops import gives_rows, name_of_walked
 from perfaudit.program.misses import writes_on_miss
 from perfaudit.program.nodes import FunctionNode, is_handler
-from perfaudit.program.per_item import is_per_item
+from perfaudit.program.per_item import is_per_item, is_same_in_each
 from perfaudit.program.plurals import can_be_plural, skips_hooks
 from perfaudit.program.program import Program
 from perfaudit.program.reach import Reach, site_step
@@ -22,6 +22,7 @@ from perfaudit.program.switches import is_switched_off
 from perfaudit.program.values import FunctionType
 
 RULES = {"db.query": "query-in-loop", "db.write": "write-in-loop"}
+INVARIANT = "loop-invariant-query"
 CALMER = {
     "startup": Severity.MEDIUM,
     "command": Severity.MEDIUM,
@@ -89,7 +90,12 @@ def _judge(
     sink = place if isinstance(place, Site) else reached.site(place.callee)
     if is_defeat(program, function, place, sink):
         return
+    if rule == RULES["db.query"]:
+        yield Opportunity(place.location, program.exposure_of(function).kind, rule=INVARIANT)
     for loop in loops:
+        if rule == RULES["db.query"] and is_same_in_each(program, function, place, loop, reached):
+            yield _match(program, function, place, loop, INVARIANT, reached)
+            return
         if not is_per_item(program, function, place, loop, reached):
             continue
         yield _match(program, function, place, loop, rule, reached)

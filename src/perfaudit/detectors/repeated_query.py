@@ -1,6 +1,5 @@
 """Find queries that ask again for what the same function has asked for just before."""
 
-import re
 from collections.abc import Iterator
 
 from perfaudit.core.finding import Match, TraceStep
@@ -10,21 +9,13 @@ from perfaudit.facts import types as t
 from perfaudit.program.counted_loads import counted_and_loaded
 from perfaudit.program.expressions import spelled
 from perfaudit.program.nodes import FunctionNode
-from perfaudit.program.one_path import DISTURBING, is_undisturbed
+from perfaudit.program.one_path import is_undisturbed
+from perfaudit.program.plain_reads import is_plain_read, only_reads
 from perfaudit.program.program import Program
 from perfaudit.program.reach import site_step
 from perfaudit.program.result_roots import last_name
-from perfaudit.program.sameness import Form, form_of_call, is_query
+from perfaudit.program.sameness import Form, form_of_call
 from perfaudit.program.sites import Edge, Site
-
-READS = ("db.query",)
-KEPT = "kept-by-key"
-VOLATILE = re.compile(
-    r"\b(?:nextval|random|clock_timestamp|pg_\w+|uuid_generate\w*|gen_random_uuid|last_insert_id"
-    r"|for\s+(?:no\s+key\s+)?(?:update|share))\b",
-    re.IGNORECASE,
-)
-"""What a statement says that gives another answer each time, or is run for what it does."""
 
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:
@@ -45,50 +36,12 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
 def _places(program: Program, function: FunctionNode) -> Iterator[Site | Edge]:
     """Yield the places of a function that read the database and nothing else, in order."""
     found: list[Site | Edge] = [
-        site for site in program.sites_of(function) if _is_plain_read(program, site)
+        site for site in program.sites_of(function) if is_plain_read(program, site)
     ]
     for edge in program.edges_from(function):
-        if edge.how == "call" and edge.via == "call" and _only_reads(program, edge):
+        if edge.how == "call" and edge.via == "call" and only_reads(program, edge):
             found.append(edge)
     yield from sorted(found, key=lambda place: place.sequence)
-
-
-def _is_plain_read(program: Program, site: Site) -> bool:
-    """Return whether a place asks for rows that are the same as long as nobody writes any."""
-    behaviour = site.behaviour
-    if site.effects != READS or site.relation is not None:
-        return False
-    if not isinstance(site.value, t.CallRef) or KEPT in behaviour.flags:
-        return False
-    if site.sql is not None:
-        return VOLATILE.search(site.sql) is None
-    call = site.function.facts.calls[site.value.index]
-    if behaviour.sql is None:
-        return not call.discarded
-    at = (call.sequence, call.context)
-    return bool(call.arguments) and is_query(
-        program, program.types.evaluate(site.function, call.arguments[0], at)
-    )
-
-
-def _only_reads(program: Program, edge: Edge) -> bool:
-    """Return whether a call of the project asks the database for its answer, as far as is known."""
-    callee = edge.callee
-    if edge.call is None or not isinstance(edge.value, t.CallRef) or edge.is_step:
-        return False
-    if edge.call.discarded or callee in program.memoised:
-        return False
-    if callee.facts.is_generator or not any(
-        item.value is not None for item in callee.facts.results
-    ):
-        return False
-    if callee in program.reach_of(DISTURBING) or callee in program.cache_reach:
-        return False
-    if is_query(program, program.types.call(edge.caller, edge.value.index).result):
-        # What is asked of the query that it gives may differ.
-        return False
-    sink = program.query_reach.site(callee)
-    return sink is not None and KEPT not in sink.behaviour.flags
 
 
 def _repeated(

@@ -8,7 +8,7 @@ from perfaudit.program import expressions
 from perfaudit.program.names import meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.projection import counted_table
-from perfaudit.program.sameness import Form, form_of
+from perfaudit.program.sameness import Form, form_of, is_query
 from perfaudit.program.sites import Site
 from perfaudit.program.values import ClassType, Instance, LibraryInstance, options_of
 
@@ -113,9 +113,11 @@ def _steps(program: "Program", function: FunctionNode, value: t.Expr, at: Point)
             bind = found[0].definition if len(found) == 1 else None
             if not isinstance(bind, t.Bind) or bind.value is None or found[0].scope is not function:
                 return
-            if bind.kind not in ("assign", "annotated"):
-                return
             value, at = bind.value, (bind.sequence, bind.context)
+            if bind.kind not in ("assign", "annotated") or not is_query(
+                program, program.types.evaluate(function, value, at)
+            ):
+                return
         elif isinstance(value, t.CallRef):
             call = function.facts.calls[value.index]
             targets = program.types.call(function, value.index).targets

@@ -541,10 +541,17 @@ def _is_nothing(value: t.Expr | None) -> bool:
     return value is None or isinstance(value, t.Const) and not value.value
 
 
-def decides_exit(function: FunctionNode, loop: int, value: t.Expr) -> bool:
-    """Return whether an expression's result ends the loop: a search, a retry, a drain."""
+def decides_exit(
+    function: FunctionNode, loop: int, value: t.Expr, *, but_for_guards: bool = False
+) -> bool:
+    """Return whether an expression's result ends the loop: a search, a retry, a drain.
+
+    ``but_for_guards``: what leaves the loop when an item fails is none of these, as all items are
+    looked at when nothing is wrong.
+    """
     results = _result_names(function, loop, value)
     facts = function.facts
+    is_chained = not results.isdisjoint(expressions.names(function, value))
     for exit_ in facts.exits:
         if exit_.kind == "continue" or not function.is_within(exit_.context, loop):
             continue
@@ -552,6 +559,8 @@ def decides_exit(function: FunctionNode, loop: int, value: t.Expr) -> bool:
             continue
         if exit_.kind == "raise" and absent_subject(_test_of(function, exit_.context)) is not None:
             # A row that must be there is a check of each item, not a search.
+            continue
+        if but_for_guards and not is_chained and _is_guard(function, loop, exit_, value, results):
             continue
         for step in function.context_chain(exit_.context):
             if step == loop:
@@ -562,6 +571,30 @@ def decides_exit(function: FunctionNode, loop: int, value: t.Expr) -> bool:
             if _mentions(function, here.subject, value, results):
                 return True
     return False
+
+
+def _is_guard(
+    function: FunctionNode, loop: int, exit_: t.Exit, value: t.Expr, results: set[str]
+) -> bool:
+    """Return whether a function gives up where an expression of an item is false or nothing.
+
+    What it returns then says nothing of the item: a search would return what it has found.
+    """
+    test = _test_of(function, exit_.context)
+    if exit_.kind not in ("return", "raise") or function.facts.contexts[exit_.context].kind != "if":
+        return False
+    options = test.options if isinstance(test, t.Either) and test.kind != "if" else (test,)
+    failed = (absent_subject(option) for option in options)
+    if not any(
+        subject is not None and _mentions(function, subject, value, results) for subject in failed
+    ):
+        return False
+    items = item_names(function, loop)
+    return exit_.kind == "raise" or all(
+        item.value is None or expressions.names(function, item.value).isdisjoint(items)
+        for item in function.facts.results
+        if item.context == exit_.context
+    )
 
 
 def _test_of(function: FunctionNode, context: int) -> t.Expr:

@@ -1,4 +1,4 @@
-"""What runs only where a look-up in the database has found nothing."""
+"""What runs only where a look-up has found nothing, or something: misses, updates or inserts."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -26,6 +26,36 @@ def writes_on_miss(program: "Program", callee: FunctionNode) -> bool:
         owner = here.caller if isinstance(here, Edge) else here.function
         looked_up = list(_places(program, owner, program.query_reach, "db.query"))
         if looked_up and _all_on_miss(program, owner, looked_up):
+            return True
+    return False
+
+
+def is_upsert(program: "Program", function: FunctionNode, place: Site | Edge) -> bool:
+    """Return whether a place writes in one arm of an ``if`` whose other arm writes as well.
+
+    One of the two runs for each item, so neither is a rare way.
+    """
+    writes = list(_places(program, function, program.write_reach, "db.write"))
+    if place not in writes:
+        return False
+    contexts = function.facts.contexts
+    for step in function.context_chain(place.context):
+        here = contexts[step]
+        if here.kind not in ("if", "else"):
+            continue
+        arms = {
+            number
+            for number, other in enumerate(contexts)
+            if other.kind in ("if", "else")
+            and other.kind != here.kind
+            and other.parent == here.parent
+            and other.subject == here.subject
+        }
+        if any(
+            not arms.isdisjoint(function.context_chain(other.context))
+            for other in writes
+            if other is not place
+        ):
             return True
     return False
 

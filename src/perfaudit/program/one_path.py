@@ -91,9 +91,39 @@ def _is_disturbed(program: "Program", function: FunctionNode, start: int, end: i
         return True
     for index, call in enumerate(function.facts.calls):
         if start < call.sequence < end and (call.discarded or call.awaited):
-            if not program.types.call(function, index).targets and not _is_plain(call.callee):
+            if _is_unknown(program, function, index) and not _is_plain(call.callee):
                 return True
     return False
+
+
+def disturbs_within(program: "Program", function: FunctionNode, context: int) -> bool:
+    """Return whether something in a block writes, waits for others, or is unknown and only run."""
+    if any(
+        not DISTURBING.isdisjoint(site.effects) and function.is_within(site.context, context)
+        for site in program.sites_of(function)
+    ):
+        return True
+    disturbing = program.reach_of(DISTURBING)
+    if any(
+        edge.callee in disturbing and function.is_within(edge.context, context)
+        for edge in program.edges_from(function)
+    ):
+        return True
+    return any(
+        (call.discarded or call.awaited)
+        and function.is_within(call.context, context)
+        and _is_unknown(program, function, index)
+        and not _is_plain(call.callee)
+        for index, call in enumerate(function.facts.calls)
+    )
+
+
+def _is_unknown(program: "Program", function: FunctionNode, index: int) -> bool:
+    """Return whether nobody says what a call does."""
+    return not any(
+        target.function is not None or target.behaviour is not None
+        for target in program.types.call(function, index).targets
+    )
 
 
 def _is_plain(callee: t.Expr) -> bool:

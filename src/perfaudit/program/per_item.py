@@ -6,6 +6,7 @@ from perfaudit.facts import types as t
 from perfaudit.program import expressions
 from perfaudit.program.detours import is_paced
 from perfaudit.program.groups import takes_group
+from perfaudit.program.invariants import asks_nothing_of_caller, is_invariant
 from perfaudit.program.loops import (
     Walk,
     decides_exit,
@@ -16,7 +17,10 @@ from perfaudit.program.loops import (
     leaves_after,
     walk_of,
 )
+from perfaudit.program.misses import is_upsert
 from perfaudit.program.nodes import FunctionNode, is_handler
+from perfaudit.program.one_path import disturbs_within
+from perfaudit.program.program import is_usual
 from perfaudit.program.sites import Edge, Site
 
 if TYPE_CHECKING:
@@ -28,15 +32,52 @@ def is_per_item(
     program: "Program", function: FunctionNode, place: Site | Edge, loop: int, reached: "Reach"
 ) -> bool:
     """Return whether a place runs once for each item of a loop, and has to do with it."""
-    if walk_of(program, function, loop) is not Walk.DATA or is_handler(function, loop):
+    if walk_of(program, function, loop) is not Walk.DATA or _is_exempt(function, place, loop):
         return False
-    if not _uses(program, function, place, loop, reached) or is_search(function, loop):
+    if is_fallback(function, loop, place.context) and not is_upsert(program, function, place):
         return False
-    if is_fallback(function, loop, place.context) or decides_exit(function, loop, place.value):
+    return _uses(program, function, place, loop, reached) and not is_paced(
+        program, place, loop, reached
+    )
+
+
+def is_same_in_each(
+    program: "Program", function: FunctionNode, place: Site | Edge, loop: int, reached: "Reach"
+) -> bool:
+    """Return whether a query in a loop over data asks the same for each item."""
+    items = item_names(function, loop)
+    if isinstance(place, Site) and expressions.names(function, place.value) & items:
         return False
-    if is_periodic(function, loop, place.context) or leaves_after(function, loop, place.context):
+    if walk_of(program, function, loop) is not Walk.DATA or _is_exempt(function, place, loop):
         return False
-    return not _claims_row(function, place) and not is_paced(program, place, loop, reached)
+    if is_fallback(function, loop, place.context) or not is_usual(function, place.context):
+        return False
+    if is_paced(program, place, loop, reached):
+        return False
+    if is_invariant(program, function, place, loop):
+        return True
+    if isinstance(place, Site) or place.callee in program.write_reach:
+        return False
+    sink = reached.site(place.callee)
+    return (
+        sink is not None
+        and sink.function is place.callee
+        and asks_nothing_of_caller(program, sink)
+        and _uses(program, function, place, loop, reached)
+        and not disturbs_within(program, function, loop)
+    )
+
+
+def _is_exempt(function: FunctionNode, place: Site | Edge, loop: int) -> bool:
+    """Return whether a place runs after an error, ends the loop, or goes one by one on purpose."""
+    return (
+        is_handler(function, loop)
+        or is_search(function, loop)
+        or decides_exit(function, loop, place.value, but_for_guards=True)
+        or is_periodic(function, loop, place.context)
+        or leaves_after(function, loop, place.context)
+        or _claims_row(function, place)
+    )
 
 
 def _claims_row(function: FunctionNode, place: Site | Edge) -> bool:

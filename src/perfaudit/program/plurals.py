@@ -1,10 +1,12 @@
 """Whether the plural twin of a call could take its place."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from perfaudit.facts import types as t
 from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FunctionNode
+from perfaudit.program.tables import Table
 from perfaudit.program.values import (
     ClassType,
     Instance,
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from perfaudit.program.sites import Site
 
 SKIPS_HOOKS = "batch-skips-hooks"
+BY_KEY = "batch-by-key"
 NEEDS_ONE_TABLE = "batch-needs-one-table"
 HEARS_SAVES = "hears-saves"
 
@@ -40,6 +43,8 @@ def can_be_plural(program: "Program", site: "Site") -> bool:
     if not site.behaviour.batch or skips_hooks(program, site):
         return False
     node = _table_class(program, site)
+    if BY_KEY in site.behaviour.flags and not _is_by_key(program, site, node):
+        return False
     if site.receiver is not None and _is_of_unknown(program, site.receiver):
         return False
     if NEEDS_ONE_TABLE not in site.behaviour.flags:
@@ -47,6 +52,37 @@ def can_be_plural(program: "Program", site: "Site") -> bool:
     if node is not None and _has_two_tables(program, node):
         return False
     return not _is_pair_read(program, site)
+
+
+def _is_by_key(program: "Program", site: "Site", node: ClassNode | None) -> bool:
+    """Return whether a query is of the one row with a key, which is all that its twin can ask."""
+    table = program.schema.table_of(node) if node is not None else None
+    keys = {"pk", "id"} if table is None else {"pk", *_keys(table)}
+    conditions = [
+        call
+        for call in _chain(site.function, site.value)
+        if call.keywords and not (call is site.call and "db.write" in site.effects)
+    ]
+    return (
+        len(conditions) == 1
+        and not conditions[0].arguments
+        and {name for name, _ in conditions[0].keywords} <= keys
+    )
+
+
+def _keys(table: Table) -> set[str]:
+    return {name for name, column in table.columns.items() if column.primary}
+
+
+def _chain(function: FunctionNode, value: t.Expr) -> Iterator[t.Call]:
+    """Yield the calls that a query is made of, last one first."""
+    while isinstance(value, t.CallRef | t.Attr | t.Await):
+        if isinstance(value, t.CallRef):
+            call = function.facts.calls[value.index]
+            yield call
+            value = call.callee
+        else:
+            value = value.base if isinstance(value, t.Attr) else value.value
 
 
 def _is_of_unknown(program: "Program", receiver: Type) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from perfaudit.facts import types as t
 from perfaudit.program.expressions import parts
 from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.result_roots import Root, inner_functions, roots_of
 
 ORDERED = frozenset({"Eq", "NotEq", "Lt", "LtE", "Gt", "GtE"})
 
@@ -26,6 +27,48 @@ def asks_for_any(function: FunctionNode, number: t.Expr) -> bool:
         isinstance(call.callee, t.Name) and call.callee.id == "bool" and number in call.arguments
         for call in function.facts.calls
     )
+
+
+def only_asks_for_any(function: FunctionNode, number: t.Expr) -> bool:
+    """Return whether a number is put under a name that is only ever asked for being zero."""
+    binds = [bind for bind in function.facts.binds if bind.value == number]
+    if len(binds) != 1 or not isinstance(binds[0].target, t.Name) or binds[0].kind != "assign":
+        return False
+    name = binds[0].target
+    if function.kind != "function" or name.id in function.facts.outer_names:
+        return False
+    if len(function.binds.get(name.id, ())) != 1:
+        return False
+    found = [
+        _asks(inner, root, name)
+        for inner in (function, *inner_functions(function))
+        for root in roots_of(inner)
+        if name in parts(inner, root.value)
+    ]
+    return bool(found) and all(found)
+
+
+def _asks(function: FunctionNode, root: Root, name: t.Name) -> bool:
+    """Return whether an expression that stands by itself only tests a name for being zero."""
+    value = root.value
+    if root.role.kind == "test" and name in (value, value.value if isinstance(value, t.Not) else 0):
+        return True
+    held = [part for part in parts(function, value) if part == name]
+    tests = [part for part in parts(function, value) if _tests_name(part, name)]
+    if root.role.kind == "test" and isinstance(value, t.Either) and value.test is None:
+        tests += [option for option in value.options if option == name]
+    return len(held) == len(tests)
+
+
+def _tests_name(part: t.Expr, name: t.Name) -> bool:
+    match part:
+        case t.Compare(left=left, right=right):
+            return name in (left, right) and _is_none_or_some(part)
+        case t.Not(value=inner):
+            return inner == name
+        case t.Either(test=test):
+            return test == name
+    return False
 
 
 def matters_besides(function: FunctionNode, number: t.Expr) -> bool:

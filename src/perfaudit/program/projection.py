@@ -215,3 +215,17 @@ def _is_aggregate(item: "exp.Expression") -> bool:
     return any(isinstance(part, exp.AggFunc) for part in item.walk()) and not any(
         isinstance(part, exp.Subquery | exp.Window) for part in item.walk()
     )
+
+
+def may_give_many(sql: str) -> bool:
+    """Return whether a SELECT surely means more than one row: all of a table, or those in order."""
+    from sqlglot import exp
+
+    tree = parsed(sql)
+    if not isinstance(tree, exp.Select) or tree.args.get("limit") or tree.args.get("fetch"):
+        return False
+    if not tree.args.get("group") and any(map(_is_aggregate, tree.expressions)):
+        return False
+    if not (tree.args.get("from_") or tree.args.get("from")):
+        return False
+    return bool(tree.args.get("order") or not tree.args.get("where"))

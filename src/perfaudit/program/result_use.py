@@ -25,11 +25,12 @@ class Use:
     ``columns``: those that are named at all, ``places`` where at first. ``keys``: the parts that
     are read of JSON columns that are never used ``whole``. ``tested``: columns that are looked at
     for presence. ``entire``: rows are used as they are (``dict(row)``). ``escapes``: why not every
-    reader is known, or None. ``sized``: where the number of rows is taken. ``bounded``: a slice or
-    limit is put on them. ``returned``: what the function returns of it; ``crossed``: readers were
-    found by following that. ``steps``: where keys are read, in order. ``as_objects``: more than
-    columns is read, such as relations and properties. ``needed``: keys of rows that are fetched
-    together with these.
+    reader is known, or None. ``sized``: where the number of rows is taken. ``asked``: where it is
+    tested whether there is any row, ``one_row`` where it is a single one; ``touched``: something
+    else is done with rows, whatever it reads of them. ``bounded``: a slice or limit is put on them.
+    ``returned``: what the function returns of it; ``crossed``: readers were found by following
+    that. ``steps``: where keys are read, in order. ``as_objects``: more than columns is read, such
+    as relations and properties. ``needed``: keys of rows that are fetched together with these.
     """
 
     columns: frozenset[str]
@@ -39,6 +40,9 @@ class Use:
     entire: bool
     escapes: str | None
     sized: tuple[SizedAt, ...]
+    asked: tuple[Location, ...]
+    one_row: bool
+    touched: bool
     iterated: bool
     bounded: bool
     returned: Shape | None
@@ -152,6 +156,9 @@ def use_of(readers: Readers, source: Source, *, follow_returns: bool = True) -> 
         reading.entire,
         reading.escapes,
         tuple(dict.fromkeys(reading.sized)),
+        tuple(dict.fromkeys(reading.asked)),
+        bool(reading.asked) and not reading.asked_rows,
+        reading.touched,
         reading.iterated,
         reading.bounded,
         returned,

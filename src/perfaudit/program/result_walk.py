@@ -117,6 +117,9 @@ class Reading:
         self.entire = False
         self.escapes: str | None = None
         self.sized: list[SizedAt] = []
+        self.asked: list[Location] = []
+        self.asked_rows = False
+        self.touched = False
         self.iterated = False
         self.bounded = False
         self.crossed = False
@@ -680,6 +683,7 @@ class Walk:
             self.reading.note(shape.column, self.place)
         if role.kind == "alias":
             return
+        self._note_presence(scope, shape, role)
         if role.kind in ("argument", "put") and self._is_put(scope, role):
             if shape.form in ("value", "values"):
                 self.reading.read(shape, self.place, spelled_path(shape))
@@ -709,6 +713,20 @@ class Walk:
             and callee.base.id in self._filled(scope)
             and callee.name in (*ADDING_ONE, *ADDING_MANY)
         )
+
+    def _note_presence(self, scope: FunctionNode, shape: Shape, role: Role) -> None:
+        """Note where rows, or a row, are only asked for being there; or that there is more."""
+        if shape.form in ("value", "values"):
+            return
+        name = self._target_name(scope, role.call) if role.kind == "argument" else ""
+        if role.kind == "test" or name == "builtins.bool":
+            self.reading.asked.append(self.place)
+            self.reading.asked_rows |= shape.form in MANY
+        elif role.kind in ("argument", "method"):
+            is_sized = name == "builtins.len" and shape.form != "row"
+            self.reading.touched |= not is_sized and self._of_call(scope, role.call) is None
+        else:
+            self.reading.touched = True
 
     def _used_value(self, scope: FunctionNode, shape: Shape, role: Role, value: t.Expr) -> None:
         if role.kind == "test" and not shape.path:

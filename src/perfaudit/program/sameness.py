@@ -227,6 +227,18 @@ def form_of_call(
     return _Forms(program, function, given or {}).spelled(call, MAX_STEPS)
 
 
+def is_steady(program: "Program", function: FunctionNode, index: int) -> bool:
+    """Return whether a call of a function gives the same whenever it is given the same."""
+    return _Forms(program, function, {}).is_steady(index, function.facts.calls[index])
+
+
+def may_change(
+    program: "Program", function: FunctionNode, index: int, call: t.Call, name: str
+) -> bool:
+    """Return whether a call, run for what it does, may change what a name holds."""
+    return _Forms(program, function, {}).may_change(index, call, name)
+
+
 def is_query(program: "Program", value: Type) -> bool:
     """Return whether a value is a query that has not run yet: nothing that is called changes it."""
     options = options_of(value)

@@ -1,0 +1,50 @@
+"""Find rows that are loaded to be added up or compared, which the database could do."""
+
+from collections.abc import Iterator
+
+from perfaudit.core.finding import Match, TraceStep
+from perfaudit.core.report import Opportunity
+from perfaudit.program.entity_queries import entity_queries
+from perfaudit.program.folded_rows import Fold, folds_of
+from perfaudit.program.program import Program
+
+WORDS = {
+    "sum": "adds up",
+    "max": "takes the greatest of",
+    "min": "takes the least of",
+    "len": "counts some of",
+}
+
+
+def detect(program: Program) -> Iterator[Match | Opportunity]:
+    """Yield each query for whole rows, and a match for each whose rows are only folded."""
+    for query in entity_queries(program):
+        function = query.source.function
+        place = function.place(function.facts.calls[query.source.index])
+        yield Opportunity(place, program.exposure_of(function).kind)
+    for function in program.functions:
+        if function.kind in ("function", "lambda"):
+            for fold in folds_of(program, function):
+                yield _match(program, fold)
+
+
+def _match(program: Program, fold: Fold) -> Match:
+    function = fold.function
+    exposure = program.exposure_of(function)
+    start = fold.listed.query.source
+    loaded = function.place(function.facts.calls[start.index])
+    name = fold.listed.query.name
+    return Match(
+        function.place(fold.call),
+        {
+            "call": f"{fold.name}()",
+            "does": WORDS[fold.name],
+            "query": name,
+            "columns": ", ".join(fold.columns) or "none",
+        },
+        trace=(*exposure.chain, TraceStep(loaded, f"{name} loads the rows")),
+        function=function.qualname,
+        endpoint=exposure.endpoint,
+        exposure=exposure.kind,
+        role=function.role,
+    )
