@@ -10,7 +10,7 @@ from perfaudit.facts import types as t
 from perfaudit.program import expressions, nesting
 from perfaudit.program.defeats import is_defeat
 from perfaudit.program.detours import is_detour
-from perfaudit.program.loops import gives_rows, name_of_walked
+from perfaudit.program.loops import gives_rows, is_fallback, name_of_walked
 from perfaudit.program.misses import writes_on_miss
 from perfaudit.program.nodes import FunctionNode, is_handler
 from perfaudit.program.per_item import is_per_item
@@ -293,6 +293,10 @@ def _confidence(
     program: Program, place: Site | Edge, loop: int, reached: Reach, sink: Site
 ) -> Confidence:
     levels = [place.confidence]
+    function = place.function if isinstance(place, Site) else place.caller
+    # What is only made where it is missing may be made seldom.
+    if is_fallback(function, loop, place.context):
+        levels.append(Confidence.MEDIUM)
     if is_detour(program, place, loop, reached) or skips_hooks(program, sink):
         levels.append(Confidence.MEDIUM)
     if isinstance(place, Site):

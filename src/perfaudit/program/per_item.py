@@ -9,6 +9,7 @@ from perfaudit.program.groups import takes_group
 from perfaudit.program.loops import (
     Walk,
     decides_exit,
+    fills_mapping,
     is_fallback,
     is_periodic,
     is_search,
@@ -32,7 +33,11 @@ def is_per_item(
         return False
     if not _uses(program, function, place, loop, reached) or is_search(function, loop):
         return False
-    if is_fallback(function, loop, place.context) or decides_exit(function, loop, place.value):
+    if decides_exit(function, loop, place.value) or is_handler(function, place.context):
+        return False
+    if is_fallback(function, loop, place.context) and (
+        reached is not program.write_reach or fills_mapping(function, loop)
+    ):
         return False
     if is_periodic(function, loop, place.context) or leaves_after(function, loop, place.context):
         return False
