@@ -7,10 +7,10 @@ from perfaudit.core.finding import Match, TraceStep
 from perfaudit.core.levels import Confidence, Severity, weakest
 from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
-from perfaudit.program import expressions
+from perfaudit.program import expressions, nesting
 from perfaudit.program.defeats import is_defeat
 from perfaudit.program.detours import is_detour
-from perfaudit.program.loops import gives_rows, name_of_walked
+from perfaudit.program.loops import gives_rows, is_fallback, item_names, name_of_walked
 from perfaudit.program.misses import writes_on_miss
 from perfaudit.program.nodes import FunctionNode, is_handler
 from perfaudit.program.per_item import is_per_item, is_same_in_each
@@ -35,11 +35,11 @@ FAR = 4
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:
     """Yield each place that queries, and a match for each that does so once per item."""
-    yield from program.once(judged)
+    yield from (item for item in program.once(judged) if item.rule != nesting.RULE)
 
 
 def judged(program: Program) -> tuple[Match | Opportunity, ...]:
-    """Return what is found, for the detectors that tell nothing twice."""
+    """Return what is found, loops in loops too, for the detectors that tell nothing twice."""
     return tuple(_found(program))
 
 
@@ -48,12 +48,13 @@ def _found(program: Program) -> Iterator[Match | Opportunity]:
         if function.kind == "class":
             continue
         seen: set[tuple[int, int]] = set()
+        nested: set[int] = set()
         for place in _places(program, function):
             key = (place.location.line, place.location.column)
             if key in seen:
                 continue
             seen.add(key)
-            yield from _judge(program, function, place)
+            yield from _judge(program, function, place, nested)
 
 
 def _places(program: Program, function: FunctionNode) -> Iterator[Site | Edge]:
@@ -67,7 +68,7 @@ def _places(program: Program, function: FunctionNode) -> Iterator[Site | Edge]:
 
 
 def _judge(
-    program: Program, function: FunctionNode, place: Site | Edge
+    program: Program, function: FunctionNode, place: Site | Edge, nested: set[int]
 ) -> Iterator[Match | Opportunity]:
     loops = function.loops(place.context)
     if isinstance(place, Edge) and not loops:
@@ -75,31 +76,55 @@ def _judge(
             yield from _judge_each(program, function, place)
         return
     ways = _ways(program, place)
-    yield Opportunity(place.location, program.exposure_of(function).kind, rule=RULES[ways[0][0]])
-    if not loops:
-        return
+    found = _per_item(program, function, place, ways, nested)
+    is_read = ways[0][0] == "db.query"
+    sound = nesting.RULE if is_read and len(loops) > 1 else RULES[ways[0][0]]
+    exposure = program.exposure_of(function).kind
+    yield Opportunity(place.location, exposure, rule=sound if found is None else found.rule)
+    if is_read and loops and (found is None or found.rule != INVARIANT):
+        yield Opportunity(place.location, exposure, rule=INVARIANT)
+    if found is not None:
+        yield found
+
+
+def _per_item(
+    program: Program,
+    function: FunctionNode,
+    place: Site | Edge,
+    ways: list[tuple[str, Reach]],
+    nested: set[int],
+) -> Match | None:
+    """Return the match of a place that runs once per item of a loop, or of two.
+
+    Two loops are told once, by the first place in them; ``nested`` are the inner ones so far.
+    """
     open_ways = [
         way
         for way in ways
         if isinstance(place, Site) or not is_switched_off(program, place, way[1])
     ]
-    if not open_ways:
-        return
+    loops = function.loops(place.context)
+    if not open_ways or not loops:
+        return None
     effect, reached = open_ways[0]
-    rule = RULES[effect]
     sink = place if isinstance(place, Site) else reached.site(place.callee)
     if is_defeat(program, function, place, sink):
-        return
-    if rule == RULES["db.query"]:
-        yield Opportunity(place.location, program.exposure_of(function).kind, rule=INVARIANT)
+        return None
     for loop in loops:
-        if rule == RULES["db.query"] and is_same_in_each(program, function, place, loop, reached):
-            yield _match(program, function, place, loop, INVARIANT, reached)
-            return
+        if effect == "db.query" and is_same_in_each(program, function, place, loop, reached):
+            return _match(program, function, place, loop, INVARIANT, reached)
         if not is_per_item(program, function, place, loop, reached):
             continue
-        yield _match(program, function, place, loop, rule, reached)
-        return
+        match = _match(program, function, place, loop, RULES[effect], reached)
+        # What is written is as many rows as it is: one statement takes them from both loops.
+        if effect == "db.write" or loop in nested:
+            return match
+        nest = nesting.loop_around(program, function, place, loop)
+        if nest is None:
+            return match
+        nested.add(loop)
+        return nesting.as_nested(match, nest)
+    return None
 
 
 def _judge_each(
@@ -215,7 +240,7 @@ def _match(
             "walked": walked,
             "sink": sink.name if sink.kind == "call" else f"{sink.kind} of {sink.name}",
             "hops": _hops(distance),
-            "plural": _plural(program, place, sink, rule),
+            "plural": _many_at_once(function, place, loop) or _plural(program, place, sink, rule),
         },
         trace=tuple(trace),
         confidence=_confidence(program, place, loop, reached, sink),
@@ -233,6 +258,18 @@ def _hops(distance: int) -> str:
     if distance == 0:
         return ""
     return ", 1 call away" if distance == 1 else f", {distance} calls away"
+
+
+def _many_at_once(function: FunctionNode, place: Site | Edge, loop: int) -> str:
+    """Return a sentence for a call that takes many items, on what is the same for all of them."""
+    if isinstance(place, Edge) or "takes-many" not in place.behaviour.flags or place.call is None:
+        return ""
+    callee = place.call.callee
+    if len(place.call.arguments) != 1 or expressions.names(function, callee) & item_names(
+        function, loop
+    ):
+        return ""
+    return f"; `{expressions.spelled(function, callee)}(*...)` takes them all at once"
 
 
 def _plural(program: Program, place: Site | Edge, sink: Site, rule: str) -> str:
@@ -286,6 +323,10 @@ def _confidence(
     program: Program, place: Site | Edge, loop: int, reached: Reach, sink: Site
 ) -> Confidence:
     levels = [place.confidence]
+    function = place.function if isinstance(place, Site) else place.caller
+    # What is only made where it is missing may be made seldom.
+    if is_fallback(function, loop, place.context):
+        levels.append(Confidence.MEDIUM)
     if is_detour(program, place, loop, reached) or skips_hooks(program, sink):
         levels.append(Confidence.MEDIUM)
     if isinstance(place, Site):

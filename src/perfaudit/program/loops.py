@@ -689,6 +689,19 @@ def is_fallback(function: FunctionNode, loop: int, context: int) -> bool:
     return False
 
 
+def fills_mapping(function: FunctionNode, loop: int) -> bool:
+    """Return whether a loop keeps by a key what it was missing, so that it is made once for all."""
+    return any(
+        isinstance(bind.target, t.Item) and function.is_within(bind.context, loop)
+        for bind in function.facts.binds
+    ) or any(
+        isinstance(call.callee, t.Attr)
+        and call.callee.name == "setdefault"
+        and function.is_within(call.context, loop)
+        for call in function.facts.calls
+    )
+
+
 def fills_gap(function: FunctionNode, context: int) -> bool:
     """Return whether a place runs only where a kept answer is missing, and keeps the answer."""
     facts = function.facts

@@ -10,6 +10,7 @@ from perfaudit.program.invariants import asks_nothing_of_caller, is_invariant
 from perfaudit.program.loops import (
     Walk,
     decides_exit,
+    fills_mapping,
     is_fallback,
     is_periodic,
     is_search,
@@ -34,7 +35,11 @@ def is_per_item(
     """Return whether a place runs once for each item of a loop, and has to do with it."""
     if walk_of(program, function, loop) is not Walk.DATA or _is_exempt(function, place, loop):
         return False
-    if is_fallback(function, loop, place.context) and not is_upsert(program, function, place):
+    if (
+        is_fallback(function, loop, place.context)
+        and not is_upsert(program, function, place)
+        and (reached is not program.write_reach or fills_mapping(function, loop))
+    ):
         return False
     return _uses(program, function, place, loop, reached) and not is_paced(
         program, place, loop, reached
