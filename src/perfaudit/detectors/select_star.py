@@ -29,6 +29,14 @@ MAX_COLUMNS_SHOWN = 6
 MOST = 0.75
 """Reading more than this share of the columns is reading the row."""
 
+SHORT = frozenset(
+    [
+        *("name", "title", "slug", "code", "key", "label", "email", "url", "uri", "path"),
+        *("type", "status", "state", "kind", "id", "hash", "token"),
+    ]
+)
+"""Words in the names of columns that hold something short, however they are declared."""
+
 FEW = 1 / 3
 """Objects of small columns are worth naming columns for only where no greater share is read."""
 
@@ -99,7 +107,9 @@ def _unread(selected: Projection, use: Use) -> list[str]:
 
 
 def _is_large(column: Column) -> bool:
-    return column.type in LARGE or column.long
+    """Return whether values are large as a rule: texts of any length too, but not names."""
+    is_name = not SHORT.isdisjoint(column.name.lower().split("_"))
+    return column.type in LARGE or (column.long and not is_name)
 
 
 def _listed(names: list[str]) -> str:

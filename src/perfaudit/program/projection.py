@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 HOLE = "__hole__"
 """Stands in the SQL for what is not known of it."""
 
-_HOLE = re.compile(r"'?\{[^{}]*\}'?")
+_HOLE = re.compile(r"'?\{\{[^{}]*\}\}'?|'?\{[^{}]*\}'?")
+_TEMPLATE = re.compile(r"\{[%#]")
+"""A statement of a template: what it leaves of the text is not known."""
 _START = re.compile(
     r"\s*(?:(?:--[^\n]*\n|/\*.*?\*/)\s*)*\(?\s*(?:select|with)\b", re.IGNORECASE | re.DOTALL
 )
@@ -107,10 +109,10 @@ def is_bounded(sql: str) -> bool:
     return tree is None or bool(tree.args.get("limit") or tree.args.get("fetch"))
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=4096)
 def parsed(sql: str) -> Any:
     """Return the tree of a SELECT, or None."""
-    if len(sql) > MAX_TEXT or not _START.match(sql):
+    if len(sql) > MAX_TEXT or not _START.match(sql) or _TEMPLATE.search(sql):
         return None
     import sqlglot
     from sqlglot.errors import SqlglotError
@@ -174,6 +176,8 @@ def _output(item: "exp.Expression", sources: dict[str, Table | None]) -> Output 
     if HOLE in (name, getattr(value, "name", "")):
         return None
     if not isinstance(value, exp.Column):
+        if not name or not isinstance(item, exp.Alias) and HOLE in item.sql():
+            return None
         return Output(name, item.sql(), None, None, False)
     table = _owner(value, sources)
     column = None if table is None else table.column(value.name)
