@@ -37,6 +37,9 @@ SHORT = frozenset(
 )
 """Words in the names of columns that hold something short, however they are declared."""
 
+HALF = 1 / 2
+"""The same, where only one of the others is large."""
+
 FEW = 1 / 3
 """Objects of small columns are worth naming columns for only where no greater share is read."""
 
@@ -190,7 +193,8 @@ def _unread_of_objects(read: EntityRead, columns: dict[str, Column]) -> list[str
         # That is said of the JSON column.
         return []
     taken = len(columns) - len(unread)
-    if (large and taken <= len(columns) / 2) or (
+    share = MOST if len(large) >= HEAVY else HALF
+    if (large and taken <= len(columns) * share) or (
         len(columns) >= WIDE and taken <= len(columns) * FEW
     ):
         return sorted(unread, key=lambda name: (name not in large, unread.index(name)))
