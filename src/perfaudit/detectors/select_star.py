@@ -47,6 +47,9 @@ FEW_OF_ONE = 2
 HEAVY = 2
 """One row alone is worth it only where so few columns are read, and so many large ones are not."""
 
+WAITED_FOR = frozenset({"endpoint", "task"})
+"""From where one row alone is worth a word."""
+
 BY_HAND = frozenset({"command", "script", "startup"})
 
 
@@ -152,7 +155,7 @@ def _whole(program: Program, read: EntityRead) -> Iterator[Match | Opportunity]:
     exposure = program.exposure_of(function)
     yield Opportunity(place, exposure.kind)
     unread = _unread_of_objects(read, columns)
-    if not unread:
+    if not unread or not (use.iterated or exposure.kind in WAITED_FOR):
         return
     read_names = sorted(use.columns & columns.keys())
     sure = not use.crossed and exposure.kind not in BY_HAND and use.iterated
