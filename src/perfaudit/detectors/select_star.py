@@ -47,10 +47,8 @@ FEW_OF_ONE = 2
 HEAVY = 2
 """One row alone is worth it only where so few columns are read, and so many large ones are not."""
 
-WAITED_FOR = frozenset({"endpoint", "task"})
-"""From where one row alone is worth a word."""
-
 BY_HAND = frozenset({"command", "script", "startup"})
+"""From where nobody waits: one row alone is not worth a word."""
 
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:
@@ -155,7 +153,7 @@ def _whole(program: Program, read: EntityRead) -> Iterator[Match | Opportunity]:
     exposure = program.exposure_of(function)
     yield Opportunity(place, exposure.kind)
     unread = _unread_of_objects(read, columns)
-    if not unread or not (use.iterated or exposure.kind in WAITED_FOR):
+    if not unread or (exposure.kind in BY_HAND and not use.iterated):
         return
     read_names = sorted(use.columns & columns.keys())
     sure = not use.crossed and exposure.kind not in BY_HAND and use.iterated
