@@ -26,6 +26,7 @@ from perfaudit.config import NEVER, Settings, with_overrides
 from perfaudit.core.errors import UsageError
 from perfaudit.core.levels import Confidence, Severity
 from perfaudit.core.visible import visible
+from perfaudit.program.sql_coverage import sql_coverage
 from perfaudit.reporters import FORMATS, SUFFIXES, RenderOptions
 from perfaudit.sources.discovery import MAX_BYTES
 from perfaudit.sources.reading import read_bytes
@@ -124,7 +125,7 @@ def command(
         options = replace(options, color=color, width=width(), encoding=sys.stdout.encoding)
         write(_rendered(result, form, options), color=color)
     if given["counts"]:
-        _write_statistics(statistics(report), form)
+        _write_statistics(statistics(report, sql_coverage(result.program)), form)
 
     reasons = failures(report, settings)
     if not given["quiet"]:

@@ -4,7 +4,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from perfaudit.core.report import Coverage, Report
+from perfaudit.core.visible import visible
 from perfaudit.program.coverage import MEANINGS
+from perfaudit.program.sql_coverage import SqlCoverage
 
 KIND_MEANINGS = {
     "project": "defined in the audited files",
@@ -16,9 +18,19 @@ KIND_MEANINGS = {
 """What the kinds of resolved calls mean, in the order of the table."""
 
 
-def statistics(report: Report) -> str:
-    """Return how many findings each rule has, most first, and how many calls are understood."""
-    return "\n".join([*_findings(report), "", *_calls(report.coverage)])
+MAX_STATEMENTS = 20
+"""How many statements are shown that could not be read."""
+
+
+def statistics(report: Report, sql: SqlCoverage | None = None) -> str:
+    """Return how many findings each rule has, most first, and how many calls are understood.
+
+    Also how many statements in ``sql`` can be read, where some are run.
+    """
+    lines = [*_findings(report), "", *_calls(report.coverage)]
+    if sql is not None and sql.known:
+        lines += ["", *_statements(sql)]
+    return "\n".join(lines)
 
 
 def _findings(report: Report) -> Iterator[str]:
@@ -43,6 +55,16 @@ def _calls(coverage: Coverage) -> Iterator[str]:
     yield f"{coverage.chains_truncated:>8,}  call chains cut short"
     yield from _named("Called most among those not resolved:", coverage.unresolved_names)
     yield from _named("Called most of what no library file describes:", coverage.undescribed)
+
+
+def _statements(sql: SqlCoverage) -> Iterator[str]:
+    yield f"{sql.known:>8,}  calls that run SQL in text"
+    yield _row(sql.known - len(sql.unread), sql.known, "read")
+    yield _row(len(sql.unread), sql.known, "not read")
+    for place, text in sql.unread[:MAX_STATEMENTS]:
+        yield f"          {place.path}:{place.line}  {visible(text)}"
+    if len(sql.unread) > MAX_STATEMENTS:
+        yield f"          and {len(sql.unread) - MAX_STATEMENTS} more"
 
 
 def _row(number: int, total: int, name: str, meaning: str = "") -> str:

@@ -29,6 +29,17 @@ MAX_COLUMNS_SHOWN = 6
 MOST = 0.75
 """Reading more than this share of the columns is reading the row."""
 
+SHORT = frozenset(
+    [
+        *("name", "title", "slug", "code", "key", "label", "email", "url", "uri", "path"),
+        *("type", "status", "state", "kind", "id", "hash", "token"),
+    ]
+)
+"""Words in the names of columns that hold something short, however they are declared."""
+
+HALF = 1 / 2
+"""The same, where only one of the others is large."""
+
 FEW = 1 / 3
 """Objects of small columns are worth naming columns for only where no greater share is read."""
 
@@ -37,6 +48,7 @@ HEAVY = 2
 """One row alone is worth it only where so few columns are read, and so many large ones are not."""
 
 BY_HAND = frozenset({"command", "script", "startup"})
+"""From where nobody waits: one row alone is not worth a word."""
 
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:
@@ -99,7 +111,9 @@ def _unread(selected: Projection, use: Use) -> list[str]:
 
 
 def _is_large(column: Column) -> bool:
-    return column.type in LARGE or column.long
+    """Return whether values are large as a rule: texts of any length too, but not names."""
+    is_name = not SHORT.isdisjoint(column.name.lower().split("_"))
+    return column.type in LARGE or (column.long and not is_name)
 
 
 def _listed(names: list[str]) -> str:
@@ -139,7 +153,7 @@ def _whole(program: Program, read: EntityRead) -> Iterator[Match | Opportunity]:
     exposure = program.exposure_of(function)
     yield Opportunity(place, exposure.kind)
     unread = _unread_of_objects(read, columns)
-    if not unread:
+    if not unread or (exposure.kind in BY_HAND and not use.iterated):
         return
     read_names = sorted(use.columns & columns.keys())
     sure = not use.crossed and exposure.kind not in BY_HAND and use.iterated
@@ -180,7 +194,8 @@ def _unread_of_objects(read: EntityRead, columns: dict[str, Column]) -> list[str
         # That is said of the JSON column.
         return []
     taken = len(columns) - len(unread)
-    if (large and taken <= len(columns) / 2) or (
+    share = MOST if len(large) >= HEAVY else HALF
+    if (large and taken <= len(columns) * share) or (
         len(columns) >= WIDE and taken <= len(columns) * FEW
     ):
         return sorted(unread, key=lambda name: (name not in large, unread.index(name)))

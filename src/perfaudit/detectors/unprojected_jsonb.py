@@ -10,8 +10,10 @@ from perfaudit.program.entity_queries import EntityQuery, is_deferred
 from perfaudit.program.program import Program
 from perfaudit.program.projection import Output, Projection
 from perfaudit.program.query_reads import (
+    ColumnRead,
     EntityRead,
     StatementRead,
+    column_reads,
     entity_reads,
     less_fetched,
     may_be_taken_again,
@@ -41,6 +43,8 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
         yield from _raw(program, statement)
     for read in entity_reads(program):
         yield from _entities(program, read)
+    for named in column_reads(program):
+        yield from _named(program, named)
 
 
 def _raw(program: Program, read: StatementRead) -> Iterator[Match | Opportunity]:
@@ -173,6 +177,48 @@ def _entities(program: Program, read: EntityRead) -> Iterator[Match | Opportunit
         known = _verdict(name, use, unread=False)
         if known is not None:
             yield _entity_match(program, query, use, name, known, _entity_fix(query, name, keys))
+
+
+def _named(program: Program, read: ColumnRead) -> Iterator[Match | Opportunity]:
+    """Yield what is said of JSON columns that a query names among others."""
+    query, use = read.query, read.use
+    held = [item for item in query.named if item.column is not None and item.column.type == "json"]
+    if not held:
+        return
+    function = query.source.function
+    exposure = program.exposure_of(function)
+    yield Opportunity(query.location, exposure.kind)
+    if use.entire or not use.columns or not use.columns <= {item.name for item in query.named}:
+        return
+    for item in held:
+        words = _verdict(item.name, use, unread=True)
+        if words is None:
+            continue
+        keys = _shortest(use.keys.get(item.name, frozenset()))
+        given = {"class": query.entity.name, "column": item.name}
+        items = [
+            query.orm.keys_each.format(**given, steps=_steps(query.orm.keys_step, path))
+            for path in keys
+        ]
+        fix = f"Leave {item.spelled} out of {query.call}()."
+        if items:
+            fix = f"Ask for {', '.join(items)} in place of {item.spelled}."
+        call = f"{query.call}()"
+        yield Match(
+            query.location,
+            {"call": call, "table": query.table.name, "column": item.name, "read": words},
+            trace=(
+                *exposure.chain,
+                *use.steps,
+                TraceStep(query.location, f"{call} fetches {item.name} whole"),
+            ),
+            confidence=Confidence.MEDIUM if use.crossed else Confidence.HIGH,
+            function=function.qualname,
+            endpoint=exposure.endpoint,
+            exposure=exposure.kind,
+            role=function.role,
+            fix=fix,
+        )
 
 
 def _entity_match(

@@ -88,6 +88,7 @@ class Types:
         self.relations: dict[tuple[ClassNode, str], Type] = {}
         """Types of attributes that an ORM makes, by class and name, from ``program.schema``."""
         self.told: dict[tuple[FunctionNode, str], Type] = {}
+        self.sql_files: dict[str, str] = {}
         """Types of parameters that a library gives its rows to, by function and name."""
         self._calls: dict[tuple[FunctionNode, int], calls.Resolved] = {}
         self._binds: dict[tuple[FunctionNode, int], Type] = {}

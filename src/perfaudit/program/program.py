@@ -355,6 +355,7 @@ def link(
     modules = Modules(ordered, roles, frozenset(libraries.packages))
     types = Types(modules, libraries, opinions)
     sql = [(document.path, document.text) for document in documents if document.kind == "sql"]
+    types.sql_files = dict(sql)
     schema = build_schema(types, sql)
     shown = list_classes(types, schema)
     types.told.update(row_parameters(shown))

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from perfaudit.program.schema import Schema
+from perfaudit.program.sql_bounds import is_parsable
 from perfaudit.program.tables import Column, Table
 
 if TYPE_CHECKING:
@@ -15,11 +16,12 @@ if TYPE_CHECKING:
 HOLE = "__hole__"
 """Stands in the SQL for what is not known of it."""
 
-_HOLE = re.compile(r"'?\{[^{}]*\}'?")
+_HOLE = re.compile(r"'?\{\{[^{}]*\}\}'?|'?\{[^{}]*\}'?")
+_TEMPLATE = re.compile(r"\{[%#]")
+"""A statement of a template: what it leaves of the text is not known."""
 _START = re.compile(
-    r"\s*(?:(?:--[^\n]*\n|/\*.*?\*/)\s*)*\(?\s*(?:select|with)\b", re.IGNORECASE | re.DOTALL
+    r"\s*+(?>--[^\n]*\n\s*+|/\*(?:[^*]|\*(?!/))*+\*/\s*+)*+\(?\s*+(?:select|with)\b", re.IGNORECASE
 )
-MAX_TEXT = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +109,10 @@ def is_bounded(sql: str) -> bool:
     return tree is None or bool(tree.args.get("limit") or tree.args.get("fetch"))
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=4096)
 def parsed(sql: str) -> Any:
     """Return the tree of a SELECT, or None."""
-    if len(sql) > MAX_TEXT or not _START.match(sql):
+    if not is_parsable(sql) or not _START.match(sql) or _TEMPLATE.search(sql):
         return None
     import sqlglot
     from sqlglot.errors import SqlglotError
@@ -119,15 +121,20 @@ def parsed(sql: str) -> Any:
     level = logger.level
     logger.setLevel(logging.CRITICAL)
     try:
-        for hole in (HOLE, " "):
+        for text in filled_holes(sql):
             for dialect in ("postgres", "mysql"):
                 try:
-                    return sqlglot.parse_one(_HOLE.sub(hole, sql), read=dialect)
-                except (SqlglotError, RecursionError, ValueError):
+                    return sqlglot.parse_one(text, read=dialect)
+                except (SqlglotError, RecursionError, ValueError, TypeError, AttributeError):
                     continue
     finally:
         logger.setLevel(level)
     return None
+
+
+def filled_holes(sql: str) -> tuple[str, str]:
+    """Return a text with a name in the place of what is not known of it, and with nothing there."""
+    return _HOLE.sub(HOLE, sql), _HOLE.sub(" ", sql)
 
 
 def sources(tree: "exp.Select", schema: Schema) -> dict[str, Table | None]:
@@ -174,6 +181,8 @@ def _output(item: "exp.Expression", sources: dict[str, Table | None]) -> Output 
     if HOLE in (name, getattr(value, "name", "")):
         return None
     if not isinstance(value, exp.Column):
+        if not name or not isinstance(item, exp.Alias) and HOLE in item.sql():
+            return None
         return Output(name, item.sql(), None, None, False)
     table = _owner(value, sources)
     column = None if table is None else table.column(value.name)

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from perfaudit.facts import types as t
 from perfaudit.program.column_queries import ColumnQuery, column_queries
 from perfaudit.program.entity_queries import EntityQuery, entity_queries
+from perfaudit.program.expressions import argument
 from perfaudit.program.program import Program
 from perfaudit.program.projection import Projection, projection
 from perfaudit.program.result_use import Readers, Use, use_of
 from perfaudit.program.row_sources import row_source
 from perfaudit.program.sites import Site
+from perfaudit.program.sql_text import is_one_text
 from perfaudit.program.tables import Table
 
 
@@ -83,12 +85,21 @@ def _statement_reads(program: Program) -> tuple[StatementRead, ...]:
         if site.kind != "call" or not site.sql or "db.query" not in site.effects:
             continue
         selected = projection(site.sql, program.schema)
-        if selected is None:
+        if selected is None or not _is_one_statement(program, site):
             continue
         use = use_of(readers, row_source(site, selected.positions))
         if use.escapes is None:
             found.append(StatementRead(site, selected, use))
     return tuple(found)
+
+
+def _is_one_statement(program: Program, site: Site) -> bool:
+    """Return whether a call runs the same statement on whatever path leads to it."""
+    given = None if site.call is None else argument(site.call, site.behaviour.sql)
+    if site.call is None or given is None:
+        return False
+    at = (site.call.sequence, site.call.context)
+    return is_one_text(program.types, site.function, given, at)
 
 
 def may_be_taken_again(read: EntityRead) -> bool:

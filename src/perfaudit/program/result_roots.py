@@ -145,7 +145,7 @@ def parts_of(
             for key_part, part in zip(keys, values, strict=True):
                 if key_part is not None:
                     yield key_part, VALUE, at
-                yield part, Role("splat" if key_part is None else "store"), at
+                yield part, Role("splat" if key_part is None else "entry"), at
         case t.Either(kind=kind, options=options, test=test):
             if test is not None:
                 yield test, TEST, at

@@ -59,6 +59,7 @@ from perfaudit.program.result_shapes import (
 )
 from perfaudit.program.result_shown import Shown, handed
 from perfaudit.program.tables import Relation
+from perfaudit.program.template_words import Words, given_to_templates, words_of
 from perfaudit.program.values import FunctionType, options_of
 
 if TYPE_CHECKING:
@@ -684,6 +685,10 @@ class Walk:
         if role.kind == "alias":
             return
         self._note_presence(scope, shape, role)
+        if role.kind in ("entry", "argument", "put") and self._is_rendered(
+            scope, shape, role, value
+        ):
+            return
         if role.kind in ("argument", "put") and self._is_put(scope, role):
             if shape.form in ("value", "values"):
                 self.reading.read(shape, self.place, spelled_path(shape))
@@ -766,6 +771,10 @@ class Walk:
         Other attributes hold no column.
         """
         source = self.reading.source
+        spoken = name.removeprefix("get_").removesuffix("_display")
+        if name == f"get_{spoken}_display" and self._is_column(spoken):
+            self.reading.note(spoken, self.place)
+            return
         relation = source.relations.get(name)
         if relation is not None:
             self.reading.as_objects = True
@@ -780,6 +789,50 @@ class Walk:
             return
         self.reading.as_objects = True
         self._enter(method, {("param", method.facts.params[0].name): ROW})
+
+    def _is_rendered(self, scope: FunctionNode, shape: Shape, role: Role, value: t.Expr) -> bool:
+        """Note what templates may read of rows; return whether these are given to known ones."""
+        if shape.form not in ("row", "rows", "result") or (
+            role.kind == "argument" and role.argument.isdigit()
+        ):
+            return False
+        program = self.reading.program
+        entries = program.once(given_to_templates).get(scope, ())
+        names = [name for entry in entries if entry.value == value for name in entry.templates]
+        if role.kind == "argument" and not self._renders(scope, role.call):
+            return False
+        words = [program.once(words_of, name) for name in dict.fromkeys(names)]
+        if not words or any(found is None for found in words):
+            return False
+        self.reading.crossed = self.reading.as_objects = True
+        self.reading.iterated |= shape.form != "row"
+        for found in words:
+            if found is not None:
+                self._read_words(found)
+        return True
+
+    def _renders(self, scope: FunctionNode, index: int) -> bool:
+        calls = self.reading.program.libraries.templates.calls
+        return any(
+            target.behaviour is not None and target.behaviour.path in calls
+            for target in self.types.call(scope, index).targets
+        )
+
+    def _read_words(self, words: Words) -> None:
+        """Note the columns that templates name at all, and what methods that they name read."""
+        entity = self.reading.source.entity
+        for word in sorted(words.read):
+            if self._is_column(word):
+                self.reading.note(word, self.place)
+                self.reading.whole.add(word)
+            elif entity is not None and (
+                word in self.reading.source.relations
+                or word.startswith("get_")
+                or self.types.classes.method(entity, word) is not None
+            ):
+                self._read_property(word)
+        if words.writes_objects and not self._runs_special(SPECIAL["format"]):
+            self.reading.escape("written out by a template")
 
     def _is_shown(self, scope: FunctionNode, shape: Shape, role: Role, spec: str) -> bool:
         """Note what a class reads of rows that a call hands to it; return whether that is known."""
@@ -989,6 +1042,7 @@ SPECIAL = {"format": ("__format__", "__str__", "__repr__"), "compare": ("__eq__"
 
 WHERE = {
     "store": "kept in a collection",
+    "entry": "kept in a collection",
     "kept": "kept in an object",
     "put": "kept in an object",
     "format": "written into a text",

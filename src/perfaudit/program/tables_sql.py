@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from perfaudit.core.location import Location
+from perfaudit.program.sql_bounds import is_parsable
 from perfaudit.program.tables import Column, Index, SqlTables, Table, own_indexes
 
 MAX_TEXT = 200_000
@@ -98,7 +99,7 @@ def _statements(texts: Iterable[tuple[Location, str]]) -> Iterator[tuple[Locatio
         counted, line = 0, place.line
         for offset, piece in pieces:
             bare = _COMMENT.sub(_without_comment, piece)
-            if len(bare) > MAX_STATEMENT or not _DECLARES.match(bare):
+            if not is_parsable(bare, MAX_STATEMENT) or not _DECLARES.match(bare):
                 continue
             if count == MAX_STATEMENTS:
                 return

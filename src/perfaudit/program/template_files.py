@@ -32,6 +32,10 @@ class TemplateFiles:
             found = self._read[path] = read_template(self._texts[path])
         return found
 
+    def text(self, path: str) -> str:
+        """Return the text of the template at a path."""
+        return self._texts[path]
+
     def find(self, name: str, near: str = "") -> str | None:
         """Return the path of the template of a name, or None where there are none, or several.
 

@@ -1,0 +1,68 @@
+"""How much of the SQL that a program runs was understood."""
+
+import logging
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from perfaudit.core.location import Location
+from perfaudit.program.projection import filled_holes
+from perfaudit.program.sql_bounds import is_parsable
+
+if TYPE_CHECKING:
+    from perfaudit.program.program import Program
+
+DIALECTS = ("postgres", "mysql", "sqlite", "tsql", "oracle", "clickhouse")
+SHOWN = 60
+_SPACE = re.compile(r"\s+")
+
+
+@dataclass(frozen=True, slots=True)
+class SqlCoverage:
+    """How many calls run SQL whose text is known, and the texts that no dialect can read.
+
+    ``unread`` are their places and how they begin, in file order.
+    """
+
+    known: int
+    unread: tuple[tuple[Location, str], ...]
+
+
+def sql_coverage(program: "Program") -> SqlCoverage:
+    """Return how much of the SQL that is run, outside tests, can be read."""
+    known = 0
+    verdicts: dict[str, bool] = {}
+    unread: list[tuple[Location, str]] = []
+    for site in program.sites():
+        if site.kind != "call" or not site.sql:
+            continue
+        known += 1
+        if site.sql not in verdicts:
+            verdicts[site.sql] = can_be_read(site.sql)
+        if not verdicts[site.sql]:
+            unread.append((site.location, _SPACE.sub(" ", site.sql.strip())[:SHOWN]))
+    return SqlCoverage(known, tuple(unread))
+
+
+def can_be_read(sql: str) -> bool:
+    """Return whether a dialect of SQL can read a text, whose holes stand for anything."""
+    if not is_parsable(sql):
+        return False
+    # Importing the parser shows in the start-up time, and few ask for this.
+    import sqlglot
+    from sqlglot.errors import SqlglotError
+
+    logger = logging.getLogger("sqlglot")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        for text in filled_holes(sql):
+            for dialect in DIALECTS:
+                try:
+                    if any(sqlglot.parse(text, read=dialect)):
+                        return True
+                except (SqlglotError, RecursionError, ValueError, TypeError, AttributeError):
+                    continue
+    finally:
+        logger.setLevel(level)
+    return False

@@ -1,0 +1,200 @@
+"""The SQL that calls run, however it is put together; and what is no SQL, or none that is known."""
+
+import time
+
+import pytest
+
+from perfaudit.audit import program_of
+from perfaudit.program.program import Program
+from perfaudit.program.projection import parsed, projection
+from perfaudit.program.query_reads import statement_reads
+from perfaudit.program.sql_bounds import is_parsable
+from perfaudit.program.sql_coverage import can_be_read, sql_coverage
+
+HEAD = "import asyncpg\n\n\n"
+SCHEMA = "CREATE TABLE agents (id BIGINT PRIMARY KEY, name TEXT, notes TEXT, limits JSONB);"
+
+
+def program(code: str, **files: str) -> Program:
+    given = {f"{name}.py": text for name, text in files.items()}
+    return program_of({"schema.sql": SCHEMA, **given, "app.py": HEAD + code})
+
+
+def sql(code: str, **files: str) -> str | None:
+    """Return the text that the one call of the program runs."""
+    found = [site for site in program(code, **files).sites() if "db.query" in site.effects]
+    assert len(found) == 1
+    return found[0].sql
+
+
+def run(value: str, before: str = "") -> str:
+    """Return a program that runs an expression."""
+    lines = "".join(f"    {line}\n" for line in before.splitlines())
+    head = "async def ask(conn: asyncpg.Connection, table, flag):\n"
+    return f"{head}{lines}    await conn.fetch({value})\n"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ('"SELECT a"', "SELECT a"),
+        ('"SELECT a " "FROM t"', "SELECT a FROM t"),
+        ('"SELECT a " + "FROM t"', "SELECT a FROM t"),
+        ('f"SELECT a FROM {table}"', "SELECT a FROM {}"),
+        ('"SELECT a FROM " + table', "SELECT a FROM {}"),
+        ('"SELECT a FROM %s" % table', "SELECT a FROM {}"),
+        ('"SELECT %(what)s FROM t LIKE \'x%%\'" % {"what": "a"}', "SELECT a FROM t LIKE 'x%'"),
+        ('"SELECT %s FROM %s" % ("a", table)', "SELECT a FROM {}"),
+        ('"SELECT {} FROM {}".format("a", table)', "SELECT a FROM {}"),
+        ('"SELECT {1}, {0} FROM {name}".format("a", "b", name="t")', "SELECT b, a FROM t"),
+        ("\"SELECT a -> '{{x}}' FROM {}\".format(table)", "SELECT a -> '{x}' FROM {}"),
+        ('" ".join(["SELECT a", "FROM t"])', "SELECT a FROM t"),
+        ('" ".join(["SELECT a FROM", table])', "SELECT a FROM {}"),
+        (
+            '"SELECT a FROM t WHERE id IN (" + ", ".join(table) + ")"',
+            "SELECT a FROM t WHERE id IN ({})",
+        ),
+        ('"  SELECT a  ".strip()', "  SELECT a  "),
+    ],
+)
+def test_texts_are_put_together(value: str, text: str) -> None:
+    assert sql(run(value)) == text
+
+
+@pytest.mark.parametrize(
+    ("before", "text"),
+    [
+        ('columns = "a, b"\nquery = f"SELECT {columns} FROM t"', "SELECT a, b FROM t"),
+        ('query = "SELECT a FROM t"\nquery += " WHERE b"', "SELECT a FROM t WHERE b"),
+    ],
+)
+def test_names_are_followed(before: str, text: str) -> None:
+    assert sql(run("query", before)) == text
+
+
+def test_constants_of_modules_classes_and_dictionaries_are_followed() -> None:
+    constant = 'ALL = "SELECT a"'
+    assert sql("from queries import ALL\n" + run("ALL"), queries=constant) == "SELECT a"
+    assert sql("import queries\n" + run("queries.ALL"), queries=constant) == "SELECT a"
+    store = """
+class Store:
+    COLUMNS = "a, b"
+    ALL = f"SELECT {COLUMNS} FROM t"
+
+    async def ask(self, conn: asyncpg.Connection):
+        await conn.fetch(self.ALL)
+"""
+    assert sql(store) == "SELECT a, b FROM t"
+    assert (
+        sql(run('QUERIES["all"]') + 'QUERIES = {"all": "SELECT a", "one": "SELECT b"}\n')
+        == "SELECT a"
+    )
+
+
+def test_a_part_that_is_only_sometimes_added_is_left_out() -> None:
+    before = 'query = "SELECT a FROM t"\nif flag:\n    query += " WHERE b"'
+    assert sql(run("query", before)) == "SELECT a FROM t"
+
+
+def test_composed_statements_are_read() -> None:
+    code = """
+import psycopg
+from psycopg import sql
+
+def ask(conn: psycopg.Connection, column):
+    conn.execute(
+        sql.SQL("SELECT {} FROM {} WHERE {} = %s").format(
+            sql.SQL(", ").join([sql.Identifier("a"), sql.Identifier("b")]),
+            sql.Identifier("shop", "t"),
+            sql.Identifier(column),
+        )
+    )
+"""
+    assert sql(code) == 'SELECT "a", "b" FROM "shop"."t" WHERE {} = %s'
+
+
+def test_a_file_is_known_by_its_name() -> None:
+    code = """
+from pathlib import Path
+
+async def ask(conn: asyncpg.Connection):
+    await conn.fetch((Path(__file__).parent / "sql" / "agents.sql").read_text())
+"""
+    found = program_of({"sql/agents.sql": "SELECT name FROM agents", "app.py": HEAD + code})
+    assert [site.sql for site in found.sites() if site.sql] == ["SELECT name FROM agents"]
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        'query = "SELECT name, notes FROM agents"\nif flag:\n    query = "SELECT id FROM agents"',
+        'query = "SELECT name, notes FROM agents" if flag else "SELECT notes, id FROM agents"',
+    ],
+)
+def test_what_may_be_one_of_several_statements_is_not_judged(before: str) -> None:
+    code = run("query", before) + "\n"
+    assert statement_reads(program(code)) == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "select the best option from this list please",
+        "SELECT {% if x %}a{% endif %} FROM agents",
+        "SELECT {{ columns }} FROM agents",
+        "SELECT {} FROM agents",
+        "SELECT {}.{} FROM agents",
+        "SELECT a FROM",
+        "SELECT a, FROM agents WHERE ((",
+        "SELECT 'never closed FROM agents",
+        "",
+        "--",
+        "/* never closed",
+        "SELECT a FROM t UNION SELECT b FROM u",
+        "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) UPDATE t SET a = 1",
+        "SELECT " + "(" * 3000 + "1" + ")" * 3000,
+        "EXEC sp_who2; GO",
+    ],
+)
+def test_what_is_not_understood_gives_no_columns(text: str) -> None:
+    schema = program_of({"schema.sql": SCHEMA}).schema
+    assert projection(text, schema) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "INSERT INTO agents VALUES " + ", ".join(["(1, 'x')"] * 10_000),
+        "SELECT " + ", ".join(f"a{n}" for n in range(10_000)) + " FROM agents",
+        "SELECT a FROM agents WHERE " + " OR ".join(["a = 1"] * 4_000),
+        "SELECT " + "CASE WHEN a THEN 1 ELSE " * 500 + "0" + " END" * 500 + " FROM agents",
+        "SELECT a FROM agents WHERE a LIKE '" + "%" * 15_000,
+        "{" * 10_000,
+        "SELECT " + "{" * 10_000 + "}" * 10_000,
+        "-- x\n" * 4_000 + "SELECT a",
+        "/**/" * 4_000,
+        "(" * 15_000,
+        "SELECT \x00\ud800 FROM agents",
+        "SELECT a" + "[1]" * 5_000 + " FROM agents",
+    ],
+)
+def test_one_text_takes_a_bounded_time(text: str) -> None:
+    begun = time.process_time()
+    projection(text, program_of({"schema.sql": SCHEMA}).schema)
+    parsed(text)
+    can_be_read(text)
+    assert time.process_time() - begun < 10
+    assert is_parsable(text) or parsed(text) is None
+
+
+def test_statements_that_cannot_be_read_are_counted_and_shown() -> None:
+    code = """
+async def ask(conn: asyncpg.Connection):
+    await conn.fetch("SELECT name FROM agents")
+    await conn.fetch("SELECT name FROM agents WHERE ((")
+"""
+    found = sql_coverage(program(code))
+    assert found.known == 2
+    assert [(place.line, text) for place, text in found.unread] == [
+        (7, "SELECT name FROM agents WHERE ((")
+    ]
