@@ -66,8 +66,9 @@ RUNNING_MODULES = frozenset({"runpy", "subprocess", "imp", "pickle", "marshal", 
 SPEAKS_OF_LIBRARIES = ("program", "detectors", "facts")
 ORDINARY_WORDS = frozenset(
     {"array", "attr", "builtins", "databases", "files", "instructor", "requests", "yaml"}
+    | {"clickhouse", "docker", "jwt", "kubernetes", "mysql"}
 )
-"""Names of library files that are words of ours as well."""
+"""Names of library files that are words of ours as well, or names of servers and formats."""
 
 
 def name_of(file: Path) -> str:

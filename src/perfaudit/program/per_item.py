@@ -35,14 +35,27 @@ def is_per_item(
     """Return whether a place runs once for each item of a loop, and has to do with it."""
     if walk_of(program, function, loop) is not Walk.DATA or _is_exempt(function, place, loop):
         return False
-    if (
-        is_fallback(function, loop, place.context)
-        and not is_upsert(program, function, place)
-        and (reached is not program.write_reach or fills_mapping(function, loop))
+    if is_handler(function, place.context):
+        return False
+    if is_fallback(function, loop, place.context) and not (
+        is_upsert(program, function, place) or _adds_what_is_missing(program, place, loop, reached)
     ):
         return False
     return _uses(program, function, place, loop, reached) and not is_paced(
         program, place, loop, reached
+    )
+
+
+def _adds_what_is_missing(
+    program: "Program", place: Site | Edge, loop: int, reached: "Reach"
+) -> bool:
+    """Return whether a loop writes what is not there yet, and keeps nothing of what that gives."""
+    function = place.function if isinstance(place, Site) else place.caller
+    return (
+        reached is program.write_reach
+        and place.call is not None
+        and place.call.discarded
+        and not fills_mapping(function, loop)
     )
 
 
