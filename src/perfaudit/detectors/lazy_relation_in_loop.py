@@ -55,7 +55,7 @@ class _Walk:
     """What is walked: by a loop, or by a call that runs a function for each item.
 
     ``place``: what loads the relation of an item. ``items``: the items, or the one that a loop is
-    at. ``loop``: the loop, -1 where a call walks.
+    at. ``subject``: what is walked, as it is written. ``loop``: the loop, -1 where a call walks.
     """
 
     function: FunctionNode
@@ -63,6 +63,7 @@ class _Walk:
     place: Site | Edge
     items: t.Expr
     at: tuple[int, int]
+    subject: t.Expr | None
     loop: int
     location: Location
     name: str
@@ -74,8 +75,10 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
         return
     for function in program.functions:
         told: dict[tuple[Location, str], Match] = {}
-        for walk in (*_loops(program, function), *_calls(program, function)):
-            for found in _judge(program, walk):
+        loaded: set[tuple[object, ...]] = set()
+        walks = [*_loops(program, function), *_calls(program, function)]
+        for walk in sorted(walks, key=lambda walk: walk.place.sequence):
+            for found in _judge(program, walk, loaded):
                 if isinstance(found, Match):
                     place = (found.location, found.rule)
                     told[place] = _together(told[place], found) if place in told else found
@@ -103,6 +106,7 @@ def _loops(program: Program, function: FunctionNode) -> Iterator[_Walk]:
                     place,
                     item[0],
                     (item[1], context.parent),
+                    context.subject,
                     loop,
                     function.line(context.line),
                     name_of_walked(program, function, loop),
@@ -132,7 +136,7 @@ def _calls(program: Program, function: FunctionNode) -> Iterator[_Walk]:
                 seen.add(key)
                 at = (edge.call.sequence, edge.call.context)
                 name = str(iterable_size(program.types, function, items, None))
-                yield _Walk(function, load, edge, items, at, -1, edge.location, name)
+                yield _Walk(function, load, edge, items, at, items, -1, edge.location, name)
 
 
 def _together(first: Match, more: Match) -> Match:
@@ -148,7 +152,10 @@ def _together(first: Match, more: Match) -> Match:
     )
 
 
-def _judge(program: Program, walk: _Walk) -> Iterator[Match | Opportunity]:
+def _judge(
+    program: Program, walk: _Walk, loaded: set[tuple[object, ...]]
+) -> Iterator[Match | Opportunity]:
+    """Yield what is found of a walk; ``loaded`` are relations that earlier ones have read."""
     function, load, place = walk.function, walk.load, walk.place
     if not _walks_data(program, walk) or _is_set_before(function, load, place):
         return
@@ -160,6 +167,12 @@ def _judge(program: Program, walk: _Walk) -> Iterator[Match | Opportunity]:
     yield Opportunity(place.location, program.exposure_of(function).kind, rule=rule)
     if rows.covers((*load.path, load.relation.name)):
         return
+    # The same objects have it once an earlier walk over their list has read it.
+    read = (walk.subject, load.path, load.relation.name, rows.places)
+    if read in loaded:
+        return
+    if isinstance(walk.subject, t.Name):
+        loaded.add(read)
     confidence = place.confidence
     if _keeps_objects(program, load):
         if _is_among_rows(program, load) and BOUNDED.isdisjoint(rows.steps):
