@@ -106,6 +106,22 @@ def test_no_plural_twin_where_saving_one_object_runs_more(name: str) -> None:
     assert match.confidence is Confidence.MEDIUM
 
 
+@pytest.mark.parametrize(
+    ("asked", "twin"),
+    [
+        ("Tag.objects.get(pk=item)", "in_bulk"),
+        ("Tag.objects.get(code=item)", ""),
+        ("Tag.objects.filter(pk=item).update(code='a')", "bulk_update"),
+        ("Tag.objects.filter(code=item).update(code='a')", ""),
+        ("Tag.objects.exclude(code='b').filter(pk=item).update(code='a')", ""),
+    ],
+)
+def test_a_twin_that_takes_keys_is_advised_for_keys_only(asked: str, twin: str) -> None:
+    match = found(f"{MODEL}\ndef run(items):\n    for item in items:\n        {asked}\n")
+    assert twin in match.words["plural"]
+    assert bool(match.words["plural"]) is bool(twin)
+
+
 def test_no_plural_twin_for_rows_in_two_tables() -> None:
     child = "\nclass Label(Tag):\n    shade = models.CharField(max_length=10)\n"
     match = found(MODEL + child + PER_ITEM.replace("Tag.", "Label."))

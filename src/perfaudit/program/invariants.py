@@ -9,7 +9,7 @@ from perfaudit.program.names import meanings
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.one_path import disturbs_within
 from perfaudit.program.plain_reads import is_plain_read, only_reads
-from perfaudit.program.sameness import is_steady, may_change
+from perfaudit.program.sameness import is_query, is_steady, may_change
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.values import LibraryInstance
 
@@ -117,8 +117,13 @@ def _is_of_module(
                     and len(meaning.scope.binds.get(name, ())) > 1
                     for meaning in found
                 )
+            if not found or any(not isinstance(each.definition, t.Param) for each in found):
+                return False
+            # A session or connection that is handed on is the same for all.
             known = program.types.evaluate(function, part, at)
-            return isinstance(known, LibraryInstance) and program.libraries.has_queries(known.path)
+            if is_query(program, known) or not isinstance(known, LibraryInstance):
+                return False
+            return program.libraries.has_queries(known.path)
         case t.CallRef(index=index):
             return is_steady(program, function, index)
         case t.Lambda() | t.Comp() | t.Opaque() | t.Element() | t.Entered():

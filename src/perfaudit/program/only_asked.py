@@ -7,7 +7,7 @@ from perfaudit.core.location import Location
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
 from perfaudit.program.entity_queries import EntityQuery, entity_queries
-from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.nodes import FunctionNode, is_handler
 from perfaudit.program.presence import asks_for_any
 from perfaudit.program.program import Program
 from perfaudit.program.result_roots import inner_functions, roots_of
@@ -37,6 +37,9 @@ def only_asked(program: Program) -> Iterator[OnlyAsked]:
     for query in entity_queries(program):
         function = query.source.function
         if not query.is_whole or query.is_bounded or not _may_be_tested(function, query):
+            continue
+        if is_handler(function, function.facts.calls[query.source.index].context):
+            # What else the name may hold, by the way without an error, is not told apart.
             continue
         use = use_of(readers, query.source, follow_returns=False)
         if use.escapes or use.bounded or use.returned is not None or _is_used(use):

@@ -7,6 +7,7 @@ from perfaudit.facts import types as t
 from perfaudit.program.one_path import DISTURBING
 from perfaudit.program.sameness import is_query
 from perfaudit.program.sites import Edge, Site
+from perfaudit.program.values import External, Unknown, options_of
 
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
@@ -52,7 +53,10 @@ def only_reads(program: "Program", edge: Edge) -> bool:
         return False
     if callee in program.reach_of(DISTURBING) or callee in program.cache_reach:
         return False
-    if is_query(program, program.types.call(edge.caller, edge.value.index).result):
+    given = program.types.call(edge.caller, edge.value.index).result
+    if is_query(program, given) or any(
+        isinstance(part, Unknown | External) for part in options_of(given)
+    ):
         # What is asked of the query that it gives may differ.
         return False
     sink = program.query_reach.site(callee)
