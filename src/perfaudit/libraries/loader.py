@@ -189,6 +189,7 @@ _QUERIES_PLACES = {
     "load": ("path", "steps"),
     "load_each": ("class", "relation"),
     "refine": ("path", "relation"),
+    "membership": (),
 }
 """Keys of `queries` that word a fix, and the places in braces that each may have."""
 DISPATCHES = ("event-loop", "thread", "process")

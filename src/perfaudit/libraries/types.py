@@ -357,7 +357,8 @@ class EntityQueries(Struct, frozen=True, gc=False):
     it ``{literal}``. ``join``: how to load a chain of relations to one row each with the rows,
     ``load``: one with many rows; ``{path}`` is the chain with two underscores, ``{steps}`` a
     ``join_each`` or ``load_each`` for each of it. ``refine``: how to load some of the rows that a
-    chain leads to, or in an order. Empty where that is not known.
+    chain leads to, or in an order. ``membership``: what the name of a condition with a list ends
+    in. Empty where that is not known.
     """
 
     statements: tuple[str, ...] = ()
@@ -377,6 +378,7 @@ class EntityQueries(Struct, frozen=True, gc=False):
     load: str = ""
     load_each: str = ""
     refine: str = ""
+    membership: str = ""
 
 
 class GraphWords(Struct, frozen=True, gc=False):
