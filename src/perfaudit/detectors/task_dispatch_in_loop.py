@@ -6,7 +6,12 @@ from perfaudit.core.finding import Match, TraceStep
 from perfaudit.core.levels import Confidence, Severity, weakest
 from perfaudit.core.report import Opportunity
 from perfaudit.program import expressions
-from perfaudit.program.dispatches import dispatch_reach, is_staggered, sends_task
+from perfaudit.program.dispatches import (
+    dispatch_reach,
+    has_long_task,
+    is_staggered,
+    sends_task,
+)
 from perfaudit.program.loops import name_of_walked, writes_per_item
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.per_item import is_per_item
@@ -21,6 +26,8 @@ CALMER = {
     "script": Severity.ADVICE,
 }
 """What nobody waits for may fan out as long as the broker bears it."""
+FAR = 2
+"""More calls away, what a loop does per item is a job, and the message a part of it."""
 
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:
@@ -65,8 +72,18 @@ def _is_needless(
 ) -> bool:
     if not is_per_item(program, function, place, loop, reached):
         return False
+    sink = _sink(place, reached)
+    if sink is None or has_long_task(program, sink) or is_staggered(function, loop, place):
+        return False
+    if isinstance(place, Edge):
+        if len(reached.chain(place.callee)) > FAR or place.callee in program.database_reach:
+            return False
     # What is written for each item is dearer, and the message belongs to it.
-    return not is_staggered(function, loop, place) and not writes_per_item(program, function, loop)
+    return not writes_per_item(program, function, loop)
+
+
+def _sink(place: Site | Edge, reached: Reach) -> Site | None:
+    return place if isinstance(place, Site) else reached.site(place.callee)
 
 
 def _match(
@@ -77,12 +94,14 @@ def _match(
     line = function.line(function.facts.contexts[loop].line)
     trace = [*exposure.chain, TraceStep(line, f"loop over {walked}")]
     confidence = place.confidence
+    sink = _sink(place, reached)
+    if sink is None or has_long_task(program, sink) is None:
+        confidence = weakest(Confidence.MEDIUM, confidence)
     if isinstance(place, Site):
-        sink, distance = place, 0
+        distance = 0
         trace.append(site_step(place))
     else:
-        step, found = reached.step(place.callee), reached.site(place.callee)
-        sink = found if found is not None else program.sites_of(place.callee)[0]
+        step = reached.step(place.callee)
         distance = len(reached.chain(place.callee))
         trace.append(
             TraceStep(place.location, f"calls {place.callee.facts.qualname} for each item")
@@ -90,7 +109,7 @@ def _match(
         trace.extend(reached.trace(place.callee))
         sure = step.confidence if step is not None else Confidence.LOW
         confidence = weakest(Confidence.MEDIUM, confidence, sure)
-    batch = sink.behaviour.batch
+    batch = "" if sink is None else sink.behaviour.batch
     return Match(
         place.location,
         {

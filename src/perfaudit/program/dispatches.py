@@ -9,6 +9,11 @@ from perfaudit.program.reach import Reach, reach
 from perfaudit.program.sites import Edge, Site
 
 SENDS_TASK = "sends-task"
+TASK = "task"
+JOBS = frozenset(
+    {"http.request", "process.spawn", "file.read", "file.write", "cpu", "sleep", "thread.wait"}
+)
+"""What takes so long that a message for it is cheap, and that should fail and be retried alone."""
 WAITED_FOR = frozenset({"call", "task", "loop", "thread"})
 
 
@@ -44,3 +49,28 @@ def is_staggered(function: FunctionNode, loop: int, place: Site | Edge) -> bool:
         isinstance(value, t.Binary) and expressions.names(function, value) & items
         for _, value in place.call.keywords
     )
+
+
+def has_long_task(program: Program, site: Site) -> bool | None:
+    """Return whether a place may send a task that takes long; None where its task is not known."""
+    callee = site.call.callee if site.call is not None else None
+    sent = callee.base if isinstance(callee, t.Attr) else None
+    name = sent.id if isinstance(sent, t.Name) else sent.name if isinstance(sent, t.Attr) else ""
+    tasks = [
+        *program.once(_tasks_by_name).get(name, ()),
+        *(
+            edge.callee
+            for edge in program.edges_from(site.function)
+            if edge.how == "worker" and edge.call == site.call
+        ),
+    ]
+    reached = program.reach_of(JOBS)
+    return any(task in reached for task in tasks) if tasks else None
+
+
+def _tasks_by_name(program: Program) -> dict[str, list[FunctionNode]]:
+    found: dict[str, list[FunctionNode]] = {}
+    for endpoint in program.endpoints:
+        if endpoint.kind == TASK:
+            found.setdefault(endpoint.handler.name, []).append(endpoint.handler)
+    return found
