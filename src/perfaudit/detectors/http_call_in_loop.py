@@ -6,7 +6,7 @@ from perfaudit.core.finding import Match, TraceStep
 from perfaudit.core.levels import Confidence, Severity, weakest
 from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
-from perfaudit.program import awaits, expressions
+from perfaudit.program import awaits, expressions, nesting
 from perfaudit.program.groups import takes_group
 from perfaudit.program.loops import (
     Walk,
@@ -41,6 +41,15 @@ FAR = 5
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:
     """Yield each blocking remote call, and a match for each that runs once per item of a loop."""
+    yield from (item for item in program.once(judged) if item.rule != nesting.RULE)
+
+
+def judged(program: Program) -> tuple[Match | Opportunity, ...]:
+    """Return what is found, loops in loops too."""
+    return tuple(_found(program))
+
+
+def _found(program: Program) -> Iterator[Match | Opportunity]:
     for function in program.functions:
         if function.kind == "class":
             continue
@@ -51,11 +60,14 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
             if key in seen:
                 continue
             seen.add(key)
-            yield Opportunity(place.location, program.exposure_of(function).kind)
             loop = _loop_of(program, function, place)
+            nest = None if loop is None else nesting.loop_around(program, function, place, loop)
+            rule = "" if nest is None else nesting.RULE
+            yield Opportunity(place.location, program.exposure_of(function).kind, rule=rule)
             if loop is not None and reported.isdisjoint(function.loops(place.context)):
                 reported.add(loop)
-                yield _match(program, function, place, loop)
+                match = _match(program, function, place, loop)
+                yield match if nest is None else nesting.as_nested(match, nest)
 
 
 def _loop_of(program: Program, function: FunctionNode, place: Site | Edge) -> int | None:

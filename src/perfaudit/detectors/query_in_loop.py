@@ -7,7 +7,7 @@ from perfaudit.core.finding import Match, TraceStep
 from perfaudit.core.levels import Confidence, Severity, weakest
 from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
-from perfaudit.program import expressions
+from perfaudit.program import expressions, nesting
 from perfaudit.program.defeats import is_defeat
 from perfaudit.program.detours import is_detour
 from perfaudit.program.loops import gives_rows, name_of_walked
@@ -35,11 +35,11 @@ FAR = 4
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:
     """Yield each place that queries, and a match for each that does so once per item."""
-    yield from program.once(judged)
+    yield from (item for item in program.once(judged) if item.rule != nesting.RULE)
 
 
 def judged(program: Program) -> tuple[Match | Opportunity, ...]:
-    """Return what is found, for the detectors that tell nothing twice."""
+    """Return what is found, loops in loops too, for the detectors that tell nothing twice."""
     return tuple(_found(program))
 
 
@@ -75,31 +75,44 @@ def _judge(
             yield from _judge_each(program, function, place)
         return
     ways = _ways(program, place)
-    yield Opportunity(place.location, program.exposure_of(function).kind, rule=RULES[ways[0][0]])
-    if not loops:
-        return
+    found = _per_item(program, function, place, ways)
+    is_read = ways[0][0] == "db.query"
+    sound = nesting.RULE if is_read and len(loops) > 1 else RULES[ways[0][0]]
+    exposure = program.exposure_of(function).kind
+    if is_read and loops:
+        yield Opportunity(place.location, exposure, rule=INVARIANT)
+    told = sound if found is None or found.rule == INVARIANT else found.rule
+    yield Opportunity(place.location, exposure, rule=told)
+    if found is not None:
+        yield found
+
+
+def _per_item(
+    program: Program, function: FunctionNode, place: Site | Edge, ways: list[tuple[str, Reach]]
+) -> Match | None:
+    """Return the match of a place that runs once per item of a loop, or of two."""
     open_ways = [
         way
         for way in ways
         if isinstance(place, Site) or not is_switched_off(program, place, way[1])
     ]
-    if not open_ways:
-        return
+    loops = function.loops(place.context)
+    if not open_ways or not loops:
+        return None
     effect, reached = open_ways[0]
-    rule = RULES[effect]
     sink = place if isinstance(place, Site) else reached.site(place.callee)
     if is_defeat(program, function, place, sink):
-        return
-    if rule == RULES["db.query"]:
-        yield Opportunity(place.location, program.exposure_of(function).kind, rule=INVARIANT)
+        return None
     for loop in loops:
-        if rule == RULES["db.query"] and is_same_in_each(program, function, place, loop, reached):
-            yield _match(program, function, place, loop, INVARIANT, reached)
-            return
+        if effect == "db.query" and is_same_in_each(program, function, place, loop, reached):
+            return _match(program, function, place, loop, INVARIANT, reached)
         if not is_per_item(program, function, place, loop, reached):
             continue
-        yield _match(program, function, place, loop, rule, reached)
-        return
+        match = _match(program, function, place, loop, RULES[effect], reached)
+        # What is written is as many rows as it is: one statement takes them from both loops.
+        nest = nesting.loop_around(program, function, place, loop) if effect == "db.query" else None
+        return match if nest is None else nesting.as_nested(match, nest)
+    return None
 
 
 def _judge_each(
