@@ -27,30 +27,39 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
         use = use_of(readers, replace(query.source, columns=columns))
         if use.escapes or use.entire or not use.columns:
             continue
-        for found in calls:
-            yield from _judge(program, query, found, use)
+        yield from _judge(program, query, calls, use)
 
 
 def _judge(
-    program: Program, query: EntityQuery, found: EagerCall, use: Use
+    program: Program, query: EntityQuery, calls: list[EagerCall], use: Use
 ) -> Iterator[Match | Opportunity]:
-    function = found.function
-    place = function.place(found.call)
+    unread = {
+        found: names
+        for found in calls
+        if (names := [name for name in found.relations if name not in use.columns])
+    }
+    first = next(iter(unread), calls[0])
+    function, place = first.function, first.function.place(first.call)
     exposure = program.exposure_of(function)
     yield Opportunity(place, exposure.kind)
-    unread = [name for name in found.relations if name not in use.columns]
     if not unread:
         return
     is_sure = not use.crossed and not query.orm.keeps_objects
-    listed = "`, `".join(unread)
+    listed = "`, `".join(dict.fromkeys(name for names in unread.values() for name in names))
     yield Match(
         place,
         {
-            "call": expressions.spelled(function, found.call.callee),
+            "call": expressions.spelled(function, first.call.callee),
             "relation": listed,
             "query": query.name,
         },
-        trace=(*exposure.chain, TraceStep(place, f"loads {', '.join(unread)}"), *use.steps),
+        trace=(
+            *exposure.chain,
+            *(
+                TraceStep(found.function.place(found.call), f"loads {', '.join(names)}")
+                for found, names in unread.items()
+            ),
+        ),
         confidence=Confidence.HIGH if is_sure else Confidence.MEDIUM,
         function=function.qualname,
         endpoint=exposure.endpoint,

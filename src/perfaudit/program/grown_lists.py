@@ -230,6 +230,9 @@ class _Search:
         match value:
             case t.Const():
                 return True
+            case t.Compare(operator="Lt" | "LtE" | "Gt" | "GtE", left=left):
+                # What is older than some day grows like the table itself.
+                return self.is_constant(left, at)
             case t.Compare(left=left, right=right) | t.Binary(left=left, right=right):
                 return self.is_constant(left, at) and self.is_constant(right, at)
             case t.Not(value=inner):
