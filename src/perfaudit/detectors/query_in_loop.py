@@ -10,7 +10,7 @@ from perfaudit.facts import types as t
 from perfaudit.program import expressions, nesting
 from perfaudit.program.defeats import is_defeat
 from perfaudit.program.detours import is_detour
-from perfaudit.program.loops import gives_rows, name_of_walked
+from perfaudit.program.loops import gives_rows, item_names, name_of_walked
 from perfaudit.program.misses import writes_on_miss
 from perfaudit.program.nodes import FunctionNode, is_handler
 from perfaudit.program.per_item import is_per_item, is_same_in_each
@@ -228,7 +228,7 @@ def _match(
             "walked": walked,
             "sink": sink.name if sink.kind == "call" else f"{sink.kind} of {sink.name}",
             "hops": _hops(distance),
-            "plural": _plural(program, place, sink, rule),
+            "plural": _many_at_once(function, place, loop) or _plural(program, place, sink, rule),
         },
         trace=tuple(trace),
         confidence=_confidence(program, place, loop, reached, sink),
@@ -246,6 +246,18 @@ def _hops(distance: int) -> str:
     if distance == 0:
         return ""
     return ", 1 call away" if distance == 1 else f", {distance} calls away"
+
+
+def _many_at_once(function: FunctionNode, place: Site | Edge, loop: int) -> str:
+    """Return a sentence for a call that takes many items, on what is the same for all of them."""
+    if isinstance(place, Edge) or "takes-many" not in place.behaviour.flags or place.call is None:
+        return ""
+    callee = place.call.callee
+    if len(place.call.arguments) != 1 or expressions.names(function, callee) & item_names(
+        function, loop
+    ):
+        return ""
+    return f"; `{expressions.spelled(function, callee)}(*...)` takes them all at once"
 
 
 def _plural(program: Program, place: Site | Edge, sink: Site, rule: str) -> str:
