@@ -48,12 +48,13 @@ def _found(program: Program) -> Iterator[Match | Opportunity]:
         if function.kind == "class":
             continue
         seen: set[tuple[int, int]] = set()
+        nested: set[int] = set()
         for place in _places(program, function):
             key = (place.location.line, place.location.column)
             if key in seen:
                 continue
             seen.add(key)
-            yield from _judge(program, function, place)
+            yield from _judge(program, function, place, nested)
 
 
 def _places(program: Program, function: FunctionNode) -> Iterator[Site | Edge]:
@@ -67,7 +68,7 @@ def _places(program: Program, function: FunctionNode) -> Iterator[Site | Edge]:
 
 
 def _judge(
-    program: Program, function: FunctionNode, place: Site | Edge
+    program: Program, function: FunctionNode, place: Site | Edge, nested: set[int]
 ) -> Iterator[Match | Opportunity]:
     loops = function.loops(place.context)
     if isinstance(place, Edge) and not loops:
@@ -75,7 +76,7 @@ def _judge(
             yield from _judge_each(program, function, place)
         return
     ways = _ways(program, place)
-    found = _per_item(program, function, place, ways)
+    found = _per_item(program, function, place, ways, nested)
     is_read = ways[0][0] == "db.query"
     sound = nesting.RULE if is_read and len(loops) > 1 else RULES[ways[0][0]]
     exposure = program.exposure_of(function).kind
@@ -88,9 +89,16 @@ def _judge(
 
 
 def _per_item(
-    program: Program, function: FunctionNode, place: Site | Edge, ways: list[tuple[str, Reach]]
+    program: Program,
+    function: FunctionNode,
+    place: Site | Edge,
+    ways: list[tuple[str, Reach]],
+    nested: set[int],
 ) -> Match | None:
-    """Return the match of a place that runs once per item of a loop, or of two."""
+    """Return the match of a place that runs once per item of a loop, or of two.
+
+    Two loops are told once, by the first place in them; ``nested`` are the inner ones so far.
+    """
     open_ways = [
         way
         for way in ways
@@ -110,8 +118,14 @@ def _per_item(
             continue
         match = _match(program, function, place, loop, RULES[effect], reached)
         # What is written is as many rows as it is: one statement takes them from both loops.
-        nest = nesting.loop_around(program, function, place, loop) if effect == "db.query" else None
-        return match if nest is None else nesting.as_nested(match, nest)
+        # What is written is as many rows as it is: one statement takes them from both loops.
+        if effect == "db.write" or loop in nested:
+            return match
+        nest = nesting.loop_around(program, function, place, loop)
+        if nest is None:
+            return match
+        nested.add(loop)
+        return nesting.as_nested(match, nest)
     return None
 
 

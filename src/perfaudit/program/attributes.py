@@ -19,6 +19,9 @@ from perfaudit.program.values import ClassType, Instance, LibraryInstance, Type,
 if TYPE_CHECKING:
     from perfaudit.program.infer import Types
 
+MAX_NAMES = 3
+"""Names that a query may be handed on through before it is run."""
+
 
 def property_names_of(types: "Types", functions: list[FunctionNode]) -> frozenset[str]:
     """Return the names of all project properties."""
@@ -131,7 +134,12 @@ def with_relation(found: Found, schema: Schema, site: Site) -> Site:
 
 
 def _asked_relation(
-    types: "Types", schema: Schema, function: FunctionNode, value: t.Expr, at: tuple[int, int]
+    types: "Types",
+    schema: Schema,
+    function: FunctionNode,
+    value: t.Expr,
+    at: tuple[int, int],
+    names: int = MAX_NAMES,
 ) -> Relation | None:
     """Return the relation that ``row.relation.all()`` asks for.
 
@@ -147,7 +155,15 @@ def _asked_relation(
             return None
         value = call.callee.base
     if isinstance(value, t.Item):
-        return _asked_relation(types, schema, function, value.base, at)
+        return _asked_relation(types, schema, function, value.base, at, names)
+    if isinstance(value, t.Name):
+        # A query that is put under a name, and run two lines later.
+        made = function.only_value(value.id)
+        if not isinstance(made, t.CallRef) or not names:
+            return None
+        call = function.facts.calls[made.index]
+        then = (call.sequence, call.context)
+        return _asked_relation(types, schema, function, made, then, names - 1)
     if not isinstance(value, t.Attr) or value.name not in schema.relation_names:
         return None
     for option in options_of(types.evaluate(function, value.base, at)):

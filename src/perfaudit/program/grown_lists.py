@@ -8,7 +8,7 @@ from perfaudit.core.location import Location
 from perfaudit.facts import types as t
 from perfaudit.program.names import meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode
-from perfaudit.program.rows import IN_MEMORY
+from perfaudit.program.row_types import IN_MEMORY
 from perfaudit.program.sizes import passes_items
 from perfaudit.program.values import ClassType, LibraryInstance, options_of
 

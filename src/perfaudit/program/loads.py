@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MAX_DISTANCE = 4
 MAX_LOADS = 40
+MAX_LINKS = 24
 
 
 class Load(Struct, frozen=True):
@@ -119,7 +120,7 @@ def relation_base(function: FunctionNode, site: Site) -> t.Expr:
     value = site.value
     if site.kind == "call" and site.call is not None and isinstance(site.call.callee, t.Attr):
         value = site.call.callee.base
-    while True:
+    for _ in range(MAX_LINKS):
         if isinstance(value, t.CallRef):
             callee = function.facts.calls[value.index].callee
             if not isinstance(callee, t.Attr):
@@ -127,9 +128,16 @@ def relation_base(function: FunctionNode, site: Site) -> t.Expr:
             value = callee.base
         elif isinstance(value, t.Item):
             value = value.base
+        elif isinstance(value, t.Name) and _stands_for_call(function, value):
+            value = function.only_value(value.id) or value
         else:
             break
     return value.base if isinstance(value, t.Attr) else value
+
+
+def _stands_for_call(function: FunctionNode, name: t.Name) -> bool:
+    """Return whether a name stands for what one call gives, that asks a relation for its rows."""
+    return isinstance(function.only_value(name.id), t.CallRef)
 
 
 def root_of(function: FunctionNode, value: t.Expr) -> tuple[str, tuple[str, ...]] | None:

@@ -136,6 +136,13 @@ class FunctionNode:
             self._params = {param.name: param for param in self.facts.params}
         return self._params
 
+    def only_value(self, name: str) -> t.Expr | None:
+        """Return the expression that a local name always stands for; None where it may not."""
+        binds = self.binds.get(name, ())
+        if len(binds) != 1 or binds[0].kind != "assign" or name in self.params:
+            return None
+        return None if name in self.facts.outer_names else binds[0].value
+
     def context_chain(self, context: int) -> Iterator[int]:
         """Yield the context and those around it, innermost first."""
         contexts = self.facts.contexts
