@@ -12,6 +12,7 @@ from perfaudit.facts import types as t
 from perfaudit.program.conditions import Standing, standing
 from perfaudit.program.loops import (
     Walk,
+    absent_subject,
     decides_exit,
     is_fallback,
     is_periodic,
@@ -43,7 +44,9 @@ def loop_around(
 ) -> Nest | None:
     """Return another loop over data that runs the loop of a place again, here or in a caller."""
     for other in function.loops(place.context):
-        if other != loop and _repeats(program, function, other, place.context, place.value):
+        if other == loop or _is_first_only(function, other, place.context):
+            continue
+        if _repeats(program, function, other, place.context, place.value):
             return Nest(
                 name_of_walked(program, function, other),
                 (_begun(program, function, other),),
@@ -88,6 +91,20 @@ def _in_callers(program: "Program", function: FunctionNode) -> Iterator[Nest]:
 def _begun(program: "Program", function: FunctionNode, loop: int) -> TraceStep:
     walked = name_of_walked(program, function, loop)
     return TraceStep(function.line(function.facts.contexts[loop].line), f"loop over {walked}")
+
+
+def _is_first_only(function: FunctionNode, loop: int, context: int) -> bool:
+    """Return whether a place runs in one turn of a loop only: ``if not done: done = True``."""
+    for step in function.context_chain(context):
+        if step == loop:
+            return False
+        here = function.facts.contexts[step]
+        flag = absent_subject(here.subject) if here.kind == "if" and here.subject else None
+        if isinstance(flag, t.Name) and any(
+            function.is_within(bind.context, step) for bind in function.binds.get(flag.id, ())
+        ):
+            return True
+    return False
 
 
 def _repeats(
