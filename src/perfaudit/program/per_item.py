@@ -10,7 +10,6 @@ from perfaudit.program.invariants import asks_nothing_of_caller, is_invariant
 from perfaudit.program.loops import (
     Walk,
     decides_exit,
-    fills_mapping,
     is_fallback,
     is_periodic,
     is_search,
