@@ -80,9 +80,10 @@ def _judge(
     is_read = ways[0][0] == "db.query"
     sound = nesting.RULE if is_read and len(loops) > 1 else RULES[ways[0][0]]
     exposure = program.exposure_of(function).kind
-    yield Opportunity(place.location, exposure, rule=sound if found is None else found.rule)
-    if is_read and loops and (found is None or found.rule != INVARIANT):
+    if is_read and loops:
         yield Opportunity(place.location, exposure, rule=INVARIANT)
+    told = sound if found is None or found.rule == INVARIANT else found.rule
+    yield Opportunity(place.location, exposure, rule=told)
     if found is not None:
         yield found
 
