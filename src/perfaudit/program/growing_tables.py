@@ -19,13 +19,15 @@ MAKERS = frozenset(
 )
 INSERT = re.compile(r"\s*insert\s+(?:or\s+\w+\s+)?into\s+([\w.\"`]+)", re.IGNORECASE)
 SMALL = re.compile(
-    r"(?:^|_)(?:organi[sz]ations?|tenants?|teams?|workspaces?|departments?|plans?|settings?|config"
-    r"(?:uration)?s?|options?|roles?|permissions?|groups?|categor(?:y|ies)|types?|status(?:es)?|"
-    r"templates?|providers?|plugins?|integrations?|sites?|languages?|countr(?:y|ies)|regions?|"
-    r"currenc(?:y|ies)|brandings?|features?|flags?|webhooks?|domains?|models?|priorit(?:y|ies)|"
-    r"levels?|servers?|clusters?|rates?)$"
+    r"(?:^|_)(?:organi[sz]ations?|tenants?|teams?|workspaces?|departments?|plans?|roles?|groups?|"
+    r"sites?|languages?|countr(?:y|ies)|regions?|currenc(?:y|ies)|brandings?|features?|flags?|"
+    r"webhooks?|domains?|models?|levels?|servers?|clusters?|rates?|tags?|labels?)$"
+    r"|(?:settings?|config(?:uration)?s?|options?|option_collections?|types?|status(?:es)?|"
+    r"categor(?:y|ies)|templates?|providers?|plugins?|integrations?|permissions?|priorit(?:y|ies)|"
+    r"choices?|components?|mail_?accounts?|path)$"
 )
 """Names of tables with few rows as a rule, though requests may add some."""
+PEOPLE = re.compile(r"(?:user|customer|member|contact|subscriber|visitor|account)s?$")
 
 
 def is_small(table: Table) -> bool:
@@ -82,3 +84,12 @@ def _made(
 
 def _last(value: t.Expr) -> str:
     return value.name if isinstance(value, t.Attr) else getattr(value, "id", "")
+
+
+def grows_by_use(table: Table) -> bool:
+    """Return whether rows surely come with use: they belong to other rows, or are people."""
+    has_parent = any(item.references for item in table.columns.values()) or any(
+        relation.kind == "many_to_one" and not relation.reverse
+        for relation in table.relations.values()
+    )
+    return has_parent or PEOPLE.search(table.name.lower()) is not None

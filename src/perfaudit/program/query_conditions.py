@@ -1,6 +1,7 @@
 """The relational form of a chain of calls: by keywords such as ``author__name__in``, and by
 comparisons of the attributes of classes."""
 
+import re
 from typing import TYPE_CHECKING
 
 from perfaudit.core.location import Location
@@ -50,6 +51,8 @@ ONE_ROW = frozenset(
     }
 )
 """Steps that give one row or number, or rows that the caller has counted."""
+PAGES = re.compile(r"_?(?:get_)?pag(?:e|inat)", re.IGNORECASE)
+"""Names of what gives a page of rows."""
 LOOKUPS = {
     "exact": EQUALITY,
     "in": IN,
@@ -95,7 +98,7 @@ def query_of_way(program: "Program", site: Site, way: Way) -> Query | None:
         conditions=tuple(reader.conditions),
         joins=tuple(reader.joins),
         order=tuple(reader.order),
-        bounded=bool(names & (BOUNDING | ONE_ROW)),
+        bounded=bool(names & (BOUNDING | ONE_ROW)) or any(map(PAGES.match, names)),
         unknown=way.unknown or reader.unknown,
         steps=names,
         via_relation=way.relation is not None,
