@@ -185,7 +185,8 @@ def _unread_of_objects(read: EntityRead, columns: dict[str, Column]) -> list[str
     use = read.use
     if use.entire or not use.columns or may_be_taken_again(read):
         return []
-    unread = [name for name in columns if name not in use.columns and not columns[name].primary]
+    taken_anyway = use.columns | use.needed
+    unread = [name for name in columns if name not in taken_anyway and not columns[name].primary]
     large = [name for name in unread if _is_large(columns[name])]
     if not use.iterated:
         known = {name for name in use.columns if name in columns and not columns[name].primary}

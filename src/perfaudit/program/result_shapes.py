@@ -93,8 +93,8 @@ STEPS = frozenset(
 )
 """Methods of a query of whole objects that give another such query; locking is not one."""
 
-JOINING = frozenset({"select_related"})
-"""Steps that fetch the rows of relations together with these."""
+JOINING = frozenset({"select_related", "prefetch_related"})
+"""Steps that fetch the rows of relations with these, by the keys that they hold."""
 
 ADDING = frozenset({"annotate", "alias"})
 """Steps that give the rows more attributes than their columns."""

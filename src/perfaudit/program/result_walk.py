@@ -597,7 +597,8 @@ class Walk:
             path = value.value if isinstance(value, t.Const) else None
             if isinstance(path, str):
                 self._need_relation(path.partition("__")[0])
-        if not call.arguments:
+        if not all(isinstance(value, t.Const) for value in call.arguments) or not call.arguments:
+            # Which ones these are is not known.
             for name in self.reading.source.relations:
                 self._need_relation(name)
 
