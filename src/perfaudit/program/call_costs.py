@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from perfaudit.program.infer import Types
 
 IN_MEMORY = frozenset({"io.BytesIO", "io.StringIO", "tempfile.SpooledTemporaryFile"})
+OF_FILES = frozenset({"file.read", "file.write", "file.stat", "cpu"})
+"""What is left out where the file is in memory, and so mostly small; what is sent is sent."""
 
 
 def add_call(found: Found, call: t.Call, index: int, target: calls.Target) -> None:
@@ -33,7 +35,7 @@ def add_call(found: Found, call: t.Call, index: int, target: calls.Target) -> No
     if "in-memory-quiet" in behaviour.flags and _is_in_memory(
         types, function, call, target.receiver
     ):
-        return
+        effects = tuple(effect for effect in effects if effect not in OF_FILES)
     blocking = behaviour.blocking and not (
         "blocking-argument" in behaviour.flags and _declines_waiting(call)
     )
