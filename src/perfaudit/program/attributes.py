@@ -163,7 +163,9 @@ def add_relations(found: Found, schema: Schema) -> None:
     seen = set()
     for value, owner, fact in found.chains:
         relation = schema.relation(owner.node, value.name)
-        if relation is None or relation.lazy not in ("lazy", "dynamic") or relation.target is None:
+        if relation is None or relation.lazy not in ("lazy", "dynamic"):
+            continue
+        if relation.target is None and not isinstance(relation.value, LibraryInstance):
             continue
         if relation.many and _is_manager(found.types, relation.value):
             continue
