@@ -108,9 +108,7 @@ async def overview(conn: asyncpg.Connection):
     assert use.escapes
 
 
-@pytest.mark.parametrize(
-    "text", ["print(**row)", "[value for value in row]", "row.values()"]
-)
+@pytest.mark.parametrize("text", ["print(**row)", "[value for value in row]", "row.values()"])
 def test_a_row_may_be_used_entire(text: str) -> None:
     use = used(
         f"""
