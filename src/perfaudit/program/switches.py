@@ -302,14 +302,32 @@ def _passed(way: "list[Edge]", name: str) -> t.Expr | None:
     """
     edge = way[-1]
     param = edge.callee.params.get(name)
-    if param is None or edge.call is None or name in edge.callee.binds:
+    if param is None or edge.call is None:
         return None
     given = expressions.argument_for(edge.call, edge.callee, name)
     if given is None:
-        return param.default
-    if isinstance(given, t.Name) and len(way) > 1 and given.id in edge.caller.params:
-        return _passed(way[:-1], given.id) or given
+        given = param.default
+    elif isinstance(given, t.Name) and len(way) > 1 and given.id in edge.caller.params:
+        given = _passed(way[:-1], given.id) or given
+    if name in edge.callee.binds:
+        is_there = not isinstance(given, t.Const) or bool(given.value)
+        return given if is_there and _only_filled(edge.callee, name) else None
     return given
+
+
+def _only_filled(function: FunctionNode, name: str) -> bool:
+    """Return whether a parameter is bound nowhere but where it was found to be missing."""
+    return all(
+        any(
+            (around := function.facts.contexts[step]).kind == "if"
+            and around.subject is not None
+            and (test := _switch(around.subject)) is not None
+            and test.value == t.Name(name)
+            and not test.wanted
+            for step in function.context_chain(bind.context)
+        )
+        for bind in function.binds[name]
+    )
 
 
 def _surely_holds(program: "Program", way: "list[Edge]", context: t.Context) -> bool:
