@@ -27,22 +27,28 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
         if rows is None or is_one(program, showing, rows):
             continue
         row = Value(Instance(showing.row), showing.rows, loop=1)
-        told: set[tuple[object, ...]] = set()
         spending = (
             spent_to_fill(program, showing.shown, row)
             if showing.is_filled
             else spent_by(program, showing.words, showing.shown, row)
         )
-        for spent in spending:
+        for spent in _each_once(spending):
             if showing.is_together and spent.cost.relation is None:
                 continue
-            path = spent.cost.path
-            same = (path or spent.location,)
-            if same in told or (spent.location, *same, rows.places) in seen:
-                continue
-            told.add(same)
-            seen.add((spent.location, *same, rows.places))
-            yield from _judge(program, showing, spent, rows)
+            same = (spent.location, spent.cost.path or spent.location, rows.places)
+            if same not in seen:
+                seen.add(same)
+                yield from _judge(program, showing, spent, rows)
+
+
+def _each_once(spending: list[Spent]) -> list[Spent]:
+    """Return one cost for each relation, the surest: who reads it next finds it loaded."""
+    found: dict[object, Spent] = {}
+    for spent in spending:
+        key = spent.cost.path or spent.location
+        if key not in found or not found[key].cost.confidence.at_least(spent.cost.confidence):
+            found[key] = spent
+    return list(found.values())
 
 
 def _judge(

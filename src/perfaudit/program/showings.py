@@ -182,14 +182,18 @@ def _called(
 ) -> Iterator[tuple[ClassNode, Confidence]]:
     """Yield the classes that a call makes an object of, that shows rows."""
     resolved = program.types.call(function, index)
-    for option in options_of(resolved.callee):
-        if isinstance(option, ClassType) and shows(program, words, option.node):
-            yield option.node, Confidence.HIGH
     view = enclosing_class(function)
-    if view is None or not any(
-        target.behaviour is not None and FOR_VIEW in target.behaviour.flags
-        for target in resolved.targets
-    ):
+    is_for_view = view is not None and (
+        _names_views_class(function, words, function.facts.calls[index].callee)
+        or any(
+            target.behaviour is not None and FOR_VIEW in target.behaviour.flags
+            for target in resolved.targets
+        )
+    )
+    if view is None or not is_for_view:
+        for option in options_of(resolved.callee):
+            if isinstance(option, ClassType) and shows(program, words, option.node):
+                yield option.node, Confidence.HIGH
         return
     action = "" if function.owner is None else function.name
     told = told_by_decorator(program, words, function)
@@ -198,6 +202,23 @@ def _called(
             yield node, Confidence.HIGH
         return
     yield from shown_of_view(program, words, view, action)
+
+
+def _names_views_class(function: FunctionNode, words: Answers, callee: t.Expr) -> bool:
+    """Return whether what is called is the class that the object itself, a view, shows rows with.
+
+    A decorator may have said another for the method than the class does.
+    """
+    name = words.shown
+    if isinstance(callee, t.CallRef):
+        callee, name = function.facts.calls[callee.index].callee, words.chosen
+    params = function.facts.params
+    return (
+        isinstance(callee, t.Attr)
+        and callee.name == name
+        and bool(params)
+        and callee.base == t.Name(params[0].name)
+    )
 
 
 def _shown_by_call(
@@ -384,11 +405,25 @@ def _loads_more(program: "Program", words: Answers, node: ClassNode) -> bool:
 
 
 def is_one(program: "Program", showing: Showing, rows: Rows) -> bool:
-    """Return whether the rows are asked for by their key: there is one at most."""
+    """Return whether the rows are asked for by what no two of them have: there is one at most."""
     table = program.schema.table_of(showing.row)
-    return table is not None and any(
-        f"={name}" in rows.steps
-        for attribute, column in table.columns.items()
-        if column.primary or column.unique
-        for name in (attribute, column.name)
-    )
+    if table is None:
+        return False
+
+    def is_given(name: str) -> bool:
+        column = table.columns.get(name)
+        spelled = {name, f"{name}_id", f"{name}__id", f"{name}__pk"}
+        if column is not None:
+            spelled.add(column.name)
+        return any(f"={text}" in rows.steps for text in spelled)
+
+    keys = [
+        (name,) for name, column in table.columns.items() if column.primary or column.unique
+    ]
+    keys += [
+        (name,)
+        for name, relation in program.schema.relations_of(showing.row).items()
+        if relation.kind == "one_to_one" and not relation.reverse
+    ]
+    keys += [index.columns for index in table.indexes if index.unique and index.where is None]
+    return any(all(is_given(name) for name in key) for key in keys if key)
