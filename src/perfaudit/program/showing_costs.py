@@ -13,6 +13,7 @@ from perfaudit.facts import types as t
 from perfaudit.libraries.answers import Answers
 from perfaudit.program import members
 from perfaudit.program.class_values import texts_of
+from perfaudit.program.conditions import is_first_use
 from perfaudit.program.expressions import argument
 from perfaudit.program.given_names import names_in
 from perfaudit.program.language_calls import is_super
@@ -128,6 +129,8 @@ class _Walk:
         reading = self.reading()
         reading.function(method, {params[1].name: row})
         for cost in reading.costs:
+            if cost.relation is None and self.is_fallback(method):
+                continue
             inside = cost.steps[0].location if cost.steps else place
             self.note(cost, inside, shown, name)
         for item in method.facts.results:
@@ -139,6 +142,12 @@ class _Walk:
                     name,
                 )
                 break
+
+    def is_fallback(self, method: FunctionNode) -> bool:
+        """Return whether the query of a method runs only where what it looks for was not given."""
+        step = self.program.query_reach.step(method)
+        place = None if step is None else step.site or step.edge
+        return place is not None and is_first_use(method, place.context, place.sequence)
 
     def asks_when_shown(self, method: FunctionNode, item: t.Return) -> bool:
         """Return whether a result is a query for plain values, which is run when it is shown."""
@@ -297,6 +306,12 @@ class _Walk:
         above = self.program.types.classes.ancestors(node)
         return any(base in above for base in self.words.showing)
 
+    def lists_its_way(self, inner: ClassNode) -> bool:
+        """Return whether a class has another of the project that shows many rows for it."""
+        order = self.program.types.classes.project_order(inner)
+        given = [attribute_value(node, self.words.lists) for node in order]
+        return bool(self.words.lists) and any(item is not None for item in given)
+
     def is_of_library(self, path: str) -> bool:
         root = path.partition(".")[0]
         return any(base.partition(".")[0] == root for base in self.words.showing)
@@ -322,6 +337,15 @@ class _Walk:
         inner: ClassNode,
     ) -> None:
         value = row if path == ("*",) else self.read(shown, row, path, name, place)
+        if value.relation is not None and self.lists_its_way(inner):
+            # What its class for many rows does with them, a prefetch may not answer, nor below.
+            self.spent = [
+                replace(spent, cost=replace(spent.cost, path=(), relation=None, name=name))
+                if spent.location == place and spent.cost.relation is value.relation
+                else spent
+                for spent in self.spent
+            ]
+            return
         self.way.append(TraceStep(place, f"shows {name} with {inner.name}"))
         self.shown(inner, self.each(value))
         self.way.pop()
