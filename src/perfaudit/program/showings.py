@@ -417,7 +417,9 @@ def is_one(program: "Program", showing: Showing, rows: Rows) -> bool:
             spelled.add(column.name)
         return any(f"={text}" in rows.steps for text in spelled)
 
-    keys = [(name,) for name, column in table.columns.items() if column.primary or column.unique]
+    keys: list[tuple[str, ...]] = [
+        (name,) for name, column in table.columns.items() if column.primary or column.unique
+    ]
     keys += [
         (name,)
         for name, relation in program.schema.relations_of(showing.row).items()

@@ -393,7 +393,8 @@ def _is_late(site: Site) -> bool:
     """Return whether a value is read only where those before it, in a chain, do not decide."""
     function = site.function
     facts = function.facts
-    values = [item.value for item in (*facts.results, *facts.binds) if item.value is not None]
+    values = [item.value for item in facts.results if item.value is not None]
+    values += [bind.value for bind in facts.binds if bind.value is not None]
     values += [block.subject for block in facts.contexts if block.subject is not None]
     values += [given for call in facts.calls for given in call.arguments]
     return any(
