@@ -38,14 +38,14 @@ def cost_of_pages(
 ) -> Cost | None:
     """Return what the pages of an endpoint cost, or None where it shows none that is known."""
     found = [
-        each
-        for each in program.once(renderings)
+        (number, each)
+        for number, each in enumerate(program.once(renderings))
         if (each.view is not None and each.view is endpoint.view) or each.function in entered
     ]
     files = program.once(template_files)
     pages = [
-        _cost_of_page(program, rendering, name)
-        for rendering in found
+        program.once(_cost_of_page, number, name)
+        for number, rendering in found
         for name in rendering.templates
         if files.find(name) is not None
     ]
@@ -61,7 +61,9 @@ def is_only_shown(program: "Program", endpoint: Endpoint) -> bool:
     return endpoint.method == "GET" and method is None
 
 
-def _cost_of_page(program: "Program", rendering: Rendering, name: str) -> Cost:
+def _cost_of_page(program: "Program", number: int, name: str) -> Cost:
+    """Return what a page costs that one of the renderings, by its number, shows."""
+    rendering = program.once(renderings)[number]
     files = program.once(template_files)
     path = files.find(name)
     walk = _Counting(program, files, rendering, runs_methods=rendering.runs_methods)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from perfaudit.program.program import Program
 
 MAX_DEPTH = 12
-MAX_NODES = 20_000
+MAX_NODES = 4_000
 KEEPING = frozenset({"dictsort", "dictsortreversed", "sort", "reverse", "list", "unique", "slice"})
 """Filters that give the items that they are given."""
 PLAIN = frozenset({"default", "default_if_none", "safe", "escape", "force_escape", "d", "e"})

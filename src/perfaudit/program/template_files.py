@@ -22,6 +22,7 @@ class TemplateFiles:
         self._folders = folders
         self._read: dict[str, Template] = {}
         self._by_end: dict[str, list[str]] = {}
+        self._found: dict[tuple[str, str], str | None] = {}
         for path in sorted(texts):
             self._by_end.setdefault(path.rpartition("/")[2], []).append(path)
 
@@ -41,6 +42,12 @@ class TemplateFiles:
 
         Of several, that in the folder of templates that ``near``, another template, is in.
         """
+        asked = (name, near)
+        if asked not in self._found:
+            self._found[asked] = self._find(name, near)
+        return self._found[asked]
+
+    def _find(self, name: str, near: str) -> str | None:
         parts = [part for part in name.split("/") if part not in ("", ".", "..")]
         if not parts:
             return None
