@@ -9,6 +9,7 @@ from perfaudit.core.location import Location
 from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
+from perfaudit.program.applied import Applied, applied_by, is_of_helper
 from perfaudit.program.eager_words import eager_words
 from perfaudit.program.edge_values import item_param, walked_by
 from perfaudit.program.loads import Load, root_of
@@ -28,11 +29,12 @@ from perfaudit.program.program import Program
 from perfaudit.program.result_shapes import BOUNDING
 from perfaudit.program.row_costs import row_class
 from perfaudit.program.row_entities import keeps_objects
-from perfaudit.program.row_queries import rows_of
-from perfaudit.program.row_types import can_be
+from perfaudit.program.row_queries import rows_at, rows_of
+from perfaudit.program.row_types import can_be, relation_at
 from perfaudit.program.rows import VIA_RELATION, Rows
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.sizes import iterable_size
+from perfaudit.program.switches import is_left_off
 
 WHOLE = frozenset(
     {"", "query", "select", "all", "scalars", "execute", "exec", "order_by", "options", "unique"}
@@ -67,6 +69,8 @@ class _Walk:
     loop: int
     location: Location
     name: str
+    applied: Applied | None = None
+    """The loop of the helper that is called to walk, which is in another function."""
 
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:
@@ -76,7 +80,11 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
     for function in program.functions:
         told: dict[tuple[Location, str], Match] = {}
         loaded: set[tuple[object, ...]] = set()
-        walks = [*_loops(program, function), *_calls(program, function)]
+        walks = [
+            *_loops(program, function),
+            *_calls(program, function),
+            *_helped(program, function),
+        ]
         for walk in sorted(walks, key=lambda walk: walk.place.sequence):
             for found in _judge(program, walk, loaded):
                 if isinstance(found, Match):
@@ -126,7 +134,7 @@ def _calls(program: Program, function: FunctionNode) -> Iterator[_Walk]:
     """Yield the calls that run a function for each item, which loads relations of it."""
     for edge in program.edges_from(function):
         items = walked_by(edge) if edge.each and edge.how == "call" else None
-        if items is None or edge.call is None:
+        if items is None or edge.call is None or is_of_helper(program, edge):
             continue
         item = item_param(edge)
         seen: set[tuple[tuple[str, ...], str]] = set()
@@ -137,6 +145,35 @@ def _calls(program: Program, function: FunctionNode) -> Iterator[_Walk]:
                 at = (edge.call.sequence, edge.call.context)
                 name = str(iterable_size(program.types, function, items, None))
                 yield _Walk(function, load, edge, items, at, items, -1, edge.location, name)
+
+
+def _helped(program: Program, function: FunctionNode) -> Iterator[_Walk]:
+    """Yield the calls of a helper that runs what it is given for each row of what it walks."""
+    seen: set[tuple[Location, Location, tuple[str, ...], str]] = set()
+    for edge in program.edges_from(function):
+        loads = program.loads.of(edge.callee) if edge.via == "callback" else ()
+        for applied in applied_by(program, edge) if loads else ():
+            helper, loop = applied.spot.function, applied.loop
+            for load in loads:
+                key = (edge.location, applied.inner.location, load.path, load.relation.name)
+                way = [applied.inner, *load.through]
+                if load.root != applied.item or key in seen:
+                    continue
+                if is_left_off(program, way, load.site.context, load.site.sequence):
+                    continue
+                seen.add(key)
+                yield _Walk(
+                    function,
+                    load,
+                    edge,
+                    applied.items,
+                    applied.spot.at,
+                    None,
+                    -1,
+                    helper.line(helper.facts.contexts[loop].line),
+                    name_of_walked(program, helper, loop),
+                    applied,
+                )
 
 
 def _together(first: Match, more: Match) -> Match:
@@ -159,9 +196,11 @@ def _judge(
     function, load, place = walk.function, walk.load, walk.place
     if not _walks_data(program, walk) or _is_set_before(function, load, place):
         return
-    rows = rows_of(program, function, walk.items, walk.at)
-    row = _row_of(program, walk)
+    rows = _rows_of(program, walk)
+    row = _row_of(program, walk, rows)
     if rows is None or (row is not None and not can_be(program.types, rows, row)):
+        return
+    if row is None and walk.applied is not None:
         return
     rule = RULES[bool(rows.loaded)]
     yield Opportunity(place.location, program.exposure_of(function).kind, rule=rule)
@@ -189,6 +228,11 @@ def _judge(
 def _walks_data(program: Program, walk: _Walk) -> bool:
     """Return whether a place runs for each of many rows, and not for the one that is looked for."""
     function, loop, context = walk.function, walk.loop, walk.place.context
+    if walk.applied is not None:
+        if is_handler(function, context):
+            return False
+        function, loop = walk.applied.spot.function, walk.applied.loop
+        context = walk.applied.inner.context
     if loop < 0:
         return not is_handler(function, context) and gives_rows(
             program, function, walk.items, walk.at
@@ -202,13 +246,33 @@ def _walks_data(program: Program, walk: _Walk) -> bool:
     )
 
 
-def _row_of(program: Program, walk: _Walk) -> ClassNode | None:
+def _rows_of(program: Program, walk: _Walk) -> Rows | None:
+    """Return the rows that are walked; of a helper those that its call gives it."""
+    if walk.applied is None:
+        return rows_of(program, walk.function, walk.items, walk.at)
+    return rows_at(program, walk.applied.spot, walk.items)
+
+
+def _row_of(program: Program, walk: _Walk, rows: Rows | None) -> ClassNode | None:
     """Return the class of the items whose relation is loaded, if known."""
     types = program.types
+    if walk.applied is not None:
+        return None if rows is None else _row_with(program, walk.load, rows)
     if walk.loop >= 0:
         at = (walk.at[0] + 1, walk.loop)
         return row_class(program, types.evaluate(walk.function, t.Name(walk.load.root), at))
     return row_class(program, types.evaluate(walk.function, t.Element(walk.items, False), walk.at))
+
+
+def _row_with(program: Program, load: Load, rows: Rows) -> ClassNode | None:
+    """Return the class of rows from which a relation is loaded.
+
+    A helper has rows of several classes, each with a callable of its own.
+    """
+    for node in sorted(rows.of, key=lambda node: node.qualname):
+        if relation_at(program, node, (*load.path, load.relation.name)) == load.relation:
+            return node
+    return None
 
 
 def _keeps_objects(program: Program, load: Load) -> bool:

@@ -38,6 +38,7 @@ from perfaudit.program.values import (
     Type,
     Unknown,
     options_of,
+    union,
 )
 
 if TYPE_CHECKING:
@@ -60,6 +61,15 @@ def rows_of(
 ) -> Rows | None:
     """Return where the rows of an iterable come from, or None where some way is not known."""
     return program.once(_rows_of, function, value, at)
+
+
+def rows_at(program: "Program", spot: Spot, value: t.Expr) -> Rows | None:
+    """Return the same at a point of a function that one known call has entered."""
+    return program.once(_rows_at, spot, value)
+
+
+def _rows_at(program: "Program", spot: Spot, value: t.Expr) -> Rows | None:
+    return _Search(program).rows(spot, value, MAX_STEPS)
 
 
 def _rows_of(program: "Program", function: FunctionNode, value: t.Expr, at: At) -> Rows | None:
@@ -367,6 +377,9 @@ class _Search:
             return self.of_stored(spot, own, steps)
         owner = self.types.evaluate(function, base, spot.at)
         found = self.types.evaluate(function, value, spot.at)
+        if spot.way is not None:
+            # What other callers give says nothing about the call that is known.
+            owner, found = _of_known(owner), _of_known(found)
         if is_page(self.types, owner, found):
             return self.rows(spot, base, steps)
         for option in options_of(owner):
@@ -425,6 +438,12 @@ class _Search:
 
 EMPTY = Rows()
 """What adds nothing to the rows of other ways: a container that nobody fills."""
+
+
+def _of_known(found: Type) -> Type:
+    """Return what the project and the library files describe of a type; all where nothing is."""
+    known = [one for one in options_of(found) if not isinstance(one, External | Unknown)]
+    return union(known or [found])
 
 
 def _is_of_test(edge: Edge) -> bool:

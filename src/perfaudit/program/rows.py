@@ -95,8 +95,10 @@ def made_of(parts: Sequence[Rows | None]) -> Rows | None:
 
 
 def _together(known: Sequence[Rows], *, agreed: bool) -> Rows:
+    places = [place for rows in known for place in rows.places]
     return Rows(
-        tuple(dict.fromkeys(place for rows in known for place in rows.places)),
+        # A query that several ways share stands after all that some of them add to it.
+        tuple(dict.fromkeys(reversed(places)))[::-1],
         frozenset().union(*(rows.steps for rows in known)),
         {path: apart for rows in known for path, apart in rows.loaded.items()},
         frozenset().union(*(rows.named for rows in known)),
