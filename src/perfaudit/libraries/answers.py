@@ -21,7 +21,8 @@ KEYS = (
         "before",
     ),
     *("model", "fields", "source", "many", "method"),
-    *("whole", "unread", "settings", "exclude", "depth", "lists", "hooks", "filled", "fills"),
+    *("whole", "unread", "settings", "exclude", "depth", "lists", "lists_each"),
+    *("hooks", "filled", "fills"),
 )
 
 
@@ -52,7 +53,8 @@ class Answers(Struct, frozen=True):
     ``whole``: the method that shows a row. ``unread``: the argument of a field that is not shown.
     ``settings``: the attribute with such arguments by the names of fields. ``exclude``: that with
     names of what is not shown, ``depth``: that with how far relations are shown in full, ``lists``:
-    that with a class that shows many rows its own way. ``hooks``: methods of a view that are given
+    that with a class that shows many rows its own way, ``lists_each``: the attribute of that class
+    with what shows each. ``hooks``: methods of a view that are given
     its rows, and may load more with them. ``filled``: base classes whose annotated fields are
     filled from a row by one of their methods in ``fills``.
     """
@@ -78,6 +80,7 @@ class Answers(Struct, frozen=True):
     exclude: str = ""
     depth: str = ""
     lists: str = ""
+    lists_each: str = ""
     hooks: tuple[str, ...] = ()
     filled: tuple[str, ...] = ()
     fills: tuple[str, ...] = ()
@@ -117,6 +120,7 @@ def answers_section(node: YamlNode | None, named: Named) -> Answers:
         text("exclude"),
         text("depth"),
         text("lists"),
+        text("lists_each"),
         keys["hooks"].texts() if "hooks" in keys else (),
         keys["filled"].texts() if "filled" in keys else (),
         keys["fills"].texts() if "fills" in keys else (),

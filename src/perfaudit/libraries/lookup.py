@@ -42,6 +42,7 @@ class Libraries:
         self.schemas: tuple[Schema, ...] = tuple(
             library.schema for library in self.libraries if library.schema
         )
+        self.field_makers: Mapping[str, str] = _field_makers(self.schemas)
         self.migrations: tuple[Migrations, ...] = tuple(
             library.migrations for library in self.libraries if library.migrations
         )
@@ -314,6 +315,19 @@ class Libraries:
             yield found
             # Depth first, left to right: close enough to Python's order for what libraries have.
             waiting[:0] = found.bases
+
+
+def _field_makers(schemas: Iterable[Schema]) -> dict[str, str]:
+    """Return the one class that a field maker's class must inherit from, by the maker's path.
+
+    Libraries whose base each project makes, or whose fields other classes may have, are left out.
+    """
+    return {
+        path: schema.table_bases[0]
+        for schema in schemas
+        if len(schema.table_bases) == 1 and not schema.base_makers and not schema.table_keyword
+        for path in schema.columns
+    }
 
 
 def _of_all(names: Iterable[tuple[str, ...]]) -> tuple[str, ...]:

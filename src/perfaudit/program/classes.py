@@ -1,6 +1,6 @@
 """The class hierarchy: bases, method resolution order, members by name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cached_property
 
 from perfaudit.core.levels import Role
@@ -83,8 +83,39 @@ class Hierarchy:
                 if key not in seen and len(found) < MAX_BASES:
                     seen.add(key)
                     found.append(item)
+        if any(self._is_unread(item) for item in found):
+            found.extend(self._implied_base(node, found))
         self._orders[node] = tuple(found)
         return self._orders[node]
+
+    def _is_unread(self, base: Type) -> bool:
+        """Return whether nothing is known of a base but its name."""
+        if isinstance(base, LibrarySymbol):
+            return self._libraries.type(base.path) is None
+        return isinstance(base, External | Unknown)
+
+    def _implied_base(self, node: ClassNode, found: list[Type]) -> Iterator[LibrarySymbol]:
+        """Yield the library base that the fields of a class say its unknown bases lead to.
+
+        Only a table class declares such fields: another would never get them as columns.
+        """
+        makers = self._libraries.field_makers
+        for call in node.body.facts.calls:
+            if not _is_dotted(call.callee):
+                continue
+            made = options_of(self._evaluate(node.parent, call.callee, AT_END))[0]
+            if isinstance(made, LibrarySymbol | External):
+                path = made.path if isinstance(made, LibrarySymbol) else made.origin
+                base = makers.get(self._libraries.canonical(path))
+                if base is not None:
+                    if not any(self._leads_to(item, base) for item in found):
+                        yield LibrarySymbol(base)
+                    return
+
+    def _leads_to(self, item: Type, base: str) -> bool:
+        return isinstance(item, LibrarySymbol) and any(
+            above.path == base for above in self._libraries.linear(item.path)
+        )
 
     def _inherited(self, node: ClassNode, base: Type) -> tuple[Type, ...]:
         if not isinstance(base, ClassType) or base.node is node:
@@ -228,6 +259,12 @@ class Hierarchy:
         raises = any(exit_.kind == "raise" for exit_ in facts.exits)
         silent = not facts.calls and not facts.binds and not facts.reads and not facts.results
         return raises and not facts.results or silent
+
+
+def _is_dotted(value: t.Expr) -> bool:
+    while isinstance(value, t.Attr):
+        value = value.base
+    return isinstance(value, t.Name)
 
 
 def _reads_further(method: FunctionNode) -> bool:

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 from perfaudit.libraries.types import EntityQueries
 from perfaudit.program.nodes import ClassNode
+from perfaudit.program.tables import Relation
+from perfaudit.program.values import LibraryInstance
 
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
@@ -51,6 +53,11 @@ def _walked(
     for name in path:
         relation = None if owner is None else program.schema.relation(owner, name)
         steps.append(("..." if owner is None else owner.name, name))
-        many = many or relation is None or relation.many
+        many = many or relation is None or relation.many or _is_of_any_class(relation)
         owner = None if relation is None else relation.target
     return many, steps
+
+
+def _is_of_any_class(relation: Relation) -> bool:
+    """Return whether a relation leads to rows of no one table, so that nothing can be joined."""
+    return relation.target is None and not isinstance(relation.value, LibraryInstance)

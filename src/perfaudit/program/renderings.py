@@ -384,11 +384,30 @@ def rows_of_view(
             element = members.element(
                 types, types.evaluate(attribute.function, attribute.value, attribute.at)
             )
-        base = (attribute,) if attribute is not None else ()
+        base = (attribute,) if attribute is not None and _may_ask_above(method) else ()
         return Known(list_of(element), (*own.givens, *base)) if _has_object(element) else None
     if attribute is not None:
         return known_names(program, {"rows": [attribute]}).get("rows")
     return None if model is None else Known(list_of(model.type), query=model.query)
+
+
+def _may_ask_above(method: FunctionNode) -> bool:
+    """Return whether a method of a view may give what its attribute or the class above gives."""
+    facts = method.facts
+    given = [*(read.value for read in facts.reads), *(item.value for item in facts.results)]
+    given += [bind.value for bind in facts.binds if bind.value is not None]
+    given += [value for call in facts.calls for value in call.arguments]
+    if t.Name("self") in given or any(
+        isinstance(value, t.Attr) and value.base == t.Name("self") for value in given
+    ):
+        return True
+    return any(call.callee == t.Name("super") or _is_of_self(call.callee) for call in facts.calls)
+
+
+def _is_of_self(value: t.Expr) -> bool:
+    while isinstance(value, t.Attr):
+        value = value.base
+    return value == t.Name("self")
 
 
 def _has_object(value: Type) -> bool:

@@ -18,7 +18,7 @@ from perfaudit.program.expressions import argument
 from perfaudit.program.given_names import Given
 from perfaudit.program.language_calls import is_super
 from perfaudit.program.loops import target_names
-from perfaudit.program.names import AT_END, meanings
+from perfaudit.program.names import meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode, enclosing_class
 from perfaudit.program.renderings import Known, rows_of_view
 from perfaudit.program.row_costs import row_class, shown_class
@@ -31,7 +31,7 @@ from perfaudit.program.shown_classes import (
     shows,
     told_by_decorator,
 )
-from perfaudit.program.tables_vocabulary import attribute_value
+from perfaudit.program.shown_together import LOADS_INTO, may_load, shows_many_its_way
 from perfaudit.program.values import ClassType, Instance, Type, Unknown, list_of, options_of
 
 if TYPE_CHECKING:
@@ -39,9 +39,6 @@ if TYPE_CHECKING:
 
 FOR_VIEW = "shows-for-view"
 """The flag of a method of view classes that makes what shows the rows it is given."""
-LOADS_INTO = "loads-into"
-LOADING = frozenset({LOADS_INTO, "query-option"})
-"""Flags of what loads relations with rows."""
 MAX_STEPS = 6
 
 
@@ -231,7 +228,7 @@ def _shown_by_call(
     confidence: Confidence,
 ) -> Showing | None:
     at = (call.sequence, call.context)
-    together = _shows_many_its_way(program, words, shown)
+    together = shows_many_its_way(program, words, shown)
     if _is_selective(program, words, shown, call) or together is None:
         return None
     if _loads_into(program, function):
@@ -281,40 +278,6 @@ def _is_selective(program: "Program", words: Answers, shown: ClassNode, call: t.
     made = program.types.classes.method(shown, "__init__")
     plain = {words.many, "instance", "context", "read_only", "required", words.source, "data"}
     return made is not None and any(name not in plain for name, _ in call.keywords)
-
-
-def _shows_many_its_way(program: "Program", words: Answers, shown: ClassNode) -> bool | None:
-    """Return whether a class of the project shows the rows together, and asks once for some of it.
-
-    None where it may load relations with them first.
-    """
-    for node in program.types.classes.project_order(shown):
-        if "many_init" in node.methods:
-            return None
-        given = attribute_value(node, words.lists)
-        if given is not None:
-            found = program.types.evaluate(*given, AT_END)
-            if not isinstance(found, ClassType):
-                return None
-            methods = [
-                method
-                for owner in program.types.classes.project_order(found.node)
-                for method in owner.methods.values()
-            ]
-            return None if any(_may_load(program, method) for method in methods) else True
-    return False
-
-
-def _may_load(program: "Program", method: FunctionNode, *, surely: bool = False) -> bool:
-    """Return whether a function asks for relations with rows, or calls what is not known."""
-    for index in range(len(method.facts.calls)):
-        targets = program.types.call(method, index).targets
-        if (not targets and not surely) or any(
-            target.behaviour is not None and not LOADING.isdisjoint(target.behaviour.flags)
-            for target in targets
-        ):
-            return True
-    return False
 
 
 def _loads_into(program: "Program", function: FunctionNode) -> bool:
@@ -368,7 +331,7 @@ def _is_left(method: FunctionNode | None) -> bool:
 def _viewed(
     program: "Program", words: Answers, node: ClassNode, shown: ClassNode, confidence: Confidence
 ) -> Showing | None:
-    together = _shows_many_its_way(program, words, shown)
+    together = shows_many_its_way(program, words, shown)
     if together is None or _loads_more(program, words, node):
         return None
     model = model_of(program, words, shown)
@@ -399,7 +362,7 @@ def _loads_more(program: "Program", words: Answers, node: ClassNode) -> bool:
     action = _list_action(words)
     for name in (*words.hooks, action):
         method = program.types.classes.method(node, name)
-        if method is not None and _may_load(program, method, surely=name == action):
+        if method is not None and may_load(program, method, surely=name == action):
             return True
     return False
 
