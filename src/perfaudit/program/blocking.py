@@ -19,9 +19,9 @@ from perfaudit.program.result_roots import arguments_of
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.switches import is_switched_off
 
-SHORT = frozenset({"in-process", "if-begun"})
-"""Flags of calls that are done at once as a rule: they work on a database in a file, or do
-nothing where nothing was done before."""
+SHORT = frozenset({"in-process", "if-begun", "small-work"})
+"""Flags of calls that are done soon as a rule: they work on a database in a file, on one thing of
+usual size, or do nothing where nothing was done before."""
 UNTIL_END = "until-end"
 """The flag of calls that wait for the end of something, which has only one."""
 FILE_KINDS = frozenset({"file", "stat"})
