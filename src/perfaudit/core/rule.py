@@ -19,7 +19,10 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What we report and why. ``detector`` names a module of ``perfaudit.detectors``."""
+    """What we report and why. ``detector`` names a module of ``perfaudit.detectors``.
+
+    ``offline``: the most that a finding can have where no request or task is surely seen to lead.
+    """
 
     id: str
     name: str
@@ -38,3 +41,4 @@ class Rule:
     path: str = ""
     line: int = 1
     options: dict[str, object] = field(default_factory=dict)
+    offline: Confidence = Confidence.HIGH
