@@ -12,6 +12,8 @@ from perfaudit.program import expressions
 from perfaudit.program.applied import Applied, applied_by, is_of_helper
 from perfaudit.program.eager_words import eager_words
 from perfaudit.program.edge_values import item_param, walked_by
+from perfaudit.program.kept_objects import may_be_kept
+from perfaudit.program.key_tests import asks_for_key
 from perfaudit.program.loads import Load, root_of
 from perfaudit.program.loops import (
     Walk,
@@ -222,6 +224,8 @@ def _judge(
             confidence = weakest(confidence, Confidence.MEDIUM)
     if walk.loop >= 0 and writes_per_item(program, function, walk.loop):
         confidence = weakest(confidence, Confidence.MEDIUM)
+    if asks_for_key(load.site) or _may_be_kept(program, walk, rows):
+        confidence = weakest(confidence, Confidence.MEDIUM)
     yield _match(program, walk, rows, row, confidence)
 
 
@@ -297,6 +301,11 @@ def _is_read_before(program: Program, function: FunctionNode, load: Load, loop: 
             if function.loops(place.context):
                 return True
     return False
+
+
+def _may_be_kept(program: Program, walk: _Walk, rows: Rows) -> bool:
+    query = rows.places[-1] if rows.places else None
+    return may_be_kept(program, walk.load.relation, walk.function, query)
 
 
 def _is_set_before(function: FunctionNode, load: Load, place: Site | Edge) -> bool:

@@ -9,6 +9,7 @@ from perfaudit.libraries.types import Behaviour
 from perfaudit.program import members
 from perfaudit.program.decorators import method_kind
 from perfaudit.program.forwarding import made_by
+from perfaudit.program.key_tests import Said, said_of_key
 from perfaudit.program.names import meanings
 from perfaudit.program.nodes import FunctionNode, accessor_of
 from perfaudit.program.schema import Schema
@@ -189,13 +190,17 @@ def add_relations(found: Found, schema: Schema) -> None:
         if key in seen:
             continue
         seen.add(key)
+        place = found.place(fact)
+        at = (place.context, place.sequence)
+        if said_of_key(found.function, relation, value, *at) is Said.EMPTY:
+            continue
         name = f"{owner.node.name}.{value.name}"
         found.add_site(
             "relation",
             name,
             Behaviour(path=name),
             value,
-            found.place(fact),
+            place,
             receiver=owner,
             effects=("db.query",),
             blocking=False,

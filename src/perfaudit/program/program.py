@@ -140,7 +140,7 @@ class Program:
         function = place.function if isinstance(place, Site) else place.caller
         way = self._exposures.way_to(function)
         if way is None or not is_left_off(self, way, place.context, place.sequence):
-            return self.exposure_of(function)
+            return self._exposures.at(function, place.context, place.sequence)
         for edge in self.edges_to(function):
             before = self._exposures.way_to(edge.caller)
             if before is not None:
@@ -151,7 +151,7 @@ class Program:
     @cached_property
     def _exposures(self) -> Exposures:
         bodies = [file.body for file in self.files if file.role not in UNSEEN_ROLES]
-        return Exposures(self.endpoints, self.edges_from, bodies)
+        return Exposures(self.endpoints, self.edges_from, bodies, self.types.classes)
 
     @cached_property
     def memoised(self) -> frozenset[FunctionNode]:

@@ -7,12 +7,31 @@ MAX_STEPS = 4
 """How many names are followed to what they are bound to."""
 ENVIRONMENT = frozenset({"environ", "getenv", "platform"})
 
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
+"""The methods that an HTTP request may have."""
+
+
+def methods_asked(test: t.Expr, *, holds: bool = True) -> frozenset[str]:
+    """Return the methods of a request for which a test holds, or not; empty where it asks for none.
+
+    ``request.method == "POST"``, ``request.method in ("PUT", "PATCH")``.
+    """
+    if not isinstance(test, t.Compare) or test.operator not in ("Eq", "NotEq", "In", "NotIn"):
+        return frozenset()
+    if not isinstance(test.left, t.Attr) or test.left.name != "method":
+        return frozenset()
+    given = test.right.items if isinstance(test.right, t.Seq) else (test.right,)
+    named = {item.value for item in given if isinstance(item, t.Const)} & METHODS
+    if not named or len(named) < len(given):
+        return frozenset()
+    return frozenset(named if holds is (test.operator in ("Eq", "In")) else METHODS - named)
+
 
 def asks_for_kind(function: FunctionNode, test: t.Expr) -> bool:
     """Return whether a test asks what kind of value is given: of which class, which word."""
     parts = test.options if isinstance(test, t.Either) and test.kind == "and" else (test,)
     for part in parts:
-        if isinstance(part, t.Compare) and part.operator == "Eq":
+        if isinstance(part, t.Compare) and part.operator == "Eq" and not methods_asked(part):
             if isinstance(part.right, t.Const) and isinstance(part.right.value, str):
                 return True
         callee = function.facts.calls[part.index].callee if isinstance(part, t.CallRef) else None

@@ -51,6 +51,7 @@ PASSED_ON = frozenset({"chain", "filter", "islice", "tqdm"})
 """Other callables that give some of the items that they are given."""
 KEEPS_PREFETCH = "keeps-prefetch"
 LOADS_NAMED = "loads-named"
+NO_LATER_LOADS = "no-later-loads"
 OF_VIEW = frozenset({ROW_OF_VIEW, "gives-rows-of-view"})
 NONE = t.Const(None, "NoneType")
 At = tuple[int, int]
@@ -290,7 +291,9 @@ class _Search:
                 lambda query, where: self.rows(spot.moved(where), query, steps),
             )
             before.append(said if row is None else self.with_managers(said, row))
-        found = made_of([begun(self.program, spot, call, row, names=LOADS_NAMED in flags), *before])
+        start = begun(self.program, spot, call, row, names=LOADS_NAMED in flags)
+        start = replace(start, settled=NO_LATER_LOADS in flags)
+        found = made_of([start, *before])
         if found is not None and OPTION in flags and takes_back(call):
             return _without(found, flags)
         return found
@@ -417,6 +420,7 @@ class _Search:
             frozenset({relation.inverse} if relation.inverse else ()),
             frozenset() if relation.target is None else frozenset({relation.target}),
             parent.agreed,
+            parent.settled,
         )
         if not relation.many or relation.target is None:
             return found

@@ -24,6 +24,7 @@ class Rows(Struct, frozen=True):
     same row. ``places``: where the queries are written. ``steps``: the names of the calls that they
     are made of, ``=name`` for each of their keywords, and ``VIA_RELATION`` where rows are those of
     another row. ``of``: their classes, as far as known. ``agreed``: all ways load the same.
+    ``settled``: what was not loaded cannot be read of them, so that what is read was loaded.
     """
 
     places: tuple[Location, ...] = ()
@@ -34,6 +35,7 @@ class Rows(Struct, frozen=True):
     known: frozenset[str] = frozenset()
     of: frozenset[ClassNode] = frozenset()
     agreed: bool = True
+    settled: bool = False
 
     @property
     def exact(self) -> Loaded | None:
@@ -45,7 +47,7 @@ class Rows(Struct, frozen=True):
 
         ``path`` are the names from the row to the relation that is read, that one included.
         """
-        if path and path[0] in self.known:
+        if self.settled or path and path[0] in self.known:
             return True
         if self.all_eager or not self.named.isdisjoint(path):
             return None
@@ -106,4 +108,5 @@ def _together(known: Sequence[Rows], *, agreed: bool) -> Rows:
         frozenset().union(*(rows.known for rows in known)),
         frozenset().union(*(rows.of for rows in known)),
         agreed and all(rows.agreed for rows in known),
+        any(rows.settled for rows in known),
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 from perfaudit.core.errors import DataError
 from perfaudit.core.finding import Finding, Match, TraceStep
-from perfaudit.core.levels import Confidence, Severity, weakest
+from perfaudit.core.levels import Confidence, Role, Severity, weakest
 from perfaudit.core.location import Location
 from perfaudit.core.rule import Rule
 from perfaudit.sources.masking import mask_secrets
