@@ -6,7 +6,13 @@ from enum import IntEnum
 from perfaudit.facts import types as t
 from perfaudit.program.loops import fills_gap, fills_object
 from perfaudit.program.nodes import LOOP_KINDS, FunctionNode
-from perfaudit.program.questions import asks_for_kind, is_module_name, is_off_by_default, is_state
+from perfaudit.program.questions import (
+    asks_for_class,
+    asks_for_kind,
+    is_module_name,
+    is_off_by_default,
+    is_state,
+)
 
 BRANCHES = frozenset({"if", "else", "and", "or", "match", "except"})
 MAX_BRANCHES = 2
@@ -80,6 +86,24 @@ def hangs_on_settings(function: FunctionNode, context: int, sequence: int) -> bo
         if exit_.kind == "return"
     ]
     return any(test is not None and is_state(function, test, place) for test, place in tests)
+
+
+def is_special(function: FunctionNode, context: int, sequence: int) -> bool:
+    """Return whether a place runs in special cases only, which those who get there may not have.
+
+    Under some settings, for the first use, for what is of one of several classes, or with an option
+    that is off by default.
+    """
+    if hangs_on_settings(function, context, sequence) or is_first_use(function, context, sequence):
+        return True
+    contexts = function.facts.contexts
+    chain = tuple(function.context_chain(context))
+    tests = [contexts[step] for step in chain if contexts[step].kind in ("if", "and")]
+    return any(
+        test.subject is not None
+        and (asks_for_class(function, test.subject) or is_off_by_default(function, test.subject))
+        for test in tests
+    )
 
 
 def is_first_use(function: FunctionNode, context: int, sequence: int) -> bool:

@@ -135,6 +135,10 @@ class Program:
         """Return from where a function is reached."""
         return self._exposures.of(function)
 
+    def way_to(self, function: FunctionNode) -> list[Edge] | None:
+        """Return the calls from the entry point to a function, or None where none leads there."""
+        return self._exposures.way_to(function)
+
     def exposure_at(self, place: Site | Edge) -> Exposure:
         """Return from where a place is reached, by calls that do not leave it off."""
         function = place.function if isinstance(place, Site) else place.caller

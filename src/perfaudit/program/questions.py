@@ -42,6 +42,17 @@ def asks_for_kind(function: FunctionNode, test: t.Expr) -> bool:
     return False
 
 
+def asks_for_class(function: FunctionNode, test: t.Expr) -> bool:
+    """Return whether a test asks of which class something is, or is not."""
+    parts = test.options if isinstance(test, t.Either) and test.kind == "and" else (test,)
+    asked = [part.value if isinstance(part, t.Not) else part for part in parts]
+    return any(
+        isinstance(part, t.CallRef)
+        and function.facts.calls[part.index].callee == t.Name("isinstance")
+        for part in asked
+    )
+
+
 def is_off_by_default(function: FunctionNode, test: t.Expr) -> bool:
     """Return whether a test asks for an option that is off unless it is given."""
     if not isinstance(test, t.CallRef):
