@@ -43,7 +43,8 @@ class Value(Struct, frozen=True):
     ``loop``: the number of the loop whose turns it differs in, 0 for what is the same in all.
     ``asked``: it is a query that has not run yet; ``relation``: the relation that it asks for,
     where loading that with the rows would have answered. ``inverse`` leads back to ``owner``.
-    ``items`` are those that a group holds.
+    ``items`` are those that a group holds. ``held``: the template has put it under a name, where a
+    query keeps its rows once it has run.
     """
 
     type: Type
@@ -55,6 +56,7 @@ class Value(Struct, frozen=True):
     inverse: str = ""
     owner: "Value | None" = None
     items: "Value | None" = None
+    held: bool = False
 
 
 NOT_KNOWN = Value(Unknown("not given to the template"))
@@ -255,7 +257,11 @@ class Reading:
     def asked(self, value: Value) -> None:
         """Note the query of a value that is iterated, tested, measured or written out."""
         if value.asked:
+            before = len(self.costs)
             self._ask(value, "", keeps=value.relation is not None)
+            if value.held:
+                once = [msgspec.structs.replace(cost, again=False) for cost in self.costs[before:]]
+                self.costs[before:] = once
 
     def run(
         self, value: Value, owner: Instance, method: FunctionNode, arguments: tuple[Value, ...] = ()
