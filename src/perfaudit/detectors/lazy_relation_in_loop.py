@@ -361,4 +361,10 @@ def _fix(program: Program, load: Load, rows: Rows, row: ClassNode | None) -> str
         return ""
     words = eager_words(program, row, (*load.path, load.relation.name))
     place = rows.places[-1]
-    return f"Add {words} to the query at {place.path}:{place.line}." if words else ""
+    if not words:
+        return ""
+    if not rows.written and VIA_RELATION in rows.steps:
+        return (
+            f"Where the relation at {place.path}:{place.line} is loaded, add {words} for its rows."
+        )
+    return f"Add {words} to the query at {place.path}:{place.line}."

@@ -37,9 +37,7 @@ def _functions_around(program: "Program", place: Location) -> tuple[FunctionNode
     return tuple(
         function
         for function in program.functions
-        if function.kind in ("function", "lambda")
-        and function.file.path == place.path
-        and function.facts.line <= place.line <= function.facts.end_line
+        if function.kind in ("function", "lambda") and function.holds(place)
     )
 
 

@@ -357,6 +357,15 @@ class _Search:
             return Rows()
         return self.returned(method, None, MAX_STEPS) or Rows(all_eager=True)
 
+    def shared(self, callee: FunctionNode, rows: Rows | None) -> Rows | None:
+        """Return what a function gives; a method of a query or manager serves all that call it."""
+        owner = callee.owner
+        if rows is None or owner is None or not is_query(self.types, Instance(owner)):
+            return rows
+        own = [place for place in rows.written if callee.holds(place)]
+        others = tuple(place for place in rows.written if place not in own)
+        return replace(rows, written=others, declared=(*rows.declared, *own))
+
     def returned(self, callee: FunctionNode, way: Way | None, steps: int) -> Rows | None:
         """Return the rows a project function returns, with those of the query it is called on."""
         key = (callee, "", way)
@@ -370,7 +379,7 @@ class _Search:
             spot = Spot(callee, (item.sequence, item.context), way)
             answers.append(self.rows(spot, item.value, steps))
         self.entered.discard(key)
-        return joined([answer for answer in answers if answer is not EMPTY])
+        return self.shared(callee, joined([answer for answer in answers if answer is not EMPTY]))
 
     def attribute(self, spot: Spot, value: t.Attr, steps: int) -> Rows | None:
         """Return the rows of ``row.relation`` or the start of a query such as ``Book.objects``."""
@@ -412,15 +421,15 @@ class _Search:
             if path[1:] and path[0] == relation.name
         }
         found = Rows(
-            (relation.location,),
-            frozenset({VIA_RELATION}),
-            loaded,
-            parent.named,
-            parent.all_eager,
-            frozenset({relation.inverse} if relation.inverse else ()),
-            frozenset() if relation.target is None else frozenset({relation.target}),
-            parent.agreed,
-            parent.settled,
+            declared=(relation.location,),
+            steps=frozenset({VIA_RELATION}),
+            loaded=loaded,
+            named=parent.named,
+            all_eager=parent.all_eager,
+            known=frozenset({relation.inverse} if relation.inverse else ()),
+            of=frozenset() if relation.target is None else frozenset({relation.target}),
+            agreed=parent.agreed,
+            settled=parent.settled,
         )
         if not relation.many or relation.target is None:
             return found
