@@ -35,6 +35,8 @@ def _serves(function: FunctionNode, kept: Site, site: Site) -> bool:
 
 def _asked(site: Site) -> t.Expr:
     """Return the object that a place asks for its rows."""
-    if isinstance(site.value, t.Item):
-        return site.value.base
+    # A slice of them is a query of its own.
+    match site.value:
+        case t.Item(base=base, key=key) if not isinstance(key, t.Slice):
+            return base
     return site.value

@@ -21,9 +21,9 @@ class Rows(Struct, frozen=True):
     ``loaded``: the paths that are loaded on at least one way. ``named``: relations that may be
     loaded besides, somewhere below a row; ``all_eager``: any may be. ``known``: relations that
     rows have without a query, since they were reached from there, or since all of them lead to the
-    same row. ``written``: where the queries are written; ``declared``: where others begin with them,
-    such as managers, or name them, as relations do. ``steps``: the names of the calls that they
-    are made of, ``=name`` for each of their keywords, and ``VIA_RELATION`` where rows are those of
+    same row. ``written``: where the queries are written; ``declared``: where others begin with
+    them, as with managers, or name them, as relations do. ``steps``: the names of the calls that
+    they are made of, ``=name`` for each of their keywords, and ``VIA_RELATION`` where rows are of
     another row. ``of``: their classes, as far as known. ``agreed``: all ways load the same.
     ``settled``: what was not loaded cannot be read of them, so that what is read was loaded.
     """
@@ -41,7 +41,7 @@ class Rows(Struct, frozen=True):
 
     @property
     def places(self) -> tuple[Location, ...]:
-        """Return where the rows come from; the last place is where more is best loaded with them."""
+        """Return where the rows come from; last the place where more is best loaded with them."""
         return (*self.declared, *self.written)
 
     @property
