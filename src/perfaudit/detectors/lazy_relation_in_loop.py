@@ -10,10 +10,12 @@ from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
 from perfaudit.program.applied import Applied, applied_by, is_of_helper
+from perfaudit.program.conditions import is_special
 from perfaudit.program.eager_words import eager_words
 from perfaudit.program.edge_values import item_param, walked_by
 from perfaudit.program.kept_objects import may_be_kept
 from perfaudit.program.key_tests import asks_for_key
+from perfaudit.program.late_reads import is_late
 from perfaudit.program.loads import Load, root_of
 from perfaudit.program.loops import (
     Walk,
@@ -224,7 +226,7 @@ def _judge(
             confidence = weakest(confidence, Confidence.MEDIUM)
     if walk.loop >= 0 and writes_per_item(program, function, walk.loop):
         confidence = weakest(confidence, Confidence.MEDIUM)
-    if asks_for_key(load.site) or _may_be_kept(program, walk, rows):
+    if _is_for_some(load) or _may_be_kept(program, walk, rows):
         confidence = weakest(confidence, Confidence.MEDIUM)
     yield _match(program, walk, rows, row, confidence)
 
@@ -301,6 +303,14 @@ def _is_read_before(program: Program, function: FunctionNode, load: Load, loop: 
             if function.loops(place.context):
                 return True
     return False
+
+
+def _is_for_some(load: Load) -> bool:
+    """Return whether only some of the rows are asked for the relation, and perhaps few."""
+    site = load.site
+    places = [(edge.caller, edge.context, edge.sequence) for edge in load.through]
+    places.append((site.function, site.context, site.sequence))
+    return asks_for_key(site) or is_late(site) or any(is_special(*place) for place in places)
 
 
 def _may_be_kept(program: Program, walk: _Walk, rows: Rows) -> bool:

@@ -9,6 +9,7 @@ from perfaudit.program.nodes import LOOP_KINDS, FunctionNode
 from perfaudit.program.questions import (
     asks_for_class,
     asks_for_kind,
+    asks_whether_new,
     is_module_name,
     is_off_by_default,
     is_state,
@@ -53,7 +54,9 @@ def standing(function: FunctionNode, context: int, sequence: int) -> Standing:
         if is_state(function, here.subject, here.sequence):
             return Standing.STATE
         if here.kind in ("if", "and") and (
-            asks_for_kind(function, here.subject) or is_off_by_default(function, here.subject)
+            asks_for_kind(function, here.subject)
+            or is_off_by_default(function, here.subject)
+            or asks_whether_new(function, here.subject)
         ):
             return Standing.STATE
         if _tries_again(function, step):
@@ -101,7 +104,11 @@ def is_special(function: FunctionNode, context: int, sequence: int) -> bool:
     tests = [contexts[step] for step in chain if contexts[step].kind in ("if", "and")]
     return any(
         test.subject is not None
-        and (asks_for_class(function, test.subject) or is_off_by_default(function, test.subject))
+        and (
+            asks_for_class(function, test.subject)
+            or is_off_by_default(function, test.subject)
+            or asks_whether_new(function, test.subject)
+        )
         for test in tests
     )
 

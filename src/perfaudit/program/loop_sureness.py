@@ -34,6 +34,8 @@ def sureness(
         levels.append(Confidence.MEDIUM)
     if _is_few_on_way(program, function, loop):
         levels.append(Confidence.MEDIUM)
+    if reached is program.write_reach and _may_fail(function, loop, place.context):
+        levels.append(Confidence.MEDIUM)
     if isinstance(place, Site):
         return weakest(*levels)
     step = reached.step(place.callee)
@@ -56,6 +58,26 @@ def way_of(place: Site | Edge, reached: Reach) -> list[Site | Edge]:
 def _is_special(place: Site | Edge) -> bool:
     function = place.function if isinstance(place, Site) else place.caller
     return is_special(function, place.context, place.sequence)
+
+
+def _may_fail(function: FunctionNode, loop: int, context: int) -> bool:
+    """Return whether an item may fail without the others: they go one by one on purpose."""
+    contexts = function.facts.contexts
+    tries = set()
+    for step in function.context_chain(context):
+        if step == loop:
+            break
+        if contexts[step].kind == "try":
+            tries.add(contexts[step].parent)
+    return any(
+        other.kind == "except"
+        and other.parent in tries
+        and not any(
+            exit_.context == number and exit_.kind in ("raise", "return", "break")
+            for exit_ in function.facts.exits
+        )
+        for number, other in enumerate(contexts)
+    )
 
 
 def _is_few_on_way(program: "Program", function: FunctionNode, loop: int) -> bool:

@@ -53,6 +53,27 @@ def asks_for_class(function: FunctionNode, test: t.Expr) -> bool:
     )
 
 
+def asks_whether_new(function: FunctionNode, test: t.Expr, steps: int = MAX_STEPS) -> bool:
+    """Return whether a test asks of an object whether it has been saved: ``self.pk is None``."""
+    match test:
+        case t.Not(value=inner) | t.Compare(operator="Is" | "IsNot", left=inner):
+            return asks_whether_new(function, inner, steps)
+        case t.Either(kind="and", options=options):
+            return any(asks_whether_new(function, option, steps) for option in options)
+        case t.CallRef(index=index):
+            call = function.facts.calls[index]
+            is_bool = call.callee == t.Name("bool") and len(call.arguments) == 1
+            return is_bool and asks_whether_new(function, call.arguments[0], steps)
+        case t.Name(id=name) if steps and name not in function.params:
+            value = function.only_value(name)
+            return value is not None and asks_whether_new(function, value, steps - 1)
+        case t.Attr(base=t.Name(id=name), name="pk" | "id"):
+            return function.owner is not None and name in function.params
+        case t.Attr(base=t.Attr(name="_state"), name="adding"):
+            return True
+    return False
+
+
 def is_off_by_default(function: FunctionNode, test: t.Expr) -> bool:
     """Return whether a test asks for an option that is off unless it is given."""
     if not isinstance(test, t.CallRef):

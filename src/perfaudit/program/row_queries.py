@@ -52,6 +52,7 @@ PASSED_ON = frozenset({"chain", "filter", "islice", "tqdm"})
 KEEPS_PREFETCH = "keeps-prefetch"
 LOADS_NAMED = "loads-named"
 NO_LATER_LOADS = "no-later-loads"
+NO_ROWS = "gives-no-rows"
 OF_VIEW = frozenset({ROW_OF_VIEW, "gives-rows-of-view"})
 NONE = t.Const(None, "NoneType")
 At = tuple[int, int]
@@ -267,6 +268,8 @@ class _Search:
         types = self.types
         result = types.call(function, index).result
         flags = flags_of(self.program, function, index)
+        if NO_ROWS in flags:
+            return EMPTY
         before: list[Rows | None] = []
         if isinstance(call.callee, t.Attr):
             base = call.callee.base
