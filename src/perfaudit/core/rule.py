@@ -21,7 +21,8 @@ class Case:
 class Rule:
     """What we report and why. ``detector`` names a module of ``perfaudit.detectors``.
 
-    ``offline``: the most that a finding can have where no request or task is surely seen to lead.
+    ``offline``: the most that a finding can have where no request or task is surely seen to lead;
+    ``in_tasks``: the same where only tasks are.
     """
 
     id: str
@@ -42,3 +43,4 @@ class Rule:
     line: int = 1
     options: dict[str, object] = field(default_factory=dict)
     offline: Confidence = Confidence.HIGH
+    in_tasks: Confidence = Confidence.HIGH

@@ -10,7 +10,7 @@ from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
 from perfaudit.program.applied import Applied, applied_by, is_of_helper
-from perfaudit.program.conditions import is_special
+from perfaudit.program.conditions import Standing, is_special, standing
 from perfaudit.program.eager_words import eager_words
 from perfaudit.program.edge_values import item_param, walked_by
 from perfaudit.program.kept_objects import may_be_kept
@@ -310,7 +310,9 @@ def _is_for_some(load: Load) -> bool:
     site = load.site
     places = [(edge.caller, edge.context, edge.sequence) for edge in load.through]
     places.append((site.function, site.context, site.sequence))
-    return asks_for_key(site) or is_late(site) or any(is_special(*place) for place in places)
+    if asks_for_key(site) or is_late(site) or is_special(*places[0]):
+        return True
+    return any(standing(*place) >= Standing.DATA for place in places[1:])
 
 
 def _may_be_kept(program: Program, walk: _Walk, rows: Rows) -> bool:

@@ -91,6 +91,19 @@ def hangs_on_settings(function: FunctionNode, context: int, sequence: int) -> bo
     return any(test is not None and is_state(function, test, place) for test, place in tests)
 
 
+def hangs_on_option(function: FunctionNode, context: int) -> bool:
+    """Return whether a place runs only where a parameter is given that is off if it is not."""
+    contexts = function.facts.contexts
+    for step in function.context_chain(context):
+        test = contexts[step].subject
+        if contexts[step].kind != "if" or not isinstance(test, t.Name):
+            continue
+        param = function.params.get(test.id)
+        if param is not None and isinstance(param.default, t.Const) and not param.default.value:
+            return not function.binds.get(test.id)
+    return False
+
+
 def is_special(function: FunctionNode, context: int, sequence: int) -> bool:
     """Return whether a place runs in special cases only, which those who get there may not have.
 

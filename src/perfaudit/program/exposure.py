@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from perfaudit.core.finding import TraceStep
 from perfaudit.core.levels import Confidence, Role
 from perfaudit.program.classes import Hierarchy
-from perfaudit.program.conditions import MAX_BRANCHES, Standing, standing
+from perfaudit.program.conditions import MAX_BRANCHES, Standing, hangs_on_option, standing
 from perfaudit.program.endpoints import Endpoint
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.request_methods import methods_at, usual_of
@@ -170,10 +170,14 @@ class Exposures:
     def at(self, function: FunctionNode, context: int, sequence: int) -> Exposure:
         """Return how a place of a function is reached: only by requests of the method it asks."""
         node = self._reached(function)
-        asked = methods_at(function, context, sequence)
-        if node is None or not asked:
+        if node is None:
             return self.of(function)
-        return self._told(self._kind[node], node, self._way(node), asked)
+        way = self._way(node)
+        if not way and hangs_on_option(function, context):
+            step = TraceStep(node.location, f"{label_of(self._origin[node])} may lead here")
+            return Exposure(self._kind[node], "", node, (step,))
+        asked = methods_at(function, context, sequence)
+        return self._told(self._kind[node], node, way, asked) if asked else self.of(function)
 
     def way_to(self, function: FunctionNode) -> list[Edge] | None:
         """Return the calls from the entry point to a function, or None where none leads there."""

@@ -1,5 +1,6 @@
 """How sure it is that a loop pays for each of its items, and that another way would be cheaper."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from perfaudit.core.levels import Confidence, weakest
@@ -11,7 +12,7 @@ from perfaudit.program.loops import is_fallback
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.plurals import has_no_plural, skips_hooks
 from perfaudit.program.reach import Reach
-from perfaudit.program.sites import Edge, Site
+from perfaudit.program.sites import WITH_KINDS, Edge, Site
 
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
@@ -35,6 +36,8 @@ def sureness(
     if _is_few_on_way(program, function, loop):
         levels.append(Confidence.MEDIUM)
     if reached is program.write_reach and _may_fail(function, loop, place.context):
+        levels.append(Confidence.MEDIUM)
+    if _is_own_unit(program, function, loop, place.context) or _is_aside(function, loop, place):
         levels.append(Confidence.MEDIUM)
     if isinstance(place, Site):
         return weakest(*levels)
@@ -60,15 +63,45 @@ def _is_special(place: Site | Edge) -> bool:
     return is_special(function, place.context, place.sequence)
 
 
+def _within(function: FunctionNode, loop: int, context: int) -> Iterator[int]:
+    """Yield the blocks between a loop and a context in it, the innermost first."""
+    for step in function.context_chain(context):
+        if step == loop:
+            return
+        yield step
+
+
+def _is_own_unit(program: "Program", function: FunctionNode, loop: int, context: int) -> bool:
+    """Return whether each item has a transaction of its own: they go one by one on purpose."""
+    blocks = [function.facts.contexts[step] for step in _within(function, loop, context)]
+    entered = [block.subject for block in blocks if block.kind in WITH_KINDS]
+    return bool(entered) and any(
+        "db.transaction" in site.effects and site.value in entered
+        for site in program.sites_of(function)
+    )
+
+
+def _is_aside(function: FunctionNode, loop: int, place: Site | Edge) -> bool:
+    """Return whether a place is for special items, of which the rest of the loop is left out."""
+    blocks = {
+        step
+        for step in _within(function, loop, place.context)
+        if function.facts.contexts[step].kind == "if"
+    }
+    return any(
+        exit_.kind == "continue" and exit_.context in blocks and exit_.sequence > place.sequence
+        for exit_ in function.facts.exits
+    )
+
+
 def _may_fail(function: FunctionNode, loop: int, context: int) -> bool:
     """Return whether an item may fail without the others: they go one by one on purpose."""
     contexts = function.facts.contexts
-    tries = set()
-    for step in function.context_chain(context):
-        if step == loop:
-            break
-        if contexts[step].kind == "try":
-            tries.add(contexts[step].parent)
+    tries = {
+        contexts[step].parent
+        for step in _within(function, loop, context)
+        if contexts[step].kind == "try"
+    }
     return any(
         other.kind == "except"
         and other.parent in tries

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from perfaudit.facts import types as t
+from perfaudit.program import expressions
 from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.sites import Edge, Site
@@ -78,7 +79,7 @@ def is_of_new_row(places: Sequence[Site | Edge]) -> bool:
 
 def can_be_plural(program: "Program", site: Site) -> bool:
     """Return whether the plural twin of a call can do what the call does, as far as is known."""
-    if not site.behaviour.batch or skips_hooks(program, site):
+    if not site.behaviour.batch or skips_hooks(program, site) or _reckons(site):
         return False
     node = _table_class(program, site)
     if BY_KEY in site.behaviour.flags and not _is_by_key(program, site, node):
@@ -90,6 +91,20 @@ def can_be_plural(program: "Program", site: Site) -> bool:
     if node is not None and _has_two_tables(program, node):
         return False
     return not _is_pair_read(program, site)
+
+
+def _reckons(site: Site) -> bool:
+    """Return whether an update has the database work out a value of each row: ``F("n") + 1``."""
+    return (
+        BY_KEY in site.behaviour.flags
+        and "db.write" in site.effects
+        and site.call is not None
+        and any(
+            isinstance(part, t.CallRef)
+            for _, given in site.call.keywords
+            for part in expressions.parts(site.function, given)
+        )
+    )
 
 
 def _is_by_key(program: "Program", site: Site, node: ClassNode | None) -> bool:

@@ -135,6 +135,10 @@ class Program:
         """Return from where a function is reached."""
         return self._exposures.of(function)
 
+    def exposure_within(self, function: FunctionNode, at: tuple[int, int]) -> Exposure:
+        """Return from where a point of a function is reached."""
+        return self._exposures.at(function, at[1], at[0])
+
     def way_to(self, function: FunctionNode) -> list[Edge] | None:
         """Return the calls from the entry point to a function, or None where none leads there."""
         return self._exposures.way_to(function)

@@ -9,6 +9,7 @@ from perfaudit.program import expressions
 from perfaudit.program.class_values import class_value
 from perfaudit.program.eager_options import OPTION, flags_of, named_by, takes_back
 from perfaudit.program.edge_values import given_for
+from perfaudit.program.exclusions import exclude_each_other
 from perfaudit.program.language_calls import SUPER
 from perfaudit.program.managers import managers_of, source_of_rows
 from perfaudit.program.names import AT_END, meanings
@@ -138,7 +139,10 @@ class _Search:
         answers: list[Rows | None] = []
         for scope, definition in meanings(spot.function, name, spot.at):
             if isinstance(definition, t.Bind) and definition.value is not None:
-                if definition.value == NONE:
+                if definition.value == NONE or (
+                    scope is spot.function
+                    and exclude_each_other(scope, definition.context, spot.at[1])
+                ):
                     continue
                 answers.append(self.of_bind(spot, scope, definition, steps))
             elif isinstance(definition, t.Param):

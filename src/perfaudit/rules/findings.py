@@ -104,7 +104,8 @@ def _confidence(rule: Rule, match: Match) -> Confidence:
     """
     seen = Confidence.MEDIUM if match.exposure == "unreached" else Confidence.HIGH
     offline = rule.offline if _is_offline(match) else Confidence.HIGH
-    return weakest(rule.confidence, match.confidence, seen, offline)
+    in_task = rule.in_tasks if match.exposure == "task" else Confidence.HIGH
+    return weakest(rule.confidence, match.confidence, seen, offline, in_task)
 
 
 def _is_offline(match: Match) -> bool:

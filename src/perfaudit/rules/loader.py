@@ -51,7 +51,8 @@ _REQUIRED = (
     "cases",
 )
 _OFFLINE = "confidence-offline"
-_KEYS = (*_REQUIRED, "category", "impact", _OFFLINE)
+_IN_TASKS = "confidence-in-tasks"
+_KEYS = (*_REQUIRED, "category", "impact", _OFFLINE, _IN_TASKS)
 _IMPACTS = ("latency", "throughput", "resources")
 _CASE_KEYS = ("name", "code", "files")
 _EXAMPLE_KEYS = ("name", "bad", "good")
@@ -100,6 +101,7 @@ def load_rule(path: Path) -> Rule:
         severity=Severity(keys["severity"].one_of(_values(Severity))),
         confidence=_confidence(keys["confidence"]),
         offline=_confidence(keys.get(_OFFLINE)),
+        in_tasks=_confidence(keys.get(_IN_TASKS)),
         effort=Effort(keys["effort"].one_of(_values(Effort))),
         since=_since(keys["since"]),
         detector=detector,
