@@ -55,8 +55,9 @@ def _holds(program: "Program", function: FunctionNode, relation: Relation) -> bo
         )
     }
     return any(
-        relation.target in _classes(program.types.evaluate(function, t.Name(name), AT_END), DEPTH)
+        node is relation.target
         for name in sorted(names - {own})
+        for node in _classes(program.types.evaluate(function, t.Name(name), AT_END), DEPTH)
     )
 
 

@@ -17,6 +17,7 @@ from perfaudit.program.sites import WITH_KINDS, Edge, Site
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
 
+CONNECTING = frozenset({"db.connect", "pool.create"})
 FAR = 4
 """So many calls away, what a loop does per item is more often a job than a forgotten query."""
 
@@ -44,6 +45,9 @@ def sureness(
     step = reached.step(place.callee)
     levels.append(step.confidence if step is not None else Confidence.LOW)
     if len(way) > FAR:
+        levels.append(Confidence.MEDIUM)
+    if place.callee in program.reach_of(CONNECTING):
+        # Another database for each item, as a rule: no query asks them all.
         levels.append(Confidence.MEDIUM)
     if place.callee in program.job_reach or place.callee in program.cache_reach:
         levels.append(Confidence.LOW)

@@ -21,10 +21,14 @@ def methods_asked(test: t.Expr, *, holds: bool = True) -> frozenset[str]:
     if not isinstance(test.left, t.Attr) or test.left.name != "method":
         return frozenset()
     given = test.right.items if isinstance(test.right, t.Seq) else (test.right,)
-    named = {item.value for item in given if isinstance(item, t.Const)} & METHODS
+    named = frozenset(
+        item.value
+        for item in given
+        if isinstance(item, t.Const) and isinstance(item.value, str) and item.value in METHODS
+    )
     if not named or len(named) < len(given):
         return frozenset()
-    return frozenset(named if holds is (test.operator in ("Eq", "In")) else METHODS - named)
+    return named if holds is (test.operator in ("Eq", "In")) else METHODS - named
 
 
 def asks_for_kind(function: FunctionNode, test: t.Expr) -> bool:
