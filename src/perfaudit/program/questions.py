@@ -57,6 +57,23 @@ def asks_for_class(function: FunctionNode, test: t.Expr) -> bool:
     )
 
 
+def asks_for_entry(function: FunctionNode, test: t.Expr) -> bool:
+    """Return whether a test asks for an entry that what is given may have: ``"id" in options``."""
+    parts = test.options if isinstance(test, t.Either) and test.kind == "and" else (test,)
+    for part in parts:
+        inner = part.value if isinstance(part, t.Not) else part
+        if not isinstance(inner, t.Compare) or inner.operator not in ("In", "NotIn"):
+            continue
+        held, is_key = inner.right, isinstance(inner.left, t.Const)
+        if isinstance(held, t.CallRef):
+            callee = function.facts.calls[held.index].callee
+            if isinstance(callee, t.Attr) and callee.name == "keys":
+                held, is_key = callee.base, True
+        if is_key and isinstance(held, t.Name) and held.id in function.params:
+            return True
+    return False
+
+
 def asks_whether_new(function: FunctionNode, test: t.Expr, steps: int = MAX_STEPS) -> bool:
     """Return whether a test asks of an object whether it has been saved: ``self.pk is None``."""
     match test:
