@@ -19,7 +19,11 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What we report and why. ``detector`` names a module of ``perfaudit.detectors``."""
+    """What we report and why. ``detector`` names a module of ``perfaudit.detectors``.
+
+    ``offline``: the most that a finding can have where no request or task is surely seen to lead;
+    ``in_tasks``: the same where only tasks are.
+    """
 
     id: str
     name: str
@@ -38,3 +42,5 @@ class Rule:
     path: str = ""
     line: int = 1
     options: dict[str, object] = field(default_factory=dict)
+    offline: Confidence = Confidence.HIGH
+    in_tasks: Confidence = Confidence.HIGH

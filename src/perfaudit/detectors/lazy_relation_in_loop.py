@@ -10,9 +10,13 @@ from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
 from perfaudit.program.applied import Applied, applied_by, is_of_helper
+from perfaudit.program.conditions import Standing, is_special, standing
 from perfaudit.program.eager_words import eager_words
 from perfaudit.program.edge_values import item_param, walked_by
 from perfaudit.program.exposure import BY_HAND
+from perfaudit.program.kept_objects import may_be_kept
+from perfaudit.program.key_tests import asks_for_key
+from perfaudit.program.late_reads import is_late
 from perfaudit.program.loads import Load, root_of
 from perfaudit.program.loops import (
     Walk,
@@ -218,6 +222,8 @@ def _judge(
             confidence = weakest(confidence, Confidence.MEDIUM)
     if walk.loop >= 0 and writes_per_item(program, function, walk.loop):
         confidence = weakest(confidence, Confidence.MEDIUM)
+    if _is_for_some(load) or _may_be_kept(program, walk, rows):
+        confidence = weakest(confidence, Confidence.MEDIUM)
     yield _match(program, walk, rows, row, confidence)
 
 
@@ -295,6 +301,21 @@ def _is_read_before(program: Program, function: FunctionNode, load: Load, loop: 
     return False
 
 
+def _is_for_some(load: Load) -> bool:
+    """Return whether only some of the rows are asked for the relation, and perhaps few."""
+    site = load.site
+    places = [(edge.caller, edge.context, edge.sequence) for edge in load.through]
+    places.append((site.function, site.context, site.sequence))
+    if asks_for_key(site) or is_late(site) or is_special(*places[0]):
+        return True
+    return any(standing(*place) >= Standing.DATA for place in places[1:])
+
+
+def _may_be_kept(program: Program, walk: _Walk, rows: Rows) -> bool:
+    query = rows.places[-1] if rows.places else None
+    return may_be_kept(program, walk.load.relation, walk.function, query)
+
+
 def _is_set_before(function: FunctionNode, load: Load, place: Site | Edge) -> bool:
     """Return whether the relation was set on an object of the function before the place."""
     return any(
@@ -348,4 +369,10 @@ def _fix(program: Program, load: Load, rows: Rows, row: ClassNode | None) -> str
         return ""
     words = eager_words(program, row, (*load.path, load.relation.name))
     place = rows.places[-1]
-    return f"Add {words} to the query at {place.path}:{place.line}." if words else ""
+    if not words:
+        return ""
+    if not rows.written and VIA_RELATION in rows.steps:
+        return (
+            f"Where the relation at {place.path}:{place.line} is loaded, add {words} for its rows."
+        )
+    return f"Add {words} to the query at {place.path}:{place.line}."

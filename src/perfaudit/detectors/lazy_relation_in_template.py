@@ -9,6 +9,7 @@ from perfaudit.core.report import Opportunity
 from perfaudit.program.eager_words import eager_words, leads_to_many
 from perfaudit.program.exposure import Exposure, label_of
 from perfaudit.program.list_pages import list_pages
+from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.program import Program
 from perfaudit.program.renderings import Known, renderings
@@ -23,7 +24,7 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
         return
     seen: set[tuple[object, ...]] = set()
     for rendering in program.once(renderings):
-        page = _Page(rendering.function, rendering.view, rendering.location)
+        page = _Page(rendering.function, rendering.view, rendering.location, at=rendering.at)
         yield from _judged(program, page, paid_by(program, rendering), seen)
     for shown in list_pages(program):
         page = _Page(shown.node.body, shown.node, shown.node.location, shown.cure)
@@ -34,13 +35,15 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
 class _Page:
     """What shows rows: a function, and the class of the view if it is one.
 
-    ``cure``: how the class itself has relations to one row loaded.
+    ``cure``: how the class itself has relations to one row loaded. ``at``: when the function shows
+    them.
     """
 
     function: FunctionNode
     view: ClassNode | None
     location: Location
     cure: str = ""
+    at: tuple[int, int] = AT_END
 
 
 def _judged(
@@ -135,7 +138,7 @@ def _fix(program: Program, page: _Page, costs: Sequence[Cost], rows: Rows) -> st
 
 def _exposure(program: Program, page: _Page) -> Exposure:
     """Return from where rows are shown: a view class also where it has no method."""
-    found = program.exposure_of(page.function)
+    found = program.exposure_within(page.function, page.at)
     if page.view is None or found.endpoint:
         return found
     for endpoint in program.endpoints:

@@ -289,6 +289,7 @@ class Schema(Struct, frozen=True, gc=False):
     - ``name_attributes``, ``abstract_attributes``, ``index_attributes``: attributes of the class,
       or ``Meta.x`` for those of its inner class; index attributes say whether theirs are unique.
     - ``shared_attributes``: where true, the class uses the table of its parent.
+    - ``order_attributes``: where one is given, rows have an order without asking for one.
     - ``table_default``: pattern of a name that is not given: {app}, {name}, {snake}; empty where a
       class without a name is no table.
     - ``reverse_default``, ``relation_column``, ``parent_link``: patterns of names, ``{name}_set``.
@@ -317,6 +318,7 @@ class Schema(Struct, frozen=True, gc=False):
     name_attributes: tuple[str, ...] = ()
     abstract_attributes: tuple[str, ...] = ()
     shared_attributes: tuple[str, ...] = ()
+    order_attributes: tuple[str, ...] = ()
     index_attributes: dict[str, bool] = {}
     index_makers: dict[str, IndexMaker] = {}
     table_default: str = ""
