@@ -15,6 +15,7 @@ from perfaudit.program.applied import Applied, applied_by, is_of_helper
 from perfaudit.program.conditions import Standing, is_special, standing
 from perfaudit.program.eager_words import eager_words
 from perfaudit.program.edge_values import item_param, walked_by
+from perfaudit.program.exposure import BY_HAND
 from perfaudit.program.kept_objects import may_be_kept
 from perfaudit.program.key_tests import asks_for_key
 from perfaudit.program.late_reads import is_late
@@ -50,12 +51,7 @@ WHOLE = frozenset(
 BOUNDED = BOUNDING | {"offset", "first", "one", "get", "yield_per", "partitions", VIA_RELATION}
 RULES = {False: "lazy-relation-in-loop", True: "incomplete-prefetch"}
 """Whether the query of the rows loads some relations already, and the rule for it."""
-CALMER = {
-    "startup": Severity.MEDIUM,
-    "command": Severity.MEDIUM,
-    "script": Severity.MEDIUM,
-}
-"""Nobody waits for what these do."""
+CALMER = dict.fromkeys(BY_HAND, Severity.MEDIUM)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
 from perfaudit.program import expressions, nesting
 from perfaudit.program.defeats import is_defeat
+from perfaudit.program.exposure import BY_HAND
 from perfaudit.program.loop_sureness import sureness, way_of
 from perfaudit.program.loops import gives_rows, item_names, name_of_walked
 from perfaudit.program.misses import writes_on_miss
@@ -16,19 +17,14 @@ from perfaudit.program.nodes import FunctionNode, is_handler
 from perfaudit.program.per_item import is_per_item, is_same_in_each
 from perfaudit.program.plurals import can_be_plural, is_of_new_row
 from perfaudit.program.program import Program
-from perfaudit.program.reach import Reach, site_step
+from perfaudit.program.reach import Reach, hops, steps_per_item
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.switches import is_switched_off
 from perfaudit.program.values import FunctionType
 
 RULES = {"db.query": "query-in-loop", "db.write": "write-in-loop"}
 INVARIANT = "loop-invariant-query"
-CALMER = {
-    "startup": Severity.MEDIUM,
-    "command": Severity.MEDIUM,
-    "script": Severity.MEDIUM,
-}
-"""Nobody waits for what these do."""
+CALMER = dict.fromkeys(BY_HAND, Severity.MEDIUM)
 
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:
@@ -153,7 +149,7 @@ def _judge_each(
             "call": f"{place.callee.name}()" if place.callee.kind == "function" else "lambda",
             "walked": walked,
             "sink": sink.name if sink.kind == "call" else f"{sink.kind} of {sink.name}",
-            "hops": _hops(len(reached.chain(place.callee))),
+            "hops": hops(len(reached.chain(place.callee))),
             "plural": _plural(program, place, sink, RULES[effect], reached),
         },
         trace=(*exposure.chain, each, *reached.trace(place.callee)),
@@ -220,15 +216,11 @@ def _match(
     name = expressions.spelled(function, place.value)
     trace = list(exposure.chain)
     trace.append(TraceStep(function.line(context.line), f"loop over {walked}"))
+    trace.extend(steps_per_item(place, reached))
     if isinstance(place, Site):
-        trace.append(site_step(place))
         sink = place
         distance = 0
     else:
-        trace.append(
-            TraceStep(place.location, f"calls {place.callee.facts.qualname} for each item")
-        )
-        trace.extend(reached.trace(place.callee))
         found = reached.site(place.callee)
         sink = found if found is not None else program.sites_of(place.callee)[0]
         distance = len(reached.chain(place.callee))
@@ -238,7 +230,7 @@ def _match(
             "call": name,
             "walked": walked,
             "sink": sink.name if sink.kind == "call" else f"{sink.kind} of {sink.name}",
-            "hops": _hops(distance),
+            "hops": hops(distance),
             "plural": _many_at_once(function, place, loop)
             or _plural(program, place, sink, rule, reached),
         },
@@ -252,12 +244,6 @@ def _match(
         role=function.role,
         rule=rule,
     )
-
-
-def _hops(distance: int) -> str:
-    if distance == 0:
-        return ""
-    return ", 1 call away" if distance == 1 else f", {distance} calls away"
 
 
 def _many_at_once(function: FunctionNode, place: Site | Edge, loop: int) -> str:

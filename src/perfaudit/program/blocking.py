@@ -10,7 +10,7 @@ from perfaudit.facts import types as t
 from perfaudit.program import expressions
 from perfaudit.program.arguments import passed_to
 from perfaudit.program.conditions import hangs_on_settings, is_first_use
-from perfaudit.program.exposure import NOT_SERVED, Exposure
+from perfaudit.program.exposure import BY_HAND, NOT_SERVED, Exposure
 from perfaudit.program.handles import is_used_elsewhere
 from perfaudit.program.nodes import FunctionNode, is_handler
 from perfaudit.program.program import BLOCKING_KINDS, Program
@@ -27,7 +27,7 @@ UNTIL_END = "until-end"
 FILE_KINDS = frozenset({"file", "stat"})
 MAX_AWAITS = 5
 """How many awaits may lie between the coroutine that a loop is begun for and another one."""
-ALONE = {"startup": Severity.LOW, "command": Severity.LOW, "script": Severity.LOW}
+ALONE = dict.fromkeys(BY_HAND, Severity.LOW)
 """Where nobody else waits for the loop, a blocked loop matters little."""
 LOOP_STARTERS = frozenset({"runs-event-loop", "nested-loop"})
 """Flags of calls that run a coroutine on an event loop of their own and wait for it."""
