@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from msgspec.structs import replace as replace_part
-
 from perfaudit.core.finding import Match, TraceStep
 from perfaudit.core.levels import Confidence, Severity, weakest
 from perfaudit.core.location import Location
@@ -207,7 +205,7 @@ def _judge(
     own = None if row is None else relation_at(program, row, _path(load))
     if own is not None and own != load.relation:
         # What is given may be of several classes; these rows have a relation of their own.
-        load = replace_part(load, relation=own)
+        load = load.of_relation(own)
         walk = replace(walk, load=load)
     rule = RULES[bool(rows.loaded)]
     yield Opportunity(place.location, program.exposure_of(function).kind, rule=rule)
