@@ -36,6 +36,11 @@ class Load(Struct, frozen=True):
     through: tuple[Edge, ...]
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Return the names from the root to the relation that is loaded, that one included."""
+        return (*self.path, self.relation.name)
+
+    @property
     def steps(self) -> list[TraceStep]:
         """Return the calls and the read, as the steps of a report."""
         found = [
