@@ -13,6 +13,7 @@ from perfaudit.program.applied import Applied, applied_by, is_of_helper
 from perfaudit.program.eager_words import eager_words
 from perfaudit.program.edge_values import item_param, walked_by
 from perfaudit.program.exposure import BY_HAND
+from perfaudit.program.load_sureness import load_sureness
 from perfaudit.program.loads import Load, root_of
 from perfaudit.program.loops import (
     Walk,
