@@ -46,7 +46,8 @@ def load_sureness(
             levels.append(Confidence.MEDIUM)
         if loop >= 0 and _is_read_before(program, function, load, loop):
             levels.append(Confidence.MEDIUM)
-    if loop >= 0 and writes_per_item(program, function, loop):
+    # The code of a module runs once, when it is imported.
+    if function.kind == "module" or (loop >= 0 and writes_per_item(program, function, loop)):
         levels.append(Confidence.MEDIUM)
     query = rows.places[-1] if rows.places else None
     one_by_one = not rows.steps.isdisjoint(OBJECT) and VIA_RELATION not in rows.steps

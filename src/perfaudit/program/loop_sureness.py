@@ -36,7 +36,8 @@ def sureness(
         levels.append(Confidence.MEDIUM)
     if has_no_plural(sink) or skips_hooks(program, sink) or any(map(_is_special, way)):
         levels.append(Confidence.MEDIUM)
-    if _is_few_on_way(program, function, loop):
+    # The code of a module runs once, when it is imported.
+    if function.kind == "module" or _is_few_on_way(program, function, loop):
         levels.append(Confidence.MEDIUM)
     if reached is program.write_reach and _may_fail(function, loop, place.context):
         levels.append(Confidence.MEDIUM)
