@@ -29,28 +29,13 @@ def sureness(
 ) -> Confidence:
     """Return how sure it is that a place in a loop costs a query for each item, for no need."""
     levels = [place.confidence]
-    function = place.function if isinstance(place, Site) else place.caller
-    way = way_of(place, reached)
-    # What is only made where it is missing may be made seldom.
-    if is_fallback(function, loop, place.context) or is_detour(program, place, loop, reached):
-        levels.append(Confidence.MEDIUM)
-    if has_no_plural(sink) or skips_hooks(program, sink) or any(map(_is_special, way)):
-        levels.append(Confidence.MEDIUM)
-    # The code of a module runs once, when it is imported.
-    if function.kind == "module" or _is_few_on_way(program, function, loop):
-        levels.append(Confidence.MEDIUM)
-    if reached is program.write_reach and _may_fail(function, loop, place.context):
-        levels.append(Confidence.MEDIUM)
-    if _is_own_unit(program, function, loop, place.context) or _is_aside(function, loop, place):
-        levels.append(Confidence.MEDIUM)
-    walked = function.facts.contexts[loop]
-    if _is_of_state(function, walked.subject, walked.sequence, MAX_STEPS):
+    if _is_doubtful(program, place, loop, reached) or _has_no_cure(program, sink):
         levels.append(Confidence.MEDIUM)
     if isinstance(place, Site):
         return weakest(*levels)
     step = reached.step(place.callee)
     levels.append(step.confidence if step is not None else Confidence.LOW)
-    if len(way) > FAR:
+    if len(reached.chain(place.callee)) >= FAR:
         levels.append(Confidence.MEDIUM)
     if place.callee in program.reach_of(CONNECTING):
         # Another database for each item, as a rule: no query asks them all.
@@ -58,6 +43,30 @@ def sureness(
     if place.callee in program.job_reach or place.callee in program.cache_reach:
         levels.append(Confidence.LOW)
     return weakest(*levels)
+
+
+def _has_no_cure(program: "Program", sink: Site) -> bool:
+    """Return whether no call does for many objects all that one does for each."""
+    return has_no_plural(sink) or skips_hooks(program, sink)
+
+
+def _is_doubtful(program: "Program", place: Site | Edge, loop: int, reached: Reach) -> bool:
+    """Return whether few items may pay, or all of them one by one on purpose."""
+    function = place.function if isinstance(place, Site) else place.caller
+    walked = function.facts.contexts[loop]
+    return (
+        # What is only made where it is missing may be made seldom.
+        is_fallback(function, loop, place.context)
+        or is_detour(program, place, loop, reached)
+        or any(map(_is_special, way_of(place, reached)))
+        or _is_aside(function, loop, place)
+        # The code of a module runs once, when it is imported.
+        or function.kind == "module"
+        or _is_few_on_way(program, function, loop)
+        or _is_of_state(function, walked.subject, walked.sequence, MAX_STEPS)
+        or _is_own_unit(program, function, loop, place.context)
+        or (reached is program.write_reach and _may_fail(function, loop, place.context))
+    )
 
 
 def way_of(place: Site | Edge, reached: Reach) -> list[Site | Edge]:
