@@ -60,6 +60,7 @@ def _is_doubtful(program: "Program", place: Site | Edge, loop: int, reached: Rea
         or is_detour(program, place, loop, reached)
         or any(map(_is_special, way_of(place, reached)))
         or _is_aside(function, loop, place)
+        or _is_where_missing(program, function, place.context)
         # The code of a module runs once, when it is imported.
         or function.kind == "module"
         or _is_few_on_way(program, function, loop)
@@ -116,6 +117,18 @@ def _is_own_unit(program: "Program", function: FunctionNode, loop: int, context:
     entered = [block.subject for block in blocks if block.kind in WITH_KINDS]
     return bool(entered) and any(
         "db.transaction" in site.effects and site.value in entered
+        for site in program.sites_of(function)
+    )
+
+
+def _is_where_missing(program: "Program", function: FunctionNode, context: int) -> bool:
+    """Return whether a place runs only where a query finds nothing: ``if not rows.exists():``."""
+    contexts = function.facts.contexts
+    around = (contexts[step] for step in function.context_chain(context))
+    tests = [block.subject for block in around if block.kind == "if"]
+    missing = [test.value for test in tests if isinstance(test, t.Not)]
+    return bool(missing) and any(
+        site.kind == "call" and "db.query" in site.effects and site.value in missing
         for site in program.sites_of(function)
     )
 
