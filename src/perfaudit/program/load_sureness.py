@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from perfaudit.core.levels import Confidence, weakest
+from perfaudit.program.bounds import is_short
 from perfaudit.program.conditions import Standing, is_special, standing
 from perfaudit.program.kept_objects import may_be_kept
 from perfaudit.program.key_tests import asks_for_key
@@ -49,6 +50,11 @@ def load_sureness(
     # The code of a module runs once, when it is imported.
     if function.kind == "module" or (loop >= 0 and writes_per_item(program, function, loop)):
         levels.append(Confidence.MEDIUM)
+    if loop >= 0:
+        walked = function.facts.contexts[loop]
+        at = (walked.sequence, walked.parent)
+        if is_short(program.types, function, walked.subject, at):
+            levels.append(Confidence.MEDIUM)
     query = rows.places[-1] if rows.places else None
     one_by_one = not rows.steps.isdisjoint(OBJECT) and VIA_RELATION not in rows.steps
     if one_by_one or _is_for_some(load) or may_be_kept(program, load.relation, function, query):

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from perfaudit.core.levels import Confidence, weakest
 from perfaudit.facts import types as t
+from perfaudit.program.bounds import is_short
 from perfaudit.program.conditions import is_special
 from perfaudit.program.detours import is_detour
 from perfaudit.program.edge_values import given_for
@@ -64,6 +65,7 @@ def _is_doubtful(program: "Program", place: Site | Edge, loop: int, reached: Rea
         # The code of a module runs once, when it is imported.
         or function.kind == "module"
         or _is_few_on_way(program, function, loop)
+        or is_short(program.types, function, walked.subject, (walked.sequence, walked.parent))
         or _is_of_state(function, walked.subject, walked.sequence, MAX_STEPS)
         or _is_own_unit(program, function, loop, place.context)
         or (reached is program.write_reach and _may_fail(function, loop, place.context))
