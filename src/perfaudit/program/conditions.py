@@ -93,7 +93,7 @@ def hangs_on_settings(function: FunctionNode, context: int, sequence: int) -> bo
 
 
 def option_of(function: FunctionNode, context: int) -> str:
-    """Return the parameter that a place waits for, which is off unless it is given; else nothing."""
+    """Return the parameter that a place waits for, off unless it is given; "" if there is none."""
     contexts = function.facts.contexts
     for step in function.context_chain(context):
         test = contexts[step].subject
