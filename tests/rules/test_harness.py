@@ -111,3 +111,15 @@ def test_an_example_has_exactly_the_effects_it_is_marked_with(
         assert failure in result.failure
     else:
         assert result.failure == ""
+
+
+def test_a_mark_may_ask_for_a_confidence(tmp_path: Path) -> None:
+    code = "import time\n\nasync def wait():\n    time.sleep(1)  # finding (medium)"
+
+    assert result_of(tmp_path, code.replace("medium", "high")).failure == ""
+    assert result_of(tmp_path, code).failure == (
+        "sleep-in-async.yaml: the case\n"
+        "           3  async def wait():\n"
+        "  SURE?    4      time.sleep(1)  # finding (medium)\n"
+        "  app.py:4:5: time.sleep blocks wait. (high confidence)"
+    )

@@ -15,7 +15,7 @@ from perfaudit.libraries.types import Library
 from perfaudit.program.program import Program
 from perfaudit.rules.engine import judge
 from perfaudit.rules.loader import DEFAULT_FILE, load_rules
-from perfaudit.rules.markers import marked_effects, marked_lines
+from perfaudit.rules.markers import marked_confidences, marked_effects, marked_lines
 from perfaudit.sources import (
     Suppression,
     find_template_suppressions,
@@ -24,7 +24,7 @@ from perfaudit.sources import (
 )
 from perfaudit.sources.types import PythonSource
 
-FALSE, MISSED = "FALSE", "MISSED"
+FALSE, MISSED, UNSURE = "FALSE", "MISSED", "SURE?"
 BLOCKING = "blocking"
 FRAMES_SHOWN = 3
 
@@ -50,7 +50,10 @@ def check(rule: Rule) -> list[str]:
 
 
 def run_case(rule: Rule, case: Case) -> CaseResult:
-    """Return how one case of a rule goes: each marked line must be reported, and no other."""
+    """Return how one case of a rule goes: each marked line must be reported, and no other.
+
+    Where a mark names a confidence, the finding must have just that.
+    """
     title = f"{Path(rule.path).name}: {case.name}"
     try:
         findings = _findings(rule, case.files)
@@ -60,10 +63,16 @@ def run_case(rule: Rule, case: Case) -> CaseResult:
     reported = {(finding.location.path, finding.location.line): finding for finding in findings}
     labels = dict.fromkeys(reported.keys() - expected, FALSE)
     labels |= dict.fromkeys(expected - reported.keys(), MISSED)
+    labels |= {
+        place: UNSURE
+        for place, wanted in marked_confidences(case.files).items()
+        if place in reported and str(reported[place].confidence) != wanted
+    }
     if not labels:
         return CaseResult(case.name, "")
     said = [
         f"  {finding.location}: {finding.message}"
+        + (f" ({finding.confidence} confidence)" if labels[place] == UNSURE else "")
         for place, finding in sorted(reported.items())
         if place in labels
     ]

@@ -3,7 +3,10 @@
 import re
 from collections.abc import Mapping
 
-FINDING = re.compile(r"(?:#|--|//|<!--|\{#|/\*)\s*finding\s*(?:-->|#\}|\*/)?\s*$")
+FINDING = re.compile(
+    r"(?:#|--|//|<!--|\{#|/\*)\s*finding\s*"
+    r"(?:\((?P<confidence>high|medium|low)\)\s*)?(?:-->|#\}|\*/)?\s*$"
+)
 EFFECTS = re.compile(r"#\s*effects:\s*(?P<effects>[a-z., ]+?)\s*$")
 
 
@@ -18,6 +21,20 @@ def marked_lines(files: Mapping[str, str]) -> set[tuple[str, int]]:
         for path, text in files.items()
         for number, line in enumerate(text.split("\n"), start=1)
         if FINDING.search(line)
+    }
+
+
+def marked_confidences(files: Mapping[str, str]) -> dict[tuple[str, int], str]:
+    """Return the confidence that a finding must have, by path and line, where it is marked.
+
+    >>> marked_confidences({"app.py": "slow()  # finding (medium)\\n"})
+    {('app.py', 1): 'medium'}
+    """
+    return {
+        (path, number): mark["confidence"]
+        for path, text in files.items()
+        for number, line in enumerate(text.split("\n"), start=1)
+        if (mark := FINDING.search(line)) is not None and mark["confidence"]
     }
 
 
