@@ -1,6 +1,6 @@
 """Where a function makes its thread wait: what blocks there, or is reached by plain calls."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
@@ -8,11 +8,13 @@ from perfaudit.core.finding import TraceStep
 from perfaudit.core.levels import Confidence, Severity, weakest
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
+from perfaudit.program.alternatives import is_one_of_several
 from perfaudit.program.arguments import passed_to
-from perfaudit.program.conditions import hangs_on_settings, is_first_use
+from perfaudit.program.conditions import ends_in_error, hangs_on_settings, is_first_use
 from perfaudit.program.exposure import NOT_SERVED, Exposure
 from perfaudit.program.handles import is_used_elsewhere
 from perfaudit.program.nodes import FunctionNode, is_handler
+from perfaudit.program.occasions import begins_or_ends
 from perfaudit.program.program import BLOCKING_KINDS, Program
 from perfaudit.program.reach import site_step
 from perfaudit.program.result_roots import arguments_of
@@ -78,7 +80,12 @@ def blocking_at(
             if kind == "file" and is_used_elsewhere(program, place):
                 continue
             if _blocks(program, place) and not BLOCKING_KINDS[kind].isdisjoint(place.effects):
-                sure = weakest(place.confidence, _usually(function, place), _for_long(place))
+                sure = weakest(
+                    place.confidence,
+                    _usually(program, function, place),
+                    _for_long(place),
+                    _meant(program, [place], kind),
+                )
                 return Blocking(place, kind, place, (site_step(place),), sure)
         elif runs_here(program, place) and place.callee in program.blocking_reach[kind]:
             found = _reached(program, place, kind)
@@ -104,14 +111,25 @@ def blocking_places(
             yield found
 
 
-def _usually(function: FunctionNode, place: Site | Edge) -> Confidence:
+def _usually(program: Program, function: FunctionNode, place: Site | Edge) -> Confidence:
     """Return how sure a place runs: not only once, after an error, or where settings say so."""
     rarely = (
         is_handler(function, place.context)
         or is_first_use(function, place.context, place.sequence)
         or hangs_on_settings(function, place.context, place.sequence)
+        or ends_in_error(function, place.context, place.sequence)
+        or (begins_or_ends(function) and not program.is_entry(function))
     )
     return Confidence.MEDIUM if rarely else Confidence.HIGH
+
+
+def _meant(program: Program, way: Sequence[Site | Edge], kind: str) -> Confidence:
+    """Return how sure the places of a way run what they are taken to, and not only once."""
+    reached = program.blocking_reach[kind]
+    doubtful = any(is_one_of_several(program, place, reached) for place in way) or any(
+        begins_or_ends(place.callee) for place in way if isinstance(place, Edge)
+    )
+    return Confidence.MEDIUM if doubtful else Confidence.HIGH
 
 
 def _for_long(site: Site) -> Confidence:
@@ -175,7 +193,14 @@ def _reached(program: Program, edge: Edge, kind: str) -> Blocking:
     called = TraceStep(
         edge.location, f"{edge.caller.facts.qualname} {verb} {edge.callee.facts.qualname}"
     )
-    sure = weakest(edge.confidence, step.confidence, _usually(edge.caller, edge), _for_long(sink))
+    way = [edge, *(here.edge or here.site for here in reached.chain(edge.callee))]
+    sure = weakest(
+        edge.confidence,
+        step.confidence,
+        _usually(program, edge.caller, edge),
+        _for_long(sink),
+        _meant(program, [place for place in way if place is not None], kind),
+    )
     return Blocking(edge, kind, sink, (called, *reached.trace(edge.callee)), sure)
 
 

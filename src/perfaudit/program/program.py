@@ -135,6 +135,14 @@ class Program:
         """Return from where a function is reached."""
         return self._exposures.of(function)
 
+    def is_entry(self, function: FunctionNode) -> bool:
+        """Return whether a function is what an entry point enters."""
+        return function in self._entered
+
+    @cached_property
+    def _entered(self) -> frozenset[FunctionNode]:
+        return frozenset(endpoint.handler for endpoint in self.endpoints)
+
     def exposure_at(self, place: Site | Edge) -> Exposure:
         """Return from where a place is reached, by calls that do not leave it off."""
         function = place.function if isinstance(place, Site) else place.caller
