@@ -7,10 +7,10 @@ from perfaudit.core.finding import Match, TraceStep
 from perfaudit.core.levels import Confidence, Severity, weakest
 from perfaudit.core.report import Opportunity
 from perfaudit.program import expressions
-from perfaudit.program.blocking import starts_loop
 from perfaudit.program.endpoints import Endpoint
 from perfaudit.program.exposure import Exposure, label_of
 from perfaudit.program.nodes import FunctionNode, is_handler
+from perfaudit.program.own_loops import starts_loop
 from perfaudit.program.program import Program
 from perfaudit.program.reach import Step
 from perfaudit.program.sites import Edge

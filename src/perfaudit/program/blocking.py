@@ -9,15 +9,14 @@ from perfaudit.core.levels import Confidence, Severity, weakest
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
 from perfaudit.program.alternatives import is_one_of_several
-from perfaudit.program.arguments import passed_to
 from perfaudit.program.conditions import ends_in_error, hangs_on_settings, is_first_use
-from perfaudit.program.exposure import NOT_SERVED, Exposure
+from perfaudit.program.exposure import Exposure
 from perfaudit.program.handles import is_used_elsewhere
 from perfaudit.program.nodes import FunctionNode, is_handler
 from perfaudit.program.occasions import begins_or_ends
+from perfaudit.program.own_loops import is_flagged, is_main
 from perfaudit.program.program import BLOCKING_KINDS, Program
 from perfaudit.program.reach import site_step
-from perfaudit.program.result_roots import arguments_of
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.switches import is_switched_off
 
@@ -26,13 +25,11 @@ SHORT = frozenset({"in-process", "if-begun", "small-work"})
 usual size, or do nothing where nothing was done before."""
 UNTIL_END = "until-end"
 """The flag of calls that wait for the end of something, which has only one."""
+ENDS = "ends"
+"""The flag of calls that have something end."""
 FILE_KINDS = frozenset({"file", "stat"})
-MAX_AWAITS = 5
-"""How many awaits may lie between the coroutine that a loop is begun for and another one."""
 ALONE = {"startup": Severity.LOW, "command": Severity.LOW, "script": Severity.LOW}
 """Where nobody else waits for the loop, a blocked loop matters little."""
-LOOP_STARTERS = frozenset({"runs-event-loop", "nested-loop"})
-"""Flags of calls that run a coroutine on an event loop of their own and wait for it."""
 
 
 class Blocking(Struct, frozen=True):
@@ -83,7 +80,7 @@ def blocking_at(
                 sure = weakest(
                     place.confidence,
                     _usually(program, function, place),
-                    _for_long(place),
+                    _for_long(program, place),
                     _meant(program, [place], kind),
                 )
                 return Blocking(place, kind, place, (site_step(place),), sure)
@@ -132,9 +129,23 @@ def _meant(program: Program, way: Sequence[Site | Edge], kind: str) -> Confidenc
     return Confidence.MEDIUM if doubtful else Confidence.HIGH
 
 
-def _for_long(site: Site) -> Confidence:
+def _for_long(program: Program, site: Site) -> Confidence:
     """Return how sure what blocks is felt."""
-    return Confidence.HIGH if SHORT.isdisjoint(site.behaviour.flags) else Confidence.MEDIUM
+    is_short = not SHORT.isdisjoint(site.behaviour.flags) or _is_told_to_end(program, site)
+    return Confidence.MEDIUM if is_short else Confidence.HIGH
+
+
+def _is_told_to_end(program: Program, site: Site) -> bool:
+    """Return whether a call waits for the end of what has been told to end."""
+    if UNTIL_END not in site.behaviour.flags or site.call is None:
+        return False
+    function = site.function
+    return any(
+        call.sequence < site.sequence
+        and _receiver(call) == _receiver(site.call)
+        and is_flagged(program, function, index, ENDS)
+        for index, call in enumerate(function.facts.calls)
+    )
 
 
 def _blocks(program: Program, site: Site) -> bool:
@@ -198,7 +209,7 @@ def _reached(program: Program, edge: Edge, kind: str) -> Blocking:
         edge.confidence,
         step.confidence,
         _usually(program, edge.caller, edge),
-        _for_long(sink),
+        _for_long(program, sink),
         _meant(program, [place for place in way if place is not None], kind),
     )
     return Blocking(edge, kind, sink, (called, *reached.trace(edge.callee)), sure)
@@ -240,19 +251,11 @@ def _gives_twin(edge: Edge) -> bool:
     return bool(held & awaited)
 
 
-def starts_loop(program: Program, function: FunctionNode, index: int) -> bool:
-    """Return whether a call of a function runs an event loop of its own until it is done."""
-    return any(
-        target.behaviour is not None and not LOOP_STARTERS.isdisjoint(target.behaviour.flags)
-        for target in program.types.call(function, index).targets
-    )
-
-
 def severity_on_loop(
     program: Program, function: FunctionNode, exposure: Exposure
 ) -> Severity | None:
     """Return LOW where nobody else waits for the loop, or None for what the rule says."""
-    if exposure.kind in NOT_SERVED and is_main(program, function):
+    if is_main(program, function):
         return Severity.LOW
     if exposure.entry is not None and exposure.entry in program.once(_jobs_of_processes):
         return Severity.LOW
@@ -263,52 +266,4 @@ def _jobs_of_processes(program: Program) -> frozenset[FunctionNode]:
     """Return the jobs that a worker runs one at a time, each on a loop of its own."""
     return frozenset(
         endpoint.handler for endpoint in program.endpoints if endpoint.dispatch == "process"
-    )
-
-
-def is_main(program: Program, function: FunctionNode, steps: int = MAX_AWAITS) -> bool:
-    """Return whether a coroutine is only ever what a new event loop is begun for, or waits for.
-
-    Then nothing else runs on its loop but what it starts itself.
-    """
-    edges = program.edges_to(function)
-    return bool(edges) and all(
-        _begins_loop(program, edge)
-        or (
-            steps > 0
-            and edge.how == "call"
-            and edge.caller.is_async
-            and is_main(program, edge.caller, steps - 1)
-        )
-        for edge in edges
-    )
-
-
-def _begins_loop(program: Program, edge: Edge) -> bool:
-    """Return whether what an edge gives is what a new loop is begun for, here or by a function."""
-    caller = edge.caller
-    for index, call in enumerate(caller.facts.calls):
-        given = [value for _, value in arguments_of(call)]
-        if (edge.call is call or edge.value in given) and starts_loop(program, caller, index):
-            return True
-        if edge.value in given and any(
-            outer.call is call and _begins_loop_for(program, outer, edge.value)
-            for outer in program.edges_from(caller)
-        ):
-            return True
-    return False
-
-
-def _begins_loop_for(program: Program, edge: Edge, given: t.Expr) -> bool:
-    """Return whether a function begins a loop for what a call gives it as a parameter."""
-    if edge.call is None:
-        return False
-    names = {
-        t.Name(param.name)
-        for param in edge.callee.facts.params
-        if passed_to(program, edge.callee, param, edge.call) == given
-    }
-    return any(
-        not names.isdisjoint(call.arguments) and starts_loop(program, edge.callee, index)
-        for index, call in enumerate(edge.callee.facts.calls)
     )
