@@ -77,11 +77,16 @@ def branches_around(function: FunctionNode, context: int) -> int:
 def ends_in_error(function: FunctionNode, context: int, sequence: int) -> bool:
     """Return whether a place stands in a branch that ends in an exception, or makes that."""
     contexts = function.facts.contexts
-    branches = [step for step in function.context_chain(context) if contexts[step].kind in BRANCHES]
-    return any(
-        exit_.kind == "raise" and exit_.sequence > sequence and exit_.context in branches
-        for exit_ in function.facts.exits
-    )
+    for step in function.context_chain(context):
+        if contexts[step].kind not in BRANCHES:
+            continue
+        for exit_ in function.facts.exits:
+            if exit_.sequence > sequence and function.is_within(exit_.context, step):
+                if exit_.kind == "raise" and exit_.context == step:
+                    return True
+                if exit_.kind != "raise":
+                    break
+    return False
 
 
 def hangs_on_settings(function: FunctionNode, context: int, sequence: int) -> bool:
