@@ -40,6 +40,11 @@ def test_innocent_code_outnumbers_guilty_code(rule: Rule) -> None:
 
 
 @every_rule
+def test_what_a_rule_folds_into_is_a_rule(rule: Rule) -> None:
+    assert set(rule.folds_into) <= RULES.keys() - {rule.name}
+
+
+@every_rule
 def test_the_last_ids_of_a_category_are_left_to_projects(rule: Rule) -> None:
     assert int(rule.id[3:]) not in OF_PROJECTS
 

@@ -19,7 +19,11 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What we report and why. ``detector`` names a module of ``perfaudit.detectors``."""
+    """What we report and why. ``detector`` names a module of ``perfaudit.detectors``.
+
+    ``folds_into`` names rules: where one of them has a finding about the same place of the same
+    function, that is told, and has the advice of both.
+    """
 
     id: str
     name: str
@@ -38,3 +42,4 @@ class Rule:
     path: str = ""
     line: int = 1
     options: dict[str, object] = field(default_factory=dict)
+    folds_into: tuple[str, ...] = ()

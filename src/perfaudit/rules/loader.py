@@ -50,7 +50,7 @@ _REQUIRED = (
     "examples",
     "cases",
 )
-_KEYS = (*_REQUIRED, "category", "impact")
+_KEYS = (*_REQUIRED, "category", "impact", "folds-into")
 _IMPACTS = ("latency", "throughput", "resources")
 _CASE_KEYS = ("name", "code", "files")
 _EXAMPLE_KEYS = ("name", "bad", "good")
@@ -108,6 +108,7 @@ def load_rule(path: Path) -> Rule:
         path=str(path),
         line=keys["message"].line,
         options=options,
+        folds_into=keys["folds-into"].texts() if "folds-into" in keys else (),
     )
 
 
