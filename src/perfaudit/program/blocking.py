@@ -14,6 +14,7 @@ from perfaudit.program.exposure import Exposure
 from perfaudit.program.handles import is_used_elsewhere
 from perfaudit.program.nodes import FunctionNode, is_handler
 from perfaudit.program.occasions import begins_or_ends
+from perfaudit.program.opt_ins import hangs_on_option
 from perfaudit.program.own_loops import is_flagged, is_main
 from perfaudit.program.program import BLOCKING_KINDS, Program
 from perfaudit.program.reach import site_step
@@ -123,8 +124,11 @@ def _usually(program: Program, function: FunctionNode, place: Site | Edge) -> Co
 def _meant(program: Program, way: Sequence[Site | Edge], kind: str) -> Confidence:
     """Return how sure the places of a way run what they are taken to, and not only once."""
     reached = program.blocking_reach[kind]
-    doubtful = any(is_one_of_several(program, place, reached) for place in way) or any(
-        begins_or_ends(place.callee) for place in way if isinstance(place, Edge)
+    doubtful = any(
+        is_one_of_several(program, place, reached)
+        or hangs_on_option(program, place)
+        or (isinstance(place, Edge) and begins_or_ends(place.callee))
+        for place in way
     )
     return Confidence.MEDIUM if doubtful else Confidence.HIGH
 

@@ -2,12 +2,13 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from perfaudit.core.finding import TraceStep
 from perfaudit.core.levels import Confidence, Role
 from perfaudit.program.conditions import MAX_BRANCHES, Standing, standing
 from perfaudit.program.endpoints import Endpoint
+from perfaudit.program.methods_asked import methods_at
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.sites import Edge
 
@@ -58,6 +59,10 @@ class Exposures:
         self._edge: dict[FunctionNode, Edge] = {}
         self._known: dict[FunctionNode, Exposure] = {}
         self._edges_from = edges_from
+        self._answering: dict[tuple[FunctionNode, str], list[str]] = {}
+        for endpoint in endpoints:
+            methods = self._answering.setdefault((endpoint.handler, endpoint.path), [])
+            methods.append(endpoint.method)
         set_off: list[Edge] = []
         for kind, entry_kinds in KINDS:
             waiting = self._entered(kind, set_off if kind == "task" else ())
@@ -156,6 +161,23 @@ class Exposures:
         kind = "task" if _is_task(self._kind[node], edge) else self._kind[node]
         return self._told(kind, node, [*self._way(node), edge])
 
+    def at(self, handler: FunctionNode, context: int, sequence: int) -> Exposure:
+        """Return how a place of a handler is reached: by the methods that come to it."""
+        found = self.of(handler)
+        label = self._label(self._origin[handler], context, sequence)
+        if label == found.endpoint:
+            return found
+        first = TraceStep(handler.location, f"{label} enters {handler.facts.qualname}")
+        return replace(found, endpoint=label, chain=(first, *found.chain[1:]))
+
+    def _label(self, endpoint: Endpoint, context: int, sequence: int) -> str:
+        """Return the label of an endpoint for a place of its handler."""
+        methods = self._answering[endpoint.handler, endpoint.path]
+        if len(methods) < 2 or endpoint.kind != "route":
+            return label_of(endpoint)
+        found = methods_at(methods, endpoint.handler, context, sequence)
+        return f"{', '.join(found)} {endpoint.path}".strip()
+
     def _reached(self, function: FunctionNode) -> FunctionNode | None:
         node: FunctionNode | None = function
         while node is not None and node not in self._kind:
@@ -172,7 +194,8 @@ class Exposures:
     def _told(self, kind: str, node: FunctionNode, way: list[Edge]) -> Exposure:
         endpoint = self._origin[node]
         entry = way[0].caller if way else node
-        label = label_of(endpoint)
+        label = self._label(endpoint, way[0].context, way[0].sequence) if way else ""
+        label = label or label_of(endpoint)
         if not _is_sure(way):
             step = TraceStep(entry.location, f"{label} may lead to {way[-1].callee.facts.qualname}")
             return Exposure(kind, "", entry, (step,))

@@ -14,5 +14,13 @@ BEGINS_OR_ENDS = re.compile(
 
 
 def begins_or_ends(function: FunctionNode) -> bool:
-    """Return whether a function's name says that it begins or ends something, once as a rule."""
-    return BEGINS_OR_ENDS.fullmatch(function.name.lower()) is not None
+    """Return whether a function's name says that it begins or ends something, once as a rule.
+
+    Of what is written inside another function, also the name of that.
+    """
+    scope: FunctionNode | None = function
+    while scope is not None and scope.kind in ("function", "lambda"):
+        if BEGINS_OR_ENDS.fullmatch(scope.name.lower()):
+            return True
+        scope = scope.parent
+    return False

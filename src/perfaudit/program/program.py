@@ -148,7 +148,10 @@ class Program:
         function = place.function if isinstance(place, Site) else place.caller
         way = self._exposures.way_to(function)
         if way is None or not is_left_off(self, way, place.context, place.sequence):
-            return self.exposure_of(function)
+            found = self.exposure_of(function)
+            if way == [] and found.entry is function and found.endpoint:
+                return self._exposures.at(function, place.context, place.sequence)
+            return found
         for edge in self.edges_to(function):
             before = self._exposures.way_to(edge.caller)
             if before is not None:
