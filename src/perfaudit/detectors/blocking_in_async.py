@@ -18,6 +18,7 @@ from perfaudit.program.sites import Edge, Site
 RULES = {
     "network": "blocking-call-in-async",
     "database": "sync-database-in-async",
+    "sleep": "blocking-call-in-async",
     "file": "blocking-file-io-in-async",
     "cpu": "cpu-bound-in-async",
 }

@@ -17,7 +17,7 @@ from perfaudit.program.reach import Reach, Step
 from perfaudit.program.sites import Edge
 from perfaudit.program.switches import is_switched_off
 
-KINDS = ("network", "database", "cpu", "file")
+KINDS = ("network", "database", "sleep", "cpu", "file")
 """Kinds of blocking, the dearest first."""
 
 CALMER = {"startup": Severity.LOW, "command": Severity.LOW, "script": Severity.LOW}

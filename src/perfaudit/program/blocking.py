@@ -28,6 +28,8 @@ UNTIL_END = "until-end"
 """The flag of calls that wait for the end of something, which has only one."""
 ENDS = "ends"
 """The flag of calls that have something end."""
+WAITING = frozenset({"network", "database"})
+"""Kinds of blocking that wait for others."""
 FILE_KINDS = frozenset({"file", "stat"})
 ALONE = {"startup": Severity.LOW, "command": Severity.LOW, "script": Severity.LOW}
 """Where nobody else waits for the loop, a blocked loop matters little."""
@@ -69,29 +71,47 @@ def places_of(program: Program, function: FunctionNode) -> Iterator[Site | Edge]
 def blocking_at(
     program: Program, function: FunctionNode, place: Site | Edge, kinds: Iterable[str]
 ) -> Blocking | None:
-    """Return how a place blocks its thread, by the first kind that it has, or None."""
+    """Return how a place blocks its thread, by the first kind that it has, or None.
+
+    Of waiting for others, which is dear in any form, the surest is told.
+    """
+    first = None
     for kind in kinds:
-        if kind in FILE_KINDS and is_handler(function, place.context):
-            # A file that is put away after an error does not belong to each request.
-            continue
-        if isinstance(place, Site):
-            if kind == "file" and is_used_elsewhere(program, place):
-                continue
-            if _blocks(program, place) and not BLOCKING_KINDS[kind].isdisjoint(place.effects):
-                sure = weakest(
-                    place.confidence,
-                    _usually(program, function, place),
-                    _for_long(program, place),
-                    _meant(program, [place], kind),
-                )
-                return Blocking(place, kind, place, (site_step(place),), sure)
-        elif runs_here(program, place) and place.callee in program.blocking_reach[kind]:
-            found = _reached(program, place, kind)
-            if not is_switched_off(program, place, program.blocking_reach[kind]) and not (
-                _gives_result_of(place, found.sink) and _is_entered_by_loop(function, place)
-            ):
-                return found
-    return None
+        if first is not None and kind not in WAITING:
+            break
+        found = _blocking_by(program, function, place, kind)
+        if found is not None and found.confidence is Confidence.HIGH:
+            return found
+        first = first or found
+    return first
+
+
+def _blocking_by(
+    program: Program, function: FunctionNode, place: Site | Edge, kind: str
+) -> Blocking | None:
+    """Return how a place blocks its thread by one kind, or None."""
+    if kind in FILE_KINDS and is_handler(function, place.context):
+        # A file that is put away after an error does not belong to each request.
+        return None
+    if isinstance(place, Site):
+        is_meant = not BLOCKING_KINDS[kind].isdisjoint(place.effects) and _blocks(program, place)
+        if not is_meant or (kind == "file" and is_used_elsewhere(program, place)):
+            return None
+        sure = weakest(
+            place.confidence,
+            _usually(program, function, place),
+            _for_long(program, place),
+            _meant(program, [place], kind),
+        )
+        return Blocking(place, kind, place, (site_step(place),), sure)
+    reached = program.blocking_reach[kind]
+    if not runs_here(program, place) or place.callee not in reached:
+        return None
+    found = _reached(program, place, kind)
+    if is_switched_off(program, place, reached):
+        return None
+    is_given = _gives_result_of(place, found.sink) and _is_entered_by_loop(function, place)
+    return None if is_given else found
 
 
 def blocking_places(

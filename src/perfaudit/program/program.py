@@ -46,10 +46,10 @@ BLOCKING_KINDS: dict[str, frozenset[str]] = {
             "cache.write",
             "queue.send",
             "queue.wait",
-            "sleep",
             "process.spawn",
         }
     ),
+    "sleep": frozenset({"sleep"}),
     "file": frozenset({"file.read", "file.write"}),
     "cpu": frozenset({"cpu"}),
     "thread": frozenset({"thread.wait"}),
