@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
 from perfaudit.core.finding import Match
 from perfaudit.core.levels import Confidence, Severity, weakest
 from perfaudit.core.report import Opportunity
@@ -10,6 +12,7 @@ from perfaudit.program import expressions
 from perfaudit.program.blocking import Blocking, blocking_at, places_of, severity_on_loop
 from perfaudit.program.exposure import Exposure
 from perfaudit.program.handles import handles_of
+from perfaudit.program.makers import is_made_aside
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.program import BLOCKING_KINDS, Program
 from perfaudit.program.remedies import Remedies
@@ -51,8 +54,21 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
                     continue
                 severity = severity_on_loop(program, function, reached)
                 later = uses.get(id(blocked), [])
+                if _is_other_implementation(program, function, reached):
+                    sure = weakest(blocked.confidence, Confidence.MEDIUM)
+                    blocked = replace(blocked, confidence=sure)
                 remedy = remedies.for_place(blocked)
                 yield _match(function, blocked, later, reached, severity, remedy)
+
+
+def _is_other_implementation(program: Program, function: FunctionNode, exposure: Exposure) -> bool:
+    """Return whether it is not sure that what serves gets to a method: it uses other classes."""
+    return (
+        function.owner is not None
+        and exposure.kind in SERVED
+        and not exposure.endpoint
+        and is_made_aside(program, function.owner)
+    )
 
 
 def _waits(
