@@ -61,6 +61,8 @@ def _bound(function: FunctionNode, way: "list[Edge]", name: str) -> Carried | No
     if param is None:
         if len(binds) != 1 or binds[0].value is None or binds[0].kind != "assign":
             return None
+        if name in function.facts.outer_names or _is_bound_inside(function, name):
+            return None
         return Carried(function, way, binds[0].value)
     edge = way[-1] if way else None
     if binds or edge is None or edge.callee is not function or edge.call is None:
@@ -71,6 +73,15 @@ def _bound(function: FunctionNode, way: "list[Edge]", name: str) -> Carried | No
     if given is None:
         return None if param.default is None else Carried(function, way, param.default)
     return Carried(edge.caller, way[:-1], given)
+
+
+def _is_bound_inside(function: FunctionNode, name: str) -> bool:
+    """Return whether a function inside another one binds a name of it."""
+    return any(
+        name in inner.facts.outer_names and name in inner.binds
+        for functions in function.inner.values()
+        for inner in functions
+    )
 
 
 def _result(
