@@ -10,6 +10,7 @@ from perfaudit.facts import types as t
 from perfaudit.program import expressions
 from perfaudit.program.alternatives import is_one_of_several
 from perfaudit.program.conditions import ends_in_error, hangs_on_settings, is_first_use
+from perfaudit.program.databases import are_in_files
 from perfaudit.program.exposure import Exposure
 from perfaudit.program.handles import is_used_elsewhere
 from perfaudit.program.nodes import FunctionNode, is_handler
@@ -155,7 +156,11 @@ def _meant(program: Program, way: Sequence[Site | Edge], kind: str) -> Confidenc
 
 def _for_long(program: Program, site: Site) -> Confidence:
     """Return how sure what blocks is felt."""
-    is_short = not SHORT.isdisjoint(site.behaviour.flags) or _is_told_to_end(program, site)
+    is_short = (
+        not SHORT.isdisjoint(site.behaviour.flags)
+        or _is_told_to_end(program, site)
+        or (not BLOCKING_KINDS["database"].isdisjoint(site.effects) and program.once(are_in_files))
+    )
     return Confidence.MEDIUM if is_short else Confidence.HIGH
 
 
