@@ -37,6 +37,13 @@ def _schemes(program: Program) -> set[str]:
         given = [bind.value for bind in function.facts.binds]
         given += [value for call in function.facts.calls for value in call.arguments]
         given += [value for call in function.facts.calls for _, value in call.keywords]
+        given += [
+            call.callee.base
+            for call in function.facts.calls
+            if isinstance(call.callee, t.Attr) and isinstance(call.callee.base, t.Const)
+        ]
+        given += [item.value for item in function.facts.results]
+        given += [param.default for param in function.facts.params]
         for value in given:
             text: object = value.value if isinstance(value, t.Const) else None
             if isinstance(value, t.Text) and value.parts:
@@ -45,6 +52,17 @@ def _schemes(program: Program) -> set[str]:
             if scheme is not None:
                 found.add(scheme.group(1))
     return found
+
+
+def are_in_files(program: Program) -> bool:
+    """Return whether the only databases that are seen lie in files: no server is asked."""
+    words = {
+        word
+        for library in program.libraries.libraries
+        for pool in library.pools.values()
+        for word in pool.quiet_urls
+    }
+    return not words.isdisjoint(_schemes(program)) and not program.once(database_servers)
 
 
 def leaves_keys(program: Program) -> bool:

@@ -55,7 +55,8 @@ def _holds(program: "Program", function: FunctionNode, relation: Relation) -> bo
         )
     }
     return any(
-        relation.target in _classes(program.types.evaluate(function, t.Name(name), AT_END), DEPTH)
+        relation.target
+        in set(_classes(program.types.evaluate(function, t.Name(name), AT_END), DEPTH))
         for name in sorted(names - {own})
     )
 

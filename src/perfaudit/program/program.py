@@ -46,10 +46,10 @@ BLOCKING_KINDS: dict[str, frozenset[str]] = {
             "cache.write",
             "queue.send",
             "queue.wait",
-            "sleep",
             "process.spawn",
         }
     ),
+    "sleep": frozenset({"sleep"}),
     "file": frozenset({"file.read", "file.write"}),
     "cpu": frozenset({"cpu"}),
     "thread": frozenset({"thread.wait"}),
@@ -142,6 +142,14 @@ class Program:
     def way_to(self, function: FunctionNode) -> list[Edge] | None:
         """Return the calls from the entry point to a function, or None where none leads there."""
         return self._exposures.way_to(function)
+
+    def is_entry(self, function: FunctionNode) -> bool:
+        """Return whether a function is what an entry point enters."""
+        return function in self._entered
+
+    @cached_property
+    def _entered(self) -> frozenset[FunctionNode]:
+        return frozenset(endpoint.handler for endpoint in self.endpoints)
 
     def exposure_at(self, place: Site | Edge) -> Exposure:
         """Return from where a place is reached, by calls that do not leave it off."""

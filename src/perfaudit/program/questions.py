@@ -21,7 +21,8 @@ def methods_asked(test: t.Expr, *, holds: bool = True) -> frozenset[str]:
     if not isinstance(test.left, t.Attr) or test.left.name != "method":
         return frozenset()
     given = test.right.items if isinstance(test.right, t.Seq) else (test.right,)
-    named = {item.value for item in given if isinstance(item, t.Const)} & METHODS
+    words = {item.value for item in given if isinstance(item, t.Const)}
+    named = {method for method in METHODS if method in words}
     if not named or len(named) < len(given):
         return frozenset()
     return frozenset(named if holds is (test.operator in ("Eq", "In")) else METHODS - named)
