@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from msgspec.structs import replace as replace_part
+
 from perfaudit.core.finding import Match, TraceStep
 from perfaudit.core.levels import Confidence, Severity, weakest
 from perfaudit.core.location import Location
@@ -31,7 +33,7 @@ from perfaudit.program.loops import (
 )
 from perfaudit.program.nodes import ClassNode, FunctionNode, is_handler
 from perfaudit.program.program import Program
-from perfaudit.program.result_shapes import BOUNDING
+from perfaudit.program.result_shapes import BOUNDING, OBJECT
 from perfaudit.program.row_costs import row_class
 from perfaudit.program.row_entities import keeps_objects
 from perfaudit.program.row_queries import rows_at, rows_of
@@ -97,14 +99,14 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
 
 def _loops(program: Program, function: FunctionNode) -> Iterator[_Walk]:
     """Yield the loops in which a relation of the item is loaded, each relation once."""
-    seen: set[tuple[int, str, tuple[str, ...], str]] = set()
+    seen: set[tuple[int, str, tuple[str, ...], Location]] = set()
     for load in program.loads.of(function) if function.facts.contexts else ():
         place = load.through[0] if load.through else load.site
         for loop in function.loops(place.context):
             context = function.facts.contexts[loop]
             if load.root not in target_names(context.target):
                 continue
-            key = (loop, load.root, load.path, load.relation.name)
+            key = (loop, load.root, load.path, load.relation.location)
             item = _item_of(function, load.root, loop)
             if key not in seen and item is not None:
                 seen.add(key)
@@ -202,9 +204,14 @@ def _judge(
         return
     if row is None and walk.applied is not None:
         return
+    own = None if row is None else relation_at(program, row, _path(load))
+    if own is not None and own != load.relation:
+        # What is given may be of several classes; these rows have a relation of their own.
+        load = replace_part(load, relation=own)
+        walk = replace(walk, load=load)
     rule = RULES[bool(rows.loaded)]
     yield Opportunity(place.location, program.exposure_of(function).kind, rule=rule)
-    if rows.covers((*load.path, load.relation.name)):
+    if rows.covers(_path(load)):
         return
     # The same objects have it once an earlier walk over their list has read it.
     read = (walk.subject, load.path, load.relation.name, rows.places)
@@ -222,7 +229,8 @@ def _judge(
             confidence = weakest(confidence, Confidence.MEDIUM)
     if walk.loop >= 0 and writes_per_item(program, function, walk.loop):
         confidence = weakest(confidence, Confidence.MEDIUM)
-    if _is_for_some(load) or _may_be_kept(program, walk, rows):
+    one_by_one = not rows.steps.isdisjoint(OBJECT) and VIA_RELATION not in rows.steps
+    if one_by_one or _is_for_some(load) or _may_be_kept(program, walk, rows):
         confidence = weakest(confidence, Confidence.MEDIUM)
     yield _match(program, walk, rows, row, confidence)
 
@@ -272,7 +280,7 @@ def _row_with(program: Program, load: Load, rows: Rows) -> ClassNode | None:
     A helper has rows of several classes, each with a callable of its own.
     """
     for node in sorted(rows.of, key=lambda node: node.qualname):
-        if relation_at(program, node, (*load.path, load.relation.name)) == load.relation:
+        if relation_at(program, node, _path(load)) == load.relation:
             return node
     return None
 
@@ -299,6 +307,11 @@ def _is_read_before(program: Program, function: FunctionNode, load: Load, loop: 
             if function.loops(place.context):
                 return True
     return False
+
+
+def _path(load: Load) -> tuple[str, ...]:
+    """Return the names that lead from a row to the relation that is loaded, that one included."""
+    return (*load.path, load.relation.name)
 
 
 def _is_for_some(load: Load) -> bool:
@@ -348,7 +361,7 @@ def _match(
             "call": expressions.spelled(function, place.value),
             "relation": load.relation.name,
             "walked": walk.name,
-            "path": "__".join((*load.path, load.relation.name)),
+            "path": "__".join(_path(load)),
         },
         trace=tuple(trace),
         confidence=confidence,
@@ -367,7 +380,7 @@ def _fix(program: Program, load: Load, rows: Rows, row: ClassNode | None) -> str
     """Return what loads the relation with the rows, and where it goes; nothing if not known."""
     if row is None or not rows.places:
         return ""
-    words = eager_words(program, row, (*load.path, load.relation.name))
+    words = eager_words(program, row, _path(load))
     place = rows.places[-1]
     if not words:
         return ""

@@ -271,7 +271,7 @@ def _plural(program: Program, place: Site | Edge, sink: Site, rule: str, reached
     ):
         # What it writes on the way is more than the twin of the look-up does.
         return ""
-    if can_be_plural(program, sink) and not is_of_new_row(way_of(place, reached)):
+    if can_be_plural(program, sink) and not is_of_new_row(program, way_of(place, reached)):
         return f"; `{sink.behaviour.batch}` does it in one round trip"
     return ""
 

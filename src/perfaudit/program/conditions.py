@@ -8,6 +8,7 @@ from perfaudit.program.loops import fills_gap, fills_object
 from perfaudit.program.nodes import LOOP_KINDS, FunctionNode
 from perfaudit.program.questions import (
     asks_for_class,
+    asks_for_entry,
     asks_for_kind,
     asks_whether_new,
     is_module_name,
@@ -134,8 +135,8 @@ def hangs_on_option(function: FunctionNode, context: int) -> bool:
 def is_special(function: FunctionNode, context: int, sequence: int) -> bool:
     """Return whether a place runs in special cases only, which those who get there may not have.
 
-    Under some settings, for the first use, for what is of one of several classes, or with an option
-    that is off by default.
+    Under some settings, for the first use, for what is of one of several classes or has some entry,
+    or with an option that is off by default.
     """
     if hangs_on_settings(function, context, sequence) or is_first_use(function, context, sequence):
         return True
@@ -146,6 +147,7 @@ def is_special(function: FunctionNode, context: int, sequence: int) -> bool:
         test.subject is not None
         and (
             asks_for_class(function, test.subject)
+            or asks_for_entry(function, test.subject)
             or is_off_by_default(function, test.subject)
             or asks_whether_new(function, test.subject)
         )

@@ -40,6 +40,8 @@ class Load(Struct, frozen=True):
         found = [
             TraceStep(edge.location, f"calls {edge.callee.facts.qualname}") for edge in self.through
         ]
+        if self.site.relation is not None and self.site.relation != self.relation:
+            return [*found, TraceStep(self.site.location, f"relation {self.relation.name}")]
         return [*found, site_step(self.site)]
 
 

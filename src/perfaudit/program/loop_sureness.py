@@ -11,12 +11,15 @@ from perfaudit.program.edge_values import given_for
 from perfaudit.program.loops import is_fallback
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.plurals import has_no_plural, skips_hooks
+from perfaudit.program.questions import is_state
 from perfaudit.program.reach import Reach
 from perfaudit.program.sites import WITH_KINDS, Edge, Site
 
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
 
+CONNECTING = frozenset({"db.connect", "pool.create"})
+MAX_STEPS = 4
 FAR = 4
 """So many calls away, what a loop does per item is more often a job than a forgotten query."""
 
@@ -39,11 +42,17 @@ def sureness(
         levels.append(Confidence.MEDIUM)
     if _is_own_unit(program, function, loop, place.context) or _is_aside(function, loop, place):
         levels.append(Confidence.MEDIUM)
+    walked = function.facts.contexts[loop]
+    if _is_of_state(function, walked.subject, walked.sequence, MAX_STEPS):
+        levels.append(Confidence.MEDIUM)
     if isinstance(place, Site):
         return weakest(*levels)
     step = reached.step(place.callee)
     levels.append(step.confidence if step is not None else Confidence.LOW)
     if len(way) > FAR:
+        levels.append(Confidence.MEDIUM)
+    if place.callee in program.reach_of(CONNECTING):
+        # Another database for each item, as a rule: no query asks them all.
         levels.append(Confidence.MEDIUM)
     if place.callee in program.job_reach or place.callee in program.cache_reach:
         levels.append(Confidence.LOW)
@@ -61,6 +70,26 @@ def way_of(place: Site | Edge, reached: Reach) -> list[Site | Edge]:
 def _is_special(place: Site | Edge) -> bool:
     function = place.function if isinstance(place, Site) else place.caller
     return is_special(function, place.context, place.sequence)
+
+
+def _is_of_state(function: FunctionNode, walked: t.Expr | None, sequence: int, steps: int) -> bool:
+    """Return whether a loop may walk what settings, or another object of a module, list."""
+    match walked:
+        case t.Attr():
+            return is_state(function, walked, sequence)
+        case t.Name(id=name) if steps:
+            return _is_of_state(function, function.only_value(name), sequence, steps - 1)
+        case t.Comp(context=context) if steps:
+            inner = function.facts.contexts[context].subject
+            return _is_of_state(function, inner, sequence, steps - 1)
+        case t.Either(options=options) if steps:
+            return any(_is_of_state(function, each, sequence, steps - 1) for each in options)
+        case t.CallRef(index=index) if steps:
+            call = function.facts.calls[index]
+            return any(
+                _is_of_state(function, given, sequence, steps - 1) for given in call.arguments[:1]
+            )
+    return False
 
 
 def _within(function: FunctionNode, loop: int, context: int) -> Iterator[int]:

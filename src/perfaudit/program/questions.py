@@ -21,11 +21,14 @@ def methods_asked(test: t.Expr, *, holds: bool = True) -> frozenset[str]:
     if not isinstance(test.left, t.Attr) or test.left.name != "method":
         return frozenset()
     given = test.right.items if isinstance(test.right, t.Seq) else (test.right,)
-    words = {item.value for item in given if isinstance(item, t.Const)}
-    named = {method for method in METHODS if method in words}
+    named = frozenset(
+        item.value
+        for item in given
+        if isinstance(item, t.Const) and isinstance(item.value, str) and item.value in METHODS
+    )
     if not named or len(named) < len(given):
         return frozenset()
-    return frozenset(named if holds is (test.operator in ("Eq", "In")) else METHODS - named)
+    return named if holds is (test.operator in ("Eq", "In")) else METHODS - named
 
 
 def asks_for_kind(function: FunctionNode, test: t.Expr) -> bool:
@@ -52,6 +55,23 @@ def asks_for_class(function: FunctionNode, test: t.Expr) -> bool:
         and function.facts.calls[part.index].callee == t.Name("isinstance")
         for part in asked
     )
+
+
+def asks_for_entry(function: FunctionNode, test: t.Expr) -> bool:
+    """Return whether a test asks for an entry that what is given may have: ``"id" in options``."""
+    parts = test.options if isinstance(test, t.Either) and test.kind == "and" else (test,)
+    for part in parts:
+        inner = part.value if isinstance(part, t.Not) else part
+        if not isinstance(inner, t.Compare) or inner.operator not in ("In", "NotIn"):
+            continue
+        held, is_key = inner.right, isinstance(inner.left, t.Const)
+        if isinstance(held, t.CallRef):
+            callee = function.facts.calls[held.index].callee
+            if isinstance(callee, t.Attr) and callee.name == "keys":
+                held, is_key = callee.base, True
+        if is_key and isinstance(held, t.Name) and held.id in function.params:
+            return True
+    return False
 
 
 def asks_whether_new(function: FunctionNode, test: t.Expr, steps: int = MAX_STEPS) -> bool:
