@@ -119,7 +119,7 @@ def hangs_on_settings(function: FunctionNode, context: int, sequence: int) -> bo
     return any(test is not None and is_state(function, test, place) for test, place in tests)
 
 
-def hangs_on_option(function: FunctionNode, context: int) -> bool:
+def hangs_on_parameter(function: FunctionNode, context: int) -> bool:
     """Return whether a place runs only where a parameter is given that is off if it is not."""
     contexts = function.facts.contexts
     for step in function.context_chain(context):
