@@ -11,7 +11,8 @@ from perfaudit.facts import types as t
 from perfaudit.program.exposure import Exposure
 from perfaudit.program.growing_tables import growing_tables, grows_by_use, is_small
 from perfaudit.program.program import Program, is_usual
-from perfaudit.program.relational import NULL, Query, queries
+from perfaudit.program.query_extent import is_whole
+from perfaudit.program.relational import Query, queries
 from perfaudit.program.row_sources import ROWS_CALLS
 from perfaudit.program.sites import Site
 
@@ -49,7 +50,7 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
         yield Opportunity(site.location, exposure.kind)
         if any(way.bounded or way.unknown or way.steps & FEWER for way in ways):
             continue
-        whole = [way for way in ways if _is_whole(way)]
+        whole = [way for way in ways if is_whole(way)]
         if not whole or whole[0].table.name not in grows:
             continue
         if is_small(whole[0].table) or not grows_by_use(whole[0].table):
@@ -79,16 +80,6 @@ def _match(site: Site, query: Query, exposure: Exposure, *, sure: bool) -> Match
         endpoint=exposure.endpoint,
         exposure=exposure.kind,
         role=site.function.role,
-    )
-
-
-def _is_whole(query: Query) -> bool:
-    """Return whether no condition hangs on who asks or for what: constants tell few rows apart."""
-    if query.via_relation or query.joins:
-        return False
-    return all(
-        condition.constant is not None or condition.operator == NULL
-        for condition in query.conditions
     )
 
 
