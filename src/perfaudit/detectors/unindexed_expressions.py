@@ -6,8 +6,8 @@ from perfaudit.core.finding import Match, TraceStep
 from perfaudit.core.levels import Confidence, Role
 from perfaudit.core.report import Opportunity
 from perfaudit.program.databases import leaves_keys
-from perfaudit.program.expression_advice import key_index, pattern_index, wrapped_cure
 from perfaudit.program.exposure import SERVED
+from perfaudit.program.expression_advice import key_index, pattern_index, wrapped_cure
 from perfaudit.program.growing_tables import growing_tables, is_small
 from perfaudit.program.index_advice import is_list_of_words
 from perfaudit.program.index_needs import has_special_index, is_found_otherwise, is_indexed

@@ -24,7 +24,7 @@ STARTS = frozenset({"select", "query", "delete", "update"})
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of a chain: a call, or where ``call`` is None what is taken of the rows by ``key``."""
+    """One step of a chain: a call, or where ``call`` is None what is taken by ``key``."""
 
     function: FunctionNode
     call: t.Call | None

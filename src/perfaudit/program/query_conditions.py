@@ -82,9 +82,7 @@ METHODS = {
     "startswith": PREFIX,
 }
 WRAPPERS = {
-    **dict.fromkeys(
-        ("iexact", "istartswith", "icontains", "iendswith", "upper"), "UPPER({})"
-    ),
+    **dict.fromkeys(("iexact", "istartswith", "icontains", "iendswith", "upper"), "UPPER({})"),
     "lower": "LOWER({})",
     "date": "({})::date",
     **{
@@ -438,11 +436,9 @@ class _Reader:
                     return inside
         return None
 
-    def keyed(
-        self, function: FunctionNode, value: t.Item, at: At
-    ) -> tuple[Found, str, str] | None:
+    def keyed(self, function: FunctionNode, value: t.Item, at: At) -> tuple[Found, str, str] | None:
         """Return the column of which a key is taken, and the key as SQL takes it."""
-        keys: list[str] = []
+        keys: list[object] = []
         base: t.Expr = value
         while isinstance(base, t.Item):
             keys.append(base.key.value if isinstance(base.key, t.Const) else "")
@@ -532,7 +528,7 @@ def _json_lookup(column: Column, rest: list[str]) -> tuple[str, str, str]:
 
 
 def _key_path(column: Column, keys: list[str], kind: str = ">>") -> str:
-    """Return a key of a JSON column as SQL takes it: its text, or its value where ``>`` is asked."""
+    """Return a key of a JSON column as SQL takes it: its text, or its value with ``>``."""
     if len(keys) == 1:
         return f"({column.name} -{kind} '{keys[0]}')"
     return f"({column.name} #{kind} '{{{','.join(keys)}}}')"

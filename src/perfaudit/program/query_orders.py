@@ -95,7 +95,8 @@ def _is_chosen(function: FunctionNode, value: t.Expr) -> bool:
         case t.Binary(left=left, right=right):
             return _is_chosen(function, left) or _is_chosen(function, right)
         case t.Name(id=name):
-            return not all(
-                isinstance(bind.value, t.Const) for bind in function.binds.get(name, ())
-            ) or name in function.params
+            return (
+                not all(isinstance(bind.value, t.Const) for bind in function.binds.get(name, ()))
+                or name in function.params
+            )
     return True

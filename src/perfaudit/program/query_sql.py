@@ -187,9 +187,7 @@ class _Reader:
                 constant = _constant(right if mine[0][0] is left else left)
             place = self.site.location
             if sure:
-                self.conditions.append(
-                    Condition(*found, held, constant, place, operator, spelled)
-                )
+                self.conditions.append(Condition(*found, held, constant, place, operator, spelled))
             else:
                 self.conditions.append(Condition(*found, OTHER, constant, place, held, spelled))
             if is_alone:

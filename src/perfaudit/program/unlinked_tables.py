@@ -27,7 +27,7 @@ LINKING = frozenset(
 
 
 def unlinked(program: "Program", query: Query) -> tuple[Table, Table] | None:
-    """Return two tables whose rows a query combines all with all; None where surely or maybe not."""
+    """Return two tables whose rows a query combines all with all, or None."""
     if query.unknown:
         return None
     if query.way is None:
