@@ -176,6 +176,7 @@ _PERMISSION_KEYS = ("attribute", "setting", "key", "open")
 _QUERIES_PLACES = {
     "aggregate": (),
     "count": (),
+    "stream": (),
     "defer": ("columns",),
     "defer_each": ("class", "column"),
     "only": ("columns",),

@@ -33,10 +33,10 @@ def index_fix(program: Program, table: Table, columns: list[Column]) -> str:
 
 def statement(table: Table, columns: list[Column], where: str = "") -> str:
     """Return the statement that makes an index without holding up writers."""
-    names = ", ".join(_quoted(column.name) for column in columns)
+    names = ", ".join(quoted(column.name) for column in columns)
     condition = f" WHERE {where}" if where else ""
     name = index_name(table, columns)
-    return f"CREATE INDEX CONCURRENTLY {name} ON {_quoted(table.name)} ({names}){condition};"
+    return f"CREATE INDEX CONCURRENTLY {name} ON {quoted(table.name)} ({names}){condition};"
 
 
 def index_name(table: Table, columns: list[Column]) -> str:
@@ -45,7 +45,8 @@ def index_name(table: Table, columns: list[Column]) -> str:
     return "_".join(("ix", *parts))[:MAX_NAME].rstrip("_")
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
+    """Return a name as SQL writes it, in quotes where it must be."""
     plain = name.replace("_", "a").replace(".", "a")
     return (
         name if plain.isalnum() and name == name.lower() and name not in RESERVED else f'"{name}"'

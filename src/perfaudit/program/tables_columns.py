@@ -493,6 +493,9 @@ def items_of(value: t.Expr | None) -> tuple[t.Expr, ...]:
 def _part_name(scope: FunctionNode, part: t.Expr) -> str:
     """Return the column of a part of an index, or an expression of columns in parentheses."""
     match part:
+        case t.Attr(base=t.Item()):
+            # A part of a value, as in ``data["isbn"].astext``.
+            return UNKNOWN_PART
         case t.Attr(name=name) | t.Name(id=name):
             return name
         case t.Const() | t.Text():
