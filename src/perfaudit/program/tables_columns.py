@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from perfaudit.program.infer import Types
 
 COLUMN_VALUE = Unknown("value of a column")
+KEY_KINDS = frozenset({"many_to_one", "one_to_one"})
+"""Relations that may have a column with a key."""
 LONG = "long_text"
 """What library files call a text that may be long."""
 VALUES: dict[str, str] = {
@@ -186,6 +188,17 @@ def option(found: Field, role: str) -> t.Expr | None:
         if given is not None:
             return given
     return None
+
+
+def has_key(found: Field) -> bool:
+    """Return whether a relation has a column of its own in the table."""
+    kind = found.kind
+    return (
+        kind is not None
+        and kind.relation in KEY_KINDS
+        and kind.to is not None
+        and bool(found.declaration.relation_column)
+    )
 
 
 def column_of(
@@ -417,7 +430,7 @@ def indexes_of(
                 continue
             scope, value = given
             place = Location(owner.file.path, _line_of(scope, attribute))
-            found.extend(_indexes_in(types, words, scope, value, place, unique=unique))
+            found.extend(indexes_in(types, words, scope, value, place, unique=unique))
             break
     for call in node.body.facts.calls:
         maker = words.index_makers.get(path_of(types, called(types, node.body, call)))
@@ -434,7 +447,7 @@ def _line_of(scope: FunctionNode, attribute: str) -> int:
     return scope.binds[attribute.rpartition(".")[2]][-1].line
 
 
-def _indexes_in(
+def indexes_in(
     types: "Types",
     words: Vocabulary,
     scope: FunctionNode,
@@ -445,8 +458,8 @@ def _indexes_in(
 ) -> Iterator[Index]:
     """Yield the indexes of a display: constructors, or groups of names, also with a flag."""
     if isinstance(value, t.Binary):
-        yield from _indexes_in(types, words, scope, value.left, place, unique=unique)
-        yield from _indexes_in(types, words, scope, value.right, place, unique=unique)
+        yield from indexes_in(types, words, scope, value.left, place, unique=unique)
+        yield from indexes_in(types, words, scope, value.right, place, unique=unique)
     if isinstance(value, t.CallRef):
         call = scope.facts.calls[value.index]
         maker = words.index_makers.get(path_of(types, called(types, scope, call)))
@@ -460,10 +473,10 @@ def _indexes_in(
         return
     flag = constant(value.items[-1]) if value.items else None
     if isinstance(flag, bool):
-        yield from _indexes_in(types, words, scope, value.items[0], place, unique=flag)
+        yield from indexes_in(types, words, scope, value.items[0], place, unique=flag)
         return
     for item in value.items:
-        yield from _indexes_in(types, words, scope, item, place, unique=unique)
+        yield from indexes_in(types, words, scope, item, place, unique=unique)
 
 
 def made_index(scope: FunctionNode, call: t.Call, maker: IndexMaker) -> Index:
