@@ -193,13 +193,13 @@ class ClassPlayer:
             case "rename_table":
                 for new in self._texts(step, step.operation.to)[:1]:
                     target = (key[0], new.lower())
-                    given = self._table(key)
-                    named = given if given != self._default(key) else self._default(target)
-                    self._rename_table(step, key, target, named)
+                    is_given = self._table(key) != self._default(key)
+                    at = key if is_given else target
+                    self._rename_table(step, key, target, self._table(at))
             case "name_table":
-                name = argument(step.call, step.operation.to)
-                if isinstance(name, t.Const):
-                    self._rename_table(step, key, key, text(name) or self._default(key))
+                named = argument(step.call, step.operation.to)
+                if isinstance(named, t.Const):
+                    self._rename_table(step, key, key, text(named) or self._default(key))
             case "add_column" | "alter_column":
                 self._add_column(step, key)
             case "drop_column":
