@@ -102,5 +102,5 @@ def _hung_on(query: Query) -> list[Condition]:
 
 def _fix(program: Program, table: Table, columns: list[Column]) -> str:
     form = model_form(program, table, columns)
-    made = statement(table, columns)
+    made = statement(program, table, columns)
     return f"{made} In the class: {form}." if form else made

@@ -85,5 +85,5 @@ def _is_choice(program: Program, column: Column) -> bool:
 
 def _fix(program: Program, table: Table, column: Column) -> str:
     form = model_form(program, table, [column])
-    made = statement(table, [column])
+    made = statement(program, table, [column])
     return f"{made} In the class: {form}." if form else made

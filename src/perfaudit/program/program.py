@@ -72,6 +72,7 @@ class Program:
         endpoints: tuple[Endpoint, ...],
         list_classes: tuple[ListClass, ...] = (),
         graph: tuple[GraphType, ...] = (),
+        dialect: str = "",
     ) -> None:
         self.types = types
         self.libraries: Libraries = types.libraries
@@ -81,6 +82,7 @@ class Program:
         self.endpoints = endpoints
         self.list_classes = list_classes
         self.graph = graph
+        self.dialect = dialect
         self.functions = [
             function
             for file in self.files
@@ -346,10 +348,13 @@ def link(
     libraries: Libraries,
     documents: Sequence[Document] = (),
     opinions: Opinions | None = None,
+    *,
+    dialect: str = "",
 ) -> Program:
     """Return the linked program. Pure: the order of the facts does not matter.
 
-    ``opinions`` are those of ``second_opinion`` on an earlier link of the same facts.
+    ``opinions`` are those of ``second_opinion`` on an earlier link of the same facts. ``dialect``
+    is that of SQL whose driver does not say it, where somebody said so.
     """
     ordered = _importable(sorted(facts, key=lambda file: file.path))
     modules = Modules(ordered, roles, frozenset(libraries.packages))
@@ -360,7 +365,8 @@ def link(
     shown = list_classes(types, schema)
     types.told.update(row_parameters(shown))
     graph = find_graph(types)
-    return Program(types, schema, documents, find_endpoints(types, graph), shown, graph)
+    endpoints = find_endpoints(types, graph)
+    return Program(types, schema, documents, endpoints, shown, graph, dialect)
 
 
 def _importable(files: list[t.FileFacts]) -> list[t.FileFacts]:

@@ -21,6 +21,7 @@ from perfaudit.program.relational import (
     Query,
 )
 from perfaudit.program.sites import Site
+from perfaudit.program.sql_dialects import dialect_of
 from perfaudit.program.tables import Column, Table
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ Tables = dict[str, Table | None]
 
 def query_of_sql(program: "Program", site: Site) -> Query | None:
     """Return the relational form of the statement that a site runs, where it is a plain SELECT."""
-    tree = parsed(site.sql or "")
+    tree = parsed(site.sql or "", dialect_of(program, site))
     if tree is None or type(tree).__name__ != "Select":
         return None
     tables = sources(tree, program.schema)
