@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 HOLE = "__hole__"
 """Stands in the SQL for what is not known of it."""
 
+FILLED = "filled"
+"""What a tree remembers of the text that it was read of."""
 _HOLE = re.compile(r"'?\{\{[^{}]*\}\}'?|'?\{[^{}]*\}'?")
 _TEMPLATE = re.compile(r"\{[%#]")
 """A statement of a template: what it leaves of the text is not known."""
@@ -125,7 +127,9 @@ def parsed(sql: str, dialect: str = "") -> Any:
         for text in filled_holes(sql):
             for read in dialects_for(dialect):
                 try:
-                    return sqlglot.parse_one(text, read=read)
+                    tree = sqlglot.parse_one(text, read=read)
+                    tree.meta[FILLED] = text
+                    return tree
                 except (SqlglotError, RecursionError, ValueError, TypeError, AttributeError):
                     continue
     finally:
@@ -141,6 +145,23 @@ def dialects_for(dialect: str, others: Sequence[str] = ("postgres", "mysql")) ->
 def filled_holes(sql: str) -> tuple[str, str]:
     """Return a text with a name in the place of what is not known of it, and with nothing there."""
     return _HOLE.sub(HOLE, sql), _HOLE.sub(" ", sql)
+
+
+def filled_offset(sql: str, tree: Any, offset: int) -> int | None:
+    """Return the offset in a statement of an offset in the text that its tree was read of.
+
+    None within a hole.
+    """
+    filling = HOLE if tree.meta.get(FILLED) == _HOLE.sub(HOLE, sql) else " "
+    moved = 0
+    for hole in _HOLE.finditer(sql):
+        begins = hole.start() + moved
+        if offset < begins:
+            break
+        if offset < begins + len(filling):
+            return None
+        moved += len(filling) - len(hole.group())
+    return offset - moved
 
 
 def sources(tree: "exp.Select", schema: Schema) -> dict[str, Table | None]:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from perfaudit.core.location import Location
 from perfaudit.program.projection import HOLE, parsed, sources
 from perfaudit.program.relational import (
     EQUALITY,
@@ -22,6 +23,7 @@ from perfaudit.program.relational import (
 )
 from perfaudit.program.sites import Site
 from perfaudit.program.sql_dialects import dialect_of
+from perfaudit.program.sql_places import place_in_sql
 from perfaudit.program.tables import Column, Table
 
 if TYPE_CHECKING:
@@ -57,7 +59,7 @@ def query_of_sql(program: "Program", site: Site) -> Query | None:
     first = next(iter(tables.values()), None)
     if first is None:
         return None
-    reader = _Reader(site, tables)
+    reader = _Reader(program, site, tables)
     reader.read(tree)
     unknown = "" if None not in tables.values() else "a table that is not known"
     if _BARE_HOLE.search(_VALUE_HOLE.sub("", site.sql or "")):
@@ -92,7 +94,8 @@ def _is_aggregate(item: Any) -> bool:
 class _Reader:
     """Gathers conditions, joins and order of one SELECT."""
 
-    def __init__(self, site: Site, tables: Tables) -> None:
+    def __init__(self, program: "Program", site: Site, tables: Tables) -> None:
+        self.program = program
         self.site = site
         self.tables = tables
         self.conditions: list[Condition] = []
@@ -112,7 +115,7 @@ class _Reader:
             found = self._column(item.this)
             if found is not None:
                 descending = bool(item.args.get("desc"))
-                self.order.append(Order(*found, descending, self.site.location))
+                self.order.append(Order(*found, descending, self._place(item)))
 
     def _conjunction(self, tree: Any) -> None:
         from sqlglot import exp
@@ -132,12 +135,13 @@ class _Reader:
             for column in part.find_all(exp.Column):
                 found = self._column(column)
                 if found is not None:
-                    self.conditions.append(Condition(*found, OTHER, None, self.site.location))
+                    self.conditions.append(Condition(*found, OTHER, None, self._place(column)))
             return
         left, right = part.this, part.args.get("expression")
         own, other = self._column(left), self._column(right)
+        compared = left if own is not None else right
         if own is not None and other is not None and name == "EQ":
-            self.joins += [Join(*own, self.site.location), Join(*other, self.site.location)]
+            self.joins += [Join(*own, self._place(left)), Join(*other, self._place(right))]
             return
         if own is None and other is not None:
             own, right = other, left
@@ -150,7 +154,7 @@ class _Reader:
             constant = right.sql()
         if operator == LIKE and name == "Like" and constant and constant[:1] not in "%_":
             operator = PREFIX
-        self.conditions.append(Condition(*own, operator, constant, self.site.location))
+        self.conditions.append(Condition(*own, operator, constant, self._place(compared)))
 
     def _wrapped(self, part: Any) -> None:
         from sqlglot import exp
@@ -159,7 +163,11 @@ class _Reader:
             found = self._column(column)
             if found is not None:
                 operator = JSON if found[1].type == "json" else WRAPPED
-                self.conditions.append(Condition(*found, operator, None, self.site.location))
+                self.conditions.append(Condition(*found, operator, None, self._place(column)))
+
+    def _place(self, tree: Any) -> Location:
+        """Return where a part of the statement is written."""
+        return place_in_sql(self.program, self.site, tree)
 
     def _column(self, tree: Any) -> tuple[Table, Column] | None:
         from sqlglot import exp
