@@ -5,6 +5,7 @@ import pytest
 from perfaudit.audit import program_of
 from perfaudit.core.location import Location
 from perfaudit.program.relational import queries
+from perfaudit.program.sql_places import clause_steps
 
 SCHEMA = "CREATE TABLE agents (id BIGINT PRIMARY KEY, email TEXT, day DATE);"
 HEAD = "import asyncpg\n\n\nasync def ask(conn: asyncpg.Connection, table, more):\n"
@@ -86,6 +87,24 @@ def test_of_equal_texts_the_one_of_the_call_counts() -> None:
     )
     places = [query.conditions[0].place.line for query in queries(program)]
     assert places == [query.site.location.line for query in queries(program)]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('"""\n        SELECT *\n        FROM agents"""', (6, 16)),
+        ('"""\n        SELECT id, email\n        FROM agents"""', (6, 20)),
+        ('"SELECT id, email FROM agents"', None),
+    ],
+)
+def test_the_step_to_what_a_statement_fetches(text: str, found: tuple[int, int] | None) -> None:
+    code = f"{HEAD}    return await conn.fetch({text})\n"
+    program = program_of({"schema.sql": SCHEMA, "app.py": code})
+    site = next(site for site in program.sites() if site.sql)
+    steps = clause_steps(program, site, "email")
+    assert [(step.location.line, step.location.column) for step in steps] == (
+        [found] if found else []
+    )
 
 
 def test_what_is_worked_out_stands_where_it_runs() -> None:

@@ -4,12 +4,14 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from perfaudit.core.finding import TraceStep
 from perfaudit.core.location import Location
 from perfaudit.facts import types as t
 from perfaudit.program.expressions import argument
 from perfaudit.program.nodes import FileNode
-from perfaudit.program.projection import filled_offset
+from perfaudit.program.projection import filled_offset, parsed
 from perfaudit.program.sites import Site
+from perfaudit.program.sql_dialects import dialect_of
 from perfaudit.program.sql_text import files_of_text
 
 if TYPE_CHECKING:
@@ -39,6 +41,22 @@ def place_in_sql(program: "Program", site: Site, tree: Any) -> Location:
     if ended is None or ended.path != begun.path or ended < begun:
         return begun
     return Location(begun.path, begun.line, begun.column, ended.line, ended.column + 1)
+
+
+def clause_steps(program: "Program", site: Site, *names: str) -> tuple[TraceStep, ...]:
+    """Return the step of a trace to what a SELECT fetches, where that stands on a line of its own.
+
+    With names it leads to the first column that has one of them, else to the list of columns.
+    """
+    tree = parsed(site.sql or "", dialect_of(program, site))
+    items = () if tree is None else tree.expressions
+    item = next((each for each in items if each.alias_or_name in names), None)
+    if item is None and items:
+        item = items[0]
+    place = site.location if item is None else place_in_sql(program, site, item)
+    if (place.path, place.line) == (site.location.path, site.location.line):
+        return ()
+    return (TraceStep(place, "the statement says so here"),)
 
 
 def _offsets(tree: Any) -> tuple[int, int] | None:
