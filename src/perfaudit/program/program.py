@@ -26,6 +26,7 @@ from perfaudit.program.record_lists import ListClass, list_classes, row_paramete
 from perfaudit.program.schema import Schema, build_schema
 from perfaudit.program.second_opinion import Opinions
 from perfaudit.program.sites import Activity, Edge, Site
+from perfaudit.program.sql_named import named_statements
 from perfaudit.program.switches import is_left_off
 from perfaudit.sources import Document
 
@@ -361,6 +362,7 @@ def link(
     types = Types(modules, libraries, opinions)
     sql = [(document.path, document.text) for document in documents if document.kind == "sql"]
     types.sql_files = dict(sql)
+    types.named_sql = named_statements(types.sql_files.values())
     schema = build_schema(types, sql)
     shown = list_classes(types, schema)
     types.told.update(row_parameters(shown))

@@ -12,6 +12,7 @@ from perfaudit.program.result_use import Readers, Use, use_of
 from perfaudit.program.row_sources import row_source
 from perfaudit.program.sites import Site
 from perfaudit.program.sql_dialects import dialect_of
+from perfaudit.program.sql_named import gives
 from perfaudit.program.sql_text import is_one_text
 from perfaudit.program.tables import Table
 
@@ -96,6 +97,8 @@ def _statement_reads(program: Program) -> tuple[StatementRead, ...]:
 
 def _is_one_statement(program: Program, site: Site) -> bool:
     """Return whether a call runs the same statement on whatever path leads to it."""
+    if gives(site.sql or "") is not None:
+        return True
     given = None if site.call is None else argument(site.call, site.behaviour.sql)
     if site.call is None or given is None:
         return False
