@@ -166,7 +166,7 @@ async def show(conn):
     assert uses[:2] == [["name"], ["name", "notes"]]
     (first, *_) = queries(found)
     place = first.conditions[0].place
-    assert (place.path, place.line, place.column) == ("sql/agents.sql", 3, 44)
+    assert (place.path, place.line, place.column) == ("sql/agents.sql", 3, 42)
 
 
 @pytest.mark.parametrize(
