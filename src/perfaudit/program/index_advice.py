@@ -35,7 +35,7 @@ def statement(program: Program, table: Table, columns: list[Column], where: str 
 def index_name(table: Table, columns: list[Column]) -> str:
     """Return the usual name of an index on some columns."""
     parts = [table.name.rpartition(".")[2], *(column.name for column in columns)]
-    return "_".join(("ix", *parts))[:MAX_NAME].rstrip("_")
+    return "_".join(("ix", *parts))[:MAX_NAME].rstrip("_").lower()
 
 
 def _quoted(name: str, quote: str) -> str:
