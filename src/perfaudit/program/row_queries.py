@@ -69,11 +69,12 @@ def rows_at(program: "Program", spot: Spot, value: t.Expr) -> Rows | None:
 
 
 def _rows_at(program: "Program", spot: Spot, value: t.Expr) -> Rows | None:
-    return _Search(program).rows(spot, value, MAX_STEPS)
+    found = _Search(program).rows(spot, value, MAX_STEPS)
+    return None if found is EMPTY else found
 
 
 def _rows_of(program: "Program", function: FunctionNode, value: t.Expr, at: At) -> Rows | None:
-    return _Search(program).rows(Spot(function, at), value, MAX_STEPS)
+    return _rows_at(program, Spot(function, at), value)
 
 
 class _Search:
@@ -108,7 +109,7 @@ class _Search:
                 return joined([self.rows(spot, item, steps) for item in items])
             case t.Binary(operator="Add" | "BitOr", left=left, right=right):
                 sides = [self.rows(spot, part, steps) for part in (left, right)]
-                return joined([side for side in sides if side is not EMPTY])
+                return _of_ways(sides)
             case t.Name(id=name):
                 return self.with_loaders(spot, value, self.named(spot, name, steps))
             case t.CallRef(index=index):
@@ -144,7 +145,7 @@ class _Search:
                 answers.append(self.passed(spot.of(scope, at), definition, steps))
             else:
                 return None
-        return joined([answer for answer in answers if answer is not EMPTY])
+        return _of_ways(answers)
 
     def of_bind(self, spot: Spot, scope: FunctionNode, bind: t.Bind, steps: int) -> Rows | None:
         """Return the rows that a name is bound to, and those that are put into it later."""
@@ -166,7 +167,7 @@ class _Search:
         return self.bound[key]
 
     def of_stored(self, spot: Spot, stored: list[Stored], steps: int) -> Rows | None:
-        return joined(
+        return _of_ways(
             [self.rows(spot.of(each.function, each.at), each.value, steps) for each in stored]
         )
 
@@ -193,7 +194,7 @@ class _Search:
             if answers[-1] is None:
                 break
         self.entered.discard(key)
-        return joined(answers)
+        return _of_ways(answers)
 
     def called(self, spot: Spot, index: int, steps: int) -> Rows | None:
         function = spot.function
@@ -202,8 +203,11 @@ class _Search:
         if call.callee == SUPER:
             return self.of_super(here, steps)
         resolved = self.types.call(function, index)
-        if isinstance(resolved.callee, ClassType) and is_query(self.types, resolved.result):
-            return Rows()
+        if isinstance(resolved.callee, ClassType):
+            if is_query(self.types, resolved.result):
+                return Rows()
+            if self.program.schema.table_of(resolved.callee.node) is not None:
+                return EMPTY
         callees = [target.function for target in resolved.targets if target.function is not None]
         if callees:
             return joined(
@@ -273,6 +277,8 @@ class _Search:
             if is_super or is_query(types, types.evaluate(function, base, at)):
                 asked = None if KEEPS_PREFETCH in flags else self.asked(spot, base)
                 before.append(asked or self.rows(spot, base, steps))
+            elif any("db.query" in effect for effect in self.effects(function, index)):
+                before.extend(self.of_class(types.evaluate(function, base, at)))
         for given in call.arguments[:1]:
             if is_query(types, types.evaluate(function, given, at)):
                 before.append(self.rows(spot, given, steps))
@@ -367,7 +373,7 @@ class _Search:
             spot = Spot(callee, (item.sequence, item.context), way)
             answers.append(self.rows(spot, item.value, steps))
         self.entered.discard(key)
-        return joined([answer for answer in answers if answer is not EMPTY])
+        return _of_ways(answers)
 
     def attribute(self, spot: Spot, value: t.Attr, steps: int) -> Rows | None:
         """Return the rows of ``row.relation`` or the start of a query such as ``Book.objects``."""
@@ -388,7 +394,9 @@ class _Search:
                 if relation is None:
                     return self.held(spot, option, name, steps)
                 parent = self.rows(spot, base, steps)
-                return None if parent is None else self.related(relation, parent)
+                if parent is None or parent is EMPTY:
+                    return parent
+                return self.related(relation, parent)
             if isinstance(option, LibraryInstance | External | LibrarySymbol | Unknown):
                 return None
         if not is_query(self.types, found):
@@ -433,11 +441,17 @@ class _Search:
             for function, bind in (*node.stores.get(name, ()), *places):
                 if bind.value is not None and bind.value != NONE:
                     answers.append(self.of_bind(spot, function, bind, steps))
-        return joined([answer for answer in answers if answer is not EMPTY])
+        return _of_ways(answers)
 
 
 EMPTY = Rows()
-"""What adds nothing to the rows of other ways: a container that nobody fills."""
+"""What adds nothing to the rows of other ways: an empty container, an object that is just made."""
+
+
+def _of_ways(answers: list[Rows | None]) -> Rows | None:
+    """Return the rows of several ways together, but for those that add nothing to the others."""
+    filled = [answer for answer in answers if answer is not EMPTY]
+    return EMPTY if answers and not filled else joined(filled)
 
 
 def _of_known(found: Type) -> Type:
