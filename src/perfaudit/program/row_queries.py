@@ -10,7 +10,7 @@ from perfaudit.program.class_values import class_value
 from perfaudit.program.eager_options import OPTION, flags_of, named_by, takes_back
 from perfaudit.program.edge_values import given_for
 from perfaudit.program.language_calls import SUPER
-from perfaudit.program.managers import managers_of, source_of_rows
+from perfaudit.program.managers import has_unread_manager, managers_of, source_of_rows
 from perfaudit.program.names import AT_END, meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode, enclosing_class
 from perfaudit.program.row_costs import row_class
@@ -308,6 +308,8 @@ class _Search:
             relation = relation_at(self.program, row, path)
             if relation is None or relation.target is None or not relation.many:
                 continue
+            if has_unread_manager(self.types, relation.target):
+                found[*path, NOT_KNOWN] = False
             for manager in managers_of(self.types, relation.target):
                 more = self.of_manager(manager).exact
                 if more is None:
@@ -351,7 +353,13 @@ class _Search:
     def managed(self, model: ClassNode) -> Rows | None:
         """Return the rows that the managers of a class give, whichever of them is asked."""
         found = [self.of_manager(manager) for manager in managers_of(self.types, model)]
-        return joined([Rows(of=frozenset({model})), *found])
+        return joined([self.start(model), *found])
+
+    def start(self, model: ClassNode | None) -> Rows:
+        """Return all rows of a class, before its own managers are asked."""
+        if model is None:
+            return Rows()
+        return Rows(all_eager=has_unread_manager(self.types, model), of=frozenset({model}))
 
     def of_manager(self, manager: Instance) -> Rows:
         """Return all rows of a manager of the project; where it is not clear, they may be any."""
@@ -403,8 +411,7 @@ class _Search:
             return None
         managers = [option for option in options_of(found) if isinstance(option, Instance)]
         row = row_class(program, found)
-        start = Rows(of=frozenset() if row is None else frozenset({row}))
-        return made_of([start, *(self.of_manager(manager) for manager in managers)])
+        return made_of([self.start(row), *(self.of_manager(manager) for manager in managers)])
 
     def related(self, relation: Relation, parent: Rows) -> Rows:
         """Return the rows that a relation of another row leads to.
@@ -429,7 +436,8 @@ class _Search:
         if not relation.many or relation.target is None:
             return found
         managers = managers_of(self.types, relation.target)
-        return made_of([found, *(self.of_manager(manager) for manager in managers)]) or found
+        more = [self.of_manager(manager) for manager in managers]
+        return made_of([found, self.start(relation.target), *more]) or found
 
     def held(self, spot: Spot, owner: Instance, name: str, steps: int) -> Rows | None:
         """Return the rows that an object keeps in an attribute, if only its class sets it."""
