@@ -11,7 +11,7 @@ from typing import Union
 
 from msgspec import Struct
 
-FORMAT = 3
+FORMAT = 4
 """The number of the facts' format and meaning; another one makes facts of earlier runs void."""
 
 
