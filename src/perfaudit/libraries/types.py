@@ -351,7 +351,7 @@ class EntityQueries(Struct, frozen=True, gc=False):
     ``statements``: types that are no query by themselves: something else runs them.
     ``keeps_objects``: what is loaded is kept, and given again to whoever asks by its key. The rest
     words a fix. ``aggregate``: how to ask for several aggregates at once. ``count``: how to ask for
-    the number. ``defer``: how to leave columns out, with
+    the number. ``stream``: how to have rows in parts. ``defer``: how to leave columns out, with
     ``{columns}``, each of them by ``defer_each``. ``only``: how to load nothing but ``{columns}``,
     each of them by ``only_each``; ``only_objects``: the same, where objects must come of it.
     ``keys``: how to take keys out of a JSON column, with ``{items}``, each of them by
@@ -367,6 +367,7 @@ class EntityQueries(Struct, frozen=True, gc=False):
     keeps_objects: bool = False
     aggregate: str = ""
     count: str = ""
+    stream: str = ""
     defer: str = ""
     defer_each: str = ""
     only: str = ""
@@ -438,6 +439,21 @@ class Service(Struct, frozen=True, gc=False):
     indexes_keys: bool = False
 
 
+class Dialect(Struct, frozen=True, gc=False):
+    """The SQL that a driver's server reads: the name that the parser of SQL has for it.
+
+    ``schemes``: how addresses of such servers begin, besides those of the library's service.
+    ``engines``: names of settings that mean it. ``quote``: what names are quoted with; ``index``:
+    how an index is made without holding up others, with places for name, table and columns.
+    """
+
+    name: str
+    schemes: tuple[str, ...] = ()
+    engines: tuple[str, ...] = ()
+    quote: str = '"'
+    index: str = ""
+
+
 class Offloader(Struct, frozen=True, gc=False):
     """How code of a library hands a plain call to a worker thread.
 
@@ -482,3 +498,4 @@ class Library(Struct, frozen=True, gc=False):
     templates: Templates = Templates()
     graph: GraphWords | None = None
     migrations: Migrations | None = None
+    dialect: Dialect | None = None

@@ -10,7 +10,7 @@ from perfaudit.program.classes import Hierarchy
 from perfaudit.program.conditions import MAX_BRANCHES, Standing, option_of, standing
 from perfaudit.program.endpoints import Endpoint
 from perfaudit.program.nodes import ClassNode, FunctionNode
-from perfaudit.program.request_methods import methods_at, usual_of
+from perfaudit.program.request_methods import is_in_branch, methods_at, usual_of
 from perfaudit.program.sites import Edge
 from perfaudit.program.switches import is_overridden
 
@@ -182,6 +182,8 @@ class Exposures:
             step = TraceStep(node.location, f"{label_of(self._origin[node])} may lead here")
             return Exposure(self._kind[node], "", node, (step,))
         asked = methods_at(function, context, sequence)
+        if not asked and not way and is_in_branch(function, context):
+            asked = self._answered(self._origin[node])
         return self._told(self._kind[node], node, way, asked) if asked else self.of(function)
 
     def way_to(self, function: FunctionNode) -> list[Edge] | None:
@@ -224,12 +226,21 @@ class Exposures:
         """Return the route of an entry with a method that a way asks for, None if it has none."""
         for edge in way:
             asked = asked or methods_at(edge.caller, edge.context, edge.sequence)
+        if not asked and way and is_in_branch(entry, way[0].context):
+            asked = self._answered(endpoint)
+        if len(asked) > 1 and asked == self._answered(endpoint):
+            return replace(endpoint, method=", ".join(sorted(asked)))
         if not asked or endpoint.kind != "route" or endpoint.method in asked:
             return endpoint
         if not endpoint.method:
             return replace(endpoint, method=usual_of(asked))
         routes = self._routes.get(entry, ()) if entry is endpoint.handler else ()
         return next((route for route in routes if route.method in asked), None)
+
+    def _answered(self, endpoint: Endpoint) -> frozenset[str]:
+        """Return the methods that the handler of a route answers: a branch may be for any."""
+        routes = self._routes.get(endpoint.handler, ()) if endpoint.kind == "route" else ()
+        return frozenset(route.method for route in routes if route.path == endpoint.path)
 
     def _told(
         self, kind: str, node: FunctionNode, way: list[Edge], asked: frozenset[str] = frozenset()

@@ -1,9 +1,13 @@
 """How an index is made: the statement, and the form that the class of the table has for it."""
 
 from perfaudit.program.program import Program
+from perfaudit.program.sql_dialects import main_dialect
 from perfaudit.program.tables import Column, Index, Table
 from perfaudit.program.tables_columns import UNKNOWN_PART
 
+PLAIN = "CREATE INDEX {name} ON {table} ({columns})"
+UNHURRIED = "CREATE INDEX CONCURRENTLY {name} ON {table} ({columns})"
+"""What is said where the server is not known."""
 MAX_NAME = 63
 """How long the name of an index may be."""
 FEW_COLUMNS = 3
@@ -27,28 +31,33 @@ def is_list_of_words(table: Table) -> bool:
 def index_fix(program: Program, table: Table, columns: list[Column]) -> str:
     """Return how an index is made, in SQL and where it is known also in the class of the table."""
     form = model_form(program, table, columns)
-    made = statement(table, columns)
+    made = statement(program, table, columns)
     return f"{made} In the class: {form}." if form else made
 
 
-def statement(table: Table, columns: list[Column], where: str = "") -> str:
-    """Return the statement that makes an index without holding up writers."""
-    names = ", ".join(_quoted(column.name) for column in columns)
-    condition = f" WHERE {where}" if where else ""
-    name = index_name(table, columns)
-    return f"CREATE INDEX CONCURRENTLY {name} ON {_quoted(table.name)} ({names}){condition};"
+def statement(program: Program, table: Table, columns: list[Column], where: str = "") -> str:
+    """Return the statement that makes an index; it holds up no writer where that is possible."""
+    dialect = program.once(main_dialect)
+    pattern = dialect.index or (PLAIN if dialect.name else UNHURRIED)
+    names = ", ".join(quoted(column.name, dialect.quote) for column in columns)
+    made = pattern.replace("{name}", index_name(table, columns))
+    made = made.replace("{table}", quoted(table.name, dialect.quote)).replace("{columns}", names)
+    return f"{made} WHERE {where};" if where else f"{made};"
 
 
 def index_name(table: Table, columns: list[Column]) -> str:
     """Return the usual name of an index on some columns."""
     parts = [table.name.rpartition(".")[2], *(column.name for column in columns)]
-    return "_".join(("ix", *parts))[:MAX_NAME].rstrip("_")
+    return "_".join(("ix", *parts))[:MAX_NAME].rstrip("_").lower()
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str, quote: str = '"') -> str:
+    """Return a name as SQL writes it, in quotes where it must be."""
     plain = name.replace("_", "a").replace(".", "a")
     return (
-        name if plain.isalnum() and name == name.lower() and name not in RESERVED else f'"{name}"'
+        name
+        if plain.isalnum() and name == name.lower() and name not in RESERVED
+        else f"{quote}{name}{quote}"
     )
 
 

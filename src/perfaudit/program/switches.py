@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
+from perfaudit.program.carried import Carried, carried
 from perfaudit.program.conditions import guards_before
 from perfaudit.program.names import AT_END, meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode
@@ -335,15 +336,25 @@ def _surely_holds(program: "Program", way: "list[Edge]", context: t.Context) -> 
     """Return whether the test of a branch surely holds: by what the call gives, or does not."""
     if context.subject is None:
         return False
-    if _is_of(program, way, context.subject):
+    return _holds(program, way, context.subject)
+
+
+def _holds(program: "Program", way: "list[Edge]", asked: t.Expr) -> bool:
+    """Return whether a test surely holds: by what the calls give, or do not."""
+    if isinstance(asked, t.Either) and asked.kind in ("and", "or"):
+        found = [_holds(program, way, option) for option in asked.options]
+        return all(found) if asked.kind == "and" else any(found)
+    if _is_of(program, way, asked):
         return True
-    test = _switch(context.subject)
+    test = _switch(asked)
     if test is None:
         return False
     if test.wanted:
         value = _value(program, way, test.value)
         if not isinstance(value, t.Const) and not _is_filled(value):
-            return False
+            found_value = carried(program, Carried(way[-1].callee, way, test.value), leaves_off)
+            if found_value is None or not isinstance(found_value.value, t.Const):
+                return False
     return _given(program, way, test) is test.wanted
 
 
@@ -381,6 +392,9 @@ def _switch(test: t.Expr) -> _Switch | None:
 def _given(program: "Program", way: "list[Edge]", test: _Switch) -> bool | None:
     """Return whether a call gives what is tested: True, False, or None where that is not known."""
     value = _value(program, way, test.value)
+    if not isinstance(value, t.Const) and not _is_filled(value):
+        found = carried(program, Carried(way[-1].callee, way, test.value), leaves_off)
+        value = value if found is None else found.value
     if isinstance(value, t.Const) and value.kind != "ellipsis":
         return value.kind != "NoneType" if test.presence else bool(value.value)
     return None if value is None or isinstance(test.value, t.Attr) else True
