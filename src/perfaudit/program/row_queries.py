@@ -305,7 +305,8 @@ class _Search:
             )
             before.append(said if row is None else self.with_managers(said, row))
         start = begun(self.program, spot, call, row, names=LOADS_NAMED in flags)
-        start = replace(start, settled=NO_LATER_LOADS in flags)
+        if NO_LATER_LOADS in flags:
+            start = replace(start, settled=self.program.schema.relation_names)
         found = made_of([start, *before])
         if found is not None and OPTION in flags and takes_back(call):
             return _without(found, flags)

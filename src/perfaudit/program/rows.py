@@ -25,7 +25,7 @@ class Rows(Struct, frozen=True):
     them, as with managers, or name them, as relations do. ``steps``: the names of the calls that
     they are made of, ``=name`` for each of their keywords, and ``VIA_RELATION`` where rows are of
     another row. ``of``: their classes, as far as known. ``agreed``: all ways load the same.
-    ``settled``: what was not loaded cannot be read of them, so that what is read was loaded.
+    ``settled``: relations that cannot be read of them unless they were loaded, nor below them.
     """
 
     written: tuple[Location, ...] = ()
@@ -36,7 +36,7 @@ class Rows(Struct, frozen=True):
     known: frozenset[str] = frozenset()
     of: frozenset[ClassNode] = frozenset()
     agreed: bool = True
-    settled: bool = False
+    settled: frozenset[str] = frozenset()
     declared: tuple[Location, ...] = ()
 
     @property
@@ -54,7 +54,7 @@ class Rows(Struct, frozen=True):
 
         ``path`` are the names from the row to the relation that is read, that one included.
         """
-        if self.settled or path and path[0] in self.known:
+        if path and (path[0] in self.known or self.settled.issuperset(path)):
             return True
         if self.all_eager or not self.named.isdisjoint(path):
             return None
@@ -109,7 +109,7 @@ def _together(known: Sequence[Rows], *, agreed: bool) -> Rows:
         frozenset().union(*(rows.known for rows in known)),
         frozenset().union(*(rows.of for rows in known)),
         agreed and all(rows.agreed for rows in known),
-        any(rows.settled for rows in known),
+        frozenset().union(*(rows.settled for rows in known)),
         _in_order([place for rows in known for place in rows.declared]),
     )
 
