@@ -54,7 +54,7 @@ class Rows(Struct, frozen=True):
 
         ``path`` are the names from the row to the relation that is read, that one included.
         """
-        if path and (path[0] in self.known or self.settled.issuperset(path)):
+        if path and path[0] in self.known:
             return True
         if self.all_eager or not self.named.isdisjoint(path):
             return None
@@ -62,7 +62,8 @@ class Rows(Struct, frozen=True):
 
     def covers(self, path: Sequence[str]) -> bool:
         """Return whether the relations between a row and what is read may be loaded with it."""
-        return self.brings(path) is not False
+        is_settled = bool(self.settled) and self.settled.issuperset(path)
+        return is_settled or self.brings(path) is not False
 
 
 def is_in(path: Path, loaded: Container[Path]) -> bool | None:
