@@ -156,9 +156,6 @@ class Exposures:
         """Return the kind of what no entry point leads to."""
         if function.role in BY_ROLE:
             return BY_ROLE[function.role]
-        if function.kind == "module":
-            # It runs when it is imported.
-            return "startup"
         is_run = self._loaded is None or function in self._loaded
         return "unknown" if is_run or function.kind != "function" else "unreached"
 
