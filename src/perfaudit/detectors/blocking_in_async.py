@@ -10,7 +10,7 @@ from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
 from perfaudit.program.blocking import Blocking, blocking_at, places_of, severity_on_loop
-from perfaudit.program.exposure import Exposure
+from perfaudit.program.exposure import SERVED, Exposure
 from perfaudit.program.handles import handles_of
 from perfaudit.program.makers import is_made_aside
 from perfaudit.program.nodes import FunctionNode
@@ -28,7 +28,6 @@ RULES = {
 """Kinds of blocking that are reported, the dearest first, and their rules."""
 
 READS_CONSOLE = "reads-console"
-SERVED = frozenset({"endpoint", "task"})
 
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:

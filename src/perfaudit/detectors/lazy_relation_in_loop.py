@@ -12,6 +12,7 @@ from perfaudit.program import expressions
 from perfaudit.program.applied import Applied, applied_by, is_of_helper
 from perfaudit.program.eager_words import eager_words
 from perfaudit.program.edge_values import item_param, walked_by
+from perfaudit.program.exposure import BY_HAND
 from perfaudit.program.loads import Load, root_of
 from perfaudit.program.loops import (
     Walk,
@@ -44,12 +45,7 @@ WHOLE = frozenset(
 BOUNDED = BOUNDING | {"offset", "first", "one", "get", "yield_per", "partitions", VIA_RELATION}
 RULES = {False: "lazy-relation-in-loop", True: "incomplete-prefetch"}
 """Whether the query of the rows loads some relations already, and the rule for it."""
-CALMER = {
-    "startup": Severity.MEDIUM,
-    "command": Severity.MEDIUM,
-    "script": Severity.MEDIUM,
-}
-"""Nobody waits for what these do."""
+CALMER = dict.fromkeys(BY_HAND, Severity.MEDIUM)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,25 +10,21 @@ from perfaudit.facts import types as t
 from perfaudit.program import expressions, nesting
 from perfaudit.program.defeats import is_defeat
 from perfaudit.program.detours import is_detour
+from perfaudit.program.exposure import BY_HAND
 from perfaudit.program.loops import gives_rows, is_fallback, item_names, name_of_walked
 from perfaudit.program.misses import writes_on_miss
 from perfaudit.program.nodes import FunctionNode, is_handler
 from perfaudit.program.per_item import is_per_item, is_same_in_each
 from perfaudit.program.plurals import can_be_plural, skips_hooks
 from perfaudit.program.program import Program
-from perfaudit.program.reach import Reach, site_step
+from perfaudit.program.reach import Reach, hops, steps_per_item
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.switches import is_switched_off
 from perfaudit.program.values import FunctionType
 
 RULES = {"db.query": "query-in-loop", "db.write": "write-in-loop"}
 INVARIANT = "loop-invariant-query"
-CALMER = {
-    "startup": Severity.MEDIUM,
-    "command": Severity.MEDIUM,
-    "script": Severity.MEDIUM,
-}
-"""Nobody waits for what these do."""
+CALMER = dict.fromkeys(BY_HAND, Severity.MEDIUM)
 FAR = 4
 """So many calls away, what a loop does per item is more often a job than a forgotten query."""
 
@@ -155,7 +151,7 @@ def _judge_each(
             "call": f"{place.callee.name}()" if place.callee.kind == "function" else "lambda",
             "walked": walked,
             "sink": sink.name if sink.kind == "call" else f"{sink.kind} of {sink.name}",
-            "hops": _hops(len(reached.chain(place.callee))),
+            "hops": hops(len(reached.chain(place.callee))),
             "plural": _plural(program, place, sink, RULES[effect]),
         },
         trace=(*exposure.chain, each, *reached.trace(place.callee)),
@@ -222,15 +218,11 @@ def _match(
     name = expressions.spelled(function, place.value)
     trace = list(exposure.chain)
     trace.append(TraceStep(function.line(context.line), f"loop over {walked}"))
+    trace.extend(steps_per_item(place, reached))
     if isinstance(place, Site):
-        trace.append(site_step(place))
         sink = place
         distance = 0
     else:
-        trace.append(
-            TraceStep(place.location, f"calls {place.callee.facts.qualname} for each item")
-        )
-        trace.extend(reached.trace(place.callee))
         found = reached.site(place.callee)
         sink = found if found is not None else program.sites_of(place.callee)[0]
         distance = len(reached.chain(place.callee))
@@ -240,7 +232,7 @@ def _match(
             "call": name,
             "walked": walked,
             "sink": sink.name if sink.kind == "call" else f"{sink.kind} of {sink.name}",
-            "hops": _hops(distance),
+            "hops": hops(distance),
             "plural": _many_at_once(function, place, loop) or _plural(program, place, sink, rule),
         },
         trace=tuple(trace),
@@ -253,12 +245,6 @@ def _match(
         role=function.role,
         rule=rule,
     )
-
-
-def _hops(distance: int) -> str:
-    if distance == 0:
-        return ""
-    return ", 1 call away" if distance == 1 else f", {distance} calls away"
 
 
 def _many_at_once(function: FunctionNode, place: Site | Edge, loop: int) -> str:

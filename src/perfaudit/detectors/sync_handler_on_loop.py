@@ -8,7 +8,7 @@ from perfaudit.core.levels import Confidence, Severity, weakest
 from perfaudit.core.report import Opportunity
 from perfaudit.program import expressions
 from perfaudit.program.endpoints import Endpoint
-from perfaudit.program.exposure import Exposure, label_of
+from perfaudit.program.exposure import BY_HAND, Exposure, label_of
 from perfaudit.program.nodes import FunctionNode, is_handler
 from perfaudit.program.occasions import begins_or_ends
 from perfaudit.program.own_loops import starts_loop
@@ -20,7 +20,7 @@ from perfaudit.program.switches import is_switched_off
 KINDS = ("network", "database", "sleep", "cpu", "file")
 """Kinds of blocking, the dearest first."""
 
-CALMER = {"startup": Severity.LOW, "command": Severity.LOW, "script": Severity.LOW}
+CALMER = dict.fromkeys(BY_HAND, Severity.LOW)
 """Where nobody else waits for the loop, a blocked loop matters little."""
 
 LESSER = frozenset({"cpu", "file"})

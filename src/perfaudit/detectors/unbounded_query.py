@@ -142,14 +142,7 @@ def _leaves_early(site: Site) -> bool:
         if context.subject == site.value or context.line == site.location.line
     }
     return any(
-        exit_.kind in ("break", "return", "raise") and _is_inside(site, exit_.context, loops)
+        exit_.kind in ("break", "return", "raise")
+        and not loops.isdisjoint(site.function.context_chain(exit_.context))
         for exit_ in site.function.facts.exits
     )
-
-
-def _is_inside(site: Site, context: int, loops: set[int]) -> bool:
-    while context != -1:
-        if context in loops:
-            return True
-        context = site.function.facts.contexts[context].parent
-    return False

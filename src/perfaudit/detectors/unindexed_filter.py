@@ -6,17 +6,14 @@ from perfaudit.core.finding import Match, TraceStep
 from perfaudit.core.levels import Confidence, Role
 from perfaudit.core.report import Opportunity
 from perfaudit.program.databases import leaves_keys
+from perfaudit.program.exposure import SERVED
 from perfaudit.program.growing_tables import growing_tables, is_small
-from perfaudit.program.index_advice import leads, model_form, statement
+from perfaudit.program.index_advice import index_fix, is_list_of_words, leads
 from perfaudit.program.program import Program
 from perfaudit.program.relational import EQUALITY, IN, RANGE, Condition, Query, queries
 from perfaudit.program.selectivity import tells_rows_apart
-from perfaudit.program.tables import Column, Table
 
-SERVED = frozenset({"endpoint", "task"})
 UNSEEN = frozenset({Role.TEST, Role.MIGRATION, Role.EXAMPLE})
-FEW_COLUMNS = 3
-"""A table with no more is a list of words that other rows choose from."""
 FINDING = frozenset({EQUALITY, IN})
 """Operators by which an index finds the few rows that are wanted."""
 
@@ -38,7 +35,7 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
         if query.table.name not in grows or is_small(query.table):
             continue
         wanted = _hung_on(query)
-        if not wanted or len(query.table.columns) <= FEW_COLUMNS:
+        if not wanted or is_list_of_words(query.table):
             continue
         if judges_keys and wanted[0].column.references:
             continue
@@ -66,7 +63,7 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
             endpoint=exposure.endpoint,
             exposure=exposure.kind,
             role=function.role,
-            fix=_fix(program, query.table, columns),
+            fix=index_fix(program, query.table, columns),
         )
 
 
@@ -98,9 +95,3 @@ def _hung_on(query: Query) -> list[Condition]:
         return []
     ranges = [item for item in own.values() if item.operator == RANGE]
     return [*finding, *ranges[:1]]
-
-
-def _fix(program: Program, table: Table, columns: list[Column]) -> str:
-    form = model_form(program, table, columns)
-    made = statement(table, columns)
-    return f"{made} In the class: {form}." if form else made

@@ -11,7 +11,7 @@ from perfaudit.program import expressions
 from perfaudit.program.alternatives import is_one_of_several
 from perfaudit.program.conditions import ends_in_error, hangs_on_settings, is_first_use
 from perfaudit.program.databases import are_in_files
-from perfaudit.program.exposure import Exposure
+from perfaudit.program.exposure import BY_HAND, Exposure
 from perfaudit.program.handles import is_used_elsewhere
 from perfaudit.program.nodes import FunctionNode, is_handler
 from perfaudit.program.occasions import begins_or_ends
@@ -32,7 +32,7 @@ ENDS = "ends"
 WAITING = frozenset({"network", "database"})
 """Kinds of blocking that wait for others."""
 FILE_KINDS = frozenset({"file", "stat"})
-ALONE = {"startup": Severity.LOW, "command": Severity.LOW, "script": Severity.LOW}
+ALONE = dict.fromkeys(BY_HAND, Severity.LOW)
 """Where nobody else waits for the loop, a blocked loop matters little."""
 
 

@@ -21,6 +21,10 @@ KINDS = (
 """Kinds of exposure, the strongest first, and the kinds of entry points that give them."""
 
 BY_ROLE = {Role.COMMAND: "command", Role.SCRIPT: "script", Role.MIGRATION: "script"}
+SERVED = frozenset({"endpoint", "task"})
+"""Kinds of exposure of what runs again and again, for others."""
+BY_HAND = frozenset({"command", "script", "startup"})
+"""Kinds of exposure of what runs once, or when somebody starts it: nobody waits for it."""
 NOT_SERVED = frozenset({"unknown", "unreached"})
 """Kinds of exposure of what no entry point is seen to lead to."""
 SERVING = frozenset({"route", "websocket", "task", "consumer", "graph-field"})

@@ -4,12 +4,12 @@ import re
 
 from perfaudit.core.levels import Role
 from perfaudit.facts import types as t
+from perfaudit.program.exposure import SERVED
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.program import Program
 from perfaudit.program.tables import Table
 from perfaudit.program.values import ClassType, Instance, options_of
 
-SERVED = frozenset({"endpoint", "task"})
 MAKERS = frozenset(
     {
         *("create", "acreate", "get_or_create", "update_or_create", "bulk_create", "abulk_create"),

@@ -6,6 +6,7 @@ from perfaudit.program.tables_columns import UNKNOWN_PART
 
 MAX_NAME = 63
 """How long the name of an index may be."""
+FEW_COLUMNS = 3
 
 
 def leads(indexes: tuple[Index, ...], column: str) -> bool:
@@ -16,6 +17,18 @@ def leads(indexes: tuple[Index, ...], column: str) -> bool:
         for index in indexes
         if index.columns
     )
+
+
+def is_list_of_words(table: Table) -> bool:
+    """Return whether a table is a short list of words that other rows choose from."""
+    return len(table.columns) <= FEW_COLUMNS
+
+
+def index_fix(program: Program, table: Table, columns: list[Column]) -> str:
+    """Return how an index is made, in SQL and where it is known also in the class of the table."""
+    form = model_form(program, table, columns)
+    made = statement(table, columns)
+    return f"{made} In the class: {form}." if form else made
 
 
 def statement(table: Table, columns: list[Column], where: str = "") -> str:

@@ -541,6 +541,15 @@ def _is_nothing(value: t.Expr | None) -> bool:
     return value is None or isinstance(value, t.Const) and not value.value
 
 
+def runs_each_turn(function: FunctionNode, loop: int, context: int, value: t.Expr) -> bool:
+    """Return whether a place runs in each turn of a loop: no search, no fallback, no exit."""
+    if is_handler(function, loop) or is_search(function, loop):
+        return False
+    if is_fallback(function, loop, context) or is_periodic(function, loop, context):
+        return False
+    return not leaves_after(function, loop, context) and not decides_exit(function, loop, value)
+
+
 def decides_exit(
     function: FunctionNode, loop: int, value: t.Expr, *, but_for_guards: bool = False
 ) -> bool:

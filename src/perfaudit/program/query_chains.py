@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from perfaudit.facts import types as t
+from perfaudit.program.expressions import last_name
 from perfaudit.program.managers import gives_own_rows
 from perfaudit.program.names import meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode
@@ -102,7 +103,7 @@ class _Search:
         callees = [target.function for target in resolved.targets if target.function is not None]
         if callees:
             return self.returned(callees, function, index, steps)
-        name = _name(call)
+        name = last_name(call.callee)
         step = Step(function, call, name)
         base = call.callee.base if isinstance(call.callee, t.Attr) else None
         if base is not None and self.is_query(function, base, at):
@@ -183,7 +184,7 @@ class _Search:
     def is_query(self, function: FunctionNode, value: t.Expr, at: At) -> bool:
         if isinstance(value, t.CallRef):
             call = function.facts.calls[value.index]
-            if _name(call) in STARTS and not isinstance(call.callee, t.Attr):
+            if last_name(call.callee) in STARTS and not isinstance(call.callee, t.Attr):
                 return True
         if isinstance(value, t.Const | t.Seq | t.Mapping | t.Compare | t.Text):
             return False
@@ -216,10 +217,3 @@ def _is_query_value(program: "Program", value: Type) -> bool:
 
 def _then(way: Way, step: Step) -> Way:
     return replace(way, steps=(*way.steps, step))
-
-
-def _name(call: t.Call) -> str:
-    match call.callee:
-        case t.Attr(name=name) | t.Name(id=name):
-            return name
-    return ""

@@ -94,6 +94,21 @@ def site_step(site: Site) -> TraceStep:
     return TraceStep(site.location, f"{name} ({words})")
 
 
+def steps_per_item(place: Site | Edge, reached: Reach, verb: str = "calls") -> list[TraceStep]:
+    """Return the steps from a place in a loop to its effect; the verb says how it is reached."""
+    if isinstance(place, Site):
+        return [site_step(place)]
+    each = TraceStep(place.location, f"{verb} {place.callee.facts.qualname} for each item")
+    return [each, *reached.trace(place.callee)]
+
+
+def hops(distance: int) -> str:
+    """Return how many calls away something is, as messages add it: ``, 2 calls away``."""
+    if distance == 0:
+        return ""
+    return ", 1 call away" if distance == 1 else f", {distance} calls away"
+
+
 def reach(
     functions: Iterable[FunctionNode],
     sites_of: Callable[[FunctionNode], Iterable[Site]],

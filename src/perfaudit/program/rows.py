@@ -55,10 +55,6 @@ class Rows(Struct, frozen=True):
         """Return whether the relations between a row and what is read may be loaded with it."""
         return self.brings(path) is not False
 
-    def is_of(self, node: ClassNode, family: Container[ClassNode]) -> bool:
-        """Return whether the rows can be of a class, which its bases and subclasses stand for."""
-        return not self.of or any(one is node or one in family for one in self.of)
-
 
 def is_in(path: Path, loaded: Container[Path]) -> bool | None:
     """Return whether a path is among those that are loaded, or None where that is not known."""

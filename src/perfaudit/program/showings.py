@@ -16,7 +16,7 @@ from perfaudit.program.answer_costs import is_one as is_one_object
 from perfaudit.program.class_values import class_value
 from perfaudit.program.expressions import argument
 from perfaudit.program.given_names import Given
-from perfaudit.program.language_calls import is_super
+from perfaudit.program.language_calls import calls_above
 from perfaudit.program.loops import target_names
 from perfaudit.program.names import meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode, enclosing_class
@@ -319,13 +319,7 @@ def _lists(program: "Program", words: Answers, node: ClassNode) -> bool:
 
 def _is_left(method: FunctionNode | None) -> bool:
     """Return whether a method is not there, or leaves the work to that of the class above."""
-    return method is None or any(
-        isinstance(call.callee, t.Attr)
-        and call.callee.name == method.name
-        and isinstance(call.callee.base, t.CallRef)
-        and is_super(method, call.callee.base)
-        for call in method.facts.calls
-    )
+    return method is None or calls_above(method)
 
 
 def _viewed(

@@ -10,7 +10,7 @@ from perfaudit.facts import types as t
 from perfaudit.libraries.types import IndexMaker
 from perfaudit.libraries.types import Schema as Declaration
 from perfaudit.program import annotations
-from perfaudit.program.expressions import argument
+from perfaudit.program.expressions import argument, is_dotted
 from perfaudit.program.names import AT_END, meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.tables import Column, Index
@@ -20,7 +20,6 @@ from perfaudit.program.tables_vocabulary import (
     attribute_value,
     called,
     constant,
-    is_dotted,
     library_lineage,
     meaning_of,
     path_of,
