@@ -168,16 +168,18 @@ class Exposures:
     def at(self, handler: FunctionNode, context: int, sequence: int) -> Exposure:
         """Return how a place of a handler is reached: by the methods that come to it."""
         found = self.of(handler)
-        label = self._label(self._origin[handler], context, sequence)
+        label = self._label(self._origin[handler], handler, context, sequence)
         if label == found.endpoint:
             return found
         first = TraceStep(handler.location, f"{label} enters {handler.facts.qualname}")
         return replace(found, endpoint=label, chain=(first, *found.chain[1:]))
 
-    def _label(self, endpoint: Endpoint, context: int, sequence: int) -> str:
-        """Return the label of an endpoint for a place of its handler."""
+    def _label(
+        self, endpoint: Endpoint, function: FunctionNode, context: int, sequence: int
+    ) -> str:
+        """Return the label of an endpoint for a place of its handler, or of a dependency."""
         methods = self._answering[endpoint.handler, endpoint.path]
-        if len(methods) < 2 or endpoint.kind != "route":
+        if len(methods) < 2 or endpoint.kind != "route" or function is not endpoint.handler:
             return label_of(endpoint)
         found = methods_at(methods, endpoint.handler, context, sequence)
         return f"{', '.join(found)} {endpoint.path}".strip()
@@ -198,8 +200,9 @@ class Exposures:
     def _told(self, kind: str, node: FunctionNode, way: list[Edge]) -> Exposure:
         endpoint = self._origin[node]
         entry = way[0].caller if way else node
-        label = self._label(endpoint, way[0].context, way[0].sequence) if way else ""
-        label = label or label_of(endpoint)
+        label = label_of(endpoint)
+        if way:
+            label = self._label(endpoint, entry, way[0].context, way[0].sequence)
         if not _is_sure(way):
             step = TraceStep(entry.location, f"{label} may lead to {way[-1].callee.facts.qualname}")
             return Exposure(kind, "", entry, (step,))
