@@ -164,10 +164,13 @@ def _is_overridden(program: "Program", edge: "Edge", receiver: ClassNode) -> boo
 def is_left_off(program: "Program", way: "list[Edge]", context: int, sequence: int) -> bool:
     """Return whether some calls in a row, from an entry point to a place, leave off one of them."""
     places = [(edge.context, edge.sequence) for edge in way[1:]] + [(context, sequence)]
+    callers = [edge.caller for edge in way[1:]]
     return any(
         leaves_off(program, way[: number + 1], *place)
         for number, place in enumerate(places)
         if number < len(way)
+        # A function inside another one counts as that, whose calls do not give it anything.
+        and (number >= len(callers) or way[number].callee is callers[number])
     )
 
 
