@@ -4,6 +4,7 @@ import re
 
 from perfaudit.facts import types as t
 from perfaudit.libraries.types import Service
+from perfaudit.program.addresses import server_words
 from perfaudit.program.capabilities import uses_of
 from perfaudit.program.program import Program
 
@@ -62,7 +63,15 @@ def are_in_files(program: Program) -> bool:
         for pool in library.pools.values()
         for word in pool.quiet_urls
     }
-    return not words.isdisjoint(_schemes(program)) and not program.once(database_servers)
+    written = _schemes(program)
+    imported = {
+        item.module.partition(".")[0]
+        for function in program.functions
+        for item in function.facts.imports
+        if not item.level
+    }
+    servers = set(server_words(program.libraries))
+    return not words.isdisjoint(written) and servers.isdisjoint(written | imported)
 
 
 def leaves_keys(program: Program) -> bool:
