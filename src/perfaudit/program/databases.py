@@ -70,8 +70,13 @@ def are_in_files(program: Program) -> bool:
         for item in function.facts.imports
         if not item.level
     }
-    servers = set(server_words(program.libraries))
-    return not words.isdisjoint(written) and servers.isdisjoint(written | imported)
+    if words.isdisjoint(written):
+        return False
+    servers = server_words(program.libraries)
+    named = re.compile(rf"\b({'|'.join(map(re.escape, servers))})\b")
+    return (written | imported).isdisjoint(servers) and not any(
+        document.kind in FILES and named.search(document.text) for document in program.documents
+    )
 
 
 def leaves_keys(program: Program) -> bool:
