@@ -120,5 +120,5 @@ def _match(program: Program, query: Query, condition: Condition, kind: str) -> M
         exposure=exposure.kind,
         role=query.site.function.role,
         rule=RULES[kind],
-        fix=cure(condition),
+        fix=cure(program, condition),
     )

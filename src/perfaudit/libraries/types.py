@@ -299,7 +299,8 @@ class Schema(Struct, frozen=True, gc=False):
     - ``table_makers``: calls that make a table without a class -> the argument with its name.
     - ``key_makers``: constructors of foreign keys of a table.
     - ``index_column``, ``index_table``: how a class says that a column, or ``{columns}``, have an
-      index of the ``{name}``.
+      index of the ``{name}``; ``{more}`` is ``index_where`` for a part of the rows and
+      ``index_include`` for columns that it carries. ``index_name_length``: how long names may be.
     - ``wrappers``: annotations around the type of an attribute -> its loading.
     - ``plain_annotations``: an annotated attribute is a column.
     - ``column_methods``: decorators of methods that give a column.
@@ -343,6 +344,9 @@ class Schema(Struct, frozen=True, gc=False):
     key_makers: dict[str, KeyMaker] = {}
     index_column: str = ""
     index_table: str = ""
+    index_where: str = ""
+    index_include: str = ""
+    index_name_length: int = 0
 
 
 class EntityQueries(Struct, frozen=True, gc=False):
@@ -444,7 +448,8 @@ class Dialect(Struct, frozen=True, gc=False):
 
     ``schemes``: how addresses of such servers begin, besides those of the library's service.
     ``engines``: names of settings that mean it. ``quote``: what names are quoted with; ``index``:
-    how an index is made without holding up others, with places for name, table and columns.
+    how an index is made without holding up others, with places for name, table and columns, and
+    where the server takes them for the columns it only carries (include) and a condition (where).
     """
 
     name: str
