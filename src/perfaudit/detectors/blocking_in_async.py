@@ -2,8 +2,6 @@
 
 from collections.abc import Iterator
 
-from msgspec.structs import replace
-
 from perfaudit.core.finding import Match
 from perfaudit.core.levels import Confidence, Severity, weakest
 from perfaudit.core.report import Opportunity
@@ -54,8 +52,7 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
                 severity = severity_on_loop(program, function, reached)
                 later = uses.get(id(blocked), [])
                 if _is_other_implementation(program, function, reached):
-                    sure = weakest(blocked.confidence, Confidence.MEDIUM)
-                    blocked = replace(blocked, confidence=sure)
+                    blocked = blocked.less_sure()
                 remedy = remedies.for_place(blocked)
                 yield _match(function, blocked, later, reached, severity, remedy)
 

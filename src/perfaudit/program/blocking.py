@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from perfaudit.core.finding import TraceStep
 from perfaudit.core.levels import Confidence, Severity, weakest
@@ -48,6 +49,10 @@ class Blocking(Struct, frozen=True):
     sink: Site
     steps: tuple[TraceStep, ...]
     confidence: Confidence
+
+    def less_sure(self) -> "Blocking":
+        """Return the same with medium confidence at most."""
+        return replace(self, confidence=weakest(self.confidence, Confidence.MEDIUM))
 
     @property
     def through(self) -> str:

@@ -6,7 +6,15 @@ from enum import IntEnum
 from perfaudit.facts import types as t
 from perfaudit.program.loops import fills_gap, fills_object
 from perfaudit.program.nodes import LOOP_KINDS, FunctionNode
-from perfaudit.program.questions import asks_for_kind, is_module_name, is_off_by_default, is_state
+from perfaudit.program.questions import (
+    asks_for_class,
+    asks_for_entry,
+    asks_for_kind,
+    asks_whether_new,
+    is_module_name,
+    is_off_by_default,
+    is_state,
+)
 
 BRANCHES = frozenset({"if", "else", "and", "or", "match", "except"})
 MAX_BRANCHES = 2
@@ -47,7 +55,9 @@ def standing(function: FunctionNode, context: int, sequence: int) -> Standing:
         if is_state(function, here.subject, here.sequence):
             return Standing.STATE
         if here.kind in ("if", "and") and (
-            asks_for_kind(function, here.subject) or is_off_by_default(function, here.subject)
+            asks_for_kind(function, here.subject)
+            or is_off_by_default(function, here.subject)
+            or asks_whether_new(function, here.subject)
         ):
             return Standing.STATE
         if _tries_again(function, step):
@@ -107,6 +117,42 @@ def hangs_on_settings(function: FunctionNode, context: int, sequence: int) -> bo
         if exit_.kind == "return"
     ]
     return any(test is not None and is_state(function, test, place) for test, place in tests)
+
+
+def hangs_on_parameter(function: FunctionNode, context: int) -> bool:
+    """Return whether a place runs only where a parameter is given that is off if it is not."""
+    contexts = function.facts.contexts
+    for step in function.context_chain(context):
+        test = contexts[step].subject
+        if contexts[step].kind != "if" or not isinstance(test, t.Name):
+            continue
+        param = function.params.get(test.id)
+        if param is not None and isinstance(param.default, t.Const) and not param.default.value:
+            return not function.binds.get(test.id)
+    return False
+
+
+def is_special(function: FunctionNode, context: int, sequence: int) -> bool:
+    """Return whether a place runs in special cases only, which those who get there may not have.
+
+    Under some settings, for the first use, for what is of one of several classes or has some entry,
+    or with an option that is off by default.
+    """
+    if hangs_on_settings(function, context, sequence) or is_first_use(function, context, sequence):
+        return True
+    contexts = function.facts.contexts
+    chain = tuple(function.context_chain(context))
+    tests = [contexts[step] for step in chain if contexts[step].kind in ("if", "and")]
+    return any(
+        test.subject is not None
+        and (
+            asks_for_class(function, test.subject)
+            or asks_for_entry(function, test.subject)
+            or is_off_by_default(function, test.subject)
+            or asks_whether_new(function, test.subject)
+        )
+        for test in tests
+    )
 
 
 def is_first_use(function: FunctionNode, context: int, sequence: int) -> bool:

@@ -22,13 +22,19 @@ def database_servers(program: Program) -> frozenset[Service]:
             names = {*library.packages, *service.schemes, *service.images, service.name}
             for word in names:
                 words.setdefault(word, set()).add(service)
-    seen = {part for name in uses_of(program) for part in name.split(".")}
-    seen |= _schemes(program)
+    seen = seen_words(program, frozenset(words))
+    return frozenset(service for word in seen for service in words[word])
+
+
+def seen_words(program: Program, words: frozenset[str]) -> set[str]:
+    """Return those of some words that names of libraries, addresses or deployment files have."""
+    seen = {part for name in program.once(uses_of) for part in name.split(".")}
+    seen |= program.once(_schemes)
     pattern = re.compile(rf"\b({'|'.join(map(re.escape, sorted(words)))})\b")
     for document in program.documents:
         if document.kind in FILES:
             seen.update(pattern.findall(document.text))
-    return frozenset(service for word in seen & words.keys() for service in words[word])
+    return seen & words
 
 
 def _schemes(program: Program) -> set[str]:

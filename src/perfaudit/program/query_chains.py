@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from perfaudit.facts import types as t
 from perfaudit.program.expressions import last_name
-from perfaudit.program.managers import gives_own_rows
+from perfaudit.program.managers import gives_own_rows, has_unread_manager
 from perfaudit.program.names import meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.tables import Relation
@@ -24,11 +24,12 @@ STARTS = frozenset({"select", "query", "delete", "update"})
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of a chain: a call, or a slice of the rows where ``call`` is None."""
+    """One step of a chain: a call, or where ``call`` is None what is taken by ``key``."""
 
     function: FunctionNode
     call: t.Call | None
     name: str
+    key: t.Expr | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class _Search:
             case t.Item(base=base, key=key):
                 name = "slice" if isinstance(key, t.Slice) else "index"
                 found = self.ways(function, base, at, steps - 1)
-                return [_then(way, Step(function, None, name)) for way in found]
+                return [_then(way, Step(function, None, name, key)) for way in found]
             case t.Either(options=options):
                 return [
                     way for option in options for way in self.ways(function, option, at, steps - 1)
@@ -153,7 +154,8 @@ class _Search:
         types = self.program.types
         for option in options_of(types.evaluate(function, value.base, at)):
             if isinstance(option, ClassType):
-                if gives_own_rows(types, types.evaluate(function, value, at)):
+                made = types.evaluate(function, value, at)
+                if has_unread_manager(types, option.node) or gives_own_rows(types, made):
                     return [Way(option.node, unknown="a manager of the project")]
                 if value.name in self.program.libraries.query_attributes:
                     return [Way(option.node)]

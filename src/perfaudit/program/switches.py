@@ -21,6 +21,7 @@ from perfaudit.program.values import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from perfaudit.program.classes import Hierarchy
     from perfaudit.program.program import Program
     from perfaudit.program.reach import Reach
     from perfaudit.program.sites import Edge
@@ -102,7 +103,7 @@ def _followed(program: "Program", trail: _Trail, here: "Site | Edge") -> _Trail 
     if isinstance(here, Site):
         return trail
     is_own = _is_call_of_own(here)
-    if trail.receiver is not None and _is_overridden(program, here, trail.receiver):
+    if trail.receiver is not None and is_overridden(program.types.classes, here, trail.receiver):
         return None
     receiver = trail.receiver if is_own else _receiver(program, here)
     return _Trail([*trail.way, here], receiver, trail.known | needed if is_own else {})
@@ -151,13 +152,13 @@ def _is_call_of_own(edge: "Edge") -> bool:
     return bool(params) and base == t.Name(params[0].name)
 
 
-def _is_overridden(program: "Program", edge: "Edge", receiver: ClassNode) -> bool:
+def is_overridden(classes: "Hierarchy", edge: "Edge", receiver: ClassNode) -> bool:
     """Return whether a method's call of its own object runs another method than the edge says."""
     if not _is_call_of_own(edge) or edge.call is None or not isinstance(edge.call.callee, t.Attr):
         return False
     if isinstance(edge.call.callee.base, t.CallRef):
         return False
-    meant = program.types.classes.method(receiver, edge.call.callee.name)
+    meant = classes.method(receiver, edge.call.callee.name)
     return meant is not None and meant is not edge.callee
 
 

@@ -24,7 +24,9 @@ from perfaudit.sources import (
 )
 from perfaudit.sources.types import PythonSource
 
-FALSE, MISSED, UNSURE = "FALSE", "MISSED", "SURE?"
+FALSE, MISSED = "FALSE", "MISSED"
+OTHERWISE = "UNSURE"
+"""The label of a line that is reported with another confidence than its mark asks for."""
 BLOCKING = "blocking"
 FRAMES_SHOWN = 3
 
@@ -52,7 +54,7 @@ def check(rule: Rule) -> list[str]:
 def run_case(rule: Rule, case: Case) -> CaseResult:
     """Return how one case of a rule goes: each marked line must be reported, and no other.
 
-    Where a mark names a confidence, the finding must have just that.
+    Where the mark names a confidence, with that one.
     """
     title = f"{Path(rule.path).name}: {case.name}"
     try:
@@ -63,20 +65,21 @@ def run_case(rule: Rule, case: Case) -> CaseResult:
     reported = {(finding.location.path, finding.location.line): finding for finding in findings}
     labels = dict.fromkeys(reported.keys() - expected, FALSE)
     labels |= dict.fromkeys(expected - reported.keys(), MISSED)
-    labels |= {
-        place: UNSURE
-        for place, wanted in marked_confidences(case.files).items()
-        if place in reported and str(reported[place].confidence) != wanted
-    }
+    for place, confidence in marked_confidences(case.files).items():
+        if place in reported and reported[place].confidence != confidence:
+            labels[place] = OTHERWISE
     if not labels:
         return CaseResult(case.name, "")
     said = [
-        f"  {finding.location}: {finding.message}"
-        + (f" ({finding.confidence} confidence)" if labels[place] == UNSURE else "")
+        f"  {finding.location}: {finding.message}{_said_of(labels[place], finding)}"
         for place, finding in sorted(reported.items())
         if place in labels
     ]
     return CaseResult(case.name, "\n".join([title, *_listing(case.files, labels), *said]))
+
+
+def _said_of(label: str, finding: Finding) -> str:
+    return f" ({finding.confidence} confidence)" if label == OTHERWISE else ""
 
 
 def run_examples(library: Library) -> list[CaseResult]:

@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping
 
 FINDING = re.compile(
-    r"(?:#|--|//|<!--|\{#|/\*)\s*finding\s*"
-    r"(?:\((?P<confidence>high|medium|low)\)\s*)?(?:-->|#\}|\*/)?\s*$"
+    r"(?:#|--|//|<!--|\{#|/\*)\s*finding(?::\s*(?P<confidence>high|medium|low))?"
+    r"\s*(?:-->|#\}|\*/)?\s*$"
 )
 EFFECTS = re.compile(r"#\s*effects:\s*(?P<effects>[a-z., ]+?)\s*$")
 
@@ -25,17 +25,18 @@ def marked_lines(files: Mapping[str, str]) -> set[tuple[str, int]]:
 
 
 def marked_confidences(files: Mapping[str, str]) -> dict[tuple[str, int], str]:
-    """Return the confidence that a finding must have, by path and line, where it is marked.
+    """Return the confidence that a mark asks for, by path and line: ``# finding: medium``.
 
-    >>> marked_confidences({"app.py": "slow()  # finding (medium)\\n"})
-    {('app.py', 1): 'medium'}
+    >>> marked_confidences({"app.py": "quick()\\nslow()  # finding: medium\\n"})
+    {('app.py', 2): 'medium'}
     """
-    return {
-        (path, number): mark["confidence"]
-        for path, text in files.items()
-        for number, line in enumerate(text.split("\n"), start=1)
-        if (mark := FINDING.search(line)) is not None and mark["confidence"]
-    }
+    found = {}
+    for path, text in files.items():
+        for number, line in enumerate(text.split("\n"), start=1):
+            mark = FINDING.search(line)
+            if mark and mark["confidence"]:
+                found[path, number] = mark["confidence"]
+    return found
 
 
 def marked_effects(code: str) -> dict[int, frozenset[str]]:
