@@ -20,7 +20,7 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
     """Yield each query for whole rows, and a match for each whose rows are only folded."""
     for query in entity_queries(program):
         function = query.source.function
-        place = function.place(function.facts.calls[query.source.index])
+        place = query.location
         yield Opportunity(place, program.exposure_of(function).kind)
     for function in program.functions:
         if function.kind in ("function", "lambda"):
@@ -31,18 +31,16 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
 def _match(program: Program, fold: Fold) -> Match:
     function = fold.function
     exposure = program.exposure_of(function)
-    start = fold.listed.query.source
-    loaded = function.place(function.facts.calls[start.index])
-    name = fold.listed.query.name
+    query = fold.listed.query
     return Match(
         function.place(fold.call),
         {
             "call": f"{fold.name}()",
             "does": WORDS[fold.name],
-            "query": name,
+            "query": query.name,
             "columns": ", ".join(fold.columns) or "none",
         },
-        trace=(*exposure.chain, TraceStep(loaded, f"{name} loads the rows")),
+        trace=(*exposure.chain, TraceStep(query.location, f"{query.name} loads the rows")),
         function=function.qualname,
         endpoint=exposure.endpoint,
         exposure=exposure.kind,

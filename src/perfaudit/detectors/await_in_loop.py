@@ -8,6 +8,7 @@ from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
 from perfaudit.program import awaits, expressions
 from perfaudit.program.awaits import Wait
+from perfaudit.program.exposure import BY_HAND
 from perfaudit.program.groups import takes_group
 from perfaudit.program.independence import carries_over
 from perfaudit.program.loops import (
@@ -22,13 +23,14 @@ from perfaudit.program.loops import (
 )
 from perfaudit.program.nodes import FunctionNode, is_handler
 from perfaudit.program.program import Program
+from perfaudit.program.reach import steps_per_item
 from perfaudit.program.shared_connections import shares_connection
 from perfaudit.program.sites import Edge, Site
 
 CACHE = frozenset({"cache.write"})
 REMOTE = (awaits.HTTP, CACHE)
 """What waits for another machine; the dearer first. Reads of a cache have a rule of their own."""
-CALMER = {"startup": Severity.LOW, "command": Severity.LOW, "script": Severity.LOW}
+CALMER = dict.fromkeys(BY_HAND, Severity.LOW)
 FAR = {awaits.HTTP: 5, CACHE: 3}
 """So many calls away, a loop's call does many things, of which the remote one is the least."""
 
@@ -159,7 +161,7 @@ def _match(
     exposure = program.exposure_at(place)
     sink = awaits.sink_of(program, place, effects)
     begun = TraceStep(function.line(function.facts.contexts[loop].line), f"loop over {walked}")
-    steps = awaits.steps_per_item(program, place, effects, "awaits")
+    steps = steps_per_item(place, program.reach_of(effects), "awaits")
     return Match(
         wait.location,
         {

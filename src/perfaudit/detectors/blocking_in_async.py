@@ -8,8 +8,9 @@ from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
 from perfaudit.program.blocking import Blocking, blocking_at, places_of, severity_on_loop
-from perfaudit.program.exposure import Exposure
+from perfaudit.program.exposure import SERVED, Exposure
 from perfaudit.program.handles import handles_of
+from perfaudit.program.makers import is_made_aside
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.program import BLOCKING_KINDS, Program
 from perfaudit.program.remedies import Remedies
@@ -18,13 +19,13 @@ from perfaudit.program.sites import Edge, Site
 RULES = {
     "network": "blocking-call-in-async",
     "database": "sync-database-in-async",
+    "sleep": "blocking-call-in-async",
     "file": "blocking-file-io-in-async",
     "cpu": "cpu-bound-in-async",
 }
 """Kinds of blocking that are reported, the dearest first, and their rules."""
 
 READS_CONSOLE = "reads-console"
-SERVED = frozenset({"endpoint", "task"})
 
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:
@@ -50,8 +51,20 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
                     continue
                 severity = severity_on_loop(program, function, reached)
                 later = uses.get(id(blocked), [])
+                if _is_other_implementation(program, function, reached):
+                    blocked = blocked.less_sure()
                 remedy = remedies.for_place(blocked)
                 yield _match(function, blocked, later, reached, severity, remedy)
+
+
+def _is_other_implementation(program: Program, function: FunctionNode, exposure: Exposure) -> bool:
+    """Return whether it is not sure that what serves gets to a method: it uses other classes."""
+    return (
+        function.owner is not None
+        and exposure.kind in SERVED
+        and not exposure.endpoint
+        and is_made_aside(program, function.owner)
+    )
 
 
 def _waits(

@@ -9,17 +9,13 @@ from perfaudit.core.report import Opportunity
 from perfaudit.detectors import query_in_loop
 from perfaudit.program import expressions
 from perfaudit.program.commits import COMMITS, Commit, commits_per_item
+from perfaudit.program.exposure import BY_HAND
 from perfaudit.program.loops import name_of_walked
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.program import Program
 from perfaudit.program.reach import site_step
 
-CALMER = {
-    "startup": Severity.LOW,
-    "command": Severity.LOW,
-    "script": Severity.LOW,
-}
-"""Nobody waits for what these do."""
+CALMER = dict.fromkeys(BY_HAND, Severity.LOW)
 
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:

@@ -30,7 +30,7 @@ SQL_FIX = "Select COUNT(*) with the same conditions."
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:
     """Yield each ``len`` of a fetched result that is used for nothing else."""
-    readers = Readers(program)
+    readers = program.once(Readers)
     reported: set[Location] = set()
     for source, fix, name in _sources(program):
         for found in _judged(readers, source, fix, name, MAX_RETURNS):

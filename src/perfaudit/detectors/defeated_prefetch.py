@@ -9,16 +9,12 @@ from perfaudit.facts import types as t
 from perfaudit.program import expressions
 from perfaudit.program.defeats import Defeat, defeats
 from perfaudit.program.eager_words import refining_words
+from perfaudit.program.exposure import BY_HAND
 from perfaudit.program.loops import name_of_walked, writes_per_item
 from perfaudit.program.program import Program
 from perfaudit.program.row_costs import row_class
 
-CALMER = {
-    "startup": Severity.MEDIUM,
-    "command": Severity.MEDIUM,
-    "script": Severity.MEDIUM,
-}
-"""Nobody waits for what these do."""
+CALMER = dict.fromkeys(BY_HAND, Severity.MEDIUM)
 
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:

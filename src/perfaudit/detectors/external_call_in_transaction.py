@@ -6,6 +6,7 @@ from perfaudit.core.finding import Match, TraceStep
 from perfaudit.core.levels import Confidence, Severity, weakest
 from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
+from perfaudit.program.exposure import BY_HAND
 from perfaudit.program.expressions import spelled
 from perfaudit.program.holds import Hold, transactions
 from perfaudit.program.nodes import FunctionNode
@@ -23,8 +24,6 @@ from perfaudit.program.waited_for import (
     steps_of,
     waited_reach,
 )
-
-BY_HAND = frozenset({"command", "script", "startup"})
 
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:

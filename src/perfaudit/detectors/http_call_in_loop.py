@@ -7,20 +7,18 @@ from perfaudit.core.levels import Confidence, Severity, weakest
 from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
 from perfaudit.program import awaits, expressions, nesting
+from perfaudit.program.exposure import BY_HAND
 from perfaudit.program.groups import takes_group
 from perfaudit.program.loops import (
     Walk,
-    decides_exit,
-    is_fallback,
-    is_periodic,
-    is_search,
     item_names,
-    leaves_after,
     name_of_walked,
+    runs_each_turn,
     walk_of,
 )
 from perfaudit.program.nodes import FunctionNode, is_handler
 from perfaudit.program.program import Program
+from perfaudit.program.reach import hops, steps_per_item
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.switches import is_switched_off
 from perfaudit.program.values import LibraryInstance
@@ -29,9 +27,7 @@ CALMER = {
     "task": Severity.MEDIUM,
     "unknown": Severity.MEDIUM,
     "unreached": Severity.MEDIUM,
-    "startup": Severity.LOW,
-    "command": Severity.LOW,
-    "script": Severity.LOW,
+    **dict.fromkeys(BY_HAND, Severity.LOW),
 }
 NUMBER = LibraryInstance("builtins.float", ())
 NEAR = 3
@@ -103,15 +99,11 @@ def _is_put_off(edge: Edge) -> bool:
 
 
 def _is_per_item(program: Program, function: FunctionNode, place: Site | Edge, loop: int) -> bool:
-    if not _walks_items(program, function, loop) or is_handler(function, loop):
+    if not _walks_items(program, function, loop) or is_handler(function, place.context):
         return False
     if not expressions.names(function, place.value) & item_names(function, loop):
         return False
-    if is_handler(function, place.context) or is_fallback(function, loop, place.context):
-        return False
-    if decides_exit(function, loop, place.value) or is_periodic(function, loop, place.context):
-        return False
-    if leaves_after(function, loop, place.context) or is_search(function, loop):
+    if not runs_each_turn(function, loop, place.context, place.value):
         return False
     if _sends_group(program, function, loop, place):
         return False
@@ -144,14 +136,14 @@ def _match(program: Program, function: FunctionNode, place: Site | Edge, loop: i
     sink = awaits.sink_of(program, place, awaits.HTTP)
     distance = len(awaits.chain_of(program, place, awaits.HTTP))
     begun = TraceStep(function.line(function.facts.contexts[loop].line), f"loop over {walked}")
-    steps = awaits.steps_per_item(program, place, awaits.HTTP, "calls")
+    steps = steps_per_item(place, program.reach_of(awaits.HTTP))
     return Match(
         place.location,
         {
             "call": expressions.spelled(function, place.value),
             "walked": walked,
             "sink": sink.name,
-            "hops": _hops(distance),
+            "hops": hops(distance),
         },
         trace=(*exposure.chain, begun, *steps),
         confidence=_confidence(program, place, distance),
@@ -169,12 +161,6 @@ def _severity(exposure: str, sink: Site) -> Severity | None:
     if exposure not in CALMER and not awaits.is_order_free(sink):
         return Severity.MEDIUM
     return CALMER.get(exposure)
-
-
-def _hops(distance: int) -> str:
-    if distance == 0:
-        return ""
-    return ", 1 call away" if distance == 1 else f", {distance} calls away"
 
 
 def _confidence(program: Program, place: Site | Edge, distance: int) -> Confidence:

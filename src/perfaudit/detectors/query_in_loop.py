@@ -1,6 +1,7 @@
 """Find reads and writes of a database that run once per item of a loop, here or through calls."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from perfaudit.core.effect import DATABASE_ROUND_TRIPS
 from perfaudit.core.finding import Match, TraceStep
@@ -8,29 +9,24 @@ from perfaudit.core.levels import Confidence, Severity, weakest
 from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
 from perfaudit.program import expressions, nesting
+from perfaudit.program.applied import applied_by
 from perfaudit.program.defeats import is_defeat
-from perfaudit.program.detours import is_detour
-from perfaudit.program.loops import gives_rows, is_fallback, item_names, name_of_walked
+from perfaudit.program.exposure import BY_HAND
+from perfaudit.program.loop_sureness import sureness, way_of
+from perfaudit.program.loops import gives_rows, item_names, name_of_walked
 from perfaudit.program.misses import writes_on_miss
 from perfaudit.program.nodes import FunctionNode, is_handler
 from perfaudit.program.per_item import is_per_item, is_same_in_each
-from perfaudit.program.plurals import can_be_plural, skips_hooks
+from perfaudit.program.plurals import can_be_plural, is_of_new_row
 from perfaudit.program.program import Program
-from perfaudit.program.reach import Reach, site_step
+from perfaudit.program.reach import Reach, hops, steps_per_item
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.switches import is_switched_off
 from perfaudit.program.values import FunctionType
 
 RULES = {"db.query": "query-in-loop", "db.write": "write-in-loop"}
 INVARIANT = "loop-invariant-query"
-CALMER = {
-    "startup": Severity.MEDIUM,
-    "command": Severity.MEDIUM,
-    "script": Severity.MEDIUM,
-}
-"""Nobody waits for what these do."""
-FAR = 4
-"""So many calls away, what a loop does per item is more often a job than a forgotten query."""
+CALMER = dict.fromkeys(BY_HAND, Severity.MEDIUM)
 
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:
@@ -50,6 +46,8 @@ def _found(program: Program) -> Iterator[Match | Opportunity]:
         seen: set[tuple[int, int]] = set()
         nested: set[int] = set()
         for place in _places(program, function):
+            if isinstance(place, Edge) and place.each and place.via == "callback":
+                yield from _judge_applied(program, place)
             key = (place.location.line, place.location.column)
             if key in seen:
                 continue
@@ -155,8 +153,8 @@ def _judge_each(
             "call": f"{place.callee.name}()" if place.callee.kind == "function" else "lambda",
             "walked": walked,
             "sink": sink.name if sink.kind == "call" else f"{sink.kind} of {sink.name}",
-            "hops": _hops(len(reached.chain(place.callee))),
-            "plural": _plural(program, place, sink, RULES[effect]),
+            "hops": hops(len(reached.chain(place.callee))),
+            "plural": _plural(program, place, sink, RULES[effect], reached),
         },
         trace=(*exposure.chain, each, *reached.trace(place.callee)),
         confidence=weakest(Confidence.MEDIUM, place.confidence, step.confidence),
@@ -168,6 +166,43 @@ def _judge_each(
         role=function.role,
         rule=RULES[effect],
     )
+
+
+def _judge_applied(program: Program, place: Edge) -> Iterator[Match]:
+    """Yield what is found of a callable that a helper of the project runs for each row it walks.
+
+    The call that gives the callable is the place: the helper serves others too.
+    """
+    for applied in applied_by(program, place):
+        inner, loop = applied.inner, applied.loop
+        helper = inner.caller
+        found = _per_item(program, helper, inner, _ways(program, inner), set())
+        if found is None or found.rule not in RULES.values():
+            continue
+        if any(edge.callee is inner.callee for edge in program.edges_from(helper)):
+            # The loop of the helper itself is reported.
+            continue
+        exposure = program.exposure_at(place)
+        walked = name_of_walked(program, helper, loop)
+        line = helper.line(helper.facts.contexts[loop].line)
+        given = f"gives {inner.callee.name} to {helper.name}"
+        yield replace(
+            found,
+            location=place.location,
+            words={**found.words, "call": f"{inner.callee.name}()"},
+            trace=(
+                *exposure.chain,
+                TraceStep(place.location, given),
+                TraceStep(line, f"loop over {walked}"),
+                *steps_per_item(inner, _ways(program, inner)[0][1]),
+            ),
+            function=place.caller.qualname,
+            endpoint=exposure.endpoint,
+            exposure=exposure.kind,
+            severity=CALMER.get(exposure.kind),
+            role=place.caller.role,
+        )
+        return
 
 
 def _items_given(program: Program, function: FunctionNode, place: Edge) -> t.Expr | None:
@@ -222,15 +257,11 @@ def _match(
     name = expressions.spelled(function, place.value)
     trace = list(exposure.chain)
     trace.append(TraceStep(function.line(context.line), f"loop over {walked}"))
+    trace.extend(steps_per_item(place, reached))
     if isinstance(place, Site):
-        trace.append(site_step(place))
         sink = place
         distance = 0
     else:
-        trace.append(
-            TraceStep(place.location, f"calls {place.callee.facts.qualname} for each item")
-        )
-        trace.extend(reached.trace(place.callee))
         found = reached.site(place.callee)
         sink = found if found is not None else program.sites_of(place.callee)[0]
         distance = len(reached.chain(place.callee))
@@ -240,11 +271,12 @@ def _match(
             "call": name,
             "walked": walked,
             "sink": sink.name if sink.kind == "call" else f"{sink.kind} of {sink.name}",
-            "hops": _hops(distance),
-            "plural": _many_at_once(function, place, loop) or _plural(program, place, sink, rule),
+            "hops": hops(distance),
+            "plural": _many_at_once(function, place, loop)
+            or _plural(program, place, sink, rule, reached),
         },
         trace=tuple(trace),
-        confidence=_confidence(program, place, loop, reached, sink),
+        confidence=sureness(program, place, loop, reached, sink),
         severity=CALMER.get(exposure.kind),
         function=function.qualname,
         endpoint=exposure.endpoint,
@@ -253,12 +285,6 @@ def _match(
         role=function.role,
         rule=rule,
     )
-
-
-def _hops(distance: int) -> str:
-    if distance == 0:
-        return ""
-    return ", 1 call away" if distance == 1 else f", {distance} calls away"
 
 
 def _many_at_once(function: FunctionNode, place: Site | Edge, loop: int) -> str:
@@ -273,7 +299,7 @@ def _many_at_once(function: FunctionNode, place: Site | Edge, loop: int) -> str:
     return f"; `{expressions.spelled(function, callee)}(*...)` takes them all at once"
 
 
-def _plural(program: Program, place: Site | Edge, sink: Site, rule: str) -> str:
+def _plural(program: Program, place: Site | Edge, sink: Site, rule: str, reached: Reach) -> str:
     """Return a sentence that names the plural twin, where there is one."""
     if isinstance(place, Edge):
         twin = _project_twin(program, place.callee)
@@ -286,7 +312,7 @@ def _plural(program: Program, place: Site | Edge, sink: Site, rule: str) -> str:
     ):
         # What it writes on the way is more than the twin of the look-up does.
         return ""
-    if can_be_plural(program, sink):
+    if can_be_plural(program, sink) and not is_of_new_row(program, way_of(place, reached)):
         return f"; `{sink.behaviour.batch}` does it in one round trip"
     return ""
 
@@ -318,24 +344,3 @@ def _project_twin(program: Program, callee: FunctionNode) -> str:
 def _runs(program: Program, function: FunctionNode, callee: FunctionNode) -> bool:
     """Return whether a function is itself made of calls of the other."""
     return any(edge.callee is callee for edge in program.edges_from(function))
-
-
-def _confidence(
-    program: Program, place: Site | Edge, loop: int, reached: Reach, sink: Site
-) -> Confidence:
-    levels = [place.confidence]
-    function = place.function if isinstance(place, Site) else place.caller
-    # What is only made where it is missing may be made seldom.
-    if is_fallback(function, loop, place.context):
-        levels.append(Confidence.MEDIUM)
-    if is_detour(program, place, loop, reached) or skips_hooks(program, sink):
-        levels.append(Confidence.MEDIUM)
-    if isinstance(place, Site):
-        return weakest(*levels)
-    step = reached.step(place.callee)
-    levels.append(step.confidence if step is not None else Confidence.LOW)
-    if len(reached.chain(place.callee)) >= FAR:
-        levels.append(Confidence.MEDIUM)
-    if place.callee in program.job_reach or place.callee in program.cache_reach:
-        levels.append(Confidence.LOW)
-    return weakest(*levels)

@@ -6,6 +6,7 @@ from perfaudit.core.finding import Match, TraceStep
 from perfaudit.core.levels import Confidence, Severity
 from perfaudit.core.report import Opportunity
 from perfaudit.program.entity_queries import is_deferred
+from perfaudit.program.exposure import BY_HAND
 from perfaudit.program.program import Program
 from perfaudit.program.projection import Projection
 from perfaudit.program.query_reads import (
@@ -47,9 +48,6 @@ FEW = 1 / 3
 FEW_OF_ONE = 2
 HEAVY = 2
 """One row alone is worth it only where so few columns are read, and so many large ones are not."""
-
-BY_HAND = frozenset({"command", "script", "startup"})
-"""From where nobody waits: one row alone is not worth a word."""
 
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:
@@ -151,7 +149,7 @@ def _whole(program: Program, read: EntityRead) -> Iterator[Match | Opportunity]:
     if len(columns) < WIDE and not any(_is_large(column) for column in columns.values()):
         return
     function = query.source.function
-    place = function.place(function.facts.calls[query.source.index])
+    place = query.location
     exposure = program.exposure_of(function)
     yield Opportunity(place, exposure.kind)
     unread = _unread_of_objects(read, columns)

@@ -8,6 +8,7 @@ from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
 from perfaudit.program import awaits, expressions
 from perfaudit.program.awaits import Wait
+from perfaudit.program.exposure import BY_HAND
 from perfaudit.program.independence import needs
 from perfaudit.program.nodes import FunctionNode, is_handler
 from perfaudit.program.program import Program
@@ -16,7 +17,7 @@ from perfaudit.program.shared_connections import shares_connection
 from perfaudit.program.sites import Edge, Site
 
 READS = frozenset({"http.request", "cache.read"})
-CALMER = {"startup": Severity.LOW, "command": Severity.LOW, "script": Severity.LOW}
+CALMER = dict.fromkeys(BY_HAND, Severity.LOW)
 FAR = 5
 """So many calls away, it is no longer seen what all the calls between do."""
 

@@ -12,19 +12,16 @@ from perfaudit.program.dispatches import (
     is_staggered,
     sends_task,
 )
+from perfaudit.program.exposure import BY_HAND
 from perfaudit.program.loops import name_of_walked, writes_per_item
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.per_item import is_per_item
 from perfaudit.program.program import Program
-from perfaudit.program.reach import Reach, site_step
+from perfaudit.program.reach import Reach, hops, steps_per_item
 from perfaudit.program.sites import Edge, Site
+from perfaudit.program.waited_for import sink_of
 
-CALMER = {
-    "task": Severity.ADVICE,
-    "startup": Severity.ADVICE,
-    "command": Severity.ADVICE,
-    "script": Severity.ADVICE,
-}
+CALMER = dict.fromkeys(("task", *BY_HAND), Severity.ADVICE)
 """What nobody waits for may fan out as long as the broker bears it."""
 FAR = 2
 """More calls away, what a loop does per item is a job, and the message a part of it."""
@@ -72,7 +69,7 @@ def _is_needless(
 ) -> bool:
     if not is_per_item(program, function, place, loop, reached):
         return False
-    sink = _sink(place, reached)
+    sink = sink_of(place, reached)
     if sink is None or has_long_task(program, sink) or is_staggered(function, loop, place):
         return False
     if isinstance(place, Edge):
@@ -82,31 +79,22 @@ def _is_needless(
     return not writes_per_item(program, function, loop)
 
 
-def _sink(place: Site | Edge, reached: Reach) -> Site | None:
-    return place if isinstance(place, Site) else reached.site(place.callee)
-
-
 def _match(
     program: Program, function: FunctionNode, place: Site | Edge, loop: int, reached: Reach
 ) -> Match:
     walked = name_of_walked(program, function, loop)
     exposure = program.exposure_at(place)
     line = function.line(function.facts.contexts[loop].line)
-    trace = [*exposure.chain, TraceStep(line, f"loop over {walked}")]
+    begun = TraceStep(line, f"loop over {walked}")
     confidence = place.confidence
-    sink = _sink(place, reached)
+    sink = sink_of(place, reached)
     if sink is None or has_long_task(program, sink) is None:
         confidence = weakest(Confidence.MEDIUM, confidence)
     if isinstance(place, Site):
         distance = 0
-        trace.append(site_step(place))
     else:
         step = reached.step(place.callee)
         distance = len(reached.chain(place.callee))
-        trace.append(
-            TraceStep(place.location, f"calls {place.callee.facts.qualname} for each item")
-        )
-        trace.extend(reached.trace(place.callee))
         sure = step.confidence if step is not None else Confidence.LOW
         confidence = weakest(Confidence.MEDIUM, confidence, sure)
     batch = "" if sink is None else sink.behaviour.batch
@@ -115,10 +103,10 @@ def _match(
         {
             "call": expressions.spelled(function, place.value),
             "walked": walked,
-            "hops": _hops(distance),
+            "hops": hops(distance),
             "plural": f"`{batch}` takes many" if batch else "a task that takes a list needs one",
         },
-        trace=tuple(trace),
+        trace=(*exposure.chain, begun, *steps_per_item(place, reached)),
         confidence=confidence,
         severity=CALMER.get(exposure.kind),
         function=function.qualname,
@@ -127,9 +115,3 @@ def _match(
         cost=f"N({walked})",
         role=function.role,
     )
-
-
-def _hops(distance: int) -> str:
-    if distance == 0:
-        return ""
-    return ", 1 call away" if distance == 1 else f", {distance} calls away"

@@ -8,6 +8,7 @@ from perfaudit.core.levels import Confidence, Severity, weakest
 from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
 from perfaudit.program import awaits, expressions
+from perfaudit.program.exposure import BY_HAND
 from perfaudit.program.loops import (
     Walk,
     item_names,
@@ -17,13 +18,14 @@ from perfaudit.program.loops import (
 )
 from perfaudit.program.nodes import FunctionNode, is_handler
 from perfaudit.program.program import Program
+from perfaudit.program.reach import steps_per_item
 from perfaudit.program.shared_connections import shares_connection
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.values import External, LibraryInstance, Unknown, options_of
 
 EFFECTS = (awaits.HTTP, frozenset({"process.spawn"}), DATABASE_ROUND_TRIPS)
 """What a task may wait for that others have to serve; the dearer first."""
-CALMER = {"startup": Severity.LOW, "command": Severity.LOW, "script": Severity.LOW}
+CALMER = dict.fromkeys(BY_HAND, Severity.LOW)
 LIMITS = frozenset(
     {"limit", "page_size", "per_page", "top_k", "k", "n", "n_results", "size", "count"}
 )
@@ -201,7 +203,7 @@ def _match(
     exposure = program.exposure_at(place)
     sink = awaits.sink_of(program, place, effects)
     begun = TraceStep(function.line(function.facts.contexts[loop].line), f"loop over {walked}")
-    steps = awaits.steps_per_item(program, place, effects, "starts")
+    steps = steps_per_item(place, program.reach_of(effects), "starts")
     return Match(
         place.location,
         {

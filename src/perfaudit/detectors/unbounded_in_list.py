@@ -8,18 +8,14 @@ from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
 from perfaudit.program.calls import Target
+from perfaudit.program.exposure import BY_HAND
 from perfaudit.program.grown_lists import GrownList, grown_list
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.program import Program
 
 CONDITIONS = "takes-conditions"
 TESTS = "tests-membership"
-CALMER = {
-    "startup": Severity.LOW,
-    "command": Severity.LOW,
-    "script": Severity.LOW,
-}
-"""Nobody waits for what these do."""
+CALMER = dict.fromkeys(BY_HAND, Severity.LOW)
 
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:

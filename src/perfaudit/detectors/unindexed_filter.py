@@ -6,17 +6,16 @@ from perfaudit.core.finding import Match, TraceStep
 from perfaudit.core.levels import Confidence, Role
 from perfaudit.core.report import Opportunity
 from perfaudit.program.databases import leaves_keys
+from perfaudit.program.exposure import SERVED
 from perfaudit.program.growing_tables import growing_tables, is_small
-from perfaudit.program.index_advice import leads, model_form, statement
+from perfaudit.program.index_advice import index_fix, is_list_of_words
+from perfaudit.program.index_needs import is_found_otherwise
+from perfaudit.program.index_wants import wanted_index
 from perfaudit.program.program import Program
-from perfaudit.program.relational import EQUALITY, IN, RANGE, Condition, Query, queries
+from perfaudit.program.relational import EQUALITY, IN, Condition, Query, queries
 from perfaudit.program.selectivity import tells_rows_apart
-from perfaudit.program.tables import Column, Table
 
-SERVED = frozenset({"endpoint", "task"})
 UNSEEN = frozenset({Role.TEST, Role.MIGRATION, Role.EXAMPLE})
-FEW_COLUMNS = 3
-"""A table with no more is a list of words that other rows choose from."""
 FINDING = frozenset({EQUALITY, IN})
 """Operators by which an index finds the few rows that are wanted."""
 
@@ -38,7 +37,7 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
         if query.table.name not in grows or is_small(query.table):
             continue
         wanted = _hung_on(query)
-        if not wanted or len(query.table.columns) <= FEW_COLUMNS:
+        if not wanted or is_list_of_words(query.table):
             continue
         if judges_keys and wanted[0].column.references:
             continue
@@ -47,14 +46,14 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
         if key in reported:
             continue
         reported.add(key)
-        columns = [item.column for item in wanted]
+        index = wanted_index(program, query, wanted)
         place = first.column.location
         yield Match(
             place,
             {
                 "column": f"{query.table.name}.{first.column.name}",
                 "query": f"{query.site.location.path}:{query.site.location.line}",
-                "index": ", ".join(column.name for column in columns),
+                "index": ", ".join(column.name for column in index.columns),
             },
             trace=(
                 *exposure.chain,
@@ -67,7 +66,7 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
             endpoint=exposure.endpoint,
             exposure=exposure.kind,
             role=function.role,
-            fix=_fix(program, query.table, columns),
+            fix=index_fix(program, query.table, index),
         )
 
 
@@ -79,36 +78,15 @@ def _asked_at(query: Query, condition: Condition) -> Iterator[TraceStep]:
 
 
 def _hung_on(query: Query) -> list[Condition]:
-    """Return the conditions that alone find the rows, and that no index serves; none if others do.
-
-    They come as an index would have them: equality first, then a range.
-    """
-    if query.unknown or query.via_relation:
+    """Return the conditions that alone find the rows and that no index serves, if any."""
+    if query.unknown or query.via_relation or is_found_otherwise(query):
         return []
     own: dict[str, Condition] = {}
     for condition in query.conditions:
-        column = condition.column
-        if condition.operator in (*FINDING, RANGE):
-            if column.primary or column.unique or column.indexed:
-                return []
-            if leads(condition.table.indexes, column.name):
-                return []
         if condition.table.name == query.table.name:
-            own.setdefault(column.name, condition)
-    if any(leads(item.table.indexes, item.column.name) for item in query.order):
-        return []
-    finding = [
+            own.setdefault(condition.column.name, condition)
+    return [
         item
         for item in own.values()
         if item.operator in FINDING and item.constant is None and tells_rows_apart(item)
     ]
-    if not finding:
-        return []
-    ranges = [item for item in own.values() if item.operator == RANGE]
-    return [*finding, *ranges[:1]]
-
-
-def _fix(program: Program, table: Table, columns: list[Column]) -> str:
-    form = model_form(program, table, columns)
-    made = statement(program, table, columns)
-    return f"{made} In the class: {form}." if form else made

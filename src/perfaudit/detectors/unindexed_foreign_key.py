@@ -6,15 +6,12 @@ from perfaudit.core.finding import Match
 from perfaudit.core.levels import Confidence
 from perfaudit.core.report import Opportunity
 from perfaudit.program.databases import leaves_keys
+from perfaudit.program.exposure import SERVED
 from perfaudit.program.growing_tables import growing_tables, is_small
-from perfaudit.program.index_advice import leads, model_form, statement
+from perfaudit.program.index_advice import Wanted, index_fix, is_list_of_words, leads
 from perfaudit.program.key_uses import REFERRING, KeyUse, uses_of_key
 from perfaudit.program.program import Program
 from perfaudit.program.tables import Column, Table
-
-SERVED = frozenset({"endpoint", "task"})
-FEW_COLUMNS = 3
-"""A table with no more is a list of words that other rows choose from."""
 
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:
@@ -47,7 +44,7 @@ def _judged(program: Program, table: Table, column: Column) -> Iterator[Match | 
         },
         trace=(use.step,) if use is not None else (),
         confidence=_confidence(program, table, column, use),
-        fix=_fix(program, table, column),
+        fix=index_fix(program, table, Wanted((column,))),
     )
 
 
@@ -80,10 +77,4 @@ def _is_choice(program: Program, column: Column) -> bool:
         return True
     referred = parent.column(key) if name else None
     is_word = referred is not None and referred.type == "text"
-    return is_word or len(parent.columns) <= FEW_COLUMNS
-
-
-def _fix(program: Program, table: Table, column: Column) -> str:
-    form = model_form(program, table, [column])
-    made = statement(program, table, [column])
-    return f"{made} In the class: {form}." if form else made
+    return is_word or is_list_of_words(parent)

@@ -12,7 +12,7 @@ from perfaudit.facts import types as t
 from perfaudit.libraries.types import Library
 from perfaudit.program.addresses import server_words
 from perfaudit.program.capabilities import NOT_RUNNING, first_use, uses_of
-from perfaudit.program.expressions import argument, parts, spelled
+from perfaudit.program.expressions import argument, last_name, parts, spelled
 from perfaudit.program.nodes import FileNode, FunctionNode
 from perfaudit.program.program import Program
 from perfaudit.program.sql_text import text_of
@@ -252,21 +252,15 @@ def _listens(function: FunctionNode, hooks: frozenset[str]) -> bool:
         words = [_word(value) for value in given]
         if not hooks.isdisjoint(words):
             return True
-        name = _last_name(call.callee)
+        name = last_name(call.callee)
         if name in hooks or (name in METERS and any(OF_QUERIES.search(word) for word in words)):
             return True
     return False
 
 
-def _last_name(callee: t.Expr) -> str:
-    if isinstance(callee, t.Attr):
-        return callee.name
-    return callee.id if isinstance(callee, t.Name) else ""
-
-
 def _is_timing(program: Program, function: FunctionNode) -> bool:
     """Return whether a function takes the time of statements that it is given."""
-    if not any(_last_name(call.callee) in CLOCKS for call in function.facts.calls):
+    if not any(last_name(call.callee) in CLOCKS for call in function.facts.calls):
         return False
     for site in program.sites_of(function):
         if DATABASE_ROUND_TRIPS.isdisjoint(site.effects) or site.call is None:

@@ -7,6 +7,7 @@ from perfaudit.core.finding import Match, TraceStep
 from perfaudit.core.levels import Confidence, Severity, weakest
 from perfaudit.core.report import Opportunity
 from perfaudit.program.entity_queries import EntityQuery, is_deferred
+from perfaudit.program.exposure import BY_HAND
 from perfaudit.program.program import Program
 from perfaudit.program.projection import Output, Projection
 from perfaudit.program.query_reads import (
@@ -27,7 +28,6 @@ from perfaudit.program.sql_places import clause_steps
 MAX_SHOWN = 4
 FEW_COLUMNS = 2
 """Where no more are read, naming them is shorter, and stays true when the table grows."""
-BY_HAND = frozenset({"command", "script", "startup"})
 MANY_KEYS = 6
 """Reading more keys than this is reading the value."""
 
@@ -163,7 +163,7 @@ def _entities(program: Program, read: EntityRead) -> Iterator[Match | Opportunit
         return
     function = query.source.function
     exposure = program.exposure_of(function)
-    place = function.place(function.facts.calls[query.source.index])
+    place = query.location
     yield Opportunity(place, exposure.kind)
     if use.entire or not use.columns:
         return
@@ -228,7 +228,7 @@ def _entity_match(
 ) -> Match:
     function = query.source.function
     exposure = program.exposure_of(function)
-    place = function.place(function.facts.calls[query.source.index])
+    place = query.location
     return Match(
         place,
         {

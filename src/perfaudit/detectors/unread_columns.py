@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from perfaudit.core.finding import Match, TraceStep
 from perfaudit.core.levels import Confidence, Severity
 from perfaudit.core.report import Opportunity
+from perfaudit.program.exposure import BY_HAND
 from perfaudit.program.program import Program
-from perfaudit.program.projection import Output
 from perfaudit.program.query_reads import (
     ColumnRead,
     StatementRead,
@@ -21,7 +21,6 @@ SMALL = frozenset({"integer", "number", "boolean", "time", "uuid"})
 """Types of columns that cost little to fetch."""
 MANY = 3
 """So many small columns are worth leaving out."""
-BY_HAND = frozenset({"command", "script", "startup"})
 
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:
@@ -64,7 +63,7 @@ def _in_statement(program: Program, read: StatementRead) -> Iterator[Match | Opp
             *clause_steps(program, site, *(output.name for output in unread)),
         ),
         confidence=site.confidence if sure else Confidence.MEDIUM,
-        severity=None if _costs(unread) else Severity.ADVICE,
+        severity=None if _costs([output.column for output in unread]) else Severity.ADVICE,
         function=site.function.qualname,
         endpoint=exposure.endpoint,
         exposure=exposure.kind,
@@ -78,9 +77,9 @@ def _is_key_or_json(column: Column | None) -> bool:
     return column is not None and (column.primary or column.type == "json")
 
 
-def _costs(unread: list[Output]) -> bool:
+def _costs(unread: list[Column | None]) -> bool:
     return len(unread) >= MANY or any(
-        output.column is None or output.column.type not in SMALL for output in unread
+        column is None or column.type not in SMALL for column in unread
     )
 
 
@@ -106,9 +105,6 @@ def _in_query(program: Program, read: ColumnRead) -> Iterator[Match | Opportunit
     ]
     if not unread:
         return
-    costs = len(unread) >= MANY or any(
-        item.column is None or item.column.type not in SMALL for item in unread
-    )
     kept = [item.spelled for item in query.named if item not in unread]
     yield Match(
         query.location,
@@ -121,7 +117,7 @@ def _in_query(program: Program, read: ColumnRead) -> Iterator[Match | Opportunit
         confidence=Confidence.MEDIUM
         if use.crossed or exposure.kind in BY_HAND
         else Confidence.HIGH,
-        severity=None if costs else Severity.ADVICE,
+        severity=None if _costs([item.column for item in unread]) else Severity.ADVICE,
         function=function.qualname,
         endpoint=exposure.endpoint,
         exposure=exposure.kind,

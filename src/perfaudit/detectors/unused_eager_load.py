@@ -17,7 +17,7 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
     """Yield each call that loads relations of known readers, and a match where one is not read."""
     if not program.schema.relation_names:
         return
-    readers = Readers(program)
+    readers = program.once(Readers)
     for query, calls in eager_calls(program):
         node = query.source.entity
         named = {name for found in calls for name in found.relations}

@@ -404,6 +404,9 @@ class _Walk:
         return t.Opaque("generator result")
 
     def call(self, node: ast.Call, *, awaited: bool = False, discarded: bool = False) -> t.Expr:
+        asked = _attribute_asked(node)
+        if asked:
+            return self.attribute_asked(node, asked)
         callee = self.path(node.func)
         arguments = tuple([self.value(argument) for argument in node.args])
         keywords = tuple(
@@ -434,6 +437,14 @@ class _Walk:
             )
         )
         return t.CallRef(len(scope.calls) - 1)
+
+    def attribute_asked(self, node: ast.Call, name: str) -> t.Expr:
+        """Return the attribute that ``getattr(book, "author", None)`` reads."""
+        result = t.Attr(self.path(node.args[0]), name)
+        for default in node.args[2:]:
+            self.value(default)
+        self.read(result, node)
+        return result
 
     def lambda_(self, node: ast.Lambda) -> t.Expr:
         params = self.params(node.args)
@@ -844,6 +855,30 @@ def annotation_of(text: str) -> t.Expr:
     walk = _Walk("")
     walk.enter_scope("", "<module>", "module", ast.Module([], []), context=-1)
     return walk.annotation(ast.Constant(text))
+
+
+def _attribute_asked(node: ast.Call) -> str:
+    """Return the attribute that a call of ``getattr`` reads, where its default says nothing."""
+    if not isinstance(node.func, ast.Name) or node.func.id != "getattr" or node.keywords:
+        return ""
+    if not 2 <= len(node.args) <= 3 or any(isinstance(part, ast.Starred) for part in node.args):
+        return ""
+    name = node.args[1]
+    if not isinstance(name, ast.Constant) or not isinstance(name.value, str):
+        return ""
+    if not name.value.isidentifier() or not all(_is_nothing(part) for part in node.args[2:]):
+        return ""
+    return name.value
+
+
+def _is_nothing(node: ast.expr) -> bool:
+    """Return whether a default is empty, so that what is read tells all that a caller gets."""
+    match node:
+        case ast.Constant(value=value):
+            return not value
+        case ast.List(elts=[]) | ast.Tuple(elts=[]) | ast.Dict(keys=[]):
+            return True
+    return False
 
 
 def _calls(node: ast.expr) -> bool:

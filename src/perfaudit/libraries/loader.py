@@ -178,6 +178,7 @@ _PERMISSION_KEYS = ("attribute", "setting", "key", "open")
 _QUERIES_PLACES = {
     "aggregate": (),
     "count": (),
+    "stream": (),
     "defer": ("columns",),
     "defer_each": ("class", "column"),
     "only": ("columns",),
@@ -207,6 +208,7 @@ _SCHEMA_KEYS = frozenset(
         "name_attributes",
         "abstract_attributes",
         "shared_attributes",
+        "order_attributes",
         "index_attributes",
         "index_makers",
         "table_default",
@@ -231,6 +233,9 @@ _SCHEMA_KEYS = frozenset(
         "key_makers",
         "index_column",
         "index_table",
+        "index_where",
+        "index_include",
+        "index_name_length",
     ]
 )
 _COLUMN_KEYS = frozenset(["type", "relation", "to", "lazy", "reverse", "indexed", "value"])
@@ -675,6 +680,7 @@ def _schema(library: str, node: YamlNode | None) -> Schema | None:
         name_attributes=names("name_attributes"),
         abstract_attributes=names("abstract_attributes"),
         shared_attributes=names("shared_attributes"),
+        order_attributes=names("order_attributes"),
         index_attributes=_named(keys.get("index_attributes"), lambda _, entry: entry.flag()),
         index_makers=_named(keys.get("index_makers"), _index_maker),
         table_default=text("table_default"),
@@ -699,6 +705,9 @@ def _schema(library: str, node: YamlNode | None) -> Schema | None:
         key_makers=_named(keys.get("key_makers"), _key_maker),
         index_column=text("index_column"),
         index_table=text("index_table"),
+        index_where=text("index_where"),
+        index_include=text("index_include"),
+        index_name_length=_count(keys["index_name_length"]) if "index_name_length" in keys else 0,
     )
 
 

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from perfaudit.core.finding import TraceStep
 from perfaudit.core.levels import Confidence, weakest
 from perfaudit.core.location import Location
 from perfaudit.facts import types as t
@@ -14,7 +13,7 @@ from perfaudit.program import expressions
 from perfaudit.program.conditions import Standing, standing
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.program import is_usual
-from perfaudit.program.reach import Reach, reach, site_step
+from perfaudit.program.reach import Reach, reach
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.switches import is_switched_off
 from perfaudit.program.values import (
@@ -363,13 +362,3 @@ def _always_pauses(reached: Reach, callee: FunctionNode) -> bool:
         if standing(owner, here.context, here.sequence) is not Standing.ALWAYS:
             return False
     return True
-
-
-def steps_per_item(
-    program: "Program", place: Site | Edge, effects: frozenset[str], verb: str
-) -> list[TraceStep]:
-    """Return the steps from a place in a loop to an effect; the verb says how it is reached."""
-    if isinstance(place, Site):
-        return [site_step(place)]
-    each = TraceStep(place.location, f"{verb} {place.callee.facts.qualname} for each item")
-    return [each, *program.reach_of(effects).trace(place.callee)]

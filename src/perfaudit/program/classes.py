@@ -6,6 +6,7 @@ from functools import cached_property
 from perfaudit.core.levels import Role
 from perfaudit.facts import types as t
 from perfaudit.libraries import Libraries
+from perfaudit.program.expressions import is_dotted
 from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.values import (
@@ -101,7 +102,7 @@ class Hierarchy:
         """
         makers = self._libraries.field_makers
         for call in node.body.facts.calls:
-            if not _is_dotted(call.callee):
+            if not is_dotted(call.callee):
                 continue
             made = options_of(self._evaluate(node.parent, call.callee, AT_END))[0]
             if isinstance(made, LibrarySymbol | External):
@@ -259,12 +260,6 @@ class Hierarchy:
         raises = any(exit_.kind == "raise" for exit_ in facts.exits)
         silent = not facts.calls and not facts.binds and not facts.reads and not facts.results
         return raises and not facts.results or silent
-
-
-def _is_dotted(value: t.Expr) -> bool:
-    while isinstance(value, t.Attr):
-        value = value.base
-    return isinstance(value, t.Name)
 
 
 def _reads_further(method: FunctionNode) -> bool:

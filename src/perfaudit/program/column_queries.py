@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from perfaudit.core.location import Location
 from perfaudit.facts import types as t
 from perfaudit.libraries.types import EntityQueries
-from perfaudit.program.entity_queries import SAME_COLUMNS, run_statement, step_name
+from perfaudit.program.entity_queries import SAME_COLUMNS, run_statement
+from perfaudit.program.expressions import last_name
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.program import Program
 from perfaudit.program.result_shapes import ROWS, Shape
@@ -112,7 +113,7 @@ def _selected(
     if source.entity is not None or not steps:
         return None
     scope, select = steps[0]
-    if any(step_name(call) not in WITHOUT_GROUPS for _, call in steps[1:]):
+    if any(last_name(call.callee) not in WITHOUT_GROUPS for _, call in steps[1:]):
         return None
     found: list[Named] = []
     owner: tuple[ClassNode, Table] | None = None
@@ -137,4 +138,6 @@ def _selected(
     elif source.shape.form == "row":
         filled = Source(source.function, source.index, Shape("value", names[0]), names)
     place = scope.place(select)
-    return ColumnQuery(filled, tuple(found), table_of, node_of, orm, step_name(select), place)
+    return ColumnQuery(
+        filled, tuple(found), table_of, node_of, orm, last_name(select.callee), place
+    )

@@ -8,16 +8,12 @@ from perfaudit.facts import types as t
 from perfaudit.program import expressions
 from perfaudit.program.loops import (
     Walk,
-    decides_exit,
-    is_fallback,
-    is_periodic,
-    is_search,
     item_names,
-    leaves_after,
+    runs_each_turn,
     walk_of,
     writes_per_item,
 )
-from perfaudit.program.nodes import FunctionNode, is_handler
+from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.sites import WITH_KINDS, Site
 from perfaudit.program.values import Instance, options_of
 
@@ -93,13 +89,9 @@ def _locks_rows(program: "Program", function: FunctionNode, loop: int) -> bool:
 
 
 def _is_needless(program: "Program", function: FunctionNode, site: Site, loop: int) -> bool:
-    if walk_of(program, function, loop) is not Walk.DATA or is_handler(function, loop):
+    if walk_of(program, function, loop) is not Walk.DATA or _is_isolated(function, loop):
         return False
-    if is_search(function, loop) or is_fallback(function, loop, site.context):
-        return False
-    if is_periodic(function, loop, site.context) or leaves_after(function, loop, site.context):
-        return False
-    if decides_exit(function, loop, site.value) or _is_isolated(function, loop):
+    if not runs_each_turn(function, loop, site.context, site.value):
         return False
     if _is_in_worker(function, loop) or _is_of_item(function, loop, site):
         return False

@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from perfaudit.core.location import Location
 from perfaudit.facts import types as t
 from perfaudit.libraries.types import EntityQueries
-from perfaudit.program.managers import managers_of, source_of_rows
+from perfaudit.program.expressions import last_name
+from perfaudit.program.managers import has_unread_manager, managers_of, source_of_rows
 from perfaudit.program.names import meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.program import Program
@@ -82,9 +84,22 @@ class EntityQuery:
     is_whole: bool
     is_bounded: bool
 
+    @property
+    def location(self) -> Location:
+        """Return where the query begins."""
+        return self.source.function.place(self.source.function.facts.calls[self.source.index])
 
-def entity_queries(program: Program) -> Iterator[EntityQuery]:
-    """Yield the queries that begin at one table class or run a ``select``, in file order."""
+
+def entity_queries(program: Program) -> tuple[EntityQuery, ...]:
+    """Return the queries that begin at one table class or run a ``select``, in file order."""
+    return program.once(_all_queries)
+
+
+def _all_queries(program: Program) -> tuple[EntityQuery, ...]:
+    return tuple(_queries(program))
+
+
+def _queries(program: Program) -> Iterator[EntityQuery]:
     for function in program.functions:
         if function.kind not in ("function", "lambda"):
             continue
@@ -165,6 +180,8 @@ def _is_plain_manager(
     """Return whether no code of the project had a hand in the columns of the query."""
     if not isinstance(call.callee, t.Attr):
         return False
+    if has_unread_manager(program.types, node):
+        return False
     at = (call.sequence, call.context)
     manager = program.types.evaluate(function, call.callee.base, at)
     classes = [option.node for option in options_of(manager) if isinstance(option, Instance)]
@@ -191,7 +208,7 @@ def _is_narrowing_nothing(program: Program, method: FunctionNode) -> bool:
     """Return whether a method calls nothing but what makes a query, or a query of the same rows."""
     known = (*STEPS, *program.types.libraries.row_methods, "super", "all", "Q", "F", "now")
     return all(
-        step_name(call) in known or step_name(call).endswith("QuerySet")
+        last_name(call.callee) in known or last_name(call.callee).endswith("QuerySet")
         for call in method.facts.calls
     )
 
@@ -204,7 +221,7 @@ def is_deferred(program: Program, query: EntityQuery, column: str) -> bool:
             if not isinstance(bind.value, t.CallRef):
                 continue
             call = owner.body.facts.calls[bind.value.index]
-            if step_name(call) == "deferred" or any(
+            if last_name(call.callee) == "deferred" or any(
                 name.startswith("deferred") for name, _ in call.keywords
             ):
                 return True
@@ -239,7 +256,7 @@ def _run_statement(program: Program, site: Site) -> EntityQuery | None:
         orm,
         f"{node.name} query" if node is not None else site.name,
         table is not None and all(_keeps_columns(*step) for step in steps),
-        any(step_name(call) in (*BOUNDING, "with_for_update") for _, call in steps),
+        any(last_name(call.callee) in (*BOUNDING, "with_for_update") for _, call in steps),
     )
 
 
@@ -325,11 +342,11 @@ def _steps(
         return None
     if isinstance(value, t.CallRef):
         call = function.facts.calls[value.index]
-        if step_name(call) == "select" and not isinstance(call.callee, t.Attr):
+        if last_name(call.callee) == "select" and not isinstance(call.callee, t.Attr):
             return [(function, call)]
         if not isinstance(call.callee, t.Attr):
             return None
-        if step_name(call) == "select" and isinstance(call.callee.base, t.Name):
+        if last_name(call.callee) == "select" and isinstance(call.callee.base, t.Name):
             return [(function, call)]
         before = _steps(function, call.callee.base, (call.sequence, call.context), steps - 1)
         return None if before is None else [*before, (function, call)]
@@ -351,21 +368,9 @@ def _steps(
     return found or None
 
 
-def step_name(call: t.Call) -> str:
-    """Return the name of what a call calls, without what stands before the dot."""
-    callee = call.callee
-    return (
-        callee.name
-        if isinstance(callee, t.Attr)
-        else callee.id
-        if isinstance(callee, t.Name)
-        else ""
-    )
-
-
 def _keeps_columns(function: FunctionNode, call: t.Call) -> bool:
     """Return whether a step of a statement leaves one whole class selected."""
-    name = step_name(call)
+    name = last_name(call.callee)
     if name == "select":
         return len(call.arguments) == 1 and isinstance(call.arguments[0], t.Name | t.Attr)
     if name == "options":

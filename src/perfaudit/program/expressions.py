@@ -94,6 +94,21 @@ def _spelled(function: FunctionNode, value: t.Expr) -> str:
     return "..."
 
 
+def is_dotted(value: t.Expr) -> bool:
+    """Return whether an expression is a name or a chain of attributes of one."""
+    while isinstance(value, t.Attr):
+        value = value.base
+    return isinstance(value, t.Name)
+
+
+def last_name(value: t.Expr) -> str:
+    """Return a name, or the last of a chain of attributes; an empty text for anything else."""
+    match value:
+        case t.Name(id=name) | t.Attr(name=name):
+            return name
+    return ""
+
+
 def argument(call: t.Call, spec: str | None) -> t.Expr | None:
     """Return the argument a library file names: ``0``, ``keyword`` or ``0|keyword``.
 

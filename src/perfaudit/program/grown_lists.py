@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from perfaudit.core.location import Location
 from perfaudit.facts import types as t
+from perfaudit.program.expressions import last_name
 from perfaudit.program.names import meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.row_types import IN_MEMORY
@@ -155,7 +156,7 @@ class _Search:
                 case t.CallRef(index=index):
                     call = self.function.facts.calls[index]
                     at = (call.sequence, call.context)
-                    name = _last_name(call.callee)
+                    name = last_name(call.callee)
                     place = self.function.place(call)
                     if any(
                         target.function is not None
@@ -271,9 +272,3 @@ def _is_empty(function: FunctionNode, value: t.Expr) -> bool:
         return False
     call = function.facts.calls[value.index]
     return call.callee == t.Name("set") and not call.arguments
-
-
-def _last_name(callee: t.Expr) -> str:
-    if isinstance(callee, t.Attr):
-        return callee.name
-    return callee.id if isinstance(callee, t.Name) else ""

@@ -77,6 +77,17 @@ def is_super(function: FunctionNode, value: t.CallRef) -> bool:
     return function.facts.calls[value.index].callee == SUPER
 
 
+def calls_above(method: FunctionNode) -> bool:
+    """Return whether a method calls that of the class above by its own name."""
+    return any(
+        isinstance(call.callee, t.Attr)
+        and call.callee.name == method.name
+        and isinstance(call.callee.base, t.CallRef)
+        and is_super(method, call.callee.base)
+        for call in method.facts.calls
+    )
+
+
 def typing_call(types: "Types", function: FunctionNode, call: t.Call, path: str) -> Type | None:
     """Return what a call gives that is written for type checkers, or None for the others."""
     if path in NEW_TYPES and len(call.arguments) == 2:

@@ -9,7 +9,7 @@ from perfaudit.core.finding import Match, TraceStep
 from perfaudit.core.levels import Confidence, Role, weakest
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
-from perfaudit.program.exposure import label_of
+from perfaudit.program.exposure import BY_HAND, label_of
 from perfaudit.program.loops import Walk, walk_of
 from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import FunctionNode
@@ -30,8 +30,6 @@ OFTEN = {
     "item": "each item of a loop",
     "call": "each call",
 }
-BY_HAND = frozenset({"command", "script", "startup"})
-"""Exposures of what runs once, or when somebody starts it."""
 
 
 class Repetition(Struct, frozen=True):

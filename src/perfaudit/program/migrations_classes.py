@@ -8,7 +8,7 @@ from perfaudit.core.location import Location
 from perfaudit.facts import types as t
 from perfaudit.libraries.migrations import Migrations, Operation
 from perfaudit.libraries.types import Schema as Declaration
-from perfaudit.program.expressions import argument
+from perfaudit.program.expressions import argument, is_dotted
 from perfaudit.program.migrations_tables import Database, Replayed
 from perfaudit.program.migrations_texts import at_call, statements_given, texts_of
 from perfaudit.program.names import AT_END, meanings
@@ -28,7 +28,6 @@ from perfaudit.program.tables_vocabulary import (
     Vocabulary,
     called,
     constant,
-    is_dotted,
     library_lineage,
     maker_of,
     meaning_of,

@@ -13,15 +13,11 @@ from perfaudit.program.conditions import Standing, standing
 from perfaudit.program.loops import (
     Walk,
     absent_subject,
-    decides_exit,
-    is_fallback,
-    is_periodic,
-    is_search,
-    leaves_after,
     name_of_walked,
+    runs_each_turn,
     walk_of,
 )
-from perfaudit.program.nodes import FunctionNode, is_handler
+from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.sites import Edge, Site
 
 if TYPE_CHECKING:
@@ -111,10 +107,6 @@ def _repeats(
     program: "Program", function: FunctionNode, loop: int, context: int, value: t.Expr
 ) -> bool:
     """Return whether a place runs in each turn of a loop over data."""
-    if walk_of(program, function, loop) is not Walk.DATA or is_handler(function, loop):
-        return False
-    if is_search(function, loop) or is_fallback(function, loop, context):
-        return False
-    if is_periodic(function, loop, context) or leaves_after(function, loop, context):
-        return False
-    return not decides_exit(function, loop, value)
+    return walk_of(program, function, loop) is Walk.DATA and runs_each_turn(
+        function, loop, context, value
+    )

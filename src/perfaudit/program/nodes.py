@@ -110,6 +110,11 @@ class FunctionNode:
         """Return the line of its ``def``."""
         return Location(self.file.path, self.facts.line, self.facts.column)
 
+    def holds(self, place: Location) -> bool:
+        """Return whether a place is in one of its lines."""
+        facts = self.facts
+        return place.path == self.file.path and facts.line <= place.line <= facts.end_line
+
     @property
     def binds(self) -> dict[str, list[t.Bind]]:
         """Return the binds of plain names, by name, in order."""
@@ -233,10 +238,21 @@ class ClassNode:
         return found
 
 
+IN_QUERIES = frozenset({"expression", "comparator", "update_expression"})
+"""The decorators of a property for what takes its place in a query."""
+
+
 def accessor_of(function: FunctionNode) -> str | None:
-    """Return setter or deleter for a method that is one of a property, else None."""
+    """Return setter or deleter for a method that is one of a property, else None.
+
+    What stands for the property in a query is named too: ``@total.expression def total(cls)``.
+    """
     for decorator in function.facts.decorators:
-        if isinstance(decorator, t.Attr) and decorator.name in ("setter", "deleter"):
+        if not isinstance(decorator, t.Attr):
+            continue
+        if decorator.name in ("setter", "deleter"):
+            return decorator.name
+        if decorator.name in IN_QUERIES and decorator.base == t.Name(function.name):
             return decorator.name
     return None
 

@@ -33,7 +33,7 @@ class OnlyAsked(NamedTuple):
 
 def only_asked(program: Program) -> Iterator[OnlyAsked]:
     """Yield the queries whose rows are loaded, asked for being there, and used for nothing else."""
-    readers = Readers(program)
+    readers = program.once(Readers)
     for query in entity_queries(program):
         function = query.source.function
         if not query.is_whole or query.is_bounded or not _may_be_tested(function, query):
@@ -87,18 +87,16 @@ def _tests(function: FunctionNode, value: t.Expr, is_test: bool, held: set[t.Exp
 
 def _found(query: EntityQuery, use: Use) -> OnlyAsked:
     function = query.source.function
-    call = function.facts.calls[query.source.index]
-    start = function.place(call)
     is_one = use.one_row
     if use.sized:
         first = use.sized[0]
         place = first.function.place(first.function.facts.calls[first.call])
     else:
-        place = start if is_one else use.asked[0]
+        place = query.location if is_one else use.asked[0]
     return OnlyAsked(
         function,
         place,
-        start,
+        query.location,
         query.name,
         expressions.spelled(function, t.CallRef(query.source.index)),
         is_one,

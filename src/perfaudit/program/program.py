@@ -47,10 +47,10 @@ BLOCKING_KINDS: dict[str, frozenset[str]] = {
             "cache.write",
             "queue.send",
             "queue.wait",
-            "sleep",
             "process.spawn",
         }
     ),
+    "sleep": frozenset({"sleep"}),
     "file": frozenset({"file.read", "file.write"}),
     "cpu": frozenset({"cpu"}),
     "thread": frozenset({"thread.wait"}),
@@ -138,12 +138,31 @@ class Program:
         """Return from where a function is reached."""
         return self._exposures.of(function)
 
+    def exposure_within(self, function: FunctionNode, at: tuple[int, int]) -> Exposure:
+        """Return from where a point of a function is reached."""
+        return self._exposures.at(function, at[1], at[0])
+
+    def way_to(self, function: FunctionNode) -> list[Edge] | None:
+        """Return the calls from the entry point to a function, or None where none leads there."""
+        return self._exposures.way_to(function)
+
+    def is_entry(self, function: FunctionNode) -> bool:
+        """Return whether a function is what an entry point enters."""
+        return function in self._entered
+
+    @cached_property
+    def _entered(self) -> frozenset[FunctionNode]:
+        return frozenset(endpoint.handler for endpoint in self.endpoints)
+
     def exposure_at(self, place: Site | Edge) -> Exposure:
         """Return from where a place is reached, by calls that do not leave it off."""
         function = place.function if isinstance(place, Site) else place.caller
         way = self._exposures.way_to(function)
-        if way is None or not is_left_off(self, way, place.context, place.sequence):
+        if way and way[-1].callee is not function:
+            # A function inside another one counts as that, whose calls do not give it anything.
             return self.exposure_of(function)
+        if way is None or not is_left_off(self, way, place.context, place.sequence):
+            return self._exposures.at(function, place.context, place.sequence)
         for edge in self.edges_to(function):
             before = self._exposures.way_to(edge.caller)
             if before is not None:
@@ -154,7 +173,7 @@ class Program:
     @cached_property
     def _exposures(self) -> Exposures:
         bodies = [file.body for file in self.files if file.role not in UNSEEN_ROLES]
-        return Exposures(self.endpoints, self.edges_from, bodies)
+        return Exposures(self.endpoints, self.edges_from, bodies, self.types.classes)
 
     @cached_property
     def memoised(self) -> frozenset[FunctionNode]:

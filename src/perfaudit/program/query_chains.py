@@ -4,7 +4,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from perfaudit.facts import types as t
-from perfaudit.program.managers import gives_own_rows
+from perfaudit.program.expressions import last_name
+from perfaudit.program.managers import gives_own_rows, has_unread_manager
 from perfaudit.program.names import meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.tables import Relation
@@ -23,11 +24,12 @@ STARTS = frozenset({"select", "query", "delete", "update"})
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of a chain: a call, or a slice of the rows where ``call`` is None."""
+    """One step of a chain: a call, or where ``call`` is None what is taken by ``key``."""
 
     function: FunctionNode
     call: t.Call | None
     name: str
+    key: t.Expr | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class _Search:
             case t.Item(base=base, key=key):
                 name = "slice" if isinstance(key, t.Slice) else "index"
                 found = self.ways(function, base, at, steps - 1)
-                return [_then(way, Step(function, None, name)) for way in found]
+                return [_then(way, Step(function, None, name, key)) for way in found]
             case t.Either(options=options):
                 return [
                     way for option in options for way in self.ways(function, option, at, steps - 1)
@@ -102,7 +104,7 @@ class _Search:
         callees = [target.function for target in resolved.targets if target.function is not None]
         if callees:
             return self.returned(callees, function, index, steps)
-        name = _name(call)
+        name = last_name(call.callee)
         step = Step(function, call, name)
         base = call.callee.base if isinstance(call.callee, t.Attr) else None
         if base is not None and self.is_query(function, base, at):
@@ -152,7 +154,8 @@ class _Search:
         types = self.program.types
         for option in options_of(types.evaluate(function, value.base, at)):
             if isinstance(option, ClassType):
-                if gives_own_rows(types, types.evaluate(function, value, at)):
+                made = types.evaluate(function, value, at)
+                if has_unread_manager(types, option.node) or gives_own_rows(types, made):
                     return [Way(option.node, unknown="a manager of the project")]
                 if value.name in self.program.libraries.query_attributes:
                     return [Way(option.node)]
@@ -183,7 +186,7 @@ class _Search:
     def is_query(self, function: FunctionNode, value: t.Expr, at: At) -> bool:
         if isinstance(value, t.CallRef):
             call = function.facts.calls[value.index]
-            if _name(call) in STARTS and not isinstance(call.callee, t.Attr):
+            if last_name(call.callee) in STARTS and not isinstance(call.callee, t.Attr):
                 return True
         if isinstance(value, t.Const | t.Seq | t.Mapping | t.Compare | t.Text):
             return False
@@ -216,10 +219,3 @@ def _is_query_value(program: "Program", value: Type) -> bool:
 
 def _then(way: Way, step: Step) -> Way:
     return replace(way, steps=(*way.steps, step))
-
-
-def _name(call: t.Call) -> str:
-    match call.callee:
-        case t.Attr(name=name) | t.Name(id=name):
-            return name
-    return ""

@@ -13,10 +13,11 @@ from perfaudit.libraries.answers import Answers
 from perfaudit.libraries.templates import ViewWords
 from perfaudit.program import expressions, members
 from perfaudit.program.answer_costs import is_one as is_one_object
+from perfaudit.program.bounds import is_short
 from perfaudit.program.class_values import class_value
 from perfaudit.program.expressions import argument
 from perfaudit.program.given_names import Given
-from perfaudit.program.language_calls import is_super
+from perfaudit.program.language_calls import calls_above
 from perfaudit.program.loops import target_names
 from perfaudit.program.names import meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode, enclosing_class
@@ -242,6 +243,8 @@ def _shown_by_call(
     rows = rows_of(program, function, given, at)
     if rows is None:
         return None
+    if is_short(program.types, function, given, at):
+        confidence = Confidence.MEDIUM
     givens = [Given(function, given, at)]
     view = enclosing_class(function)
     if not rows.steps.isdisjoint(words.rows) or not rows.places:
@@ -319,13 +322,7 @@ def _lists(program: "Program", words: Answers, node: ClassNode) -> bool:
 
 def _is_left(method: FunctionNode | None) -> bool:
     """Return whether a method is not there, or leaves the work to that of the class above."""
-    return method is None or any(
-        isinstance(call.callee, t.Attr)
-        and call.callee.name == method.name
-        and isinstance(call.callee.base, t.CallRef)
-        and is_super(method, call.callee.base)
-        for call in method.facts.calls
-    )
+    return method is None or calls_above(method)
 
 
 def _viewed(

@@ -6,7 +6,7 @@ from perfaudit.facts import types as t
 from perfaudit.libraries.answers import Answers
 from perfaudit.program.class_values import texts_of
 from perfaudit.program.expressions import argument
-from perfaudit.program.language_calls import is_super
+from perfaudit.program.language_calls import calls_above
 from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.row_costs import annotated_fields
@@ -114,7 +114,7 @@ def shown_by(
         return None
     whole = classes.method(shown, words.whole)
     methods = (whole,) if whole is not None else ()
-    if whole is not None and not _shows_more(whole):
+    if whole is not None and not calls_above(whole):
         return Shown((), methods)
     declared = declared_fields(program, shown)
     names = _names(program, words, shown, row, list(declared))
@@ -129,17 +129,6 @@ def shown_by(
             return None
         found = Shown((*found.paths, *read.paths), (*found.methods, *read.methods))
     return found
-
-
-def _shows_more(whole: FunctionNode) -> bool:
-    """Return whether a method that shows a row has that of the class above do it as well."""
-    return any(
-        isinstance(call.callee, t.Attr)
-        and call.callee.name == whole.name
-        and isinstance(call.callee.base, t.CallRef)
-        and is_super(whole, call.callee.base)
-        for call in whole.facts.calls
-    )
 
 
 def _names(

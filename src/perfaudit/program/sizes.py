@@ -1,7 +1,7 @@
 """How often a loop runs: a number where the code says it, else the name of what is iterated."""
 
 from perfaudit.facts import types as t
-from perfaudit.program.expressions import argument
+from perfaudit.program.expressions import argument, last_name
 from perfaudit.program.infer import Types
 from perfaudit.program.names import AT_END, meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode
@@ -107,7 +107,7 @@ def passes_items(types: Types, function: FunctionNode, index: int) -> bool:
 
 def _members(types: Types, function: FunctionNode, value: t.Expr) -> int | None:
     """Return the number of members where an enumeration is walked, else None."""
-    if not isinstance(value, t.Name | t.Attr) or not _last_name(value)[:1].isupper():
+    if not isinstance(value, t.Name | t.Attr) or not last_name(value)[:1].isupper():
         return None
     found = types.evaluate(function, value, AT_END)
     if not isinstance(found, ClassType) or ENUMERATION not in types.classes.ancestors(found.node):
@@ -170,7 +170,7 @@ def _size(types: Types, function: FunctionNode, value: t.Expr, steps: int) -> Si
 def _called_size(types: Types, function: FunctionNode, index: int, steps: int) -> Size | None:
     call = function.facts.calls[index]
     callee = call.callee
-    name = _last_name(callee)
+    name = last_name(callee)
     if isinstance(callee, t.Name) and name == "range":
         return _range_size(types, function, call, steps)
     if name in CHUNKERS:
@@ -188,13 +188,6 @@ def _called_size(types: Types, function: FunctionNode, index: int, steps: int) -
         if name.startswith(verb) and len(name) > len(verb):
             return name.removeprefix(verb)
     return name.strip("_") or None
-
-
-def _last_name(value: t.Expr) -> str:
-    match value:
-        case t.Name(id=name) | t.Attr(name=name):
-            return name
-    return ""
 
 
 def _range_size(types: Types, function: FunctionNode, call: t.Call, steps: int) -> Size | None:

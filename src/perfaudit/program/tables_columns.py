@@ -10,7 +10,7 @@ from perfaudit.facts import types as t
 from perfaudit.libraries.types import IndexMaker
 from perfaudit.libraries.types import Schema as Declaration
 from perfaudit.program import annotations
-from perfaudit.program.expressions import argument
+from perfaudit.program.expressions import argument, is_dotted
 from perfaudit.program.names import AT_END, meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.tables import Column, Index
@@ -20,7 +20,6 @@ from perfaudit.program.tables_vocabulary import (
     attribute_value,
     called,
     constant,
-    is_dotted,
     library_lineage,
     meaning_of,
     path_of,
@@ -548,6 +547,9 @@ def items_of(value: t.Expr | None) -> tuple[t.Expr, ...]:
 def _part_name(scope: FunctionNode, part: t.Expr) -> str:
     """Return the column of a part of an index, or an expression of columns in parentheses."""
     match part:
+        case t.Attr(base=t.Item()):
+            # A part of a value, as in ``data["isbn"].astext``.
+            return UNKNOWN_PART
         case t.Attr(name=name) | t.Name(id=name):
             return name
         case t.Const() | t.Text():

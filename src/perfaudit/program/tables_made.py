@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from perfaudit.core.location import Location
 from perfaudit.facts import types as t
 from perfaudit.libraries.types import KeyMaker
-from perfaudit.program.expressions import argument
+from perfaudit.program.expressions import argument, last_name
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.tables import Column, Index, SqlTables, Table, own_indexes
 from perfaudit.program.tables_columns import column_of, made_index, translated
@@ -27,19 +27,12 @@ def read_made_tables(
         if is_unseen(file):
             continue
         for call in file.body.facts.calls:
-            if _last_name(call) not in roots:
+            if last_name(call.callee) not in roots:
                 continue
             given = words.table_makers.get(path_of(types, called(types, file.body, call)))
             name = text(argument(call, given)) if given is not None else None
             if name:
                 yield table_of_call(types, words, file.body, call, name, names)
-
-
-def _last_name(call: t.Call) -> str:
-    match call.callee:
-        case t.Attr(name=name) | t.Name(id=name):
-            return name
-    return ""
 
 
 def table_of_call(

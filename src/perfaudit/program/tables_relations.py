@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from perfaudit.facts import types as t
 from perfaudit.libraries.types import Schema as Declaration
 from perfaudit.libraries.types import TypeExpr
-from perfaudit.program.expressions import argument
+from perfaudit.program.expressions import argument, is_dotted
 from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.tables import Column, Relation
@@ -18,7 +18,6 @@ from perfaudit.program.tables_vocabulary import (
     attribute_value,
     called,
     constant,
-    is_dotted,
     library_lineage,
     meaning_of,
     path_of,

@@ -8,6 +8,7 @@ from perfaudit.facts import types as t
 from perfaudit.libraries import Libraries
 from perfaudit.libraries.types import ColumnKind, IndexMaker, KeyMaker
 from perfaudit.libraries.types import Schema as Declaration
+from perfaudit.program.expressions import is_dotted
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.values import (
     ClassType,
@@ -107,13 +108,6 @@ def meaning_of(
         return None
     found = options_of(types.evaluate(scope, value, at))[0]
     return found.target if isinstance(found, Partial) else found
-
-
-def is_dotted(value: t.Expr) -> bool:
-    """Return whether an expression is a name or a chain of attributes of one."""
-    while isinstance(value, t.Attr):
-        value = value.base
-    return isinstance(value, t.Name)
 
 
 def path_of(types: "Types", found: Type | None) -> str:
