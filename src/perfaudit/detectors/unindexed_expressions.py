@@ -40,7 +40,8 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
     grows = program.once(growing_tables)
     reported: set[tuple[str, str, str]] = set()
     for query in program.once(queries):
-        if query.site.function.role in UNSEEN or not query.conditions:
+        asked = query.conditions + query.optional
+        if query.site.function.role in UNSEEN or not asked:
             continue
         if query.table.name not in grows or is_small(query.table):
             continue
@@ -51,7 +52,7 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
             yield Opportunity(query.site.location, exposure.kind, rule=rule)
         if query.unknown or is_list_of_words(query.table) or is_found_otherwise(query):
             continue
-        for condition in query.conditions:
+        for condition in asked:
             kind = _kind(program, query, condition)
             key = (kind, query.table.name, condition.spelled or condition.column.name)
             if not kind or key in reported:
