@@ -138,10 +138,11 @@ def _audit(run: _Run, libraries: Libraries) -> AuditResult:
 
     facts = [item.facts for item in results if item.facts is not None]
     roles = {file.path: file.role for file in python}
-    program = link(facts, roles, libraries, documents)
+    program = link(facts, roles, libraries, documents, dialect=settings.dialect)
     if settings.deep:
         opinions = second_opinions(program, _texts(root, program))
-        program = link(facts, roles, libraries, documents, opinions) if opinions else program
+        if opinions:
+            program = link(facts, roles, libraries, documents, opinions, dialect=settings.dialect)
 
     judgement = judge(
         program,

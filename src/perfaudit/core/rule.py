@@ -23,6 +23,8 @@ class Rule:
 
     ``offline``: the most that a finding can have where no request or task is surely seen to lead;
     ``in_tasks``: the same where only tasks are.
+    ``folds_into`` names rules: where one of them has a finding about the same place of the same
+    function, that is told, and has the advice of both.
     """
 
     id: str
@@ -44,3 +46,4 @@ class Rule:
     options: dict[str, object] = field(default_factory=dict)
     offline: Confidence = Confidence.HIGH
     in_tasks: Confidence = Confidence.HIGH
+    folds_into: tuple[str, ...] = ()

@@ -4,8 +4,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from perfaudit.core.finding import Match, TraceStep
+from perfaudit.core.levels import Confidence, weakest
 from perfaudit.core.location import Location
 from perfaudit.core.report import Opportunity
+from perfaudit.program.bounds import is_short
 from perfaudit.program.eager_words import eager_words, leads_to_many
 from perfaudit.program.exposure import Exposure, label_of
 from perfaudit.program.list_pages import list_pages
@@ -97,13 +99,24 @@ def _match(program: Program, page: _Page, found: Sequence[tuple[Paid, Rows]]) ->
             "why": ", whose query does not load it" if names else "",
         },
         trace=tuple(trace),
-        confidence=min((other.cost.confidence for other, _ in found), key=lambda it: it.rank),
+        confidence=weakest(
+            min((other.cost.confidence for other, _ in found), key=lambda it: it.rank),
+            Confidence.MEDIUM if _are_few(program, paid.cost) else Confidence.HIGH,
+        ),
         function=page.function.qualname,
         endpoint=exposure.endpoint,
         exposure=exposure.kind,
         cost=f"N({paid.turn.walked})",
         role=page.function.role,
         fix=_fix(program, page, [other.cost for other, _ in found], rows),
+    )
+
+
+def _are_few(program: Program, cost: Cost) -> bool:
+    """Return whether what is given to the page is a list that the code itself says is short."""
+    known = cost.owner.known
+    return known is not None and any(
+        is_short(program.types, item.function, item.value, item.at) for item in known.givens
     )
 
 

@@ -1,6 +1,7 @@
 """Find reads and writes of a database that run once per item of a loop, here or through calls."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from perfaudit.core.effect import DATABASE_ROUND_TRIPS
 from perfaudit.core.finding import Match, TraceStep
@@ -8,6 +9,7 @@ from perfaudit.core.levels import Confidence, Severity, weakest
 from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
 from perfaudit.program import expressions, nesting
+from perfaudit.program.applied import applied_by
 from perfaudit.program.defeats import is_defeat
 from perfaudit.program.exposure import BY_HAND
 from perfaudit.program.loop_sureness import sureness, way_of
@@ -44,6 +46,8 @@ def _found(program: Program) -> Iterator[Match | Opportunity]:
         seen: set[tuple[int, int]] = set()
         nested: set[int] = set()
         for place in _places(program, function):
+            if isinstance(place, Edge) and place.each and place.via == "callback":
+                yield from _judge_applied(program, place)
             key = (place.location.line, place.location.column)
             if key in seen:
                 continue
@@ -164,6 +168,43 @@ def _judge_each(
     )
 
 
+def _judge_applied(program: Program, place: Edge) -> Iterator[Match]:
+    """Yield what is found of a callable that a helper of the project runs for each row it walks.
+
+    The call that gives the callable is the place: the helper serves others too.
+    """
+    for applied in applied_by(program, place):
+        inner, loop = applied.inner, applied.loop
+        helper = inner.caller
+        found = _per_item(program, helper, inner, _ways(program, inner), set())
+        if found is None or found.rule not in RULES.values():
+            continue
+        if any(edge.callee is inner.callee for edge in program.edges_from(helper)):
+            # The loop of the helper itself is reported.
+            continue
+        exposure = program.exposure_at(place)
+        walked = name_of_walked(program, helper, loop)
+        line = helper.line(helper.facts.contexts[loop].line)
+        given = f"gives {inner.callee.name} to {helper.name}"
+        yield replace(
+            found,
+            location=place.location,
+            words={**found.words, "call": f"{inner.callee.name}()"},
+            trace=(
+                *exposure.chain,
+                TraceStep(place.location, given),
+                TraceStep(line, f"loop over {walked}"),
+                *steps_per_item(inner, _ways(program, inner)[0][1]),
+            ),
+            function=place.caller.qualname,
+            endpoint=exposure.endpoint,
+            exposure=exposure.kind,
+            severity=CALMER.get(exposure.kind),
+            role=place.caller.role,
+        )
+        return
+
+
 def _items_given(program: Program, function: FunctionNode, place: Edge) -> t.Expr | None:
     """Return the items of a call that runs a function for each: the argument beside it, if one.
 
@@ -271,7 +312,7 @@ def _plural(program: Program, place: Site | Edge, sink: Site, rule: str, reached
     ):
         # What it writes on the way is more than the twin of the look-up does.
         return ""
-    if can_be_plural(program, sink) and not is_of_new_row(way_of(place, reached)):
+    if can_be_plural(program, sink) and not is_of_new_row(program, way_of(place, reached)):
         return f"; `{sink.behaviour.batch}` does it in one round trip"
     return ""
 

@@ -58,6 +58,7 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
             trace=(
                 *exposure.chain,
                 TraceStep(query.site.location, f"looks for rows of {query.table.name}"),
+                *_asked_at(query, first),
                 TraceStep(place, "no index leads with this column"),
             ),
             confidence=Confidence.HIGH if exposure.endpoint else Confidence.MEDIUM,
@@ -67,6 +68,13 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
             role=function.role,
             fix=index_fix(program, query.table, index),
         )
+
+
+def _asked_at(query: Query, condition: Condition) -> Iterator[TraceStep]:
+    """Yield the step to a condition that stands on another line than the call."""
+    here, place = query.site.location, condition.place
+    if (place.path, place.line) != (here.path, here.line):
+        yield TraceStep(place, f"asks for {condition.column.name}")
 
 
 def _hung_on(query: Query) -> list[Condition]:

@@ -19,6 +19,7 @@ from perfaudit.libraries.types import (
     Behaviour,
     Callback,
     ColumnKind,
+    Dialect,
     EntityQueries,
     Framework,
     GraphWords,
@@ -110,6 +111,7 @@ _LIBRARY_KEYS = frozenset(
         "answers",
         "templates",
         "service",
+        "dialect",
         "provides",
         "offloader",
         "queries",
@@ -318,6 +320,7 @@ def load_library(path: Path) -> Library:
         framework=_framework(name, sections.get("framework")),
         schema=_schema(name, sections.get("schema")),
         service=_service(sections.get("service")),
+        dialect=_dialect(sections.get("dialect")),
         provides=_provides(sections.get("provides")),
         examples=_examples(sections.get("examples")),
         file=path.name,
@@ -767,6 +770,19 @@ def _service(node: YamlNode | None) -> Service | None:
         words=keys["words"].texts() if "words" in keys else (),
         json_paths="json_paths" in keys and keys["json_paths"].flag(),
         indexes_keys="indexes_keys" in keys and keys["indexes_keys"].flag(),
+    )
+
+
+def _dialect(node: YamlNode | None) -> Dialect | None:
+    if node is None:
+        return None
+    keys = node.mapping(Dialect.__struct_fields__)
+    if "name" not in keys:
+        raise node.error("a dialect needs `name`.")
+    return Dialect(
+        schemes=keys["schemes"].texts() if "schemes" in keys else (),
+        engines=keys["engines"].texts() if "engines" in keys else (),
+        **{key: keys[key].text() for key in ("name", "quote", "index") if key in keys},
     )
 
 

@@ -443,6 +443,21 @@ class Service(Struct, frozen=True, gc=False):
     indexes_keys: bool = False
 
 
+class Dialect(Struct, frozen=True, gc=False):
+    """The SQL that a driver's server reads: the name that the parser of SQL has for it.
+
+    ``schemes``: how addresses of such servers begin, besides those of the library's service.
+    ``engines``: names of settings that mean it. ``quote``: what names are quoted with; ``index``:
+    how an index is made without holding up others, with places for name, table and columns.
+    """
+
+    name: str
+    schemes: tuple[str, ...] = ()
+    engines: tuple[str, ...] = ()
+    quote: str = '"'
+    index: str = ""
+
+
 class Offloader(Struct, frozen=True, gc=False):
     """How code of a library hands a plain call to a worker thread.
 
@@ -487,3 +502,4 @@ class Library(Struct, frozen=True, gc=False):
     templates: Templates = Templates()
     graph: GraphWords | None = None
     migrations: Migrations | None = None
+    dialect: Dialect | None = None

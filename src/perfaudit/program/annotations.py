@@ -10,6 +10,7 @@ from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.values import (
     NONE,
+    OF_RECEIVER,
     Arguments,
     Awaitable,
     ClassType,
@@ -357,6 +358,7 @@ def _type_parameter(types: "Types", receiver: Type | None, name: str) -> Type:
             if len(receiver.arguments) == 1
             else Unknown("type parameter not known")
         )
-    if isinstance(receiver, Instance) and len(receiver.arguments) >= 1:
-        return receiver.arguments[0]
+    if isinstance(receiver, Instance):
+        # A method of a class that is made for several classes of rows: its caller knows which.
+        return receiver.arguments[0] if receiver.arguments else TypeVariable(OF_RECEIVER)
     return Unknown("type parameter not known")

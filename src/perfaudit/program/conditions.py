@@ -8,6 +8,7 @@ from perfaudit.program.loops import fills_gap, fills_object
 from perfaudit.program.nodes import LOOP_KINDS, FunctionNode
 from perfaudit.program.questions import (
     asks_for_class,
+    asks_for_entry,
     asks_for_kind,
     asks_whether_new,
     is_module_name,
@@ -17,7 +18,7 @@ from perfaudit.program.questions import (
 
 BRANCHES = frozenset({"if", "else", "and", "or", "match", "except"})
 MAX_BRANCHES = 2
-"""A chain with more calls in branches is taken by few of those who enter it."""
+"""A chain with more branches is taken by few of those who enter it."""
 FILE_TESTS = frozenset({"exists", "isfile", "isdir", "is_file", "is_dir"})
 OS_PATH = t.Attr(t.Name("os"), "path")
 
@@ -61,7 +62,7 @@ def standing(function: FunctionNode, context: int, sequence: int) -> Standing:
             return Standing.STATE
         if _tries_again(function, step):
             return Standing.STATE
-    if is_first_use(function, context, sequence):
+    if is_first_use(function, context, sequence) or ends_in_error(function, context, sequence):
         return Standing.STATE
     for guard, exit_ in _left_before(function, chain, sequence):
         if guard.subject and is_state(function, guard.subject, guard.sequence):
@@ -69,6 +70,33 @@ def standing(function: FunctionNode, context: int, sequence: int) -> Standing:
         if exit_.kind == "return":
             found = max(found, Standing.REST)
     return found
+
+
+def branches_around(function: FunctionNode, context: int) -> int:
+    """Return how many branches a place stands in; all that ``elif`` excludes are one."""
+    contexts = function.facts.contexts
+    inner = ""
+    found = 0
+    for step in function.context_chain(context):
+        kind = contexts[step].kind
+        found += kind in BRANCHES and not (kind == "else" and inner == "if")
+        inner = kind
+    return found
+
+
+def ends_in_error(function: FunctionNode, context: int, sequence: int) -> bool:
+    """Return whether a place stands in a branch that ends in an exception, or makes that."""
+    contexts = function.facts.contexts
+    for step in function.context_chain(context):
+        if contexts[step].kind not in BRANCHES:
+            continue
+        for exit_ in function.facts.exits:
+            if exit_.sequence > sequence and function.is_within(exit_.context, step):
+                if exit_.kind == "raise" and exit_.context == step:
+                    return True
+                if exit_.kind != "raise":
+                    break
+    return False
 
 
 def hangs_on_settings(function: FunctionNode, context: int, sequence: int) -> bool:
@@ -91,7 +119,7 @@ def hangs_on_settings(function: FunctionNode, context: int, sequence: int) -> bo
     return any(test is not None and is_state(function, test, place) for test, place in tests)
 
 
-def hangs_on_option(function: FunctionNode, context: int) -> bool:
+def hangs_on_parameter(function: FunctionNode, context: int) -> bool:
     """Return whether a place runs only where a parameter is given that is off if it is not."""
     contexts = function.facts.contexts
     for step in function.context_chain(context):
@@ -107,8 +135,8 @@ def hangs_on_option(function: FunctionNode, context: int) -> bool:
 def is_special(function: FunctionNode, context: int, sequence: int) -> bool:
     """Return whether a place runs in special cases only, which those who get there may not have.
 
-    Under some settings, for the first use, for what is of one of several classes, or with an option
-    that is off by default.
+    Under some settings, for the first use, for what is of one of several classes or has some entry,
+    or with an option that is off by default.
     """
     if hangs_on_settings(function, context, sequence) or is_first_use(function, context, sequence):
         return True
@@ -119,6 +147,7 @@ def is_special(function: FunctionNode, context: int, sequence: int) -> bool:
         test.subject is not None
         and (
             asks_for_class(function, test.subject)
+            or asks_for_entry(function, test.subject)
             or is_off_by_default(function, test.subject)
             or asks_whether_new(function, test.subject)
         )

@@ -7,7 +7,7 @@ from perfaudit.core.location import Location
 from perfaudit.facts import types as t
 from perfaudit.libraries.types import EntityQueries
 from perfaudit.program.expressions import last_name
-from perfaudit.program.managers import managers_of, source_of_rows
+from perfaudit.program.managers import has_unread_manager, managers_of, source_of_rows
 from perfaudit.program.names import meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.program import Program
@@ -179,6 +179,8 @@ def _is_plain_manager(
 ) -> bool:
     """Return whether no code of the project had a hand in the columns of the query."""
     if not isinstance(call.callee, t.Attr):
+        return False
+    if has_unread_manager(program.types, node):
         return False
     at = (call.sequence, call.context)
     manager = program.types.evaluate(function, call.callee.base, at)

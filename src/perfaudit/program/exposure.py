@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from perfaudit.core.finding import TraceStep
 from perfaudit.core.levels import Confidence, Role
 from perfaudit.program.classes import Hierarchy
-from perfaudit.program.conditions import MAX_BRANCHES, Standing, hangs_on_option, standing
+from perfaudit.program.conditions import MAX_BRANCHES, Standing, hangs_on_parameter, standing
 from perfaudit.program.endpoints import Endpoint
 from perfaudit.program.nodes import ClassNode, FunctionNode
-from perfaudit.program.request_methods import methods_at, usual_of
+from perfaudit.program.request_methods import is_in_branch, methods_at, usual_of
 from perfaudit.program.sites import Edge
 from perfaudit.program.switches import is_overridden
 
@@ -177,10 +177,12 @@ class Exposures:
         if node is None:
             return self.of(function)
         way = self._way(node)
-        if not way and hangs_on_option(function, context):
+        if not way and hangs_on_parameter(function, context):
             step = TraceStep(node.location, f"{label_of(self._origin[node])} may lead here")
             return Exposure(self._kind[node], "", node, (step,))
         asked = methods_at(function, context, sequence)
+        if not asked and not way and is_in_branch(function, context):
+            asked = self._answered(self._origin[node], node)
         return self._told(self._kind[node], node, way, asked) if asked else self.of(function)
 
     def way_to(self, function: FunctionNode) -> list[Edge] | None:
@@ -223,12 +225,23 @@ class Exposures:
         """Return the route of an entry with a method that a way asks for, None if it has none."""
         for edge in way:
             asked = asked or methods_at(edge.caller, edge.context, edge.sequence)
+        answered = self._answered(endpoint, entry)
+        if not asked and way and is_in_branch(entry, way[0].context):
+            asked = answered
+        if len(asked) > 1 and asked == answered:
+            return replace(endpoint, method=", ".join(sorted(asked)))
         if not asked or endpoint.kind != "route" or endpoint.method in asked:
             return endpoint
         if not endpoint.method:
             return replace(endpoint, method=usual_of(asked))
         routes = self._routes.get(entry, ()) if entry is endpoint.handler else ()
         return next((route for route in routes if route.method in asked), None)
+
+    def _answered(self, endpoint: Endpoint, entry: FunctionNode) -> frozenset[str]:
+        """Return the methods that the handler of a route answers: a branch may be for any."""
+        is_handler = endpoint.kind == "route" and entry is endpoint.handler
+        routes = self._routes.get(entry, ()) if is_handler else ()
+        return frozenset(route.method for route in routes if route.path == endpoint.path)
 
     def _told(
         self, kind: str, node: FunctionNode, way: list[Edge], asked: frozenset[str] = frozenset()

@@ -79,10 +79,10 @@ def made_from(function: FunctionNode, names: frozenset[str]) -> set[str]:
             if expressions.names(function, bind.value) & found:
                 found.add(bind.target.id)
     for call in function.facts.calls:
-        filled = call.callee.base if isinstance(call.callee, t.Attr) else None
-        if isinstance(filled, t.Name) and call.callee.name in FILLING:
-            if any(expressions.names(function, given) & found for given in call.arguments):
-                found.add(filled.id)
+        match call.callee:
+            case t.Attr(base=t.Name(id=filled), name=method) if method in FILLING:
+                if any(expressions.names(function, given) & found for given in call.arguments):
+                    found.add(filled)
     return found
 
 

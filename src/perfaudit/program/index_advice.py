@@ -3,11 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from perfaudit.libraries.types import Schema
+from perfaudit.libraries.types import Dialect, Schema
 from perfaudit.program.program import Program
+from perfaudit.program.sql_dialects import main_dialect
 from perfaudit.program.tables import Column, Index, Table
 from perfaudit.program.tables_columns import UNKNOWN_PART
 
+PLAIN = "CREATE INDEX {name} ON {table} ({columns})"
+UNHURRIED = "CREATE INDEX CONCURRENTLY {name} ON {table} ({columns})"
+"""What is said where the server is not known."""
 MAX_NAME = 63
 """How long the name of an index may be."""
 FEW_COLUMNS = 3
@@ -47,15 +51,26 @@ def index_fix(program: Program, table: Table, wanted: Wanted) -> str:
 
 
 def statement(program: Program, table: Table, wanted: Wanted) -> str:
-    """Return the statement that makes an index without holding up writers."""
-    names = ", ".join(quoted(column.name) for column in wanted.columns)
-    carried = ", ".join(quoted(column.name) for column in wanted.include)
-    carries = f" INCLUDE ({carried})" if carried else ""
-    condition = f" WHERE {wanted.where}" if wanted.where else ""
-    name = index_name(program, table, wanted.columns)
-    return (
-        f"CREATE INDEX CONCURRENTLY {name} ON {quoted(table.name)} ({names}){carries}{condition};"
-    )
+    """Return the statement that makes an index; it holds up no writer where that is possible."""
+    dialect = program.once(main_dialect)
+    pattern = dialect.index or (PLAIN if dialect.name else UNHURRIED)
+    made = pattern.replace("{name}", index_name(program, table, wanted.columns))
+    made = made.replace("{table}", quoted(table.name, dialect.quote))
+    made = made.replace("{columns}", _names(wanted.columns, dialect))
+    if wanted.include and takes_parts(dialect):
+        made += f" INCLUDE ({_names(wanted.include, dialect)})"
+    if wanted.where and takes_parts(dialect):
+        made += f" WHERE {wanted.where}"
+    return f"{made};"
+
+
+def takes_parts(dialect: Dialect) -> bool:
+    """Return whether an index may be of some of the rows, and carry columns; also if not known."""
+    return bool(dialect.index) or not dialect.name
+
+
+def _names(columns: Sequence[Column], dialect: Dialect) -> str:
+    return ", ".join(quoted(column.name, dialect.quote) for column in columns)
 
 
 def index_name(program: Program, table: Table, columns: Sequence[Column], kind: str = "") -> str:
@@ -64,18 +79,20 @@ def index_name(program: Program, table: Table, columns: Sequence[Column], kind: 
     length = (words.index_name_length if words is not None else 0) or MAX_NAME
     parts = [table.name.rpartition(".")[2], *(column.name for column in columns)]
     ending = f"_{kind}" if kind else ""
-    return "_".join(("ix", *parts))[: length - len(ending)].rstrip("_") + ending
+    return "_".join(("ix", *parts))[: length - len(ending)].rstrip("_").lower() + ending
 
 
 def _declaration(program: Program, table: Table) -> Schema | None:
     return next((item for item in program.libraries.schemas if item.library == table.library), None)
 
 
-def quoted(name: str) -> str:
+def quoted(name: str, quote: str = '"') -> str:
     """Return a name as SQL writes it, in quotes where it must be."""
     plain = name.replace("_", "a").replace(".", "a")
     return (
-        name if plain.isalnum() and name == name.lower() and name not in RESERVED else f'"{name}"'
+        name
+        if plain.isalnum() and name == name.lower() and name not in RESERVED
+        else f"{quote}{name}{quote}"
     )
 
 
@@ -93,14 +110,14 @@ def model_form(program: Program, table: Table, wanted: Wanted) -> str:
     first, *others = wanted.columns
     # What a base class declares is shared with other tables.
     is_own = table.location.path == first.location.path
-    is_plain = not others and not wanted.where and not wanted.include
+    more = ""
+    if wanted.where and takes_parts(program.once(main_dialect)):
+        more += declaration.index_where
+    if wanted.include and takes_parts(program.once(main_dialect)):
+        more += declaration.index_include
+    is_plain = not others and not more
     if is_plain and declaration.index_column and is_own:
         return f"{declaration.index_column} on {first.name}"
-    more = ""
-    if wanted.where:
-        more += declaration.index_where
-    if wanted.include:
-        more += declaration.index_include
     words = {
         "{columns}": ", ".join(f'"{column.name}"' for column in wanted.columns),
         "{name}": index_name(program, table, wanted.columns),

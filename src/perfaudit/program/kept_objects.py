@@ -28,17 +28,23 @@ def may_be_kept(
         return False
     holders = [function]
     if query is not None:
-        holders += program.once(_functions_around, query)
+        holders += _functions_around(program, query)
     return any(_holds(program, holder, relation) for holder in dict.fromkeys(holders))
 
 
-def _functions_around(program: "Program", place: Location) -> tuple[FunctionNode, ...]:
+def _functions_around(program: "Program", place: Location) -> list[FunctionNode]:
     """Return the functions, and those in them, that a place stands in."""
-    return tuple(
-        function
-        for function in program.functions
-        if function.kind in ("function", "lambda") and function.holds(place)
-    )
+    return [
+        function for function in program.once(_by_path).get(place.path, ()) if function.holds(place)
+    ]
+
+
+def _by_path(program: "Program") -> dict[str, list[FunctionNode]]:
+    found: dict[str, list[FunctionNode]] = {}
+    for function in program.functions:
+        if function.kind in ("function", "lambda"):
+            found.setdefault(function.file.path, []).append(function)
+    return found
 
 
 def _holds(program: "Program", function: FunctionNode, relation: Relation) -> bool:
@@ -55,8 +61,9 @@ def _holds(program: "Program", function: FunctionNode, relation: Relation) -> bo
         )
     }
     return any(
-        relation.target in _classes(program.types.evaluate(function, t.Name(name), AT_END), DEPTH)
+        node is relation.target
         for name in sorted(names - {own})
+        for node in _classes(program.types.evaluate(function, t.Name(name), AT_END), DEPTH)
     )
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from perfaudit.facts import types as t
 from perfaudit.program.nodes import ClassNode, FunctionNode
-from perfaudit.program.values import Instance, Type, options_of
+from perfaudit.program.values import External, Instance, Type, Unknown, options_of
 
 if TYPE_CHECKING:
     from perfaudit.program.infer import Types
@@ -41,6 +41,22 @@ def managers_of(types: "Types", model: ClassNode) -> Iterator[Instance]:
                 yield from (option for option in options_of(made) if isinstance(option, Instance))
 
 
+def has_unread_manager(types: "Types", model: ClassNode) -> bool:
+    """Return whether a manager of a class of rows is not known: it may load what it likes."""
+    paths = types.classes.library_bases(model)
+    for owner in types.classes.project_order(model):
+        for name, binds in owner.body.binds.items():
+            bind = binds[-1]
+            if not isinstance(bind.value, t.CallRef) or not any(
+                types.libraries.class_attribute(path, name) for path in paths
+            ):
+                continue
+            made = types.evaluate(owner.body, t.Name(name), (bind.sequence + 1, -1))
+            if all(isinstance(option, Unknown | External) for option in options_of(made)):
+                return True
+    return False
+
+
 def gives_own_rows(types: "Types", value: Type) -> bool:
     """Return whether a value is a manager of the project that gives rows its own way."""
     return any(
@@ -51,4 +67,6 @@ def gives_own_rows(types: "Types", value: Type) -> bool:
 
 def manager_may_load(types: "Types", model: ClassNode) -> bool:
     """Return whether a manager in the class of some rows is the project's, and gives them so."""
-    return any(gives_own_rows(types, manager) for manager in managers_of(types, model))
+    return has_unread_manager(types, model) or any(
+        gives_own_rows(types, manager) for manager in managers_of(types, model)
+    )

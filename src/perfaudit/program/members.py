@@ -10,6 +10,7 @@ from perfaudit.program.nodes import ClassNode, FileNode, FunctionNode, enclosing
 from perfaudit.program.values import (
     MANAGED,
     NONE,
+    OF_RECEIVER,
     Awaitable,
     ClassType,
     External,
@@ -74,7 +75,9 @@ def member(types: "Types", owner: Type, name: str) -> Type:
             return Namespace(submodule) if submodule else Unknown("import not found")
         case External(origin=origin):
             return types.given(owner, name) or External(f"{origin}.{name}")
-        case TypeVariable(bound=bound) if bound is not None:
+        case TypeVariable(bound=bound):
+            if bound is None:
+                return Unknown("type parameter not known")
             return member(types, bound, name)
         case FunctionType() | Factory() | Partial():
             return _function_member(types, owner, name)
@@ -222,6 +225,7 @@ def variables(types: "Types", owner: Type, node: ClassNode) -> dict[str, Type]:
         return {}
     mapping: dict[str, Type] = {"Self": Instance(owner.node, owner.arguments)}
     if owner.arguments:
+        mapping[OF_RECEIVER] = owner.arguments[0]
         mapping.update(zip(types.classes.parameters(owner.node), owner.arguments, strict=False))
     for item in types.classes.order(owner.node):
         if isinstance(item, ClassType) and item.arguments and item.node is not owner.node:
@@ -355,6 +359,10 @@ def _class_attribute(types: "Types", owner: ClassType, name: str) -> Type:
         and name in node.body.binds
     ):
         return Instance(node)
+    if isinstance(found, Unknown | External):
+        described = _as_described(types, owner, name)
+        if described is not None:
+            return described
     if not isinstance(found, Unknown):
         return _managed(types, owner, found)
     for path in types.classes.library_bases(node):
@@ -362,6 +370,18 @@ def _class_attribute(types: "Types", owner: ClassType, name: str) -> Type:
         if behaviour is not None:
             return LibraryMethod(Instance(node, owner.arguments), path, behaviour)
     return _open_member(types, node, name, found)
+
+
+def _as_described(types: "Types", owner: ClassType, name: str) -> Type | None:
+    """Return what the library says of a class attribute that holds something unknown instead.
+
+    Whatever manager a table class has, it does what those of the library do.
+    """
+    for path in types.classes.library_bases(owner.node):
+        attribute = types.libraries.class_attribute(path, name)
+        if attribute is not None:
+            return types.instantiate(attribute, receiver=Instance(owner.node, owner.arguments))
+    return None
 
 
 def _is_written(types: "Types", node: ClassNode, name: str) -> bool:

@@ -238,10 +238,21 @@ class ClassNode:
         return found
 
 
+IN_QUERIES = frozenset({"expression", "comparator", "update_expression"})
+"""The decorators of a property for what takes its place in a query."""
+
+
 def accessor_of(function: FunctionNode) -> str | None:
-    """Return setter or deleter for a method that is one of a property, else None."""
+    """Return setter or deleter for a method that is one of a property, else None.
+
+    What stands for the property in a query is named too: ``@total.expression def total(cls)``.
+    """
     for decorator in function.facts.decorators:
-        if isinstance(decorator, t.Attr) and decorator.name in ("setter", "deleter"):
+        if not isinstance(decorator, t.Attr):
+            continue
+        if decorator.name in ("setter", "deleter"):
+            return decorator.name
+        if decorator.name in IN_QUERIES and decorator.base == t.Name(function.name):
             return decorator.name
     return None
 

@@ -56,7 +56,7 @@ def has_no_plural(site: Site) -> bool:
     return NO_BATCH in site.behaviour.flags
 
 
-def is_of_new_row(places: Sequence[Site | Edge]) -> bool:
+def is_of_new_row(program: "Program", places: Sequence[Site | Edge]) -> bool:
     """Return whether what is saved at the end of a way was made on it, so that it is inserted.
 
     ``row = Row(...)``, ``row.pk = None``.
@@ -65,16 +65,25 @@ def is_of_new_row(places: Sequence[Site | Edge]) -> bool:
         function = place.caller if isinstance(place, Edge) else place.function
         callee = place.call.callee if place.call is not None else None
         held = callee.base if isinstance(callee, t.Attr) else None
+        before = [bind for bind in function.facts.binds if bind.sequence < place.sequence]
         if any(
             isinstance(bind.target, t.Attr)
             and bind.target.base == held
             and bind.target.name in ("pk", "id")
             and bind.value == t.Const(None, "NoneType")
-            and bind.sequence < place.sequence
-            for bind in function.facts.binds
+            for bind in before
         ):
             return True
+        made = [bind.value for bind in before if bind.target == held]
+        if made and all(_is_made(program, function, value) for value in made):
+            return True
     return False
+
+
+def _is_made(program: "Program", function: FunctionNode, value: t.Expr | None) -> bool:
+    return isinstance(value, t.CallRef) and isinstance(
+        program.types.call(function, value.index).callee, ClassType
+    )
 
 
 def can_be_plural(program: "Program", site: Site) -> bool:

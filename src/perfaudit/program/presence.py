@@ -63,7 +63,7 @@ def _asks(function: FunctionNode, root: Root, name: t.Name) -> bool:
 def _tests_name(part: t.Expr, name: t.Name) -> bool:
     match part:
         case t.Compare(left=left):
-            # What follows in ``0 < number <= others`` is not in the facts.
+            # What a comparison begins with a constant may go on: facts keep its first two parts.
             return name == left and _is_none_or_some(part)
         case t.Not(value=inner):
             return inner == name

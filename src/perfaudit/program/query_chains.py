@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from perfaudit.facts import types as t
 from perfaudit.program.expressions import last_name
-from perfaudit.program.managers import gives_own_rows
+from perfaudit.program.managers import gives_own_rows, has_unread_manager
 from perfaudit.program.names import meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.tables import Relation
@@ -154,7 +154,8 @@ class _Search:
         types = self.program.types
         for option in options_of(types.evaluate(function, value.base, at)):
             if isinstance(option, ClassType):
-                if gives_own_rows(types, types.evaluate(function, value, at)):
+                made = types.evaluate(function, value, at)
+                if has_unread_manager(types, option.node) or gives_own_rows(types, made):
                     return [Way(option.node, unknown="a manager of the project")]
                 if value.name in self.program.libraries.query_attributes:
                     return [Way(option.node)]

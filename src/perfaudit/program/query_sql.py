@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from perfaudit.core.location import Location
 from perfaudit.program.projection import HOLE, parsed, sources
 from perfaudit.program.relational import (
     ANYWHERE,
@@ -22,6 +23,8 @@ from perfaudit.program.relational import (
     Query,
 )
 from perfaudit.program.sites import Site
+from perfaudit.program.sql_dialects import dialect_of
+from perfaudit.program.sql_places import place_in_sql
 from perfaudit.program.tables import Column, Table
 
 if TYPE_CHECKING:
@@ -54,14 +57,14 @@ Tables = dict[str, Table | None]
 
 def query_of_sql(program: "Program", site: Site) -> Query | None:
     """Return the relational form of the statement that a site runs, where it is a plain SELECT."""
-    tree = parsed(site.sql or "")
+    tree = parsed(site.sql or "", dialect_of(program, site))
     if tree is None or type(tree).__name__ != "Select":
         return None
     tables = sources(tree, program.schema)
     first = next(iter(tables.values()), None)
     if first is None:
         return None
-    reader = _Reader(site, tables)
+    reader = _Reader(program, site, tables)
     reader.read(tree)
     unknown = "" if None not in tables.values() else "a table that is not known"
     if _BARE_HOLE.search(_VALUE_HOLE.sub("", site.sql or "")):
@@ -96,7 +99,8 @@ def _is_aggregate(item: Any) -> bool:
 class _Reader:
     """Gathers conditions, joins and order of one SELECT."""
 
-    def __init__(self, site: Site, tables: Tables) -> None:
+    def __init__(self, program: "Program", site: Site, tables: Tables) -> None:
+        self.program = program
         self.site = site
         self.tables = tables
         self.conditions: list[Condition] = []
@@ -116,7 +120,7 @@ class _Reader:
             found = self._column(item.this)
             if found is not None:
                 descending = bool(item.args.get("desc"))
-                self.order.append(Order(*found, descending, self.site.location))
+                self.order.append(Order(*found, descending, self._place(item)))
 
     def _conjunction(self, tree: Any, *, sure: bool = True) -> None:
         from sqlglot import exp
@@ -146,7 +150,7 @@ class _Reader:
         own, other = self._column(left), self._column(right)
         if own is not None and other is not None and name == "EQ":
             if sure:
-                self.joins += [Join(*own, self.site.location), Join(*other, self.site.location)]
+                self.joins += [Join(*own, self._place(left)), Join(*other, self._place(right))]
             return
         if own is None and other is not None:
             left, right = right, left
@@ -163,7 +167,7 @@ class _Reader:
         if found is None:
             return
         held, inner = (operator, "") if sure else (OTHER, operator)
-        self.conditions.append(Condition(*found, held, constant, self.site.location, inner))
+        self.conditions.append(Condition(*found, held, constant, self._place(tree), inner))
 
     def _wrapped(self, left: Any, right: Any, operator: str, part: Any, *, sure: bool) -> None:
         """Add what is made of a column and compared, with its SQL where it is one side alone."""
@@ -185,13 +189,17 @@ class _Reader:
             if is_alone:
                 spelled = _bare(mine[0][0])
                 constant = _constant(right if mine[0][0] is left else left)
-            place = self.site.location
+            place = self._place(column)
             if sure:
                 self.conditions.append(Condition(*found, held, constant, place, operator, spelled))
             else:
                 self.conditions.append(Condition(*found, OTHER, constant, place, held, spelled))
             if is_alone:
                 return
+
+    def _place(self, tree: Any) -> Location:
+        """Return where a part of the statement is written."""
+        return place_in_sql(self.program, self.site, tree)
 
     def _column(self, tree: Any) -> tuple[Table, Column] | None:
         from sqlglot import exp

@@ -1,6 +1,7 @@
 """What a test asks for: the state of the process, the kind of a value, or an option."""
 
 from perfaudit.facts import types as t
+from perfaudit.program.expressions import parts
 from perfaudit.program.nodes import ClassNode, FunctionNode
 
 MAX_STEPS = 4
@@ -21,10 +22,14 @@ def methods_asked(test: t.Expr, *, holds: bool = True) -> frozenset[str]:
     if not isinstance(test.left, t.Attr) or test.left.name != "method":
         return frozenset()
     given = test.right.items if isinstance(test.right, t.Seq) else (test.right,)
-    named = {item.value for item in given if isinstance(item, t.Const)} & METHODS
+    named = frozenset(
+        item.value
+        for item in given
+        if isinstance(item, t.Const) and isinstance(item.value, str) and item.value in METHODS
+    )
     if not named or len(named) < len(given):
         return frozenset()
-    return frozenset(named if holds is (test.operator in ("Eq", "In")) else METHODS - named)
+    return named if holds is (test.operator in ("Eq", "In")) else METHODS - named
 
 
 def asks_for_kind(function: FunctionNode, test: t.Expr) -> bool:
@@ -51,6 +56,23 @@ def asks_for_class(function: FunctionNode, test: t.Expr) -> bool:
         and function.facts.calls[part.index].callee == t.Name("isinstance")
         for part in asked
     )
+
+
+def asks_for_entry(function: FunctionNode, test: t.Expr) -> bool:
+    """Return whether a test asks for an entry that what is given may have: ``"id" in options``."""
+    parts = test.options if isinstance(test, t.Either) and test.kind == "and" else (test,)
+    for part in parts:
+        inner = part.value if isinstance(part, t.Not) else part
+        if not isinstance(inner, t.Compare) or inner.operator not in ("In", "NotIn"):
+            continue
+        held, is_key = inner.right, isinstance(inner.left, t.Const)
+        if isinstance(held, t.CallRef):
+            callee = function.facts.calls[held.index].callee
+            if isinstance(callee, t.Attr) and callee.name == "keys":
+                held, is_key = callee.base, True
+        if is_key and isinstance(held, t.Name) and held.id in function.params:
+            return True
+    return False
 
 
 def asks_whether_new(function: FunctionNode, test: t.Expr, steps: int = MAX_STEPS) -> bool:
@@ -106,6 +128,15 @@ def is_state(function: FunctionNode, test: t.Expr, sequence: int, steps: int = M
         case t.Item(base=base):
             return _reads_environment(function, base)
     return False
+
+
+def is_of_settings(function: FunctionNode, value: t.Expr, sequence: int) -> bool:
+    """Return whether a value is a constant, state of the process, or made of the environment."""
+    if isinstance(value, t.Const) or is_state(function, value, sequence):
+        return True
+    if isinstance(value, t.Not):
+        return is_of_settings(function, value.value, sequence)
+    return any(_reads_environment(function, part) for part in parts(function, value))
 
 
 def _is_state_name(function: FunctionNode, name: str, sequence: int, steps: int) -> bool:

@@ -1,7 +1,7 @@
 """The HTTP methods that a request must have for a place to run: ``if request.method == "POST"``."""
 
 from perfaudit.facts import types as t
-from perfaudit.program.conditions import guards_before
+from perfaudit.program.conditions import BRANCHES, guards_before
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.questions import methods_asked
 
@@ -22,6 +22,12 @@ def methods_at(function: FunctionNode, context: int, sequence: int) -> frozenset
             asked = methods_asked(part, holds=holds)
             found = found & asked or asked or found
     return found
+
+
+def is_in_branch(function: FunctionNode, context: int) -> bool:
+    """Return whether a place stands in a branch, which some of the methods may never take."""
+    contexts = function.facts.contexts
+    return any(contexts[step].kind in BRANCHES for step in function.context_chain(context))
 
 
 def usual_of(methods: frozenset[str]) -> str:

@@ -11,7 +11,7 @@ from perfaudit.program.eager_options import OPTION, flags_of, named_by, takes_ba
 from perfaudit.program.edge_values import given_for
 from perfaudit.program.exclusions import exclude_each_other
 from perfaudit.program.language_calls import SUPER
-from perfaudit.program.managers import managers_of, source_of_rows
+from perfaudit.program.managers import has_unread_manager, managers_of, source_of_rows
 from perfaudit.program.names import AT_END, meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode, enclosing_class
 from perfaudit.program.row_costs import row_class
@@ -72,11 +72,12 @@ def rows_at(program: "Program", spot: Spot, value: t.Expr) -> Rows | None:
 
 
 def _rows_at(program: "Program", spot: Spot, value: t.Expr) -> Rows | None:
-    return _Search(program).rows(spot, value, MAX_STEPS)
+    found = _Search(program).rows(spot, value, MAX_STEPS)
+    return None if found is EMPTY else found
 
 
 def _rows_of(program: "Program", function: FunctionNode, value: t.Expr, at: At) -> Rows | None:
-    return _Search(program).rows(Spot(function, at), value, MAX_STEPS)
+    return _rows_at(program, Spot(function, at), value)
 
 
 class _Search:
@@ -111,7 +112,7 @@ class _Search:
                 return joined([self.rows(spot, item, steps) for item in items])
             case t.Binary(operator="Add" | "BitOr", left=left, right=right):
                 sides = [self.rows(spot, part, steps) for part in (left, right)]
-                return joined([side for side in sides if side is not EMPTY])
+                return _of_ways(sides)
             case t.Name(id=name):
                 return self.with_loaders(spot, value, self.named(spot, name, steps))
             case t.CallRef(index=index):
@@ -150,7 +151,7 @@ class _Search:
                 answers.append(self.passed(spot.of(scope, at), definition, steps))
             else:
                 return None
-        return joined([answer for answer in answers if answer is not EMPTY])
+        return _of_ways(answers)
 
     def of_bind(self, spot: Spot, scope: FunctionNode, bind: t.Bind, steps: int) -> Rows | None:
         """Return the rows that a name is bound to, and those that are put into it later."""
@@ -172,7 +173,7 @@ class _Search:
         return self.bound[key]
 
     def of_stored(self, spot: Spot, stored: list[Stored], steps: int) -> Rows | None:
-        return joined(
+        return _of_ways(
             [self.rows(spot.of(each.function, each.at), each.value, steps) for each in stored]
         )
 
@@ -199,7 +200,7 @@ class _Search:
             if answers[-1] is None:
                 break
         self.entered.discard(key)
-        return joined(answers)
+        return _of_ways(answers)
 
     def called(self, spot: Spot, index: int, steps: int) -> Rows | None:
         function = spot.function
@@ -208,8 +209,11 @@ class _Search:
         if call.callee == SUPER:
             return self.of_super(here, steps)
         resolved = self.types.call(function, index)
-        if isinstance(resolved.callee, ClassType) and is_query(self.types, resolved.result):
-            return Rows()
+        if isinstance(resolved.callee, ClassType):
+            if is_query(self.types, resolved.result):
+                return Rows()
+            if self.program.schema.table_of(resolved.callee.node) is not None:
+                return EMPTY
         callees = [target.function for target in resolved.targets if target.function is not None]
         if callees:
             return joined(
@@ -281,6 +285,8 @@ class _Search:
             if is_super or is_query(types, types.evaluate(function, base, at)):
                 asked = None if KEEPS_PREFETCH in flags else self.asked(spot, base)
                 before.append(asked or self.rows(spot, base, steps))
+            elif any("db.query" in effect for effect in self.effects(function, index)):
+                before.extend(self.of_class(types.evaluate(function, base, at)))
         for given in call.arguments[:1]:
             if is_query(types, types.evaluate(function, given, at)):
                 before.append(self.rows(spot, given, steps))
@@ -312,6 +318,8 @@ class _Search:
             relation = relation_at(self.program, row, path)
             if relation is None or relation.target is None or not relation.many:
                 continue
+            if has_unread_manager(self.types, relation.target):
+                found[*path, NOT_KNOWN] = False
             for manager in managers_of(self.types, relation.target):
                 more = self.of_manager(manager).exact
                 if more is None:
@@ -355,7 +363,13 @@ class _Search:
     def managed(self, model: ClassNode) -> Rows | None:
         """Return the rows that the managers of a class give, whichever of them is asked."""
         found = [self.of_manager(manager) for manager in managers_of(self.types, model)]
-        return joined([Rows(of=frozenset({model})), *found])
+        return joined([self.start(model), *found])
+
+    def start(self, model: ClassNode | None) -> Rows:
+        """Return all rows of a class, before its own managers are asked."""
+        if model is None:
+            return Rows()
+        return Rows(all_eager=has_unread_manager(self.types, model), of=frozenset({model}))
 
     def of_manager(self, manager: Instance) -> Rows:
         """Return all rows of a manager of the project; where it is not clear, they may be any."""
@@ -367,7 +381,9 @@ class _Search:
     def shared(self, callee: FunctionNode, rows: Rows | None) -> Rows | None:
         """Return what a function gives; a method of a query or manager serves all that call it."""
         owner = callee.owner
-        if rows is None or owner is None or not is_query(self.types, Instance(owner)):
+        if rows is None or rows is EMPTY or owner is None:
+            return rows
+        if not is_query(self.types, Instance(owner)):
             return rows
         own = [place for place in rows.written if callee.holds(place)]
         others = tuple(place for place in rows.written if place not in own)
@@ -386,7 +402,7 @@ class _Search:
             spot = Spot(callee, (item.sequence, item.context), way)
             answers.append(self.rows(spot, item.value, steps))
         self.entered.discard(key)
-        return self.shared(callee, joined([answer for answer in answers if answer is not EMPTY]))
+        return self.shared(callee, _of_ways(answers))
 
     def attribute(self, spot: Spot, value: t.Attr, steps: int) -> Rows | None:
         """Return the rows of ``row.relation`` or the start of a query such as ``Book.objects``."""
@@ -407,15 +423,16 @@ class _Search:
                 if relation is None:
                     return self.held(spot, option, name, steps)
                 parent = self.rows(spot, base, steps)
-                return None if parent is None else self.related(relation, parent)
+                if parent is None or parent is EMPTY:
+                    return parent
+                return self.related(relation, parent)
             if isinstance(option, LibraryInstance | External | LibrarySymbol | Unknown):
                 return None
         if not is_query(self.types, found):
             return None
         managers = [option for option in options_of(found) if isinstance(option, Instance)]
         row = row_class(program, found)
-        start = Rows(of=frozenset() if row is None else frozenset({row}))
-        return made_of([start, *(self.of_manager(manager) for manager in managers)])
+        return made_of([self.start(row), *(self.of_manager(manager) for manager in managers)])
 
     def related(self, relation: Relation, parent: Rows) -> Rows:
         """Return the rows that a relation of another row leads to.
@@ -441,7 +458,8 @@ class _Search:
         if not relation.many or relation.target is None:
             return found
         managers = managers_of(self.types, relation.target)
-        return made_of([found, *(self.of_manager(manager) for manager in managers)]) or found
+        more = [self.of_manager(manager) for manager in managers]
+        return made_of([found, self.start(relation.target), *more]) or found
 
     def held(self, spot: Spot, owner: Instance, name: str, steps: int) -> Rows | None:
         """Return the rows that an object keeps in an attribute, if only its class sets it."""
@@ -453,11 +471,17 @@ class _Search:
             for function, bind in (*node.stores.get(name, ()), *places):
                 if bind.value is not None and bind.value != NONE:
                     answers.append(self.of_bind(spot, function, bind, steps))
-        return joined([answer for answer in answers if answer is not EMPTY])
+        return _of_ways(answers)
 
 
 EMPTY = Rows()
-"""What adds nothing to the rows of other ways: a container that nobody fills."""
+"""What adds nothing to the rows of other ways: an empty container, an object that is just made."""
+
+
+def _of_ways(answers: list[Rows | None]) -> Rows | None:
+    """Return the rows of several ways together, but for those that add nothing to the others."""
+    filled = [answer for answer in answers if answer is not EMPTY]
+    return EMPTY if answers and not filled else joined(filled)
 
 
 def _of_known(found: Type) -> Type:

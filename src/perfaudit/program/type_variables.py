@@ -9,6 +9,7 @@ from perfaudit.program.expressions import argument
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.values import (
     NONE,
+    OF_RECEIVER,
     ClassType,
     Instance,
     LibraryInstance,
@@ -30,6 +31,8 @@ def bindings(
     shift = 1 if node.owner is not None and receiver is not None else 0
     if isinstance(receiver, Instance | ClassType):
         mapping["Self"] = Instance(receiver.node, receiver.arguments)
+        if receiver.arguments:
+            mapping[OF_RECEIVER] = receiver.arguments[0]
         if node.owner is not None:
             arguments = receiver.arguments
             for item in types.classes.order(receiver.node):

@@ -78,6 +78,10 @@ class Namespace(Struct, frozen=True, gc=False):
     folder: str
 
 
+OF_RECEIVER = ".receiver"
+"""The type parameter that a class of the project inherits from a library's class."""
+
+
 class TypeVariable(Struct, frozen=True):
     """A type parameter that the place of use decides; ``Self`` is one.
 

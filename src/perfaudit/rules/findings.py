@@ -12,10 +12,9 @@ from perfaudit.core.finding import Finding, Match, TraceStep
 from perfaudit.core.levels import Confidence, Role, Severity, weakest
 from perfaudit.core.location import Location
 from perfaudit.core.rule import Rule
+from perfaudit.program.exposure import BY_HAND
 from perfaudit.sources.masking import mask_secrets
 
-OFFLINE = frozenset({"startup", "command", "script"})
-"""Exposures of what no request or task waits for."""
 OFFLINE_ROLES = frozenset({Role.COMMAND, Role.SCRIPT, Role.MIGRATION})
 EXPOSURES = ("endpoint", "task", "startup", "command", "script", "unknown", "unreached")
 LONGEST_WORD = 200
@@ -111,7 +110,7 @@ def _confidence(rule: Rule, match: Match) -> Confidence:
 def _is_offline(match: Match) -> bool:
     if match.exposure == "unknown":
         return match.role in OFFLINE_ROLES
-    return match.exposure in OFFLINE or not match.endpoint
+    return match.exposure in BY_HAND or not match.endpoint
 
 
 def _message(rule: Rule, words: dict[str, str]) -> str:

@@ -52,7 +52,7 @@ _REQUIRED = (
 )
 _OFFLINE = "confidence-offline"
 _IN_TASKS = "confidence-in-tasks"
-_KEYS = (*_REQUIRED, "category", "impact", _OFFLINE, _IN_TASKS)
+_KEYS = (*_REQUIRED, "category", "impact", "folds-into", _OFFLINE, _IN_TASKS)
 _IMPACTS = ("latency", "throughput", "resources")
 _CASE_KEYS = ("name", "code", "files")
 _EXAMPLE_KEYS = ("name", "bad", "good")
@@ -112,6 +112,7 @@ def load_rule(path: Path) -> Rule:
         path=str(path),
         line=keys["message"].line,
         options=options,
+        folds_into=keys["folds-into"].texts() if "folds-into" in keys else (),
     )
 
 
