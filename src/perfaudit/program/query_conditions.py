@@ -388,6 +388,8 @@ class _Reader:
             return
         if operator == EQUALITY and isinstance(right, t.Const) and right.kind == "NoneType":
             operator = NULL
+        if operator == NULL and isinstance(right, t.Const) and right.kind == "bool":
+            operator = EQUALITY
         if operator == LIKE and begins_with_wildcard(function, right):
             operator = ANYWHERE
         if own[1].type in ("json", "array") and operator == ANYWHERE:
