@@ -181,7 +181,7 @@ def _whole(program: Program, read: EntityRead) -> Iterator[Match | Opportunity]:
 
 
 def _is_worth_it(read: EntityRead, columns: dict[str, Column]) -> bool:
-    """Return whether much less is fetched for sure: of many rows, a third of the columns at most."""
+    """Return whether of many rows a third of the columns at most is read."""
     if not read.use.iterated or read.query.is_bounded or len(columns) < WIDE:
         return False
     taken = (read.use.columns | read.use.needed) & columns.keys()
