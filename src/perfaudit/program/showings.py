@@ -31,6 +31,7 @@ from perfaudit.program.shown_classes import (
     shows,
     told_by_decorator,
 )
+from perfaudit.program.shown_pages import parts_of_call, parts_of_display
 from perfaudit.program.shown_together import LOADS_INTO, may_load, shows_many_its_way
 from perfaudit.program.values import ClassType, Instance, Type, Unknown, list_of, options_of
 
@@ -69,23 +70,30 @@ def showings(program: "Program") -> Iterator[Showing]:
             yield from _by_views(program, words)
         if words.filled:
             yield from _by_filling(program, words)
+            yield from _by_pages(program, words)
     yield from _by_answers(program)
 
 
 def _by_answers(program: "Program") -> Iterator[Showing]:
-    """Yield the handlers whose declared answer is a list, filled from the rows they return."""
+    """Yield the handlers whose declared answer is a list, or has one, filled from their rows."""
     for endpoint in program.endpoints:
         declared, handler = endpoint.response_model, endpoint.handler
-        if declared is None or is_one_object(declared) or handler.kind != "function":
+        if declared is None or handler.kind != "function":
             continue
+        is_page = is_one_object(declared)
         shown = shown_class(declared)
         if shown is None:
             continue
         for item in handler.facts.results:
             if item.value is not None and item.kind == "return":
-                found = _filled(program, handler, item.value, (item.sequence, item.context), shown)
-                if found is not None:
-                    yield found
+                at = (item.sequence, item.context)
+                parts = [(item.value, shown)]
+                if is_page:
+                    parts = list(parts_of_display(program, item.value, shown))
+                for value, filled in parts:
+                    found = _filled(program, handler, value, at, filled)
+                    if found is not None:
+                        yield found
 
 
 def _by_filling(program: "Program", words: Answers) -> Iterator[Showing]:
@@ -112,6 +120,19 @@ def _by_filling(program: "Program", words: Answers) -> Iterator[Showing]:
                     if found is not None:
                         yield replace(found, location=function.place(call))
                     break
+
+
+def _by_pages(program: "Program", words: Answers) -> Iterator[Showing]:
+    """Yield the calls that fill a list of objects in another one from rows."""
+    for function in program.functions:
+        for call in function.facts.calls if function.role is not Role.TEST else ():
+            at = (call.sequence, call.context)
+            for value, shown in parts_of_call(program, function, call):
+                if program.types.classes.ancestors(shown).isdisjoint(words.filled):
+                    continue
+                found = _filled(program, function, value, at, shown)
+                if found is not None:
+                    yield replace(found, location=function.place(call))
 
 
 def _filled(
