@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from perfaudit import __version__
-from perfaudit.cache import FactCache
+from perfaudit.cache import FactCache, ReportCache
 from perfaudit.config import Settings, selected_rules, with_severities
 from perfaudit.core.levels import Role
 from perfaudit.core.problem import Problem
@@ -22,8 +22,10 @@ from perfaudit.program.inventory import inventory_of
 from perfaudit.program.program import Program, link
 from perfaudit.program.second_opinion import second_opinions
 from perfaudit.rules import judge, load_rules, strengths_of
+from perfaudit.run_key import run_key
 from perfaudit.scoring import load_weights, scorecard
 from perfaudit.sources import (
+    Discovery,
     Document,
     SourceFile,
     Suppression,
@@ -36,32 +38,82 @@ from perfaudit.sources import (
     role_of,
 )
 from perfaudit.sources.discovery import MAX_BYTES
+from perfaudit.sources.reading import content_digest
 
 
 @dataclass(frozen=True, slots=True)
-class AuditResult:
-    """The report of an audit, and what it was made from."""
+class Audited:
+    """The report of an audit, and the rules that it speaks of."""
 
     report: Report
-    program: Program
     rules: Mapping[str, Rule]
 
 
+@dataclass(frozen=True, slots=True)
+class AuditResult(Audited):
+    """The report of an audit, the rules that it speaks of, and the program it was made from."""
+
+    program: Program
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What an audit begins with. ``digests`` are those of the files, none without a cache."""
+
+    root: Path
+    settings: Settings
+    rules: Mapping[str, Rule]
+    chosen: frozenset[str]
+    found: Discovery
+    digests: Mapping[str, bytes | None] | None
+    key: str
+
+
 def audit(root: Path, paths: Sequence[Path], settings: Settings) -> AuditResult:
-    """Return the audit of the files below ``paths``.
+    """Return the audit of the files below ``paths``, with the linked program.
 
     Raises PerfauditError for a fault in settings or rule files.
     """
+    return _finished(_begun(root, paths, settings))
+
+
+def report_of(root: Path, paths: Sequence[Path], settings: Settings) -> Audited:
+    """Return the report on the files below ``paths``: that of an earlier run if nothing changed.
+
+    Raises PerfauditError for a fault in settings or rule files.
+    """
+    run = _begun(root, paths, settings)
+    stored = ReportCache(root).find(run.key) if run.key else None
+    return _finished(run) if stored is None else Audited(stored, run.rules)
+
+
+def _begun(root: Path, paths: Sequence[Path], settings: Settings) -> _Run:
     rules = with_severities(load_rules([rules_root(), *settings.rules_dirs]), settings.severities)
     chosen = selected_rules(rules, settings.select, settings.ignore)
-    libraries = load_libraries([rules_root() / "libraries", *_project_libraries(settings)])
+    found = discover(root, paths, exclude=(*settings.exclude, *settings.extend_exclude))
+    digests = _digests(root, found) if settings.cache else None
+    key = "" if digests is None else run_key(paths, settings, found, digests)
+    return _Run(root, settings, rules, chosen, found, digests, key)
+
+
+def _digests(root: Path, found: Discovery) -> dict[str, bytes | None]:
+    return {file.path: content_digest(root, file.path, MAX_BYTES) for file in found.files}
+
+
+def _finished(run: _Run) -> AuditResult:
+    libraries = load_libraries([rules_root() / "libraries", *_project_libraries(run.settings)])
     was_enabled = gc.isenabled()
     gc.disable()
     try:
-        return _audit(root, paths, settings, rules, chosen, libraries)
+        result = _audit(run, libraries)
     finally:
         if was_enabled:
             gc.enable()
+    # What was saved meanwhile may have been read before or after; what failed may not fail again.
+    if run.key and not any(problem.kind == "internal" for problem in result.report.problems):
+        if _digests(run.root, run.found) == run.digests:
+            ReportCache(run.root).store(run.key, result.report)
+    return result
 
 
 def _project_libraries(settings: Settings) -> list[Path]:
@@ -70,18 +122,11 @@ def _project_libraries(settings: Settings) -> list[Path]:
     ]
 
 
-def _audit(
-    root: Path,
-    paths: Sequence[Path],
-    settings: Settings,
-    rules: Mapping[str, Rule],
-    chosen: frozenset[str],
-    libraries: Libraries,
-) -> AuditResult:
-    found = discover(root, paths, exclude=(*settings.exclude, *settings.extend_exclude))
+def _audit(run: _Run, libraries: Libraries) -> AuditResult:
+    root, settings, rules, found = run.root, run.settings, run.rules, run.found
     python = [file for file in found.files if file.kind == "python"]
     cache = FactCache(root) if settings.cache else None
-    results = extract_all(root, python, jobs=settings.jobs, cache=cache)
+    results = extract_all(root, python, jobs=settings.jobs, cache=cache, digests=run.digests)
     documents, document_problems = _documents(
         root, [file for file in found.files if file.kind != "python"]
     )
@@ -93,17 +138,18 @@ def _audit(
 
     facts = [item.facts for item in results if item.facts is not None]
     roles = {file.path: file.role for file in python}
-    program = link(facts, roles, libraries, documents)
+    program = link(facts, roles, libraries, documents, dialect=settings.dialect)
     if settings.deep:
         opinions = second_opinions(program, _texts(root, program))
-        program = link(facts, roles, libraries, documents, opinions) if opinions else program
+        if opinions:
+            program = link(facts, roles, libraries, documents, opinions, dialect=settings.dialect)
 
     judgement = judge(
         program,
         rules,
         read_line=line_reader(root),
         suppressions={**_suppressions(python, results), **_in_templates(documents)},
-        selected=chosen,
+        selected=run.chosen,
         roles=settings.roles,
     )
     covered = coverage_of(program)
@@ -144,7 +190,7 @@ def _audit(
         problems=coverage.files_skipped,
         strengths=strengths_of(judgement, rules),
     )
-    return AuditResult(report, program, rules)
+    return AuditResult(report, rules, program)
 
 
 def _documents(root: Path, files: Sequence[SourceFile]) -> tuple[list[Document], list[Problem]]:

@@ -15,6 +15,11 @@ from perfaudit.core.rule import Rule
 
 NEVER = "never"
 """The value of ``fail-on`` that lets every finding pass."""
+DIALECTS = (
+    *("postgres", "mysql", "sqlite", "tsql", "oracle"),
+    *("clickhouse", "bigquery", "snowflake", "redshift", "duckdb"),
+)
+"""The dialects of SQL that can be asked for."""
 
 _MARKERS = ("pyproject.toml", ".git")
 _RULE_SUFFIXES = frozenset({".yaml", ".yml"})
@@ -30,7 +35,8 @@ class Settings:
 
     ``select`` and ``ignore`` hold ids, names or prefixes of either; an empty ``select`` is every
     rule. ``fail_on`` is None where no finding fails the run. ``jobs`` is 0 for one worker per core.
-    ``severities`` replaces the severity of rules, by the same words.
+    ``severities`` replaces the severity of rules, by the same words. ``dialect``: that of the SQL,
+    where neither its driver nor an address says it.
     """
 
     select: tuple[str, ...] = ()
@@ -50,6 +56,7 @@ class Settings:
     show_suppressed: bool = False
     baseline: Path | None = None
     deep: bool = False
+    dialect: str = ""
 
 
 def load_settings(start: Path, explicit: Path | None = None) -> tuple[Settings, Path]:
@@ -296,6 +303,14 @@ def _folders(value: Any, folder: Path) -> tuple[Path, ...]:
     return found
 
 
+def _dialect(value: Any, folder: Path) -> str:
+    if value not in DIALECTS:
+        raise ValueError(
+            f'is not one of {", ".join(DIALECTS)}: "{value}".{_nearest(str(value), DIALECTS)}'
+        )
+    return str(value)
+
+
 def _file(value: Any, folder: Path) -> Path:
     if not isinstance(value, str):
         raise ValueError("must be the path of a file.")
@@ -320,4 +335,5 @@ _READERS: dict[str, _Reader] = {
     "show-suppressed": _flag,
     "baseline": _file,
     "deep": _flag,
+    "dialect": _dialect,
 }

@@ -1,22 +1,22 @@
 """Facts of many files at once: read, parsed and extracted in parallel, remembered by content."""
 
 import gc
-import hashlib
 import multiprocessing
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import msgspec
 
-from perfaudit.cache import FactCache
+from perfaudit.cache import Entry, FactCache
 from perfaudit.core.problem import Problem
 from perfaudit.facts.extract import extract_facts
 from perfaudit.facts.types import FileFacts
 from perfaudit.sources import SourceFile, Suppression, parse_python, read_bytes
 from perfaudit.sources.discovery import MAX_BYTES
+from perfaudit.sources.reading import digest_of
 
 RECURSION_LIMIT = 12_000
 WORTH_A_POOL = 1_500_000
@@ -49,43 +49,38 @@ def extract(path: str, data: bytes) -> FileResult:
 
 
 def extract_all(
-    root: Path, files: Sequence[SourceFile], *, jobs: int = 0, cache: FactCache | None = None
+    root: Path,
+    files: Sequence[SourceFile],
+    *,
+    jobs: int = 0,
+    cache: FactCache | None = None,
+    digests: Mapping[str, bytes | None] | None = None,
 ) -> list[FileResult]:
     """Return what each Python file gives, in the order of ``files``.
 
-    ``jobs`` 0 means one worker per core.
+    ``jobs`` 0 means one worker per core. ``digests`` are those of the contents, by path: what the
+    cache holds of them is not read again.
     """
     raise_recursion_limit()
-    encoded: dict[str, bytes] = {}
-    digests: dict[str, bytes] = {}
+    entries: dict[str, Entry] = {}
     waiting: list[SourceFile] = []
-    if cache is None:
-        waiting = list(files)
-    else:
-        for file in files:
-            digest = _digest(root, file.path)
-            known = None if digest is None else cache.find(file.path, digest)
-            if known is not None:
-                encoded[file.path] = known
-            else:
-                waiting.append(file)
-            if digest is not None:
-                digests[file.path] = digest
-    encoded.update(_extract_waiting(root, waiting, jobs))
-    results = [_decoded(encoded[file.path], file.path) for file in files]
+    for file in files:
+        digest = digests.get(file.path) if digests is not None else None
+        known = cache.find(file.path, digest) if cache is not None and digest is not None else None
+        if digest is not None and known is not None:
+            entries[file.path] = (digest, known)
+        else:
+            waiting.append(file)
+    # Its digest is that of what was read now: a file may have been saved since the first look.
+    entries.update(_extract_waiting(root, waiting, jobs))
     if cache is not None:
-        cache.store({path: (digest, encoded[path]) for path, digest in digests.items()})
-    return results
+        cache.store({path: entry for path, entry in entries.items() if entry[0]})
+    return [_decoded(entries[file.path][1], file.path) for file in files]
 
 
 def raise_recursion_limit() -> None:
     """Let deep but harmless code be followed; the parser has bounds of its own."""
     sys.setrecursionlimit(max(sys.getrecursionlimit(), RECURSION_LIMIT))
-
-
-def _digest(root: Path, path: str) -> bytes | None:
-    data = read_bytes(root, path, MAX_BYTES)
-    return None if isinstance(data, Problem) else hashlib.blake2b(data, digest_size=16).digest()
 
 
 def _decoded(payload: bytes, path: str) -> FileResult:
@@ -95,13 +90,13 @@ def _decoded(payload: bytes, path: str) -> FileResult:
         return FileResult(None, (), Problem(path, 1, "internal", "Its facts could not be stored."))
 
 
-def _extract_waiting(root: Path, files: Sequence[SourceFile], jobs: int) -> dict[str, bytes]:
+def _extract_waiting(root: Path, files: Sequence[SourceFile], jobs: int) -> dict[str, Entry]:
     workers = jobs or os.cpu_count() or 1
     if workers == 1 or sum(file.size for file in files) < WORTH_A_POOL:
         return dict(_extract_chunk(str(root), [file.path for file in files]))
     chunks = _chunks(files, workers * 6)
     method = "fork" if "fork" in multiprocessing.get_all_start_methods() else None
-    found: dict[str, bytes] = {}
+    found: dict[str, Entry] = {}
     with ProcessPoolExecutor(
         min(workers, len(chunks)), mp_context=multiprocessing.get_context(method)
     ) as pool:
@@ -121,7 +116,7 @@ def _chunks(files: Sequence[SourceFile], count: int) -> list[list[str]]:
     return [chunk for chunk in chunks if chunk]
 
 
-def _extract_chunk(root: str, paths: list[str]) -> list[tuple[str, bytes]]:
+def _extract_chunk(root: str, paths: list[str]) -> list[tuple[str, Entry]]:
     # While trees are held, the cyclic collector walks them over and over; nothing here is cyclic.
     raise_recursion_limit()
     was_enabled = gc.isenabled()
@@ -133,11 +128,14 @@ def _extract_chunk(root: str, paths: list[str]) -> list[tuple[str, bytes]]:
             gc.enable()
 
 
-def _extract_path(root: Path, path: str) -> bytes:
+def _extract_path(root: Path, path: str) -> Entry:
+    """Return the digest of a file, empty where it cannot be read, and its encoded facts."""
     data = read_bytes(root, path, MAX_BYTES)
-    result = FileResult(None, (), data) if isinstance(data, Problem) else extract(path, data)
+    if isinstance(data, Problem):
+        return b"", msgspec.msgpack.encode(FileResult(None, (), data))
+    digest = digest_of(data)
     try:
-        return msgspec.msgpack.encode(result)
+        return digest, msgspec.msgpack.encode(extract(path, data))
     except (RecursionError, OverflowError, ValueError, TypeError):
         problem = Problem(path, 1, "too-deep", "Its expressions nest too deep to be kept.")
-        return msgspec.msgpack.encode(FileResult(None, (), problem))
+        return digest, msgspec.msgpack.encode(FileResult(None, (), problem))

@@ -30,9 +30,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cache": {"core", "facts"},
     "fixes": {"core", "sources"},
     "extraction": {"core", "sources", "facts", "cache"},
+    "run_key": {"config", "data", "sources", "__init__"},
     "audit": {
         "cache", "config", "core", "data", "extraction", "libraries", "program", "rules",
-        "scoring", "sources", "facts",
+        "run_key", "scoring", "sources", "facts",
     },
     "cli": {
         "audit", "config", "core", "data", "extraction", "facts", "fixes", "libraries", "program",

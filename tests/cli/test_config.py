@@ -35,6 +35,7 @@ roles = ["production", "script"]
 severities = {query-in-loop = "low"}
 show-suppressed = true
 baseline = "accepted.json"
+dialect = "mysql"
 """
 
 
@@ -62,6 +63,7 @@ def test_every_setting_is_read(tmp_path: Path) -> None:
         severities={"query-in-loop": Severity.LOW},
         show_suppressed=True,
         baseline=tmp_path / "accepted.json",
+        dialect="mysql",
     )
 
 
@@ -125,6 +127,8 @@ def test_an_explicit_file_that_is_not_there(tmp_path: Path) -> None:
         ("roles = ['tests']", "roles is not one of production, test,"),
         ("severities = {x = 'bad'}", "severities is not one of critical,"),
         ("rules-dirs = ['gone']", "rules-dirs names a folder that does not exist"),
+        ("dialect = 'postgrs'", 'Did you mean "postgres"?'),
+        ("dialect = 3", "dialect is not one of postgres,"),
         ("baseline = 3", "baseline must be the path of a file"),
     ],
 )

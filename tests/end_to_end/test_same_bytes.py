@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from perfaudit.cache import FOLDER
+from perfaudit.cache import FOLDER, MAX_REPORTS
 from perfaudit.extraction import WORTH_A_POOL
 
 from .conftest import FIXTURES, copied, scan_to_files
@@ -88,10 +88,11 @@ def test_with_a_cold_and_a_warm_cache(
     assert cache.read_bytes() == kept
 
 
-def test_with_a_damaged_cache(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["facts", "report"])
+def test_with_a_damaged_cache(tmp_path: Path, kind: str) -> None:
     root, out = copied("django_shop", tmp_path), tmp_path / "out"
     expected = scan_to_files(root, out)
-    (cache,) = (root / FOLDER).glob("facts-*")
+    (cache,) = (root / FOLDER).glob(f"{kind}-*")
     kept = cache.read_bytes()
 
     middle = len(kept) // 2
@@ -102,9 +103,62 @@ def test_with_a_damaged_cache(tmp_path: Path) -> None:
         kept[:middle] + b"\xff" * 64 + kept[middle + 64 :],
         b"\x81\xa1a\x92\xc4\x00\xc4\x00",
     ):
+        _forget_reports(root)
         cache.write_bytes(damaged)
         assert scan_to_files(root, out) == expected
         assert cache.read_bytes() == kept
+
+
+def _forget_reports(root: Path) -> None:
+    for report in (root / FOLDER).glob("report-*"):
+        report.unlink()
+
+
+def test_nothing_changed_gives_the_stored_report(tmp_path: Path) -> None:
+    root, out = copied("django_shop", tmp_path), tmp_path / "out"
+    expected = scan_to_files(root, out)
+    (report,) = (root / FOLDER).glob("report-*")
+    (facts,) = (root / FOLDER).glob("facts-*")
+    facts.unlink()
+
+    assert scan_to_files(root, out) == expected
+    # Nothing was read but the report.
+    assert not facts.exists()
+    assert list((root / FOLDER).glob("report-*")) == [report]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("store/views.py", "# one line more\n"),
+        ("store/added.py", "import time\n"),
+        ("store/templates/store/added.html", "{{ book.author }}\n"),
+        ("perfaudit.toml", 'ignore = ["PA501"]\n'),
+        (".gitignore", "pricing.py\n"),
+    ],
+    ids=lambda change: change[0],
+)
+def test_a_stored_report_is_not_used_after_a_change(
+    tmp_path: Path, change: tuple[str, str]
+) -> None:
+    root, out = copied("django_shop", tmp_path), tmp_path / "out"
+    scan_to_files(root, out)
+    place = root / change[0]
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(change[1] + (place.read_text("utf-8") if place.exists() else ""), "utf-8")
+    after = scan_to_files(root, out)
+
+    assert len(list((root / FOLDER).glob("report-*"))) == 2
+    assert after == scan_to_files(root, out, "--no-cache")
+
+
+def test_reports_are_kept_in_bounds(tmp_path: Path) -> None:
+    root, out = copied("django_shop", tmp_path), tmp_path / "out"
+    for number in range(MAX_REPORTS + 2):
+        (root / "added.py").write_text(f"NUMBER = {number}\n", "utf-8")
+        scan_to_files(root, out)
+
+    assert len(list((root / FOLDER).glob("report-*"))) == MAX_REPORTS
 
 
 def test_facts_of_files_that_are_gone_are_forgotten(tmp_path: Path) -> None:
@@ -112,6 +166,7 @@ def test_facts_of_files_that_are_gone_are_forgotten(tmp_path: Path) -> None:
     scan_to_files(root, tmp_path / "out")
     (cache,) = (root / FOLDER).glob("facts-*")
     assert b"store/pricing.py" in cache.read_bytes()
+    _forget_reports(root)
     (root / "store" / "pricing.py").unlink()
     scan_to_files(root, tmp_path / "out", paths=("store/models.py",))
 
@@ -144,10 +199,10 @@ def test_a_cache_that_cannot_be_written_is_no_cache(tmp_path: Path, obstacle: st
         folder.mkdir(mode=0o500)
     else:
         assert scan_to_files(root, tmp_path / "out") == without
-        (cache,) = folder.glob("facts-*")
-        cache.unlink()
-        cache.mkdir()
-        (cache / "full").touch()
+        for cache in (*folder.glob("facts-*"), *folder.glob("report-*")):
+            cache.unlink()
+            cache.mkdir()
+            (cache / "full").touch()
 
     assert scan_to_files(root, tmp_path / "out") == without
 
@@ -159,4 +214,4 @@ def test_runs_at_the_same_time(tmp_path: Path) -> None:
         runs = [pool.submit(scan_to_files, root, tmp_path / f"out{number}") for number in range(4)]
         assert [run.result() == expected for run in runs] == [True] * 4
 
-    assert [file.name for file in (root / FOLDER).iterdir() if file.name[:6] == ".facts"] == []
+    assert [file.name for file in (root / FOLDER).iterdir() if file.name[:4] == ".new"] == []

@@ -399,3 +399,60 @@ def test_a_database_in_a_file_may_be_read_in_no_time(tmp_path: Path) -> None:
     found = audit(tmp_path, (tmp_path,), Settings(select=("PA604",))).report.findings
 
     assert {item.confidence for item in found} == {Confidence.MEDIUM}
+
+
+FORM = """
+import requests
+from fastapi import FastAPI, Request
+
+app = FastAPI()
+
+@app.api_route("/sign-in", methods=["GET", "POST"])
+async def sign_in(request: Request):
+    {body}
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "label"),
+    [
+        ("return requests.get('/')", "GET /sign-in"),
+        ("if request.method == 'POST':\n        return requests.get('/')", "POST /sign-in"),
+        ("if request.method != 'POST':\n        return\n    requests.get('/')", "POST /sign-in"),
+        ("if await request.form():\n        return requests.get('/')", "GET, POST /sign-in"),
+        ("if await request.form():\n        return await send()", "GET, POST /sign-in"),
+    ],
+)
+def test_the_method_that_comes_to_a_place_is_named(tmp_path: Path, body: str, label: str) -> None:
+    send = "\nasync def send():\n    return requests.get('/')\n"
+    (tmp_path / "shop.py").write_text(FORM.format(body=body) + send * ("send" in body))
+
+    (found,) = audit(tmp_path, (tmp_path,), Settings(select=("PA601",))).report.findings
+
+    assert found.endpoint == label
+    assert found.trace[0].message == f"{label} enters sign_in"
+
+
+GIVEN = """
+import requests
+from fastapi import Depends, FastAPI
+
+app = FastAPI()
+
+async def user(token: str):
+    if token:
+        if token.startswith("a"):
+            return requests.get("/")
+
+@app.api_route("/sign-in", methods=["GET", "POST"])
+async def sign_in(given=Depends(user)):
+    return given
+"""
+
+
+def test_what_a_handler_asks_for_has_the_label_of_its_endpoint(tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text(GIVEN)
+
+    (found,) = audit(tmp_path, (tmp_path,), Settings(select=("PA601",))).report.findings
+
+    assert found.endpoint == "GET /sign-in"

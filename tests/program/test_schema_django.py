@@ -318,3 +318,63 @@ def lines(order: Order):
         }
     )
     assert found.returned("lines") == "list[Order]"
+
+
+def test_indexes_are_inherited_as_the_inner_class_is() -> None:
+    found = project(
+        {
+            "shop/models.py": """
+from django.db import models
+
+
+class Dated(models.Model):
+    day = models.DateField()
+    owner = models.ForeignKey("shop.Owner", models.CASCADE)
+
+    class Meta:
+        abstract = True
+        indexes = [models.Index(fields=["day"], name="d")]
+
+
+class Owner(models.Model):
+    pass
+
+
+class Plain(Dated):
+    pass
+
+
+class Own(Dated):
+    class Meta:
+        ordering = ["day"]
+
+
+class Further(Dated):
+    class Meta(Dated.Meta):
+        abstract = False
+
+
+class Longer(Dated):
+    class Meta:
+        indexes = [*Dated.Meta.indexes, models.Index(fields=["owner", "day"], name="o")]
+
+
+class Seen(Longer):
+    owner = None
+
+    class Meta:
+        proxy = True
+        unique_together = [("owner", "day")]
+"""
+        }
+    ).schema
+
+    def led_by_day(table: str) -> bool:
+        return found.tables[table].columns["day"].indexed
+
+    assert [led_by_day(f"shop_{name}") for name in ("plain", "own", "further", "longer")] == [
+        True, False, True, True,
+    ]  # fmt: skip
+    pairs = [index.columns for index in found.tables["shop_longer"].indexes]
+    assert ("owner_id", "day") in pairs
+    assert ("owner", "day") not in pairs

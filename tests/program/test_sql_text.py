@@ -8,6 +8,7 @@ from perfaudit.audit import program_of
 from perfaudit.program.program import Program
 from perfaudit.program.projection import parsed, projection
 from perfaudit.program.query_reads import statement_reads
+from perfaudit.program.relational import queries
 from perfaudit.program.sql_bounds import is_parsable
 from perfaudit.program.sql_coverage import can_be_read, sql_coverage
 
@@ -122,6 +123,50 @@ async def ask(conn: asyncpg.Connection):
 """
     found = program_of({"sql/agents.sql": "SELECT name FROM agents", "app.py": HEAD + code})
     assert [site.sql for site in found.sites() if site.sql] == ["SELECT name FROM agents"]
+
+
+NAMED = """-- name: get-agent(id)^
+-- One of them.
+SELECT id, name, notes FROM agents WHERE id = :id;
+
+-- name: all_names
+SELECT name, notes FROM agents;
+
+-- name: count$
+SELECT count(*) FROM agents
+
+-- name: rename!
+UPDATE agents SET name = :name WHERE id = :id;
+"""
+
+
+def test_statements_of_files_are_known_by_their_names() -> None:
+    code = """
+import aiosql
+
+queries = aiosql.from_path("sql", "asyncpg")
+
+
+async def show(conn):
+    row = await queries.get_agent(conn, id=1)
+    print(row["name"])
+    for name, notes in await queries.all_names(conn):
+        print(name)
+    print(await queries.count(conn))
+    await queries.rename(conn, id=1, name="x")
+    await queries.nothing(conn)
+"""
+    found = program_of({"schema.sql": SCHEMA, "sql/agents.sql": NAMED, "app.py": code})
+    sites = [site for site in found.sites() if "log" not in site.effects]
+    assert [site.effects for site in sites] == [
+        ("db.query",), ("db.query",), ("db.query",), ("db.write",), ("db.query",),
+    ]  # fmt: skip
+    assert sites[-1].sql is None
+    uses = [sorted(item.use.columns) for item in statement_reads(found)]
+    assert uses[:2] == [["name"], ["name", "notes"]]
+    (first, *_) = queries(found)
+    place = first.conditions[0].place
+    assert (place.path, place.line, place.column) == ("sql/agents.sql", 3, 42)
 
 
 @pytest.mark.parametrize(

@@ -139,6 +139,31 @@ def test_a_match_lowers_its_rule_and_never_raises_it(
     assert (finding.severity, finding.confidence) == (Severity.LOW, Confidence.LOW)
 
 
+@pytest.mark.parametrize(
+    ("given", "confidence"),
+    [
+        ({"exposure": "endpoint", "endpoint": "GET /books"}, Confidence.HIGH),
+        ({"exposure": "endpoint", "endpoint": ""}, Confidence.MEDIUM),
+        ({"exposure": "command", "endpoint": "command sync"}, Confidence.MEDIUM),
+        ({"exposure": "task", "endpoint": "task sync"}, Confidence.LOW),
+        ({"exposure": "unknown"}, Confidence.HIGH),
+    ],
+)
+def test_a_rule_may_be_less_sure_where_nobody_waits(
+    rules: dict[str, Rule],
+    monkeypatch: pytest.MonkeyPatch,
+    given: dict[str, Any],
+    confidence: Confidence,
+) -> None:
+    fake_calls = import_module("perfaudit.detectors.fake_calls")
+    original = fake_calls.Match
+    monkeypatch.setattr(fake_calls, "Match", lambda *a, **k: original(*a, **k, **given))
+    doubting = lowered(rules, offline=Confidence.MEDIUM, in_tasks=Confidence.LOW)
+
+    assert found("slow()\n", rules).confidence is Confidence.HIGH
+    assert found("slow()\n", doubting).confidence is confidence
+
+
 def test_a_place_is_reported_once(rules: dict[str, Rule]) -> None:
     program = FakeProgram("slow()\n")
     program.extra = program.calls * 2

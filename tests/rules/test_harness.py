@@ -72,6 +72,18 @@ def test_a_missed_alarm_is_shown_at_its_line(tmp_path: Path) -> None:
     )
 
 
+def test_a_mark_may_ask_for_a_confidence(tmp_path: Path) -> None:
+    code = "import time\n\nasync def wait():\n    time.sleep(1)  # finding: "
+
+    assert result_of(tmp_path, f"{code}high").failure == ""
+    assert result_of(tmp_path, f"{code}medium").failure == (
+        "sleep-in-async.yaml: the case\n"
+        "           3  async def wait():\n"
+        "  UNSURE   4      time.sleep(1)  # finding: medium\n"
+        "  app.py:4:5: time.sleep blocks wait. (high confidence)"
+    )
+
+
 def test_code_that_cannot_be_read_fails_its_case(tmp_path: Path) -> None:
     failure = result_of(tmp_path, "def wait(:\n    pass").failure
 

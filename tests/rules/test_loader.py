@@ -21,6 +21,7 @@ def test_a_rule_says_everything_that_reports_need(write_rule: WriteRule) -> None
         Confidence.HIGH,
         Effort.S,
     )
+    assert (rule.offline, rule.in_tasks) == (Confidence.HIGH, Confidence.HIGH)
     assert rule.impact == {"latency": "One round trip."}
     assert (rule.path, rule.line) == (str(path), 4)
     assert [(case.name, case.shown) for case in rule.cases] == [
@@ -31,6 +32,14 @@ def test_a_rule_says_everything_that_reports_need(write_rule: WriteRule) -> None
     ]
     assert rule.cases[2].files == {"app.py": "other()\n"}
     assert sorted(rule.cases[3].files) == ["app/models.py", "app/views.py"]
+
+
+def test_a_rule_may_say_how_sure_it_is_where_nobody_waits(write_rule: WriteRule) -> None:
+    text = f"{RULE}confidence-offline: medium\nconfidence-in-tasks: low\n"
+    path = write_rule(text=text)
+    rule = load_rules([path.parents[1]])["slow-query"]
+
+    assert (rule.offline, rule.in_tasks) == (Confidence.MEDIUM, Confidence.LOW)
 
 
 def test_rules_come_in_the_order_of_their_ids(write_rule: WriteRule, tmp_path: Path) -> None:

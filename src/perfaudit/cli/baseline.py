@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from perfaudit.audit import audit
+from perfaudit.audit import report_of
 from perfaudit.cli.options import (
     located,
     paths_argument,
@@ -137,7 +137,7 @@ def _audited(
     remember_verbosity(ctx, options["verbose"])
     settings, root, present = located(paths, options["config"])
     settings = with_reading_options(settings, options)
-    return settings, audit(root, present, settings).report.findings
+    return settings, report_of(root, present, settings).report.findings
 
 
 def _counted(number: int) -> str:

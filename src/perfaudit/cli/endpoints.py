@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from perfaudit.audit import audit
+from perfaudit.audit import report_of
 from perfaudit.cli.options import (
     located,
     paths_argument,
@@ -46,7 +46,7 @@ def command(
     """Show what each endpoint costs per request, dearest first."""
     remember_verbosity(ctx, given["verbose"])
     settings, root, present = located(paths, given["config"])
-    report = audit(root, present, with_reading_options(settings, given)).report
+    report = report_of(root, present, with_reading_options(settings, given)).report
     cards = sorted(report.endpoints, key=lambda card: (-card.degree, card.path, card.method))
     if form == "json":
         document = {"schema_version": 1, "endpoints": [endpoint_entry(card) for card in cards]}

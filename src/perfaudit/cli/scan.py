@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from perfaudit.audit import AuditResult, audit
+from perfaudit.audit import Audited, AuditResult, audit, report_of
 from perfaudit.cli.baseline import read_baseline
 from perfaudit.cli.gate import failures, reported
 from perfaudit.cli.options import (
@@ -124,7 +124,7 @@ def command(
         color = uses_color(given["color"])
         options = replace(options, color=color, width=width(), encoding=sys.stdout.encoding)
         write(_rendered(result, form, options), color=color)
-    if given["counts"]:
+    if isinstance(result, AuditResult) and given["counts"]:
         _write_statistics(statistics(report, sql_coverage(result.program)), form)
 
     reasons = failures(report, settings)
@@ -175,13 +175,14 @@ def _relative_paths(root: Path, paths: Iterable[Path]) -> tuple[str, ...]:
 
 def _audited(
     root: Path, paths: Sequence[Path], settings: Settings, given: dict[str, Any]
-) -> AuditResult:
+) -> Audited:
     watched = shows_progress(given["quiet"])
     if watched:
         click.echo(f"Auditing {visible(str(root))} ...", err=True, nl=False)
     began = time.perf_counter()
     try:
-        result = audit(root, paths, settings)
+        # The counts speak of the linked program, which a stored report does not hold.
+        result = (audit if given["counts"] else report_of)(root, paths, settings)
     finally:
         if watched:
             click.echo("\r\x1b[K", err=True, nl=False)
@@ -192,7 +193,7 @@ def _audited(
     return result
 
 
-def _rendered(result: AuditResult, form: str, options: RenderOptions) -> str:
+def _rendered(result: Audited, form: str, options: RenderOptions) -> str:
     return FORMATS[form](result.report, result.rules, options)
 
 

@@ -19,7 +19,13 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What we report and why. ``detector`` names a module of ``perfaudit.detectors``."""
+    """What we report and why. ``detector`` names a module of ``perfaudit.detectors``.
+
+    ``offline``: the most that a finding can have where no request or task is surely seen to lead;
+    ``in_tasks``: the same where only tasks are.
+    ``folds_into`` names rules: where one of them has a finding about the same place of the same
+    function, that is told, and has the advice of both.
+    """
 
     id: str
     name: str
@@ -38,3 +44,6 @@ class Rule:
     path: str = ""
     line: int = 1
     options: dict[str, object] = field(default_factory=dict)
+    offline: Confidence = Confidence.HIGH
+    in_tasks: Confidence = Confidence.HIGH
+    folds_into: tuple[str, ...] = ()

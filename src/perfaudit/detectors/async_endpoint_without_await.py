@@ -13,7 +13,7 @@ from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.program import Program
 from perfaudit.program.values import Awaitable, LibraryInstance, Type, options_of
 
-KINDS = ("network", "database", "file", "cpu")
+KINDS = ("network", "database", "sleep", "file", "cpu")
 """What blocks, the dearest first."""
 ON_LOOP = frozenset({"loop", "task"})
 MAX_FUNCTIONS = 500

@@ -10,6 +10,7 @@ from perfaudit.program import expressions
 from perfaudit.program.blocking import Blocking, blocking_at, places_of, severity_on_loop
 from perfaudit.program.exposure import SERVED, Exposure
 from perfaudit.program.handles import handles_of
+from perfaudit.program.makers import is_made_aside
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.program import BLOCKING_KINDS, Program
 from perfaudit.program.remedies import Remedies
@@ -18,6 +19,7 @@ from perfaudit.program.sites import Edge, Site
 RULES = {
     "network": "blocking-call-in-async",
     "database": "sync-database-in-async",
+    "sleep": "blocking-call-in-async",
     "file": "blocking-file-io-in-async",
     "cpu": "cpu-bound-in-async",
 }
@@ -49,8 +51,20 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
                     continue
                 severity = severity_on_loop(program, function, reached)
                 later = uses.get(id(blocked), [])
+                if _is_other_implementation(program, function, reached):
+                    blocked = blocked.less_sure()
                 remedy = remedies.for_place(blocked)
                 yield _match(function, blocked, later, reached, severity, remedy)
+
+
+def _is_other_implementation(program: Program, function: FunctionNode, exposure: Exposure) -> bool:
+    """Return whether it is not sure that what serves gets to a method: it uses other classes."""
+    return (
+        function.owner is not None
+        and exposure.kind in SERVED
+        and not exposure.endpoint
+        and is_made_aside(program, function.owner)
+    )
 
 
 def _waits(

@@ -282,6 +282,7 @@ def _match(program: Program, wait: Wait, confidence: Confidence) -> Match:
         endpoint=exposure.endpoint,
         exposure=exposure.kind,
         role=function.role,
+        fix=f"Await an event that is set where `{_condition(function, wait.test)}` changes.",
     )
 
 

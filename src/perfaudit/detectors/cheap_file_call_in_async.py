@@ -5,9 +5,10 @@ from collections.abc import Iterator, Sequence
 from perfaudit.core.finding import Match
 from perfaudit.core.report import Opportunity
 from perfaudit.program import expressions
-from perfaudit.program.blocking import Blocking, blocking_places, is_main
+from perfaudit.program.blocking import Blocking, blocking_places
 from perfaudit.program.exposure import Exposure
 from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.own_loops import is_main
 from perfaudit.program.program import Program, is_usual
 from perfaudit.program.remedies import Remedies
 

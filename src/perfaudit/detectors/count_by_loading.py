@@ -18,6 +18,7 @@ from perfaudit.program.result_roots import inner_functions
 from perfaudit.program.result_use import Readers, Use, use_of
 from perfaudit.program.result_walk import Source
 from perfaudit.program.row_sources import row_source
+from perfaudit.program.sql_dialects import dialect_of
 
 MAX_RETURNS = 3
 LEN = t.Name("len")
@@ -43,7 +44,12 @@ def _sources(program: Program) -> Iterator[tuple[Source, str, str]]:
     """Yield what loads rows, how the number is asked for instead, and its name."""
     for site in program.sites():
         reads = site.kind == "call" and site.effects == ("db.query",)
-        if reads and site.sql and not is_bounded(site.sql) and not LOCKS.search(site.sql):
+        if (
+            reads
+            and site.sql
+            and not is_bounded(site.sql, dialect_of(program, site))
+            and not LOCKS.search(site.sql)
+        ):
             yield row_source(site, ()), SQL_FIX, site.name
     for query in entity_queries(program):
         if not query.is_bounded:

@@ -59,7 +59,8 @@ def _loaded(program: Program, found: OnlyAsked) -> Match:
         found.place,
         {"call": found.call, "does": "loads a row" if found.is_one else "loads all rows"},
         TraceStep(found.query, f"{found.name} loads {'a row' if found.is_one else 'the rows'}"),
-        Confidence.HIGH,
+        # Of one row not much is sent that nobody reads.
+        Confidence.MEDIUM if found.is_one else Confidence.HIGH,
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from perfaudit.core.finding import Match, TraceStep
-from perfaudit.core.levels import Confidence, Severity, weakest
+from perfaudit.core.levels import Confidence, Severity
 from perfaudit.core.location import Location
 from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
@@ -13,6 +13,7 @@ from perfaudit.program.applied import Applied, applied_by, is_of_helper
 from perfaudit.program.eager_words import eager_words
 from perfaudit.program.edge_values import item_param, walked_by
 from perfaudit.program.exposure import BY_HAND
+from perfaudit.program.load_sureness import load_sureness
 from perfaudit.program.loads import Load, root_of
 from perfaudit.program.loops import (
     Walk,
@@ -23,13 +24,10 @@ from perfaudit.program.loops import (
     name_of_walked,
     target_names,
     walk_of,
-    writes_per_item,
 )
 from perfaudit.program.nodes import ClassNode, FunctionNode, is_handler
 from perfaudit.program.program import Program
-from perfaudit.program.result_shapes import BOUNDING
 from perfaudit.program.row_costs import row_class
-from perfaudit.program.row_entities import keeps_objects
 from perfaudit.program.row_queries import rows_at, rows_of
 from perfaudit.program.row_types import can_be, relation_at
 from perfaudit.program.rows import VIA_RELATION, Rows
@@ -37,12 +35,6 @@ from perfaudit.program.sites import Edge, Site
 from perfaudit.program.sizes import iterable_size
 from perfaudit.program.switches import is_left_off
 
-WHOLE = frozenset(
-    {"", "query", "select", "all", "scalars", "execute", "exec", "order_by", "options", "unique"}
-    | {"fetchall", "distinct", "execution_options"}
-)
-"""Steps of a query that leave all objects of its class in the result."""
-BOUNDED = BOUNDING | {"offset", "first", "one", "get", "yield_per", "partitions", VIA_RELATION}
 RULES = {False: "lazy-relation-in-loop", True: "incomplete-prefetch"}
 """Whether the query of the rows loads some relations already, and the rule for it."""
 CALMER = dict.fromkeys(BY_HAND, Severity.MEDIUM)
@@ -93,14 +85,14 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
 
 def _loops(program: Program, function: FunctionNode) -> Iterator[_Walk]:
     """Yield the loops in which a relation of the item is loaded, each relation once."""
-    seen: set[tuple[int, str, tuple[str, ...], str]] = set()
+    seen: set[tuple[int, str, tuple[str, ...], Location]] = set()
     for load in program.loads.of(function) if function.facts.contexts else ():
         place = load.through[0] if load.through else load.site
         for loop in function.loops(place.context):
             context = function.facts.contexts[loop]
             if load.root not in target_names(context.target):
                 continue
-            key = (loop, load.root, load.path, load.relation.name)
+            key = (loop, load.root, load.path, load.relation.location)
             item = _item_of(function, load.root, loop)
             if key not in seen and item is not None:
                 seen.add(key)
@@ -200,9 +192,14 @@ def _judge(
         return
     if row is None and walk.applied is not None:
         return
+    own = None if row is None else relation_at(program, row, load.names)
+    if own is not None and own != load.relation:
+        # What is given may be of several classes; these rows have a relation of their own.
+        load = load.of_relation(own)
+        walk = replace(walk, load=load)
     rule = RULES[bool(rows.loaded)]
     yield Opportunity(place.location, program.exposure_of(function).kind, rule=rule)
-    if rows.covers((*load.path, load.relation.name)):
+    if rows.covers(load.names):
         return
     # The same objects have it once an earlier walk over their list has read it.
     read = (walk.subject, load.path, load.relation.name, rows.places)
@@ -210,17 +207,9 @@ def _judge(
         return
     if isinstance(walk.subject, t.Name):
         loaded.add(read)
-    confidence = place.confidence
-    if _keeps_objects(program, load):
-        if _is_among_rows(program, load) and BOUNDED.isdisjoint(rows.steps):
-            if rows.steps <= WHOLE:
-                return
-            confidence = weakest(confidence, Confidence.MEDIUM)
-        if walk.loop >= 0 and _is_read_before(program, function, load, walk.loop):
-            confidence = weakest(confidence, Confidence.MEDIUM)
-    if walk.loop >= 0 and writes_per_item(program, function, walk.loop):
-        confidence = weakest(confidence, Confidence.MEDIUM)
-    yield _match(program, walk, rows, row, confidence)
+    confidence = load_sureness(program, load, place, function, walk.loop, rows)
+    if confidence is not None:
+        yield _match(program, walk, rows, row, confidence)
 
 
 def _walks_data(program: Program, walk: _Walk) -> bool:
@@ -269,33 +258,9 @@ def _row_with(program: Program, load: Load, rows: Rows) -> ClassNode | None:
     may be annotated as a dictionary of anything.
     """
     for node in sorted(rows.of, key=lambda node: node.qualname):
-        if relation_at(program, node, (*load.path, load.relation.name)) == load.relation:
+        if relation_at(program, node, load.names) == load.relation:
             return node
     return None
-
-
-def _keeps_objects(program: Program, load: Load) -> bool:
-    """Return whether a session keeps the objects of the relation, and gives them by their key."""
-    return load.relation.target is not None and keeps_objects(program, load.relation.target)
-
-
-def _is_among_rows(program: Program, load: Load) -> bool:
-    """Return whether a row leads to one of its own kind, which may be among the rows."""
-    relation = load.relation
-    if load.path or relation.target is None or relation.kind != "many_to_one":
-        return False
-    return program.schema.relation(relation.target, relation.name) == relation
-
-
-def _is_read_before(program: Program, function: FunctionNode, load: Load, loop: int) -> bool:
-    """Return whether an earlier loop has read the relation of objects of the same class."""
-    begun = function.facts.contexts[loop].sequence
-    for other in program.loads.of(function):
-        place = other.through[0] if other.through else other.site
-        if other.relation == load.relation and place.sequence < begun:
-            if function.loops(place.context):
-                return True
-    return False
 
 
 def _is_set_before(function: FunctionNode, load: Load, place: Site | Edge) -> bool:
@@ -330,7 +295,7 @@ def _match(
             "call": expressions.spelled(function, place.value),
             "relation": load.relation.name,
             "walked": walk.name,
-            "path": "__".join((*load.path, load.relation.name)),
+            "path": "__".join(load.names),
         },
         trace=tuple(trace),
         confidence=confidence,
@@ -349,6 +314,12 @@ def _fix(program: Program, load: Load, rows: Rows, row: ClassNode | None) -> str
     """Return what loads the relation with the rows, and where it goes; nothing if not known."""
     if row is None or not rows.places:
         return ""
-    words = eager_words(program, row, (*load.path, load.relation.name))
+    words = eager_words(program, row, load.names)
     place = rows.places[-1]
-    return f"Add {words} to the query at {place.path}:{place.line}." if words else ""
+    if not words:
+        return ""
+    if not rows.written and VIA_RELATION in rows.steps:
+        return (
+            f"Where the relation at {place.path}:{place.line} is loaded, add {words} for its rows."
+        )
+    return f"Add {words} to the query at {place.path}:{place.line}."

@@ -4,11 +4,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from perfaudit.core.finding import Match, TraceStep
+from perfaudit.core.levels import Confidence, weakest
 from perfaudit.core.location import Location
 from perfaudit.core.report import Opportunity
+from perfaudit.program.bounds import is_short
 from perfaudit.program.eager_words import eager_words, leads_to_many
 from perfaudit.program.exposure import Exposure, label_of
 from perfaudit.program.list_pages import list_pages
+from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.program import Program
 from perfaudit.program.renderings import Known, renderings
@@ -23,7 +26,7 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
         return
     seen: set[tuple[object, ...]] = set()
     for rendering in program.once(renderings):
-        page = _Page(rendering.function, rendering.view, rendering.location)
+        page = _Page(rendering.function, rendering.view, rendering.location, at=rendering.at)
         yield from _judged(program, page, paid_by(program, rendering), seen)
     for shown in list_pages(program):
         page = _Page(shown.node.body, shown.node, shown.node.location, shown.cure)
@@ -34,13 +37,15 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
 class _Page:
     """What shows rows: a function, and the class of the view if it is one.
 
-    ``cure``: how the class itself has relations to one row loaded.
+    ``cure``: how the class itself has relations to one row loaded. ``at``: when the function shows
+    them.
     """
 
     function: FunctionNode
     view: ClassNode | None
     location: Location
     cure: str = ""
+    at: tuple[int, int] = AT_END
 
 
 def _judged(
@@ -96,13 +101,24 @@ def _match(program: Program, page: _Page, found: Sequence[tuple[Paid, Rows]]) ->
             "why": _why(names, asks=asks),
         },
         trace=tuple(trace),
-        confidence=min((other.cost.confidence for other, _ in found), key=lambda it: it.rank),
+        confidence=weakest(
+            min((other.cost.confidence for other, _ in found), key=lambda it: it.rank),
+            Confidence.MEDIUM if _are_few(program, paid.cost) else Confidence.HIGH,
+        ),
         function=page.function.qualname,
         endpoint=exposure.endpoint,
         exposure=exposure.kind,
         cost=f"N({paid.turn.walked})",
         role=page.function.role,
         fix=_fix(program, page, [other.cost for other, _ in found], rows),
+    )
+
+
+def _are_few(program: Program, cost: Cost) -> bool:
+    """Return whether what is given to the page is a list that the code itself says is short."""
+    known = cost.owner.known
+    return known is not None and any(
+        is_short(program.types, item.function, item.value, item.at) for item in known.givens
     )
 
 
@@ -143,7 +159,7 @@ def _fix(program: Program, page: _Page, costs: Sequence[Cost], rows: Rows) -> st
 
 def _exposure(program: Program, page: _Page) -> Exposure:
     """Return from where rows are shown: a view class also where it has no method."""
-    found = program.exposure_of(page.function)
+    found = program.exposure_within(page.function, page.at)
     if page.view is None or found.endpoint:
         return found
     for endpoint in program.endpoints:

@@ -9,11 +9,12 @@ from perfaudit.core.levels import Confidence, Severity, weakest
 from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
-from perfaudit.program.blocking import LOOP_STARTERS, runs_here
+from perfaudit.program.blocking import runs_here
 from perfaudit.program.conditions import Standing, standing
 from perfaudit.program.endpoints import Endpoint
 from perfaudit.program.exposure import label_of
 from perfaudit.program.nodes import FunctionNode, is_handler
+from perfaudit.program.own_loops import LOOP_STARTERS
 from perfaudit.program.program import Program
 from perfaudit.program.reach import CONFIDENCES
 from perfaudit.program.sites import Edge

@@ -11,13 +11,13 @@ from perfaudit.facts import types as t
 from perfaudit.program import expressions, nesting
 from perfaudit.program.applied import applied_by
 from perfaudit.program.defeats import is_defeat
-from perfaudit.program.detours import is_detour
 from perfaudit.program.exposure import BY_HAND
-from perfaudit.program.loops import gives_rows, is_fallback, item_names, name_of_walked
+from perfaudit.program.loop_sureness import sureness, way_of
+from perfaudit.program.loops import gives_rows, item_names, name_of_walked
 from perfaudit.program.misses import writes_on_miss
 from perfaudit.program.nodes import FunctionNode, is_handler
 from perfaudit.program.per_item import is_per_item, is_same_in_each
-from perfaudit.program.plurals import can_be_plural, skips_hooks
+from perfaudit.program.plurals import can_be_plural, is_of_new_row
 from perfaudit.program.program import Program
 from perfaudit.program.reach import Reach, hops, steps_per_item
 from perfaudit.program.sites import Edge, Site
@@ -27,8 +27,6 @@ from perfaudit.program.values import FunctionType
 RULES = {"db.query": "query-in-loop", "db.write": "write-in-loop"}
 INVARIANT = "loop-invariant-query"
 CALMER = dict.fromkeys(BY_HAND, Severity.MEDIUM)
-FAR = 4
-"""So many calls away, what a loop does per item is more often a job than a forgotten query."""
 
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:
@@ -156,7 +154,7 @@ def _judge_each(
             "walked": walked,
             "sink": sink.name if sink.kind == "call" else f"{sink.kind} of {sink.name}",
             "hops": hops(len(reached.chain(place.callee))),
-            "plural": _plural(program, place, sink, RULES[effect]),
+            "plural": _plural(program, place, sink, RULES[effect], reached),
         },
         trace=(*exposure.chain, each, *reached.trace(place.callee)),
         confidence=weakest(Confidence.MEDIUM, place.confidence, step.confidence),
@@ -274,10 +272,11 @@ def _match(
             "walked": walked,
             "sink": sink.name if sink.kind == "call" else f"{sink.kind} of {sink.name}",
             "hops": hops(distance),
-            "plural": _many_at_once(function, place, loop) or _plural(program, place, sink, rule),
+            "plural": _many_at_once(function, place, loop)
+            or _plural(program, place, sink, rule, reached),
         },
         trace=tuple(trace),
-        confidence=_confidence(program, place, loop, reached, sink),
+        confidence=sureness(program, place, loop, reached, sink),
         severity=CALMER.get(exposure.kind),
         function=function.qualname,
         endpoint=exposure.endpoint,
@@ -300,7 +299,7 @@ def _many_at_once(function: FunctionNode, place: Site | Edge, loop: int) -> str:
     return f"; `{expressions.spelled(function, callee)}(*...)` takes them all at once"
 
 
-def _plural(program: Program, place: Site | Edge, sink: Site, rule: str) -> str:
+def _plural(program: Program, place: Site | Edge, sink: Site, rule: str, reached: Reach) -> str:
     """Return a sentence that names the plural twin, where there is one."""
     if isinstance(place, Edge):
         twin = _project_twin(program, place.callee)
@@ -313,7 +312,7 @@ def _plural(program: Program, place: Site | Edge, sink: Site, rule: str) -> str:
     ):
         # What it writes on the way is more than the twin of the look-up does.
         return ""
-    if can_be_plural(program, sink):
+    if can_be_plural(program, sink) and not is_of_new_row(program, way_of(place, reached)):
         return f"; `{sink.behaviour.batch}` does it in one round trip"
     return ""
 
@@ -345,24 +344,3 @@ def _project_twin(program: Program, callee: FunctionNode) -> str:
 def _runs(program: Program, function: FunctionNode, callee: FunctionNode) -> bool:
     """Return whether a function is itself made of calls of the other."""
     return any(edge.callee is callee for edge in program.edges_from(function))
-
-
-def _confidence(
-    program: Program, place: Site | Edge, loop: int, reached: Reach, sink: Site
-) -> Confidence:
-    levels = [place.confidence]
-    function = place.function if isinstance(place, Site) else place.caller
-    # What is only made where it is missing may be made seldom.
-    if is_fallback(function, loop, place.context):
-        levels.append(Confidence.MEDIUM)
-    if is_detour(program, place, loop, reached) or skips_hooks(program, sink):
-        levels.append(Confidence.MEDIUM)
-    if isinstance(place, Site):
-        return weakest(*levels)
-    step = reached.step(place.callee)
-    levels.append(step.confidence if step is not None else Confidence.LOW)
-    if len(reached.chain(place.callee)) >= FAR:
-        levels.append(Confidence.MEDIUM)
-    if place.callee in program.job_reach or place.callee in program.cache_reach:
-        levels.append(Confidence.LOW)
-    return weakest(*levels)

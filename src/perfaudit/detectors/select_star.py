@@ -18,6 +18,7 @@ from perfaudit.program.query_reads import (
     statement_reads,
 )
 from perfaudit.program.result_use import Use
+from perfaudit.program.sql_places import clause_steps
 from perfaudit.program.tables import Column
 
 WIDE = 12
@@ -80,6 +81,7 @@ def _starred(program: Program, read: StatementRead) -> Iterator[Match | Opportun
             *exposure.chain,
             *use.seen(),
             TraceStep(site.location, f"{site.name} fetches all columns"),
+            *clause_steps(program, site),
         ),
         confidence=Confidence.MEDIUM if use.crossed else site.confidence,
         function=site.function.qualname,

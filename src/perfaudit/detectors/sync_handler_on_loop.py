@@ -7,16 +7,17 @@ from perfaudit.core.finding import Match, TraceStep
 from perfaudit.core.levels import Confidence, Severity, weakest
 from perfaudit.core.report import Opportunity
 from perfaudit.program import expressions
-from perfaudit.program.blocking import starts_loop
 from perfaudit.program.endpoints import Endpoint
 from perfaudit.program.exposure import BY_HAND, Exposure, label_of
 from perfaudit.program.nodes import FunctionNode, is_handler
+from perfaudit.program.occasions import begins_or_ends
+from perfaudit.program.own_loops import starts_loop
 from perfaudit.program.program import Program
-from perfaudit.program.reach import Step
+from perfaudit.program.reach import Reach, Step
 from perfaudit.program.sites import Edge
 from perfaudit.program.switches import is_switched_off
 
-KINDS = ("network", "database", "cpu", "file")
+KINDS = ("network", "database", "sleep", "cpu", "file")
 """Kinds of blocking, the dearest first."""
 
 CALMER = dict.fromkeys(BY_HAND, Severity.LOW)
@@ -162,7 +163,7 @@ def _judge(program: Program, run: Run, runs: dict[FunctionNode, Run]) -> Match |
             confidence=weakest(
                 run.confidence,
                 step.confidence,
-                Confidence.MEDIUM if kind == "file" else Confidence.HIGH,
+                Confidence.MEDIUM if kind == "file" or _is_once(run, reached) else Confidence.HIGH,
             ),
             severity=run.severity or (Severity.MEDIUM if kind in LESSER else None),
             function=run.function.qualname,
@@ -171,6 +172,14 @@ def _judge(program: Program, run: Run, runs: dict[FunctionNode, Run]) -> Match |
             role=run.function.role,
         )
     return None
+
+
+def _is_once(run: Run, reached: Reach) -> bool:
+    """Return whether a way leads through what begins or ends something, once as a rule."""
+    steps = reached.chain(run.function)
+    return begins_or_ends(run.function) or any(
+        step.edge is not None and begins_or_ends(step.edge.callee) for step in steps
+    )
 
 
 def _is_serving(run: Run, step: Step) -> bool:

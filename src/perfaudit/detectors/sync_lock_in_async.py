@@ -18,6 +18,7 @@ from perfaudit.program.nodes import LOOP_KINDS, FunctionNode, is_handler
 from perfaudit.program.outside import SHORT_SECONDS
 from perfaudit.program.program import Program, is_usual
 from perfaudit.program.reach import Reach, reach, site_step
+from perfaudit.program.remedies import Remedies
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.waited_for import (
     chain_of,
@@ -58,11 +59,12 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
     """Yield what coroutines wait for of threads, and each wait that stops the event loop."""
     contended = _contended(program)
     taken = _taken(program, contended)
+    remedies = Remedies(program)
     for function in program.functions:
         if not function.is_async:
             continue
         seen: set[tuple[int, int]] = set()
-        for item in _of_function(program, function, contended, taken):
+        for item in _of_function(program, function, contended, taken, remedies):
             key = (item.location.line, item.location.column)
             if key not in seen:
                 seen.add(key)
@@ -79,14 +81,16 @@ def _of_function(
     function: FunctionNode,
     contended: dict[LockName, Contended],
     taken: Reach,
+    remedies: Remedies,
 ) -> Iterator[Match]:
     yield from _held_over_await(program, function)
     for place in places_of(program, function):
         blocked = blocking_at(program, function, place, KINDS)
         if blocked is not None and not _is_harmless(program, blocked):
-            yield _waiting(program, function, blocked)
+            yield _waiting(program, function, blocked, remedies.for_place(blocked))
         elif contended:
-            yield from _taking(program, function, place, contended, taken)
+            remedy = remedies.on_thread(function, place)
+            yield from _taking(program, function, place, contended, taken, remedy)
 
 
 def _held_over_await(program: Program, function: FunctionNode) -> Iterator[Match]:
@@ -113,6 +117,7 @@ def _held_over_await(program: Program, function: FunctionNode) -> Iterator[Match
                 "",
                 (site_step(site), awaits),
                 site.confidence,
+                "Use a lock of the event loop in its place, or leave its block before the await.",
             )
 
 
@@ -138,7 +143,7 @@ def _first_await(function: FunctionNode, hold: Hold) -> int | None:
 def _is_harmless(program: Program, blocked: Blocking) -> bool:
     """Return whether a wait is over at once, or belongs to the begin or end of something."""
     sink = blocked.sink
-    if _is_bounded(sink) or _has_asked(sink):
+    if _is_bounded(sink) or _has_asked(sink) or _only_makes_coroutines(program, sink):
         return True
     way: list[Site | Edge] = [blocked.place]
     if isinstance(blocked.place, Edge):
@@ -192,6 +197,21 @@ def _is_bounded(site: Site) -> bool:
         and isinstance(given.value, int | float)
         and given.value <= SHORT_SECONDS
     )
+
+
+def _only_makes_coroutines(program: Program, site: Site) -> bool:
+    """Return whether threads were given coroutine functions only: these run on the loop, later."""
+    handed = {
+        other.call
+        for other in program.sites_of(site.function)
+        if "offload" in other.effects and other.call is not None
+    }
+    given = [
+        edge.callee.is_async
+        for edge in program.edges_from(site.function)
+        if edge.via == "callback" and edge.call in handed
+    ]
+    return bool(given) and all(given)
 
 
 def _has_asked(site: Site) -> bool:
@@ -319,6 +339,7 @@ def _taking(
     place: Site | Edge,
     contended: dict[LockName, Contended],
     taken: Reach,
+    remedy: str,
 ) -> Iterator[Match]:
     if isinstance(place, Edge):
         if place.callee not in taken or not runs_here(program, place):
@@ -344,10 +365,11 @@ def _taking(
         "",
         (*steps, *holder.steps),
         weakest(Confidence.MEDIUM, place.confidence),
+        remedy,
     )
 
 
-def _waiting(program: Program, function: FunctionNode, blocked: Blocking) -> Match:
+def _waiting(program: Program, function: FunctionNode, blocked: Blocking, remedy: str) -> Match:
     sure = Confidence.MEDIUM if _waits_at_need(blocked.sink) else Confidence.HIGH
     return _match(
         program,
@@ -357,6 +379,7 @@ def _waiting(program: Program, function: FunctionNode, blocked: Blocking) -> Mat
         blocked.through,
         blocked.steps,
         weakest(blocked.confidence, sure),
+        remedy,
     )
 
 
@@ -377,6 +400,7 @@ def _match(
     through: str,
     steps: tuple[TraceStep, ...],
     confidence: Confidence,
+    remedy: str,
 ) -> Match:
     exposure = program.exposure_of(function)
     return Match(
@@ -389,4 +413,5 @@ def _match(
         endpoint=exposure.endpoint,
         exposure=exposure.kind,
         role=function.role,
+        fix=remedy,
     )

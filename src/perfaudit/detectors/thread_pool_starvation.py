@@ -12,7 +12,7 @@ from perfaudit.program.exposure import label_of
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.program import Program
 
-LONG = ("network", "database")
+LONG = ("network", "database", "sleep")
 """Kinds of blocking that may last."""
 FEWEST = 10
 """Below so many waiting endpoints the threads are not what to look at first."""

@@ -8,9 +8,11 @@ from perfaudit.core.report import Opportunity
 from perfaudit.program.databases import leaves_keys
 from perfaudit.program.exposure import SERVED
 from perfaudit.program.growing_tables import growing_tables, is_small
-from perfaudit.program.index_advice import index_fix, is_list_of_words, leads
+from perfaudit.program.index_advice import index_fix, is_list_of_words
+from perfaudit.program.index_needs import is_found_otherwise
+from perfaudit.program.index_wants import wanted_index
 from perfaudit.program.program import Program
-from perfaudit.program.relational import EQUALITY, IN, RANGE, Condition, Query, queries
+from perfaudit.program.relational import EQUALITY, IN, Condition, Query, queries
 from perfaudit.program.selectivity import tells_rows_apart
 
 UNSEEN = frozenset({Role.TEST, Role.MIGRATION, Role.EXAMPLE})
@@ -44,18 +46,19 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
         if key in reported:
             continue
         reported.add(key)
-        columns = [item.column for item in wanted]
+        index = wanted_index(program, query, wanted)
         place = first.column.location
         yield Match(
             place,
             {
                 "column": f"{query.table.name}.{first.column.name}",
                 "query": f"{query.site.location.path}:{query.site.location.line}",
-                "index": ", ".join(column.name for column in columns),
+                "index": ", ".join(column.name for column in index.columns),
             },
             trace=(
                 *exposure.chain,
                 TraceStep(query.site.location, f"looks for rows of {query.table.name}"),
+                *_asked_at(query, first),
                 TraceStep(place, "no index leads with this column"),
             ),
             confidence=Confidence.HIGH if exposure.endpoint else Confidence.MEDIUM,
@@ -63,35 +66,27 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
             endpoint=exposure.endpoint,
             exposure=exposure.kind,
             role=function.role,
-            fix=index_fix(program, query.table, columns),
+            fix=index_fix(program, query.table, index),
         )
 
 
-def _hung_on(query: Query) -> list[Condition]:
-    """Return the conditions that alone find the rows, and that no index serves; none if others do.
+def _asked_at(query: Query, condition: Condition) -> Iterator[TraceStep]:
+    """Yield the step to a condition that stands on another line than the call."""
+    here, place = query.site.location, condition.place
+    if (place.path, place.line) != (here.path, here.line):
+        yield TraceStep(place, f"asks for {condition.column.name}")
 
-    They come as an index would have them: equality first, then a range.
-    """
-    if query.unknown or query.via_relation:
+
+def _hung_on(query: Query) -> list[Condition]:
+    """Return the conditions that alone find the rows and that no index serves, if any."""
+    if query.unknown or query.via_relation or is_found_otherwise(query):
         return []
     own: dict[str, Condition] = {}
     for condition in query.conditions:
-        column = condition.column
-        if condition.operator in (*FINDING, RANGE):
-            if column.primary or column.unique or column.indexed:
-                return []
-            if leads(condition.table.indexes, column.name):
-                return []
         if condition.table.name == query.table.name:
-            own.setdefault(column.name, condition)
-    if any(leads(item.table.indexes, item.column.name) for item in query.order):
-        return []
-    finding = [
+            own.setdefault(condition.column.name, condition)
+    return [
         item
         for item in own.values()
         if item.operator in FINDING and item.constant is None and tells_rows_apart(item)
     ]
-    if not finding:
-        return []
-    ranges = [item for item in own.values() if item.operator == RANGE]
-    return [*finding, *ranges[:1]]

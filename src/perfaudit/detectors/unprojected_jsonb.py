@@ -23,6 +23,7 @@ from perfaudit.program.query_reads import (
 from perfaudit.program.result_shapes import JsonPath
 from perfaudit.program.result_use import Use
 from perfaudit.program.sites import Site
+from perfaudit.program.sql_places import clause_steps
 
 MAX_SHOWN = 4
 FEW_COLUMNS = 2
@@ -106,6 +107,7 @@ def _match(program: Program, site: Site, use: Use, output: Output, words: str, f
             *exposure.chain,
             *use.steps,
             TraceStep(site.location, f"{site.name} fetches {output.name} whole"),
+            *clause_steps(program, site, output.name),
         ),
         confidence=Confidence.MEDIUM if use.crossed else site.confidence,
         function=site.function.qualname,

@@ -13,6 +13,7 @@ from perfaudit.program.query_reads import (
     column_reads,
     statement_reads,
 )
+from perfaudit.program.sql_places import clause_steps
 from perfaudit.program.tables import Column
 
 MAX_SHOWN = 6
@@ -59,6 +60,7 @@ def _in_statement(program: Program, read: StatementRead) -> Iterator[Match | Opp
             *exposure.chain,
             *use.seen(),
             TraceStep(site.location, f"{site.name} fetches more columns"),
+            *clause_steps(program, site, *(output.name for output in unread)),
         ),
         confidence=site.confidence if sure else Confidence.MEDIUM,
         severity=None if _costs([output.column for output in unread]) else Severity.ADVICE,

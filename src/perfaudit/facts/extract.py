@@ -3,10 +3,12 @@
 import ast
 import re
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 from perfaudit.facts import types as t
 from perfaudit.facts.scope import Scope
+from perfaudit.facts.sql_anchors import anchors_of
 
 MAX_TEXT = 20_000
 MAX_DEPTH = 150
@@ -14,6 +16,10 @@ _SQL_START = re.compile(
     r"\s*(?:--[^\n]*\n\s*)*"
     r"(?:select|insert\s+into|update|delete\s+from|create|alter|with|merge|replace\s+into|drop|truncate)\b",
     re.IGNORECASE,
+)
+_SQL_PART = re.compile(
+    r"\s*(?:WHERE|AND|OR|FROM|SET|VALUES|LIMIT|HAVING|RETURNING|UNION|ON"
+    r"|(?:(?:INNER|CROSS|FULL|LEFT|RIGHT)\s+)?(?:OUTER\s+)?JOIN|(?:ORDER|GROUP)\s+BY)\s"
 )
 _LINE_BREAK = re.compile(r"\r\n|\r|\n")
 _NONE = t.Const(None, "NoneType")
@@ -55,6 +61,7 @@ class _Walk:
         self.scope = Scope.outermost()
         self.depth = 0
         self.line_count = text.count("\n") + (not text.endswith("\n") and bool(text))
+        self.text = text
         self.ascii = text.isascii()
         self.wide_lines: dict[int, bytes] = {}
         if not self.ascii:
@@ -130,6 +137,10 @@ class _Walk:
         if wide is None:
             return offset + 1
         return len(wide[:offset].decode("utf-8", "ignore")) + 1
+
+    @cached_property
+    def lines(self) -> list[str]:
+        return _LINE_BREAK.split(self.text)
 
     # Scopes
 
@@ -240,9 +251,8 @@ class _Walk:
         kind = type(value).__name__
         if isinstance(value, str):
             text = storable(value)
-            if len(text) > 7 and _SQL_START.match(text):
-                column = self.column(node.lineno, node.col_offset)
-                self.sql.append(t.SqlText(text, self.scope.index, node.lineno, column))
+            if len(text) > 7 and (_SQL_START.match(text) or _SQL_PART.match(text)):
+                self.add_sql(text, node)
             return t.Const(text, kind)
         if isinstance(value, bool | float):
             return t.Const(value, kind)
@@ -267,13 +277,21 @@ class _Walk:
         return t.Text(tuple(parts))
 
     def note_sql(self, parts: list[str | t.Expr], node: ast.expr) -> None:
-        if parts and isinstance(parts[0], str) and _SQL_START.match(parts[0]):
+        first = parts[0] if parts else None
+        if isinstance(first, str) and (_SQL_START.match(first) or _SQL_PART.match(first)):
             text = "".join(part if isinstance(part, str) else "{}" for part in parts)
-            self.sql.append(
-                t.SqlText(
-                    text, self.scope.index, node.lineno, self.column(node.lineno, node.col_offset)
-                )
-            )
+            self.add_sql(text, node)
+
+    def add_sql(self, text: str, node: ast.expr) -> None:
+        column = self.column(node.lineno, node.col_offset)
+        end_line = node.end_lineno or node.lineno
+        end = self.column(end_line, node.end_col_offset or 0) - 1
+        lines = self.lines[node.lineno - 1 : end_line]
+        if lines:
+            lines[-1] = lines[-1][:end]
+            lines[0] = lines[0][column - 1 :]
+        anchors = anchors_of("\n".join(lines), node.lineno, column, text)
+        self.sql.append(t.SqlText(text, self.scope.index, node.lineno, column, anchors))
 
     def sequence(self, node: Any) -> t.Expr:
         kind = {ast.List: "list", ast.Tuple: "tuple", ast.Set: "set"}[type(node)]

@@ -349,12 +349,17 @@ class Class(Struct, frozen=True, array_like=True, gc=False):
 
 
 class SqlText(Struct, frozen=True, array_like=True, gc=False):
-    """A string that begins like SQL; holes are written ``{}``. ``function`` is where it stands."""
+    """A string that begins like SQL, or like a part of it; holes are written ``{}``.
+
+    ``function`` is where it stands. ``anchors``: offsets in the text, each with the line and column
+    that it stands at; what follows stands behind it, as far as the next one.
+    """
 
     text: str
     function: int
     line: int
     column: int
+    anchors: tuple[tuple[int, int, int], ...] = ()
 
 
 class FileFacts(Struct, frozen=True, array_like=True, gc=False):

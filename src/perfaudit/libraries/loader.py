@@ -19,6 +19,7 @@ from perfaudit.libraries.types import (
     Behaviour,
     Callback,
     ColumnKind,
+    Dialect,
     EntityQueries,
     Framework,
     GraphWords,
@@ -110,6 +111,7 @@ _LIBRARY_KEYS = frozenset(
         "answers",
         "templates",
         "service",
+        "dialect",
         "provides",
         "offloader",
         "queries",
@@ -176,6 +178,7 @@ _PERMISSION_KEYS = ("attribute", "setting", "key", "open")
 _QUERIES_PLACES = {
     "aggregate": (),
     "count": (),
+    "stream": (),
     "defer": ("columns",),
     "defer_each": ("class", "column"),
     "only": ("columns",),
@@ -205,6 +208,7 @@ _SCHEMA_KEYS = frozenset(
         "name_attributes",
         "abstract_attributes",
         "shared_attributes",
+        "order_attributes",
         "index_attributes",
         "index_makers",
         "table_default",
@@ -229,6 +233,9 @@ _SCHEMA_KEYS = frozenset(
         "key_makers",
         "index_column",
         "index_table",
+        "index_where",
+        "index_include",
+        "index_name_length",
     ]
 )
 _COLUMN_KEYS = frozenset(["type", "relation", "to", "lazy", "reverse", "indexed", "value"])
@@ -313,6 +320,7 @@ def load_library(path: Path) -> Library:
         framework=_framework(name, sections.get("framework")),
         schema=_schema(name, sections.get("schema")),
         service=_service(sections.get("service")),
+        dialect=_dialect(sections.get("dialect")),
         provides=_provides(sections.get("provides")),
         examples=_examples(sections.get("examples")),
         file=path.name,
@@ -672,6 +680,7 @@ def _schema(library: str, node: YamlNode | None) -> Schema | None:
         name_attributes=names("name_attributes"),
         abstract_attributes=names("abstract_attributes"),
         shared_attributes=names("shared_attributes"),
+        order_attributes=names("order_attributes"),
         index_attributes=_named(keys.get("index_attributes"), lambda _, entry: entry.flag()),
         index_makers=_named(keys.get("index_makers"), _index_maker),
         table_default=text("table_default"),
@@ -696,6 +705,9 @@ def _schema(library: str, node: YamlNode | None) -> Schema | None:
         key_makers=_named(keys.get("key_makers"), _key_maker),
         index_column=text("index_column"),
         index_table=text("index_table"),
+        index_where=text("index_where"),
+        index_include=text("index_include"),
+        index_name_length=_count(keys["index_name_length"]) if "index_name_length" in keys else 0,
     )
 
 
@@ -758,6 +770,19 @@ def _service(node: YamlNode | None) -> Service | None:
         words=keys["words"].texts() if "words" in keys else (),
         json_paths="json_paths" in keys and keys["json_paths"].flag(),
         indexes_keys="indexes_keys" in keys and keys["indexes_keys"].flag(),
+    )
+
+
+def _dialect(node: YamlNode | None) -> Dialect | None:
+    if node is None:
+        return None
+    keys = node.mapping(Dialect.__struct_fields__)
+    if "name" not in keys:
+        raise node.error("a dialect needs `name`.")
+    return Dialect(
+        schemes=keys["schemes"].texts() if "schemes" in keys else (),
+        engines=keys["engines"].texts() if "engines" in keys else (),
+        **{key: keys[key].text() for key in ("name", "quote", "index") if key in keys},
     )
 
 

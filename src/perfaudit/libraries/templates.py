@@ -21,7 +21,7 @@ KEYS = (
 CALL_KEYS = ("template", "context", "keywords", "made")
 VIEW_KEYS = ("default", "rows", "row", "pages")
 WORD_KEYS = ("template", "templates", "model", "queryset", "rows", "row", "name", "context")
-LIST_KEYS = ("columns", "default", "always", "model", "joined", "joins", "rows", "cure")
+LIST_KEYS = ("columns", "default", "always", "model", "joined", "joins", "rows", "cure", "listed")
 
 
 class TemplateCall(Struct, frozen=True, gc=False):
@@ -84,7 +84,7 @@ class RecordList(Struct, frozen=True, gc=False):
     attribute that names relations that are loaded with the rows, all that must be there where it is
     true, or where it is not given and a column is one; ``joins`` is the method in its place.
     ``rows``: the method that gives the rows. ``cure``: how relations to one row are loaded with
-    them, with {path}.
+    them, with {path}. ``listed``: it is shown only where another class names it.
     """
 
     path: str
@@ -96,6 +96,7 @@ class RecordList(Struct, frozen=True, gc=False):
     joins: str
     rows: str
     cure: str
+    listed: bool = False
 
 
 class Templates(Struct, frozen=True, gc=False):
@@ -191,4 +192,5 @@ def _list(path: str, node: YamlNode) -> RecordList:
         text("joins"),
         text("rows"),
         text("cure"),
+        "listed" in keys and keys["listed"].flag(),
     )

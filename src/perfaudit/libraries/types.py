@@ -289,6 +289,7 @@ class Schema(Struct, frozen=True, gc=False):
     - ``name_attributes``, ``abstract_attributes``, ``index_attributes``: attributes of the class,
       or ``Meta.x`` for those of its inner class; index attributes say whether theirs are unique.
     - ``shared_attributes``: where true, the class uses the table of its parent.
+    - ``order_attributes``: where one is given, rows have an order without asking for one.
     - ``table_default``: pattern of a name that is not given: {app}, {name}, {snake}; empty where a
       class without a name is no table.
     - ``reverse_default``, ``relation_column``, ``parent_link``: patterns of names, ``{name}_set``.
@@ -298,7 +299,8 @@ class Schema(Struct, frozen=True, gc=False):
     - ``table_makers``: calls that make a table without a class -> the argument with its name.
     - ``key_makers``: constructors of foreign keys of a table.
     - ``index_column``, ``index_table``: how a class says that a column, or ``{columns}``, have an
-      index of the ``{name}``.
+      index of the ``{name}``; ``{more}`` is ``index_where`` for a part of the rows and
+      ``index_include`` for columns that it carries. ``index_name_length``: how long names may be.
     - ``wrappers``: annotations around the type of an attribute -> its loading.
     - ``plain_annotations``: an annotated attribute is a column.
     - ``column_methods``: decorators of methods that give a column.
@@ -317,6 +319,7 @@ class Schema(Struct, frozen=True, gc=False):
     name_attributes: tuple[str, ...] = ()
     abstract_attributes: tuple[str, ...] = ()
     shared_attributes: tuple[str, ...] = ()
+    order_attributes: tuple[str, ...] = ()
     index_attributes: dict[str, bool] = {}
     index_makers: dict[str, IndexMaker] = {}
     table_default: str = ""
@@ -341,6 +344,9 @@ class Schema(Struct, frozen=True, gc=False):
     key_makers: dict[str, KeyMaker] = {}
     index_column: str = ""
     index_table: str = ""
+    index_where: str = ""
+    index_include: str = ""
+    index_name_length: int = 0
 
 
 class EntityQueries(Struct, frozen=True, gc=False):
@@ -349,7 +355,7 @@ class EntityQueries(Struct, frozen=True, gc=False):
     ``statements``: types that are no query by themselves: something else runs them.
     ``keeps_objects``: what is loaded is kept, and given again to whoever asks by its key. The rest
     words a fix. ``aggregate``: how to ask for several aggregates at once. ``count``: how to ask for
-    the number. ``defer``: how to leave columns out, with
+    the number. ``stream``: how to have rows in parts. ``defer``: how to leave columns out, with
     ``{columns}``, each of them by ``defer_each``. ``only``: how to load nothing but ``{columns}``,
     each of them by ``only_each``; ``only_objects``: the same, where objects must come of it.
     ``keys``: how to take keys out of a JSON column, with ``{items}``, each of them by
@@ -365,6 +371,7 @@ class EntityQueries(Struct, frozen=True, gc=False):
     keeps_objects: bool = False
     aggregate: str = ""
     count: str = ""
+    stream: str = ""
     defer: str = ""
     defer_each: str = ""
     only: str = ""
@@ -436,6 +443,22 @@ class Service(Struct, frozen=True, gc=False):
     indexes_keys: bool = False
 
 
+class Dialect(Struct, frozen=True, gc=False):
+    """The SQL that a driver's server reads: the name that the parser of SQL has for it.
+
+    ``schemes``: how addresses of such servers begin, besides those of the library's service.
+    ``engines``: names of settings that mean it. ``quote``: what names are quoted with; ``index``:
+    how an index is made without holding up others, with places for name, table and columns, and
+    where the server takes them for the columns it only carries (include) and a condition (where).
+    """
+
+    name: str
+    schemes: tuple[str, ...] = ()
+    engines: tuple[str, ...] = ()
+    quote: str = '"'
+    index: str = ""
+
+
 class Offloader(Struct, frozen=True, gc=False):
     """How code of a library hands a plain call to a worker thread.
 
@@ -480,3 +503,4 @@ class Library(Struct, frozen=True, gc=False):
     templates: Templates = Templates()
     graph: GraphWords | None = None
     migrations: Migrations | None = None
+    dialect: Dialect | None = None

@@ -13,6 +13,7 @@ from perfaudit.program.call_edges import (
     move_bodies,
     placed,
 )
+from perfaudit.program.evaluated import without_kept
 from perfaudit.program.evaluation import (
     add_arguments,
     add_index,
@@ -54,7 +55,7 @@ def activity(
     found.edges = [one for edge in found.edges for one in placed(found, edge)]
     found.sites = [with_relation(found, schema, site) for site in found.sites]
     add_relations(found, schema)
-    found.sites.sort(key=lambda site: site.sequence)
+    found.sites = [*without_kept(function, found.sites)]
     found.edges.sort(key=lambda edge: edge.sequence)
     return Activity(tuple(found.sites), tuple(found.edges))
 

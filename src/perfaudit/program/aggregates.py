@@ -10,6 +10,7 @@ from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.projection import counted_table
 from perfaudit.program.sameness import Form, form_of, is_query
 from perfaudit.program.sites import Site
+from perfaudit.program.sql_dialects import dialect_of
 from perfaudit.program.values import ClassType, Instance, LibraryInstance, options_of
 
 if TYPE_CHECKING:
@@ -56,13 +57,13 @@ def aggregates_of(program: "Program", function: FunctionNode) -> Iterator[Aggreg
             continue
         if not isinstance(site.value, t.CallRef):
             continue
-        found = _of_text(site) if site.sql is not None else _of_query(program, site)
+        found = _of_text(program, site) if site.sql is not None else _of_query(program, site)
         if found is not None:
             yield found
 
 
-def _of_text(site: Site) -> Aggregate | None:
-    found = counted_table(site.sql or "")
+def _of_text(program: "Program", site: Site) -> Aggregate | None:
+    found = counted_table(site.sql or "", dialect_of(program, site))
     if found is None:
         return None
     table, condition = found

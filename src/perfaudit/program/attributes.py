@@ -9,16 +9,21 @@ from perfaudit.libraries.types import Behaviour
 from perfaudit.program import members
 from perfaudit.program.decorators import method_kind
 from perfaudit.program.forwarding import made_by
+from perfaudit.program.key_tests import Said, said_of_key
 from perfaudit.program.names import meanings
-from perfaudit.program.nodes import FunctionNode, accessor_of
+from perfaudit.program.nodes import ClassNode, FunctionNode, accessor_of
 from perfaudit.program.schema import Schema
 from perfaudit.program.sites import Edge, Found, Site
 from perfaudit.program.tables import Relation
+from perfaudit.program.tables_vocabulary import attribute_value
 from perfaudit.program.values import ClassType, Instance, LibraryInstance, Type, options_of
 
 if TYPE_CHECKING:
     from perfaudit.program.infer import Types
 
+ORDERED = "keeps-ordered-prefetch"
+KEEPING = frozenset({"keeps-prefetch", ORDERED})
+"""Calls that rows which were loaded with their parent answer; the first of them if in order."""
 MAX_NAMES = 3
 """Names that a query may be handed on through before it is run."""
 
@@ -123,14 +128,27 @@ def with_relation(found: Found, schema: Schema, site: Site) -> Site:
     if not schema.relation_names or "db.query" not in site.effects:
         return site
     value = site.value
+    flags = site.behaviour.flags
     if site.kind == "call":
-        if "keeps-prefetch" not in site.behaviour.flags or site.call is None:
+        if KEEPING.isdisjoint(flags) or site.call is None:
             return site
         value = site.call.callee.base if isinstance(site.call.callee, t.Attr) else value
     relation = _asked_relation(
         found.types, schema, found.function, value, (site.sequence, site.context)
     )
-    return site if relation is None else msgspec.structs.replace(site, relation=relation)
+    if relation is None or (ORDERED in flags and not _has_order(found.types, relation.target)):
+        return site
+    return msgspec.structs.replace(site, relation=relation)
+
+
+def _has_order(types: "Types", node: ClassNode | None) -> bool:
+    """Return whether the rows of a class have an order without asking for one."""
+    return node is not None and any(
+        attribute_value(owner, attribute) is not None
+        for owner in types.classes.project_order(node)
+        for schema in types.libraries.schemas
+        for attribute in schema.order_attributes
+    )
 
 
 def _asked_relation(
@@ -189,13 +207,17 @@ def add_relations(found: Found, schema: Schema) -> None:
         if key in seen:
             continue
         seen.add(key)
+        place = found.place(fact)
+        at = (place.context, place.sequence)
+        if said_of_key(found.function, relation, value, *at) is Said.EMPTY:
+            continue
         name = f"{owner.node.name}.{value.name}"
         found.add_site(
             "relation",
             name,
             Behaviour(path=name),
             value,
-            found.place(fact),
+            place,
             receiver=owner,
             effects=("db.query",),
             blocking=False,

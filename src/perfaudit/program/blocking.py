@@ -1,21 +1,25 @@
 """Where a function makes its thread wait: what blocks there, or is reached by plain calls."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from perfaudit.core.finding import TraceStep
 from perfaudit.core.levels import Confidence, Severity, weakest
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
-from perfaudit.program.arguments import passed_to
-from perfaudit.program.conditions import hangs_on_settings, is_first_use
-from perfaudit.program.exposure import BY_HAND, NOT_SERVED, Exposure
+from perfaudit.program.alternatives import is_one_of_several
+from perfaudit.program.conditions import ends_in_error, hangs_on_settings, is_first_use
+from perfaudit.program.databases import are_in_files
+from perfaudit.program.exposure import BY_HAND, Exposure
 from perfaudit.program.handles import is_used_elsewhere
 from perfaudit.program.nodes import FunctionNode, is_handler
+from perfaudit.program.occasions import begins_or_ends
+from perfaudit.program.opt_ins import hangs_on_option
+from perfaudit.program.own_loops import is_flagged, is_main
 from perfaudit.program.program import BLOCKING_KINDS, Program
 from perfaudit.program.reach import site_step
-from perfaudit.program.result_roots import arguments_of
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.switches import is_switched_off
 
@@ -24,13 +28,13 @@ SHORT = frozenset({"in-process", "if-begun", "small-work"})
 usual size, or do nothing where nothing was done before."""
 UNTIL_END = "until-end"
 """The flag of calls that wait for the end of something, which has only one."""
+ENDS = "ends"
+"""The flag of calls that have something end."""
+WAITING = frozenset({"network", "database"})
+"""Kinds of blocking that wait for others."""
 FILE_KINDS = frozenset({"file", "stat"})
-MAX_AWAITS = 5
-"""How many awaits may lie between the coroutine that a loop is begun for and another one."""
 ALONE = dict.fromkeys(BY_HAND, Severity.LOW)
 """Where nobody else waits for the loop, a blocked loop matters little."""
-LOOP_STARTERS = frozenset({"runs-event-loop", "nested-loop"})
-"""Flags of calls that run a coroutine on an event loop of their own and wait for it."""
 
 
 class Blocking(Struct, frozen=True):
@@ -45,6 +49,10 @@ class Blocking(Struct, frozen=True):
     sink: Site
     steps: tuple[TraceStep, ...]
     confidence: Confidence
+
+    def less_sure(self) -> "Blocking":
+        """Return the same with medium confidence at most."""
+        return replace(self, confidence=weakest(self.confidence, Confidence.MEDIUM))
 
     @property
     def through(self) -> str:
@@ -69,24 +77,47 @@ def places_of(program: Program, function: FunctionNode) -> Iterator[Site | Edge]
 def blocking_at(
     program: Program, function: FunctionNode, place: Site | Edge, kinds: Iterable[str]
 ) -> Blocking | None:
-    """Return how a place blocks its thread, by the first kind that it has, or None."""
+    """Return how a place blocks its thread, by the first kind that it has, or None.
+
+    Of waiting for others, which is dear in any form, the surest is told.
+    """
+    first = None
     for kind in kinds:
-        if kind in FILE_KINDS and is_handler(function, place.context):
-            # A file that is put away after an error does not belong to each request.
-            continue
-        if isinstance(place, Site):
-            if kind == "file" and is_used_elsewhere(program, place):
-                continue
-            if _blocks(program, place) and not BLOCKING_KINDS[kind].isdisjoint(place.effects):
-                sure = weakest(place.confidence, _usually(function, place), _for_long(place))
-                return Blocking(place, kind, place, (site_step(place),), sure)
-        elif runs_here(program, place) and place.callee in program.blocking_reach[kind]:
-            found = _reached(program, place, kind)
-            if not is_switched_off(program, place, program.blocking_reach[kind]) and not (
-                _gives_result_of(place, found.sink) and _is_entered_by_loop(function, place)
-            ):
-                return found
-    return None
+        if first is not None and kind not in WAITING:
+            break
+        found = _blocking_by(program, function, place, kind)
+        if found is not None and found.confidence is Confidence.HIGH:
+            return found
+        first = first or found
+    return first
+
+
+def _blocking_by(
+    program: Program, function: FunctionNode, place: Site | Edge, kind: str
+) -> Blocking | None:
+    """Return how a place blocks its thread by one kind, or None."""
+    if kind in FILE_KINDS and is_handler(function, place.context):
+        # A file that is put away after an error does not belong to each request.
+        return None
+    if isinstance(place, Site):
+        is_meant = not BLOCKING_KINDS[kind].isdisjoint(place.effects) and _blocks(program, place)
+        if not is_meant or (kind == "file" and is_used_elsewhere(program, place)):
+            return None
+        sure = weakest(
+            place.confidence,
+            _usually(program, function, place),
+            _for_long(program, place),
+            _meant(program, [place], kind),
+        )
+        return Blocking(place, kind, place, (site_step(place),), sure)
+    reached = program.blocking_reach[kind]
+    if not runs_here(program, place) or place.callee not in reached:
+        return None
+    found = _reached(program, place, kind)
+    if is_switched_off(program, place, reached):
+        return None
+    is_given = _gives_result_of(place, found.sink) and _is_entered_by_loop(function, place)
+    return None if is_given else found
 
 
 def blocking_places(
@@ -104,25 +135,59 @@ def blocking_places(
             yield found
 
 
-def _usually(function: FunctionNode, place: Site | Edge) -> Confidence:
+def _usually(program: Program, function: FunctionNode, place: Site | Edge) -> Confidence:
     """Return how sure a place runs: not only once, after an error, or where settings say so."""
     rarely = (
         is_handler(function, place.context)
         or is_first_use(function, place.context, place.sequence)
         or hangs_on_settings(function, place.context, place.sequence)
+        or ends_in_error(function, place.context, place.sequence)
+        or (begins_or_ends(function) and not program.is_entry(function))
     )
     return Confidence.MEDIUM if rarely else Confidence.HIGH
 
 
-def _for_long(site: Site) -> Confidence:
+def _meant(program: Program, way: Sequence[Site | Edge], kind: str) -> Confidence:
+    """Return how sure the places of a way run what they are taken to, and not only once."""
+    reached = program.blocking_reach[kind]
+    doubtful = any(
+        is_one_of_several(program, place, reached)
+        or hangs_on_option(program, place)
+        or (isinstance(place, Edge) and begins_or_ends(place.callee))
+        for place in way
+    )
+    return Confidence.MEDIUM if doubtful else Confidence.HIGH
+
+
+def _for_long(program: Program, site: Site) -> Confidence:
     """Return how sure what blocks is felt."""
-    return Confidence.HIGH if SHORT.isdisjoint(site.behaviour.flags) else Confidence.MEDIUM
+    is_short = (
+        not SHORT.isdisjoint(site.behaviour.flags)
+        or _is_told_to_end(program, site)
+        or (not BLOCKING_KINDS["database"].isdisjoint(site.effects) and program.once(are_in_files))
+    )
+    return Confidence.MEDIUM if is_short else Confidence.HIGH
+
+
+def _is_told_to_end(program: Program, site: Site) -> bool:
+    """Return whether a call waits for the end of what has been told to end."""
+    if UNTIL_END not in site.behaviour.flags or site.call is None:
+        return False
+    function = site.function
+    return any(
+        call.sequence < site.sequence
+        and _receiver(call) == _receiver(site.call)
+        and is_flagged(program, function, index, ENDS)
+        for index, call in enumerate(function.facts.calls)
+    )
 
 
 def _blocks(program: Program, site: Site) -> bool:
     return (
         site.blocking
         and site.relation is None
+        # What is awaited is not the plain call that it seems to be.
+        and not (site.call is not None and site.call.awaited)
         and not _is_entered_by_loop(site.function, site)
         and not _has_ended(program, site)
     )
@@ -175,7 +240,14 @@ def _reached(program: Program, edge: Edge, kind: str) -> Blocking:
     called = TraceStep(
         edge.location, f"{edge.caller.facts.qualname} {verb} {edge.callee.facts.qualname}"
     )
-    sure = weakest(edge.confidence, step.confidence, _usually(edge.caller, edge), _for_long(sink))
+    way = [edge, *(here.edge or here.site for here in reached.chain(edge.callee))]
+    sure = weakest(
+        edge.confidence,
+        step.confidence,
+        _usually(program, edge.caller, edge),
+        _for_long(program, sink),
+        _meant(program, [place for place in way if place is not None], kind),
+    )
     return Blocking(edge, kind, sink, (called, *reached.trace(edge.callee)), sure)
 
 
@@ -215,19 +287,11 @@ def _gives_twin(edge: Edge) -> bool:
     return bool(held & awaited)
 
 
-def starts_loop(program: Program, function: FunctionNode, index: int) -> bool:
-    """Return whether a call of a function runs an event loop of its own until it is done."""
-    return any(
-        target.behaviour is not None and not LOOP_STARTERS.isdisjoint(target.behaviour.flags)
-        for target in program.types.call(function, index).targets
-    )
-
-
 def severity_on_loop(
     program: Program, function: FunctionNode, exposure: Exposure
 ) -> Severity | None:
     """Return LOW where nobody else waits for the loop, or None for what the rule says."""
-    if exposure.kind in NOT_SERVED and is_main(program, function):
+    if is_main(program, function):
         return Severity.LOW
     if exposure.entry is not None and exposure.entry in program.once(_jobs_of_processes):
         return Severity.LOW
@@ -238,52 +302,4 @@ def _jobs_of_processes(program: Program) -> frozenset[FunctionNode]:
     """Return the jobs that a worker runs one at a time, each on a loop of its own."""
     return frozenset(
         endpoint.handler for endpoint in program.endpoints if endpoint.dispatch == "process"
-    )
-
-
-def is_main(program: Program, function: FunctionNode, steps: int = MAX_AWAITS) -> bool:
-    """Return whether a coroutine is only ever what a new event loop is begun for, or waits for.
-
-    Then nothing else runs on its loop but what it starts itself.
-    """
-    edges = program.edges_to(function)
-    return bool(edges) and all(
-        _begins_loop(program, edge)
-        or (
-            steps > 0
-            and edge.how == "call"
-            and edge.caller.is_async
-            and is_main(program, edge.caller, steps - 1)
-        )
-        for edge in edges
-    )
-
-
-def _begins_loop(program: Program, edge: Edge) -> bool:
-    """Return whether what an edge gives is what a new loop is begun for, here or by a function."""
-    caller = edge.caller
-    for index, call in enumerate(caller.facts.calls):
-        given = [value for _, value in arguments_of(call)]
-        if (edge.call is call or edge.value in given) and starts_loop(program, caller, index):
-            return True
-        if edge.value in given and any(
-            outer.call is call and _begins_loop_for(program, outer, edge.value)
-            for outer in program.edges_from(caller)
-        ):
-            return True
-    return False
-
-
-def _begins_loop_for(program: Program, edge: Edge, given: t.Expr) -> bool:
-    """Return whether a function begins a loop for what a call gives it as a parameter."""
-    if edge.call is None:
-        return False
-    names = {
-        t.Name(param.name)
-        for param in edge.callee.facts.params
-        if passed_to(program, edge.callee, param, edge.call) == given
-    }
-    return any(
-        not names.isdisjoint(call.arguments) and starts_loop(program, edge.callee, index)
-        for index, call in enumerate(edge.callee.facts.calls)
     )

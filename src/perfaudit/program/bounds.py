@@ -3,13 +3,15 @@
 from perfaudit.facts import types as t
 from perfaudit.program.expressions import argument
 from perfaudit.program.infer import Types
-from perfaudit.program.names import meanings
+from perfaudit.program.names import Meaning, meanings
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.sizes import Size, iterable_size, passes_items
 
 LIMITS = frozenset({"limit"})
 """Methods of queries whose argument is how many rows they give at most."""
 MAX_STEPS = 10
+SHORT = 5
+"""So many items at most are no loop over data."""
 At = tuple[int, int]
 
 
@@ -25,9 +27,25 @@ def bounded_size(
     return size if bound is None else at_most(size, bound)
 
 
+def is_short(types: Types, function: FunctionNode, value: t.Expr | None, at: At) -> bool:
+    """Return whether the code itself says that an iterable has few items: ``rows[:3]``."""
+    bound = None if value is None else _bound(types, function, value, at, MAX_STEPS)
+    return bound is not None and bound <= SHORT
+
+
 def at_most(size: Size, bound: int) -> Size:
     """Return a size that is no greater than a number."""
     return min(size, bound) if isinstance(size, int) else f"{size}<={bound}"
+
+
+def _bound_of_name(types: Types, meaning: Meaning, steps: int) -> int | None:
+    bind = meaning.definition
+    if not isinstance(bind, t.Bind) or bind.kind not in ("assign", "annotated"):
+        return None
+    if bind.value is None:
+        return None
+    where = (bind.sequence, bind.context)
+    return _bound(types, meaning.scope, bind.value, where, steps)
 
 
 def _bound(types: Types, function: FunctionNode, value: t.Expr, at: At, steps: int) -> int | None:
@@ -43,14 +61,14 @@ def _bound(types: Types, function: FunctionNode, value: t.Expr, at: At, steps: i
         case t.Await(value=inner) | t.Star(value=inner):
             return _bound(types, function, inner, at, steps - 1)
         case t.Name(id=name):
-            found = meanings(function, name, at)
-            if len(found) != 1 or not isinstance(found[0].definition, t.Bind):
-                return None
-            bind = found[0].definition
-            if bind.kind not in ("assign", "annotated") or bind.value is None:
-                return None
-            where = (bind.sequence, bind.context)
-            return _bound(types, found[0].scope, bind.value, where, steps - 1)
+            bounds = [
+                _bound_of_name(types, meaning, steps - 1)
+                for meaning in meanings(function, name, at)
+            ]
+            known = [bound for bound in bounds if bound is not None]
+            return max(known) if known and len(known) == len(bounds) else None
+        case t.Seq(items=()):
+            return 0
         case t.Comp(context=context):
             loop = function.facts.contexts[context]
             if loop.subject is None:

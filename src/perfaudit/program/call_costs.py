@@ -32,6 +32,9 @@ def add_call(found: Found, call: t.Call, index: int, target: calls.Target) -> No
         if given is not None:
             sql = text_of(types, function, given, at)
             effects = _statement_effects(types, function, given, at, sql, effects)
+    if "named-statement" in behaviour.flags and isinstance(call.callee, t.Attr):
+        sql = types.named_sql.get(call.callee.name.removesuffix("_cursor"))
+        effects = effects if sql is None else sql_effects(sql) or effects
     if "in-memory-quiet" in behaviour.flags and _is_in_memory(
         types, function, call, target.receiver
     ):

@@ -6,11 +6,19 @@ from enum import IntEnum
 from perfaudit.facts import types as t
 from perfaudit.program.loops import fills_gap, fills_object
 from perfaudit.program.nodes import LOOP_KINDS, FunctionNode
-from perfaudit.program.questions import asks_for_kind, is_module_name, is_off_by_default, is_state
+from perfaudit.program.questions import (
+    asks_for_class,
+    asks_for_entry,
+    asks_for_kind,
+    asks_whether_new,
+    is_module_name,
+    is_off_by_default,
+    is_state,
+)
 
 BRANCHES = frozenset({"if", "else", "and", "or", "match", "except"})
 MAX_BRANCHES = 2
-"""A chain with more calls in branches is taken by few of those who enter it."""
+"""A chain with more branches is taken by few of those who enter it."""
 FILE_TESTS = frozenset({"exists", "isfile", "isdir", "is_file", "is_dir"})
 OS_PATH = t.Attr(t.Name("os"), "path")
 
@@ -47,12 +55,14 @@ def standing(function: FunctionNode, context: int, sequence: int) -> Standing:
         if is_state(function, here.subject, here.sequence):
             return Standing.STATE
         if here.kind in ("if", "and") and (
-            asks_for_kind(function, here.subject) or is_off_by_default(function, here.subject)
+            asks_for_kind(function, here.subject)
+            or is_off_by_default(function, here.subject)
+            or asks_whether_new(function, here.subject)
         ):
             return Standing.STATE
         if _tries_again(function, step):
             return Standing.STATE
-    if is_first_use(function, context, sequence):
+    if is_first_use(function, context, sequence) or ends_in_error(function, context, sequence):
         return Standing.STATE
     for guard, exit_ in _left_before(function, chain, sequence):
         if guard.subject and is_state(function, guard.subject, guard.sequence):
@@ -60,6 +70,33 @@ def standing(function: FunctionNode, context: int, sequence: int) -> Standing:
         if exit_.kind == "return":
             found = max(found, Standing.REST)
     return found
+
+
+def branches_around(function: FunctionNode, context: int) -> int:
+    """Return how many branches a place stands in; all that ``elif`` excludes are one."""
+    contexts = function.facts.contexts
+    inner = ""
+    found = 0
+    for step in function.context_chain(context):
+        kind = contexts[step].kind
+        found += kind in BRANCHES and not (kind == "else" and inner == "if")
+        inner = kind
+    return found
+
+
+def ends_in_error(function: FunctionNode, context: int, sequence: int) -> bool:
+    """Return whether a place stands in a branch that ends in an exception, or makes that."""
+    contexts = function.facts.contexts
+    for step in function.context_chain(context):
+        if contexts[step].kind not in BRANCHES:
+            continue
+        for exit_ in function.facts.exits:
+            if exit_.sequence > sequence and function.is_within(exit_.context, step):
+                if exit_.kind == "raise" and exit_.context == step:
+                    return True
+                if exit_.kind != "raise":
+                    break
+    return False
 
 
 def hangs_on_settings(function: FunctionNode, context: int, sequence: int) -> bool:
@@ -80,6 +117,42 @@ def hangs_on_settings(function: FunctionNode, context: int, sequence: int) -> bo
         if exit_.kind == "return"
     ]
     return any(test is not None and is_state(function, test, place) for test, place in tests)
+
+
+def hangs_on_parameter(function: FunctionNode, context: int) -> bool:
+    """Return whether a place runs only where a parameter is given that is off if it is not."""
+    contexts = function.facts.contexts
+    for step in function.context_chain(context):
+        test = contexts[step].subject
+        if contexts[step].kind != "if" or not isinstance(test, t.Name):
+            continue
+        param = function.params.get(test.id)
+        if param is not None and isinstance(param.default, t.Const) and not param.default.value:
+            return not function.binds.get(test.id)
+    return False
+
+
+def is_special(function: FunctionNode, context: int, sequence: int) -> bool:
+    """Return whether a place runs in special cases only, which those who get there may not have.
+
+    Under some settings, for the first use, for what is of one of several classes or has some entry,
+    or with an option that is off by default.
+    """
+    if hangs_on_settings(function, context, sequence) or is_first_use(function, context, sequence):
+        return True
+    contexts = function.facts.contexts
+    chain = tuple(function.context_chain(context))
+    tests = [contexts[step] for step in chain if contexts[step].kind in ("if", "and")]
+    return any(
+        test.subject is not None
+        and (
+            asks_for_class(function, test.subject)
+            or asks_for_entry(function, test.subject)
+            or is_off_by_default(function, test.subject)
+            or asks_whether_new(function, test.subject)
+        )
+        for test in tests
+    )
 
 
 def is_first_use(function: FunctionNode, context: int, sequence: int) -> bool:

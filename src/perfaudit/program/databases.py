@@ -4,6 +4,7 @@ import re
 
 from perfaudit.facts import types as t
 from perfaudit.libraries.types import Service
+from perfaudit.program.addresses import server_words
 from perfaudit.program.capabilities import uses_of
 from perfaudit.program.program import Program
 
@@ -21,13 +22,19 @@ def database_servers(program: Program) -> frozenset[Service]:
             names = {*library.packages, *service.schemes, *service.images, service.name}
             for word in names:
                 words.setdefault(word, set()).add(service)
-    seen = {part for name in uses_of(program) for part in name.split(".")}
-    seen |= _schemes(program)
+    seen = seen_words(program, frozenset(words))
+    return frozenset(service for word in seen for service in words[word])
+
+
+def seen_words(program: Program, words: frozenset[str]) -> set[str]:
+    """Return those of some words that names of libraries, addresses or deployment files have."""
+    seen = {part for name in program.once(uses_of) for part in name.split(".")}
+    seen |= program.once(_schemes)
     pattern = re.compile(rf"\b({'|'.join(map(re.escape, sorted(words)))})\b")
     for document in program.documents:
         if document.kind in FILES:
             seen.update(pattern.findall(document.text))
-    return frozenset(service for word in seen & words.keys() for service in words[word])
+    return seen & words
 
 
 def _schemes(program: Program) -> set[str]:
@@ -37,6 +44,13 @@ def _schemes(program: Program) -> set[str]:
         given = [bind.value for bind in function.facts.binds]
         given += [value for call in function.facts.calls for value in call.arguments]
         given += [value for call in function.facts.calls for _, value in call.keywords]
+        given += [
+            call.callee.base
+            for call in function.facts.calls
+            if isinstance(call.callee, t.Attr) and isinstance(call.callee.base, t.Const)
+        ]
+        given += [item.value for item in function.facts.results]
+        given += [param.default for param in function.facts.params]
         for value in given:
             text: object = value.value if isinstance(value, t.Const) else None
             if isinstance(value, t.Text) and value.parts:
@@ -45,6 +59,30 @@ def _schemes(program: Program) -> set[str]:
             if scheme is not None:
                 found.add(scheme.group(1))
     return found
+
+
+def are_in_files(program: Program) -> bool:
+    """Return whether the only databases that are seen lie in files: no server is asked."""
+    words = {
+        word
+        for library in program.libraries.libraries
+        for pool in library.pools.values()
+        for word in pool.quiet_urls
+    }
+    written = _schemes(program)
+    imported = {
+        item.module.partition(".")[0]
+        for function in program.functions
+        for item in function.facts.imports
+        if not item.level
+    }
+    if words.isdisjoint(written):
+        return False
+    servers = server_words(program.libraries)
+    named = re.compile(rf"\b({'|'.join(map(re.escape, servers))})\b")
+    return (written | imported).isdisjoint(servers) and not any(
+        document.kind in FILES and named.search(document.text) for document in program.documents
+    )
 
 
 def leaves_keys(program: Program) -> bool:

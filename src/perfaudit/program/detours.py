@@ -17,23 +17,30 @@ if TYPE_CHECKING:
 CONDITIONS = frozenset({"if", "else", "and", "or", "match", "except"})
 EXCEPTIONAL = 2
 """So many conditions that have nothing to do with the item are an exception, not the rule."""
+MANY = 4
+"""So many conditions, whatever they ask for, are met by few items."""
 WAITS = frozenset({"thread.wait"})
 
 
 def is_detour(program: "Program", place: Site | Edge, loop: int, reached: "Reach") -> bool:
-    """Return whether conditions that the items do not decide lead from a loop to what costs."""
-    conditions = 0
+    """Return whether conditions lead from a loop to what costs that few of the items meet.
+
+    Some that the items do not decide, or many of whatever kind.
+    """
+    conditions = every = 0
     for function, here, items in _way(place, loop, reached):
         inside = loop if here is place else -1
         for step in function.context_chain(here.context):
             if step == inside:
                 break
             context = function.facts.contexts[step]
-            if context.kind in CONDITIONS and not _is_of(function, context.subject, items):
-                conditions += 1
+            if context.kind not in CONDITIONS:
+                continue
+            every += 1
+            conditions += not _is_of(function, context.subject, items)
         if here is not place and _is_after_kept(function, here):
             return True
-    return conditions >= EXCEPTIONAL
+    return conditions >= EXCEPTIONAL or every >= MANY
 
 
 def _way(

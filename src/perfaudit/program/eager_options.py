@@ -121,6 +121,9 @@ class _Reading:
                     return None
                 loaded.update({(*path, *below): apart for below, apart in more[0].items()})
             return loaded, path
+        if COLUMNS in flags:
+            # What follows says more of the rows whose columns these are.
+            return loaded, path
         for given in call.arguments:
             names = self.relation_names(function, given)
             if names is None:
@@ -128,7 +131,7 @@ class _Reading:
             for name in names:
                 path = (*path, name)
                 # What is never to be loaded costs no query per row either.
-                if COLUMNS not in flags and LATER not in flags:
+                if LATER not in flags:
                     loaded[path] = APART in flags
         return loaded, path
 

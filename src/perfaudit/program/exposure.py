@@ -2,14 +2,17 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from perfaudit.core.finding import TraceStep
 from perfaudit.core.levels import Confidence, Role
-from perfaudit.program.conditions import MAX_BRANCHES, Standing, standing
+from perfaudit.program.classes import Hierarchy
+from perfaudit.program.conditions import MAX_BRANCHES, Standing, hangs_on_parameter, standing
 from perfaudit.program.endpoints import Endpoint
-from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.nodes import ClassNode, FunctionNode
+from perfaudit.program.request_methods import is_in_branch, methods_at, usual_of
 from perfaudit.program.sites import Edge
+from perfaudit.program.switches import is_overridden
 
 KINDS = (
     ("endpoint", frozenset({"route", "websocket", "middleware", "graph-field", "resolver"})),
@@ -56,13 +59,18 @@ class Exposures:
         endpoints: Sequence[Endpoint],
         edges_from: Callable[[FunctionNode], Iterable[Edge]],
         bodies: Iterable[FunctionNode],
+        classes: Hierarchy,
     ) -> None:
         self._kind: dict[FunctionNode, str] = {}
         self._origin: dict[FunctionNode, Endpoint] = {}
         self._edge: dict[FunctionNode, Edge] = {}
+        self._routes: dict[FunctionNode, list[Endpoint]] = {}
         self._known: dict[FunctionNode, Exposure] = {}
         self._edges_from = edges_from
+        self._classes = classes
         set_off: list[Edge] = []
+        for endpoint in endpoints:
+            self._routes.setdefault(endpoint.handler, []).append(endpoint)
         for kind, entry_kinds in KINDS:
             waiting = self._entered(kind, set_off if kind == "task" else ())
             for endpoint in endpoints:
@@ -111,11 +119,27 @@ class Exposures:
                 if kind != "task" and _is_task(kind, edge):
                     set_off.append(edge)
                 elif edge.callee not in self._kind:
-                    hangs_on = standing(edge.caller, edge.context, edge.sequence)
+                    hangs_on = self._hangs_on(edge)
                     if hangs_on is Standing.ALWAYS:
                         waiting.extend(self._entered(kind, [edge]))
                     else:
                         postponed[hangs_on].append(edge)
+
+    def _hangs_on(self, edge: Edge) -> Standing:
+        """Return how surely who comes to the caller of an edge takes it."""
+        view = self._origin[edge.caller].view
+        if view is not None and self._is_of_other_class(edge, view):
+            return Standing.STATE
+        return standing(edge.caller, edge.context, edge.sequence)
+
+    def _is_of_other_class(self, edge: Edge, view: ClassNode) -> bool:
+        """Return whether the class of a view has a method of its own in place of that of an edge.
+
+        Its routes run the methods of its bases, but call those that it overrides.
+        """
+        owner = edge.caller.owner
+        is_view = owner is not None and owner in self._classes.project_order(view)
+        return is_view and is_overridden(self._classes, edge, view)
 
     def _run_by(self, bodies: Iterable[FunctionNode]) -> set[FunctionNode]:
         """Return what the code of modules runs: when they are imported, or as programs."""
@@ -147,6 +171,20 @@ class Exposures:
             self._known[node] = self._told(self._kind[node], node, self._way(node))
         return self._known[node]
 
+    def at(self, function: FunctionNode, context: int, sequence: int) -> Exposure:
+        """Return how a place of a function is reached: only by requests of the method it asks."""
+        node = self._reached(function)
+        if node is None:
+            return self.of(function)
+        way = self._way(node)
+        if not way and hangs_on_parameter(function, context):
+            step = TraceStep(node.location, f"{label_of(self._origin[node])} may lead here")
+            return Exposure(self._kind[node], "", node, (step,))
+        asked = methods_at(function, context, sequence)
+        if not asked and not way and is_in_branch(function, context):
+            asked = self._answered(self._origin[node], node)
+        return self._told(self._kind[node], node, way, asked) if asked else self.of(function)
+
     def way_to(self, function: FunctionNode) -> list[Edge] | None:
         """Return the calls from the entry point to a function, or None where none leads there."""
         node = self._reached(function)
@@ -173,12 +211,47 @@ class Exposures:
             node = edges[-1].caller
         return edges[::-1]
 
-    def _told(self, kind: str, node: FunctionNode, way: list[Edge]) -> Exposure:
-        endpoint = self._origin[node]
+    def _is_sure(self, way: list[Edge]) -> bool:
+        """Return whether who enters a way takes it: as a rule, or for some of what is given."""
+        if any(edge.confidence is not Confidence.HIGH for edge in way):
+            return False
+        stands = [self._hangs_on(edge) for edge in way]
+        branches = sum(each is not Standing.ALWAYS for each in stands)
+        return Standing.STATE not in stands and branches <= MAX_BRANCHES
+
+    def _asked_of(
+        self, endpoint: Endpoint, entry: FunctionNode, way: list[Edge], asked: frozenset[str]
+    ) -> Endpoint | None:
+        """Return the route of an entry with a method that a way asks for, None if it has none."""
+        for edge in way:
+            asked = asked or methods_at(edge.caller, edge.context, edge.sequence)
+        answered = self._answered(endpoint, entry)
+        if not asked and way and is_in_branch(entry, way[0].context):
+            asked = answered
+        if len(asked) > 1 and asked == answered:
+            return replace(endpoint, method=", ".join(sorted(asked)))
+        if not asked or endpoint.kind != "route" or endpoint.method in asked:
+            return endpoint
+        if not endpoint.method:
+            return replace(endpoint, method=usual_of(asked))
+        routes = self._routes.get(entry, ()) if entry is endpoint.handler else ()
+        return next((route for route in routes if route.method in asked), None)
+
+    def _answered(self, endpoint: Endpoint, entry: FunctionNode) -> frozenset[str]:
+        """Return the methods that the handler of a route answers: a branch may be for any."""
+        is_handler = endpoint.kind == "route" and entry is endpoint.handler
+        routes = self._routes.get(entry, ()) if is_handler else ()
+        return frozenset(route.method for route in routes if route.path == endpoint.path)
+
+    def _told(
+        self, kind: str, node: FunctionNode, way: list[Edge], asked: frozenset[str] = frozenset()
+    ) -> Exposure:
         entry = way[0].caller if way else node
-        label = label_of(endpoint)
-        if not _is_sure(way):
-            step = TraceStep(entry.location, f"{label} may lead to {way[-1].callee.facts.qualname}")
+        endpoint = self._asked_of(self._origin[node], entry, way, asked)
+        label = label_of(endpoint or self._origin[node])
+        if endpoint is None or not self._is_sure(way):
+            there = (way[-1].callee if way else node).facts.qualname
+            step = TraceStep(entry.location, f"{label} may lead to {there}")
             return Exposure(kind, "", entry, (step,))
         steps = [TraceStep(entry.location, f"{label} enters {entry.facts.qualname}")]
         steps += [
@@ -188,15 +261,6 @@ class Exposures:
             for edge in way
         ]
         return Exposure(kind, label, entry, tuple(steps))
-
-
-def _is_sure(way: list[Edge]) -> bool:
-    """Return whether who enters a way takes it: as a rule, or for some of what is given."""
-    if any(edge.confidence is not Confidence.HIGH for edge in way):
-        return False
-    stands = [standing(edge.caller, edge.context, edge.sequence) for edge in way]
-    branches = sum(each is not Standing.ALWAYS for each in stands)
-    return Standing.STATE not in stands and branches <= MAX_BRANCHES
 
 
 def _is_task(kind: str, edge: Edge) -> bool:

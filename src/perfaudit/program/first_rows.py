@@ -12,6 +12,7 @@ from perfaudit.program.projection import may_give_many
 from perfaudit.program.result_roots import inner_functions, roots_of
 from perfaudit.program.row_sources import ROWS_CALLS
 from perfaudit.program.sites import Site
+from perfaudit.program.sql_dialects import dialect_of
 
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
@@ -122,7 +123,7 @@ def _judged(
         sure = _is_ordered(listed) or not _conditions(listed)
         return listed.query.name, Confidence.HIGH if sure else Confidence.MEDIUM
     site = _statement(program, function, index)
-    if site is None or site.sql is None or not may_give_many(site.sql):
+    if site is None or site.sql is None or not may_give_many(site.sql, dialect_of(program, site)):
         return None
     return site.name, Confidence.HIGH
 

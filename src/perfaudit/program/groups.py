@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from perfaudit.program.reach import Reach
 
 COLLECTIONS = ("builtins.list", "builtins.set")
+FILLING = frozenset({"add", "append", "extend", "update"})
+"""Methods that put something into a list or a set."""
 MAX_STEPS = 6
 
 
@@ -70,12 +72,17 @@ def _handed_groups(
 
 
 def made_from(function: FunctionNode, names: frozenset[str]) -> set[str]:
-    """Return some names of a function, with those that are made from them."""
+    """Return some names of a function, with those that are made from them, or filled with that."""
     found = set(names)
     for bind in function.facts.binds:
         if isinstance(bind.target, t.Name) and bind.value is not None:
             if expressions.names(function, bind.value) & found:
                 found.add(bind.target.id)
+    for call in function.facts.calls:
+        match call.callee:
+            case t.Attr(base=t.Name(id=filled), name=method) if method in FILLING:
+                if any(expressions.names(function, given) & found for given in call.arguments):
+                    found.add(filled)
     return found
 
 
@@ -136,6 +143,8 @@ def _is_group(
                 return False
             if isinstance(value, t.Name) and _is_queried(program, function, value.id):
                 return False
+            if isinstance(value, t.Name) and _is_filled_group(function, value.id):
+                return True
             return is_collection(program.types.evaluate(function, value, at))
         case t.Comp(kind="list" | "set", context=context):
             walked = function.facts.contexts[context].subject
@@ -143,6 +152,48 @@ def _is_group(
                 return False
             walked = unwrapped(program, function, walked)
             return isinstance(walked, t.Name) and walked.id in items
+    return False
+
+
+def _is_filled_group(function: FunctionNode, name: str) -> bool:
+    """Return whether a loop walks the lists of a mapping, which the function fills by key.
+
+    ``groups[key].append(row)``, ``groups.setdefault(key, []).append(row)``.
+    """
+    return any(
+        bind.kind == "for" and _fills_lists_of(function, _mapping_of(function, bind, name))
+        for bind in function.binds.get(name, ())
+    )
+
+
+def _mapping_of(function: FunctionNode, bind: t.Bind, name: str) -> t.Expr | None:
+    """Return the mapping of whose values a loop binds one to a name."""
+    context = function.facts.contexts[bind.context]
+    subject, target = context.subject, context.target
+    if not isinstance(subject, t.CallRef):
+        return None
+    callee = function.facts.calls[subject.index].callee
+    if not isinstance(callee, t.Attr) or callee.name not in ("values", "items"):
+        return None
+    is_value = callee.name == "values" or (
+        isinstance(target, t.Seq) and target.items[-1:] == (t.Name(name),)
+    )
+    return callee.base if is_value else None
+
+
+def _fills_lists_of(function: FunctionNode, mapping: t.Expr | None) -> bool:
+    if mapping is None:
+        return False
+    for call in function.facts.calls:
+        if not isinstance(call.callee, t.Attr) or call.callee.name not in FILLING:
+            continue
+        filled = call.callee.base
+        if isinstance(filled, t.CallRef):
+            inner = function.facts.calls[filled.index].callee
+            if isinstance(inner, t.Attr) and inner.name == "setdefault" and inner.base == mapping:
+                return True
+        if isinstance(filled, t.Item) and filled.base == mapping:
+            return True
     return False
 
 

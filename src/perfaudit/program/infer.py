@@ -88,8 +88,10 @@ class Types:
         self.relations: dict[tuple[ClassNode, str], Type] = {}
         """Types of attributes that an ORM makes, by class and name, from ``program.schema``."""
         self.told: dict[tuple[FunctionNode, str], Type] = {}
-        self.sql_files: dict[str, str] = {}
         """Types of parameters that a library gives its rows to, by function and name."""
+        self.sql_files: dict[str, str] = {}
+        self.named_sql: dict[str, str] = {}
+        """Statements of these files by the names that they are given there."""
         self._calls: dict[tuple[FunctionNode, int], calls.Resolved] = {}
         self._binds: dict[tuple[FunctionNode, int], Type] = {}
         self._returns: dict[FunctionNode, Type] = {}

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from perfaudit.core.finding import TraceStep
 from perfaudit.facts import types as t
@@ -35,12 +36,23 @@ class Load(Struct, frozen=True):
     through: tuple[Edge, ...]
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Return the names from the root to the relation that is loaded, that one included."""
+        return (*self.path, self.relation.name)
+
+    @property
     def steps(self) -> list[TraceStep]:
         """Return the calls and the read, as the steps of a report."""
         found = [
             TraceStep(edge.location, f"calls {edge.callee.facts.qualname}") for edge in self.through
         ]
+        if self.site.relation is not None and self.site.relation != self.relation:
+            return [*found, TraceStep(self.site.location, f"relation {self.relation.name}")]
         return [*found, site_step(self.site)]
+
+    def of_relation(self, relation: Relation) -> "Load":
+        """Return the same read as one of another relation with the same name."""
+        return replace(self, relation=relation)
 
 
 Asked = Callable[["Program", FunctionNode, Site], tuple[t.Expr, Relation] | None]

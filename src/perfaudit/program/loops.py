@@ -84,7 +84,10 @@ def gives_rows(
     if name and (_BATCHES.search(name) or _INFRASTRUCTURE.search(name)):
         return False
     element = program.types.evaluate(function, t.Element(items, False), at)
-    return not any(_is_code(option) or _is_list(option) for option in options_of(element))
+    return not any(
+        _is_code(option) or _is_list(option) or _is_asking(program, option)
+        for option in options_of(element)
+    )
 
 
 def _iterated(program: "Program", function: FunctionNode, loop: int) -> Walk:
@@ -116,7 +119,7 @@ def _iterated(program: "Program", function: FunctionNode, loop: int) -> Walk:
         return Walk.CHUNKS
     if _last_name(function, subject) and _INFRASTRUCTURE.search(_last_name(function, subject)):
         return Walk.INFRASTRUCTURE
-    if any(_is_code(option) for option in options_of(element)):
+    if any(_is_code(option) or _is_asking(program, option) for option in options_of(element)):
         return Walk.INFRASTRUCTURE
     if any(_is_list(option) for option in options_of(element)):
         return Walk.CHUNKS
@@ -158,6 +161,14 @@ def _is_code(value: Type) -> bool:
     if isinstance(value, LibraryInstance) and value.path == "builtins.type":
         return True
     return isinstance(value, ClassType | LibrarySymbol | ModuleType | FunctionType)
+
+
+def _is_asking(program: "Program", value: Type) -> bool:
+    """Return whether a value is a query of its own, which no other can ask as well."""
+    if not isinstance(value, LibraryInstance):
+        return False
+    behaviour = program.libraries.on(value.path, "iterate")
+    return behaviour is not None and any(effect.startswith("db.") for effect in behaviour.effects)
 
 
 def _is_list(value: Type) -> bool:

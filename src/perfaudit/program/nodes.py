@@ -110,6 +110,11 @@ class FunctionNode:
         """Return the line of its ``def``."""
         return Location(self.file.path, self.facts.line, self.facts.column)
 
+    def holds(self, place: Location) -> bool:
+        """Return whether a place is in one of its lines."""
+        facts = self.facts
+        return place.path == self.file.path and facts.line <= place.line <= facts.end_line
+
     @property
     def binds(self) -> dict[str, list[t.Bind]]:
         """Return the binds of plain names, by name, in order."""

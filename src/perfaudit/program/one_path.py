@@ -34,7 +34,7 @@ def is_undisturbed(program: "Program", first: Site | Edge, second: Site | Edge) 
     what it does.
     """
     function = first.function if isinstance(first, Site) else first.caller
-    return _runs_before(function, first, second) and not _is_disturbed(
+    return runs_before(function, first, second) and not _is_disturbed(
         program, function, first.sequence, second.sequence
     )
 
@@ -55,7 +55,8 @@ def always_follows(first: Site, second: Site) -> bool:
     )
 
 
-def _runs_before(function: FunctionNode, first: Site | Edge, second: Site | Edge) -> bool:
+def runs_before(function: FunctionNode, first: Site | Edge, second: Site | Edge) -> bool:
+    """Return whether a place of a function has surely run when another runs, and as often."""
     if first.sequence >= second.sequence:
         return False
     contexts = function.facts.contexts

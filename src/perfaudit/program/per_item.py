@@ -95,7 +95,26 @@ def _is_exempt(function: FunctionNode, place: Site | Edge, loop: int) -> bool:
         or is_periodic(function, loop, place.context)
         or leaves_after(function, loop, place.context)
         or _claims_row(function, place)
+        or _is_for_one_key(function, loop, place.context)
     )
+
+
+def _is_for_one_key(function: FunctionNode, loop: int, context: int) -> bool:
+    """Return whether a place is for one entry of a mapping: ``for key, value in given.items()``."""
+    walked, target = function.facts.contexts[loop].subject, function.facts.contexts[loop].target
+    callee = function.facts.calls[walked.index].callee if isinstance(walked, t.CallRef) else None
+    if not isinstance(callee, t.Attr) or callee.name not in ("items", "iteritems", "keys"):
+        return False
+    key = target.items[0] if isinstance(target, t.Seq) and target.items else target
+    for step in function.context_chain(context):
+        if step == loop:
+            return False
+        here = function.facts.contexts[step]
+        match here.subject:
+            case t.Compare(operator="Eq", left=asked, right=t.Const()) if here.kind == "if":
+                if asked == key:
+                    return True
+    return False
 
 
 def _claims_row(function: FunctionNode, place: Site | Edge) -> bool:

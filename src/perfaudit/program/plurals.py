@@ -1,11 +1,13 @@
 """Whether the plural twin of a call could take its place."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from perfaudit.facts import types as t
+from perfaudit.program import expressions
 from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FunctionNode
+from perfaudit.program.sites import Edge, Site
 from perfaudit.program.tables import Table
 from perfaudit.program.values import (
     ClassType,
@@ -19,28 +21,74 @@ from perfaudit.program.values import (
 
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
-    from perfaudit.program.sites import Site
 
 SKIPS_HOOKS = "batch-skips-hooks"
 BY_KEY = "batch-by-key"
+NO_BATCH = "no-batch"
 NEEDS_ONE_TABLE = "batch-needs-one-table"
 HEARS_SAVES = "hears-saves"
+OWN_SAVING = ("save", "asave")
+OWN_DELETION = ("delete", "adelete")
+"""Methods of a class of rows that run for one object only."""
 
 
-def skips_hooks(program: "Program", site: "Site") -> bool:
+def skips_hooks(program: "Program", site: Site) -> bool:
     """Return whether the plural twin of a call leaves out what saving one object runs."""
-    node = _table_class(program, site)
-    if SKIPS_HOOKS not in site.behaviour.flags or node is None:
+    if SKIPS_HOOKS not in site.behaviour.flags:
         return False
-    if any(_is_own(program, node, name) for name in ("save", "asave")):
+    own = OWN_DELETION if site.name.endswith("delete") else OWN_SAVING
+    if site.function.owner is not None and site.function.name in own:
         return True
+    node = _table_class(program, site)
+    if node is None:
+        return False
+    if any(_is_own(program, node, name) for name in own):
+        return True
+    if own is OWN_DELETION:
+        # A query that deletes tells those who listen, too.
+        return False
     heard = program.once(_heard_classes)
     return any(owner in heard for owner in program.types.classes.project_order(node))
 
 
-def can_be_plural(program: "Program", site: "Site") -> bool:
+def has_no_plural(site: Site) -> bool:
+    """Return whether nothing does what a call does for many objects at once."""
+    return NO_BATCH in site.behaviour.flags
+
+
+def is_of_new_row(program: "Program", places: Sequence[Site | Edge]) -> bool:
+    """Return whether what is saved at the end of a way was made on it, so that it is inserted.
+
+    ``row = Row(...)``, ``row.pk = None``.
+    """
+    for place in places:
+        function = place.caller if isinstance(place, Edge) else place.function
+        callee = place.call.callee if place.call is not None else None
+        held = callee.base if isinstance(callee, t.Attr) else None
+        before = [bind for bind in function.facts.binds if bind.sequence < place.sequence]
+        if any(
+            isinstance(bind.target, t.Attr)
+            and bind.target.base == held
+            and bind.target.name in ("pk", "id")
+            and bind.value == t.Const(None, "NoneType")
+            for bind in before
+        ):
+            return True
+        made = [bind.value for bind in before if bind.target == held]
+        if made and all(_is_made(program, function, value) for value in made):
+            return True
+    return False
+
+
+def _is_made(program: "Program", function: FunctionNode, value: t.Expr | None) -> bool:
+    return isinstance(value, t.CallRef) and isinstance(
+        program.types.call(function, value.index).callee, ClassType
+    )
+
+
+def can_be_plural(program: "Program", site: Site) -> bool:
     """Return whether the plural twin of a call can do what the call does, as far as is known."""
-    if not site.behaviour.batch or skips_hooks(program, site):
+    if not site.behaviour.batch or skips_hooks(program, site) or _reckons(site):
         return False
     node = _table_class(program, site)
     if BY_KEY in site.behaviour.flags and not _is_by_key(program, site, node):
@@ -54,7 +102,21 @@ def can_be_plural(program: "Program", site: "Site") -> bool:
     return not _is_pair_read(program, site)
 
 
-def _is_by_key(program: "Program", site: "Site", node: ClassNode | None) -> bool:
+def _reckons(site: Site) -> bool:
+    """Return whether an update has the database work out a value of each row: ``F("n") + 1``."""
+    return (
+        BY_KEY in site.behaviour.flags
+        and "db.write" in site.effects
+        and site.call is not None
+        and any(
+            isinstance(part, t.CallRef)
+            for _, given in site.call.keywords
+            for part in expressions.parts(site.function, given)
+        )
+    )
+
+
+def _is_by_key(program: "Program", site: Site, node: ClassNode | None) -> bool:
     """Return whether a query is of the one row with a key, which is all that its twin can ask."""
     table = program.schema.table_of(node) if node is not None else None
     keys = {"pk", "id"} if table is None else {"pk", *_keys(table)}
@@ -95,7 +157,7 @@ def _is_of_unknown(program: "Program", receiver: Type) -> bool:
     return any(isinstance(given, Unknown) for given in receiver.arguments)
 
 
-def _table_class(program: "Program", site: "Site") -> ClassNode | None:
+def _table_class(program: "Program", site: Site) -> ClassNode | None:
     """Return the class whose rows a call reads or writes."""
     for option in options_of(site.receiver) if site.receiver is not None else ():
         if isinstance(option, Instance) and program.schema.table_of(option.node):
@@ -120,7 +182,7 @@ def _has_two_tables(program: "Program", node: ClassNode) -> bool:
     return False
 
 
-def _is_pair_read(program: "Program", site: "Site") -> bool:
+def _is_pair_read(program: "Program", site: Site) -> bool:
     """Return whether a call gives a pair, such as a row and whether it is new, that is used."""
     if site.call is None or site.call.discarded:
         return False

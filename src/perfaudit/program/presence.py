@@ -62,8 +62,9 @@ def _asks(function: FunctionNode, root: Root, name: t.Name) -> bool:
 
 def _tests_name(part: t.Expr, name: t.Name) -> bool:
     match part:
-        case t.Compare(left=left, right=right):
-            return name in (left, right) and _is_none_or_some(part)
+        case t.Compare(left=left):
+            # What a comparison begins with a constant may go on: facts keep its first two parts.
+            return name == left and _is_none_or_some(part)
         case t.Not(value=inner):
             return inner == name
         case t.Either(test=test):

@@ -26,6 +26,7 @@ from perfaudit.program.record_lists import ListClass, list_classes, row_paramete
 from perfaudit.program.schema import Schema, build_schema
 from perfaudit.program.second_opinion import Opinions
 from perfaudit.program.sites import Activity, Edge, Site
+from perfaudit.program.sql_named import named_statements
 from perfaudit.program.switches import is_left_off
 from perfaudit.sources import Document
 
@@ -46,10 +47,10 @@ BLOCKING_KINDS: dict[str, frozenset[str]] = {
             "cache.write",
             "queue.send",
             "queue.wait",
-            "sleep",
             "process.spawn",
         }
     ),
+    "sleep": frozenset({"sleep"}),
     "file": frozenset({"file.read", "file.write"}),
     "cpu": frozenset({"cpu"}),
     "thread": frozenset({"thread.wait"}),
@@ -72,6 +73,7 @@ class Program:
         endpoints: tuple[Endpoint, ...],
         list_classes: tuple[ListClass, ...] = (),
         graph: tuple[GraphType, ...] = (),
+        dialect: str = "",
     ) -> None:
         self.types = types
         self.libraries: Libraries = types.libraries
@@ -81,6 +83,7 @@ class Program:
         self.endpoints = endpoints
         self.list_classes = list_classes
         self.graph = graph
+        self.dialect = dialect
         self.functions = [
             function
             for file in self.files
@@ -135,12 +138,31 @@ class Program:
         """Return from where a function is reached."""
         return self._exposures.of(function)
 
+    def exposure_within(self, function: FunctionNode, at: tuple[int, int]) -> Exposure:
+        """Return from where a point of a function is reached."""
+        return self._exposures.at(function, at[1], at[0])
+
+    def way_to(self, function: FunctionNode) -> list[Edge] | None:
+        """Return the calls from the entry point to a function, or None where none leads there."""
+        return self._exposures.way_to(function)
+
+    def is_entry(self, function: FunctionNode) -> bool:
+        """Return whether a function is what an entry point enters."""
+        return function in self._entered
+
+    @cached_property
+    def _entered(self) -> frozenset[FunctionNode]:
+        return frozenset(endpoint.handler for endpoint in self.endpoints)
+
     def exposure_at(self, place: Site | Edge) -> Exposure:
         """Return from where a place is reached, by calls that do not leave it off."""
         function = place.function if isinstance(place, Site) else place.caller
         way = self._exposures.way_to(function)
-        if way is None or not is_left_off(self, way, place.context, place.sequence):
+        if way and way[-1].callee is not function:
+            # A function inside another one counts as that, whose calls do not give it anything.
             return self.exposure_of(function)
+        if way is None or not is_left_off(self, way, place.context, place.sequence):
+            return self._exposures.at(function, place.context, place.sequence)
         for edge in self.edges_to(function):
             before = self._exposures.way_to(edge.caller)
             if before is not None:
@@ -151,7 +173,7 @@ class Program:
     @cached_property
     def _exposures(self) -> Exposures:
         bodies = [file.body for file in self.files if file.role not in UNSEEN_ROLES]
-        return Exposures(self.endpoints, self.edges_from, bodies)
+        return Exposures(self.endpoints, self.edges_from, bodies, self.types.classes)
 
     @cached_property
     def memoised(self) -> frozenset[FunctionNode]:
@@ -346,21 +368,26 @@ def link(
     libraries: Libraries,
     documents: Sequence[Document] = (),
     opinions: Opinions | None = None,
+    *,
+    dialect: str = "",
 ) -> Program:
     """Return the linked program. Pure: the order of the facts does not matter.
 
-    ``opinions`` are those of ``second_opinion`` on an earlier link of the same facts.
+    ``opinions`` are those of ``second_opinion`` on an earlier link of the same facts. ``dialect``
+    is that of SQL whose driver does not say it, where somebody said so.
     """
     ordered = _importable(sorted(facts, key=lambda file: file.path))
     modules = Modules(ordered, roles, frozenset(libraries.packages))
     types = Types(modules, libraries, opinions)
     sql = [(document.path, document.text) for document in documents if document.kind == "sql"]
     types.sql_files = dict(sql)
+    types.named_sql = named_statements(types.sql_files.values())
     schema = build_schema(types, sql)
     shown = list_classes(types, schema)
     types.told.update(row_parameters(shown))
     graph = find_graph(types)
-    return Program(types, schema, documents, find_endpoints(types, graph), shown, graph)
+    endpoints = find_endpoints(types, graph)
+    return Program(types, schema, documents, endpoints, shown, graph, dialect)
 
 
 def _importable(files: list[t.FileFacts]) -> list[t.FileFacts]:

@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 HOLE = "__hole__"
 """Stands in the SQL for what is not known of it."""
 
+FILLED = "filled"
+"""What a tree remembers of the text that it was read of."""
 _HOLE = re.compile(r"'?\{\{[^{}]*\}\}'?|'?\{[^{}]*\}'?")
 _TEMPLATE = re.compile(r"\{[%#]")
 """A statement of a template: what it leaves of the text is not known."""
@@ -65,11 +68,11 @@ class Projection:
         return tuple(output.name for output in self.outputs)
 
 
-def projection(sql: str, schema: Schema) -> Projection | None:
+def projection(sql: str, schema: Schema, dialect: str = "") -> Projection | None:
     """Return what a SELECT gives; None where it is none or its columns are not known."""
     from sqlglot import exp
 
-    tree = parsed(sql)
+    tree = parsed(sql, dialect)
     if not isinstance(tree, exp.Select):
         return None
     found = sources(tree, schema)
@@ -103,15 +106,15 @@ def projection(sql: str, schema: Schema) -> Projection | None:
     )
 
 
-def is_bounded(sql: str) -> bool:
+def is_bounded(sql: str, dialect: str = "") -> bool:
     """Return whether a statement limits its rows, or cannot be read."""
-    tree = parsed(sql)
+    tree = parsed(sql, dialect)
     return tree is None or bool(tree.args.get("limit") or tree.args.get("fetch"))
 
 
 @lru_cache(maxsize=4096)
-def parsed(sql: str) -> Any:
-    """Return the tree of a SELECT, or None."""
+def parsed(sql: str, dialect: str = "") -> Any:
+    """Return the tree of a SELECT, or None. Where no dialect is known, the usual ones are tried."""
     if not is_parsable(sql) or not _START.match(sql) or _TEMPLATE.search(sql):
         return None
     import sqlglot
@@ -122,9 +125,11 @@ def parsed(sql: str) -> Any:
     logger.setLevel(logging.CRITICAL)
     try:
         for text in filled_holes(sql):
-            for dialect in ("postgres", "mysql"):
+            for read in dialects_for(dialect):
                 try:
-                    return sqlglot.parse_one(text, read=dialect)
+                    tree = sqlglot.parse_one(text, read=read)
+                    tree.meta[FILLED] = text
+                    return tree
                 except (SqlglotError, RecursionError, ValueError, TypeError, AttributeError):
                     continue
     finally:
@@ -132,9 +137,31 @@ def parsed(sql: str) -> Any:
     return None
 
 
+def dialects_for(dialect: str, others: Sequence[str] = ("postgres", "mysql")) -> list[str]:
+    """Return the dialects to read a text in: first the one that is known, if any."""
+    return list(dict.fromkeys((dialect, *others) if dialect else others))
+
+
 def filled_holes(sql: str) -> tuple[str, str]:
     """Return a text with a name in the place of what is not known of it, and with nothing there."""
     return _HOLE.sub(HOLE, sql), _HOLE.sub(" ", sql)
+
+
+def filled_offset(sql: str, tree: Any, offset: int) -> int | None:
+    """Return the offset in a statement of an offset in the text that its tree was read of.
+
+    None within a hole.
+    """
+    filling = HOLE if tree.meta.get(FILLED) == _HOLE.sub(HOLE, sql) else " "
+    moved = 0
+    for hole in _HOLE.finditer(sql):
+        begins = hole.start() + moved
+        if offset < begins:
+            break
+        if offset < begins + len(filling):
+            return None
+        moved += len(filling) - len(hole.group())
+    return offset - moved
 
 
 def sources(tree: "exp.Select", schema: Schema) -> dict[str, Table | None]:
@@ -198,11 +225,11 @@ def _owner(value: "exp.Column", sources: dict[str, Table | None]) -> Table | Non
     return owners[0] if len(owners) == 1 and None not in sources.values() else None
 
 
-def counted_table(sql: str) -> tuple[str, tuple[str, ...]] | None:
+def counted_table(sql: str, dialect: str = "") -> tuple[str, tuple[str, ...]] | None:
     """Return the one table whose aggregates a SELECT gives, and its conditions, or None."""
     from sqlglot import exp
 
-    tree = parsed(sql)
+    tree = parsed(sql, dialect)
     if not isinstance(tree, exp.Select) or not tree.expressions:
         return None
     others = ("joins", "laterals", "group", "having", "distinct", "limit", "with_", "with")
@@ -226,11 +253,11 @@ def _is_aggregate(item: "exp.Expression") -> bool:
     )
 
 
-def may_give_many(sql: str) -> bool:
+def may_give_many(sql: str, dialect: str = "") -> bool:
     """Return whether a SELECT surely means more than one row: all of a table, or those in order."""
     from sqlglot import exp
 
-    tree = parsed(sql)
+    tree = parsed(sql, dialect)
     if not isinstance(tree, exp.Select) or tree.args.get("limit") or tree.args.get("fetch"):
         return False
     if not tree.args.get("group") and any(map(_is_aggregate, tree.expressions)):

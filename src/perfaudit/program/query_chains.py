@@ -24,11 +24,12 @@ STARTS = frozenset({"select", "query", "delete", "update"})
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of a chain: a call, or a slice of the rows where ``call`` is None."""
+    """One step of a chain: a call, or where ``call`` is None what is taken by ``key``."""
 
     function: FunctionNode
     call: t.Call | None
     name: str
+    key: t.Expr | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class _Search:
             case t.Item(base=base, key=key):
                 name = "slice" if isinstance(key, t.Slice) else "index"
                 found = self.ways(function, base, at, steps - 1)
-                return [_then(way, Step(function, None, name)) for way in found]
+                return [_then(way, Step(function, None, name, key)) for way in found]
             case t.Either(options=options):
                 return [
                     way for option in options for way in self.ways(function, option, at, steps - 1)

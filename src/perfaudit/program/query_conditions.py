@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from perfaudit.core.location import Location
 from perfaudit.facts import types as t
+from perfaudit.program.expressions import last_name
 from perfaudit.program.names import meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.query_chains import Step, Way
 from perfaudit.program.relational import (
+    ANYWHERE,
     EQUALITY,
     IN,
     JSON,
@@ -56,10 +58,12 @@ PAGES = re.compile(r"_?(?:get_)?pag(?:e|inat)", re.IGNORECASE)
 LOOKUPS = {
     "exact": EQUALITY,
     "in": IN,
-    **dict.fromkeys(("gt", "gte", "lt", "lte", "range"), RANGE),
-    **dict.fromkeys(("contains", "icontains", "endswith", "iendswith", "regex", "iregex"), LIKE),
+    # A year is asked for as the range from its first day to its last.
+    **dict.fromkeys(("gt", "gte", "lt", "lte", "range", "year"), RANGE),
+    **dict.fromkeys(("contains", "icontains", "endswith", "iendswith"), ANYWHERE),
+    **dict.fromkeys(("regex", "iregex"), LIKE),
     **dict.fromkeys(("iexact", "istartswith"), WRAPPED),
-    **dict.fromkeys(("date", "year", "month", "day", "hour", "week", "lower", "upper"), WRAPPED),
+    **dict.fromkeys(("date", "month", "day", "hour", "week", "lower", "upper"), WRAPPED),
     "startswith": PREFIX,
     "isnull": NULL,
 }
@@ -73,9 +77,31 @@ METHODS = {
     "in_": IN,
     "is_": NULL,
     "between": RANGE,
-    **dict.fromkeys(("like", "ilike", "contains", "icontains", "endswith"), LIKE),
+    **dict.fromkeys(("like", "ilike"), LIKE),
+    **dict.fromkeys(("contains", "icontains", "endswith", "iendswith"), ANYWHERE),
     "startswith": PREFIX,
 }
+WRAPPERS = {
+    **dict.fromkeys(("iexact", "istartswith", "icontains", "iendswith", "upper"), "UPPER({})"),
+    "lower": "LOWER({})",
+    "date": "({})::date",
+    **{
+        part: f"EXTRACT({part.upper()} FROM {{}})"
+        for part in ("month", "day", "hour", "week", "quarter")
+    },
+}
+"""What a look-up makes of its column, as SQL writes it."""
+INNER = {"istartswith": PREFIX}
+JSON_LOOKUPS = frozenset({"contains", "has_key", "has_keys", "has_any_keys", "contained_by"})
+"""Look-ups of whole JSON values."""
+FUNCTIONS = frozenset(
+    {
+        *("lower", "upper", "date", "date_trunc", "trim", "btrim", "coalesce", "extract", "cast"),
+        *("to_char", "substr", "substring", "replace", "unaccent", "left", "right", "length"),
+        *("char_length", "abs", "round", "md5", "concat", "to_tsvector", "strftime", "ifnull"),
+    }
+)
+"""Functions of databases that hide a column from its index."""
 MAX_NESTING = 6
 At = tuple[int, int]
 Found = tuple[Table, Column]
@@ -103,6 +129,7 @@ def query_of_way(program: "Program", site: Site, way: Way) -> Query | None:
         steps=names,
         via_relation=way.relation is not None,
         places=tuple(step.function.place(step.call) for step in way.steps if step.call is not None),
+        way=way,
     )
 
 
@@ -181,15 +208,23 @@ class _Reader:
             return
         table, column, rest = found
         operator = LOOKUPS.get(rest[-1], OTHER) if rest else EQUALITY
+        inner = spelled = ""
         if rest and column.type == "json":
-            operator = JSON
-        elif len(rest) > 1:
+            operator, inner, spelled = _json_lookup(column, rest)
+        elif operator == WRAPPED or len(rest) > 1:
+            inner = INNER.get(rest[-1]) or LOOKUPS.get(rest[-1], EQUALITY)
+            inner = EQUALITY if inner == WRAPPED else inner
+            spelled = WRAPPERS.get(rest[0], "").format(column.name)
             operator = WRAPPED
+        elif operator == ANYWHERE:
+            spelled = WRAPPERS.get(rest[0], "").format(column.name)
         if isinstance(value, t.Const) and value.kind == "NoneType" and operator == EQUALITY:
             operator = NULL
         if not sure:
-            operator = OTHER
-        self.conditions.append(Condition(table, column, operator, _constant(value), place))
+            operator, inner = OTHER, operator
+        self.conditions.append(
+            Condition(table, column, operator, _constant(value), place, inner, spelled)
+        )
 
     def path(
         self, node: ClassNode, steps: list[str], place: Location
@@ -344,38 +379,76 @@ class _Reader:
         if own is None and other is not None:
             own, right = other, left
         if own is None:
-            if not self.wrapped(function, left, at, place):
+            wrapped = self.wrapped(function, left, at) or self.wrapped(function, right, at)
+            if wrapped is None:
                 self.unknown = "what a condition compares"
+                return
+            found, inner, spelled = wrapped
+            if isinstance(right, t.Const) and right.kind == "NoneType":
+                operator = NULL
+            self.conditions.append(
+                Condition(
+                    *found,
+                    inner if sure else OTHER,
+                    _constant(right),
+                    place,
+                    operator if sure else inner,
+                    spelled,
+                )
+            )
             return
         if operator == EQUALITY and isinstance(right, t.Const) and right.kind == "NoneType":
             operator = NULL
-        if operator == LIKE and isinstance(right, t.Const) and str(right.value)[:1] not in "%_":
-            operator = LIKE
+        if operator == LIKE and _begins_with_wildcard(function, right):
+            operator = ANYWHERE
+        if own[1].type in ("json", "array") and operator == ANYWHERE:
+            operator = JSON
+        inner = "" if sure else operator
         self.conditions.append(
-            Condition(*own, operator if sure else OTHER, _constant(right), place)
+            Condition(*own, operator if sure else OTHER, _constant(right), place, inner)
         )
 
-    def wrapped(self, function: FunctionNode, value: t.Expr, at: At, place: Location) -> bool:
-        """Add what a function or a key of a column is compared to; return whether it is one."""
-        inner: list[t.Expr] = []
-        operator = WRAPPED
-        if isinstance(value, t.CallRef):
-            call = function.facts.calls[value.index]
-            inner = list(call.arguments)
-            if isinstance(call.callee, t.Attr):
-                inner.append(call.callee.base)
-        elif isinstance(value, t.Item):
-            inner, operator = [value.base], JSON
-        elif isinstance(value, t.Attr):
-            inner = [value.base]
-        for part in inner:
+    def wrapped(
+        self, function: FunctionNode, value: t.Expr, at: At
+    ) -> tuple[Found, str, str] | None:
+        """Return the column that a function or a key is of, how it hides it, and the SQL of it."""
+        if isinstance(value, t.Attr) and isinstance(value.base, t.Item):
+            # The text of a key, as in ``Book.data["isbn"].astext``.
+            return self.keyed(function, value.base, at)
+        if isinstance(value, t.Item):
+            return self.keyed(function, value, at)
+        if isinstance(value, t.Attr):
+            found = self.attribute(function, value.base, at)
+            return None if found is None else (found, WRAPPED, "")
+        if not isinstance(value, t.CallRef):
+            return None
+        call = function.facts.calls[value.index]
+        base = [call.callee.base] if isinstance(call.callee, t.Attr) else []
+        for part in (*call.arguments, *base):
             found = self.attribute(function, part, at)
             if found is not None:
-                self.conditions.append(Condition(*found, operator, None, place))
-                return True
-            if isinstance(part, t.Item | t.CallRef) and self.wrapped(function, part, at, place):
-                return True
-        return False
+                name = last_name(call.callee).lower()
+                written = f"{name}({found[1].name})" if name in FUNCTIONS else ""
+                return found, WRAPPED, written
+            if isinstance(part, t.Item | t.CallRef):
+                inside = self.wrapped(function, part, at)
+                if inside is not None:
+                    return inside
+        return None
+
+    def keyed(self, function: FunctionNode, value: t.Item, at: At) -> tuple[Found, str, str] | None:
+        """Return the column of which a key is taken, and the key as SQL takes it."""
+        keys: list[object] = []
+        base: t.Expr = value
+        while isinstance(base, t.Item):
+            keys.append(base.key.value if isinstance(base.key, t.Const) else "")
+            base = base.base
+        found = self.attribute(function, base, at)
+        if found is None:
+            return None
+        known = all(isinstance(key, str) and key for key in keys)
+        written = _key_path(found[1], [str(key) for key in reversed(keys)]) if known else ""
+        return found, JSON, written
 
     def attribute(self, function: FunctionNode, value: t.Expr, at: At) -> Found | None:
         """Return the column that ``Book.title`` stands for."""
@@ -441,6 +514,51 @@ class _Reader:
         column = self.attribute(function, given, at)
         if column is not None:
             self.order.append(Order(*column, descending, place))
+
+
+def _json_lookup(column: Column, rest: list[str]) -> tuple[str, str, str]:
+    """Return how a look-up inside JSON compares, and what it compares as SQL writes it."""
+    if rest[-1] in JSON_LOOKUPS:
+        return JSON, rest[-1], _key_path(column, rest[:-1]) if rest[:-1] else ""
+    operator = LOOKUPS.get(rest[-1])
+    keys = rest if operator is None else rest[:-1]
+    if not keys:
+        return operator or JSON, "", ""
+    return JSON, operator or EQUALITY, _key_path(column, keys, ">")
+
+
+def _key_path(column: Column, keys: list[str], kind: str = ">>") -> str:
+    """Return a key of a JSON column as SQL takes it: its text, or its value with ``>``."""
+    if len(keys) == 1:
+        return f"({column.name} -{kind} '{keys[0]}')"
+    return f"({column.name} #{kind} '{{{','.join(keys)}}}')"
+
+
+def _begins_with_wildcard(function: FunctionNode, value: t.Expr) -> bool:
+    """Return whether a pattern surely begins with what stands for anything."""
+    match value:
+        case t.Const(value=str() as text):
+            return text[:1] == "%"
+        case t.Text(parts=parts):
+            return bool(parts) and isinstance(parts[0], str) and parts[0][:1] == "%"
+        case t.Binary(operator="Add" | "Mod", left=left):
+            return _begins_with_wildcard(function, left)
+        case t.Name(id=name):
+            values = [bind.value for bind in function.binds.get(name, ())]
+            return bool(values) and all(
+                value is not None
+                and not isinstance(value, t.Name)
+                and _begins_with_wildcard(function, value)
+                for value in values
+            )
+        case t.CallRef(index=index):
+            callee = function.facts.calls[index].callee
+            return (
+                isinstance(callee, t.Attr)
+                and callee.name == "format"
+                and _begins_with_wildcard(function, callee.base)
+            )
+    return False
 
 
 def _constant(value: t.Expr | None) -> str | None:

@@ -11,6 +11,8 @@ from perfaudit.program.projection import Projection, projection
 from perfaudit.program.result_use import Readers, Use, use_of
 from perfaudit.program.row_sources import row_source
 from perfaudit.program.sites import Site
+from perfaudit.program.sql_dialects import dialect_of
+from perfaudit.program.sql_named import gives
 from perfaudit.program.sql_text import is_one_text
 from perfaudit.program.tables import Table
 
@@ -84,7 +86,7 @@ def _statement_reads(program: Program) -> tuple[StatementRead, ...]:
     for site in program.sites():
         if site.kind != "call" or not site.sql or "db.query" not in site.effects:
             continue
-        selected = projection(site.sql, program.schema)
+        selected = projection(site.sql, program.schema, dialect_of(program, site))
         if selected is None or not _is_one_statement(program, site):
             continue
         use = use_of(readers, row_source(site, selected.positions))
@@ -95,6 +97,8 @@ def _statement_reads(program: Program) -> tuple[StatementRead, ...]:
 
 def _is_one_statement(program: Program, site: Site) -> bool:
     """Return whether a call runs the same statement on whatever path leads to it."""
+    if gives(site.sql or "") is not None:
+        return True
     given = None if site.call is None else argument(site.call, site.behaviour.sql)
     if site.call is None or given is None:
         return False

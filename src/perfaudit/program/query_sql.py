@@ -4,8 +4,10 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from perfaudit.core.location import Location
 from perfaudit.program.projection import HOLE, parsed, sources
 from perfaudit.program.relational import (
+    ANYWHERE,
     EQUALITY,
     IN,
     JSON,
@@ -21,6 +23,8 @@ from perfaudit.program.relational import (
     Query,
 )
 from perfaudit.program.sites import Site
+from perfaudit.program.sql_dialects import dialect_of
+from perfaudit.program.sql_places import place_in_sql
 from perfaudit.program.tables import Column, Table
 
 if TYPE_CHECKING:
@@ -38,6 +42,10 @@ OPERATORS = {
     "Like": LIKE,
     "ILike": LIKE,
 }
+JSON_OPERATORS = frozenset(
+    {"ArrayContainsAll", "JSONBContains", "JSONBContainsTopKey", "JSONBContainsAnyTopKeys"}
+)
+"""Operators that ask for rows by what a JSON value or an array holds."""
 _VALUE_HOLE = re.compile(
     r"(?:[=<>]|\b(?:like|ilike|in|and|between|limit|offset|any|interval))\s*\(?\s*'?\{\}'?",
     re.IGNORECASE,
@@ -49,14 +57,14 @@ Tables = dict[str, Table | None]
 
 def query_of_sql(program: "Program", site: Site) -> Query | None:
     """Return the relational form of the statement that a site runs, where it is a plain SELECT."""
-    tree = parsed(site.sql or "")
+    tree = parsed(site.sql or "", dialect_of(program, site))
     if tree is None or type(tree).__name__ != "Select":
         return None
     tables = sources(tree, program.schema)
     first = next(iter(tables.values()), None)
     if first is None:
         return None
-    reader = _Reader(site, tables)
+    reader = _Reader(program, site, tables)
     reader.read(tree)
     unknown = "" if None not in tables.values() else "a table that is not known"
     if _BARE_HOLE.search(_VALUE_HOLE.sub("", site.sql or "")):
@@ -91,7 +99,8 @@ def _is_aggregate(item: Any) -> bool:
 class _Reader:
     """Gathers conditions, joins and order of one SELECT."""
 
-    def __init__(self, site: Site, tables: Tables) -> None:
+    def __init__(self, program: "Program", site: Site, tables: Tables) -> None:
+        self.program = program
         self.site = site
         self.tables = tables
         self.conditions: list[Condition] = []
@@ -111,54 +120,86 @@ class _Reader:
             found = self._column(item.this)
             if found is not None:
                 descending = bool(item.args.get("desc"))
-                self.order.append(Order(*found, descending, self.site.location))
+                self.order.append(Order(*found, descending, self._place(item)))
 
-    def _conjunction(self, tree: Any) -> None:
+    def _conjunction(self, tree: Any, *, sure: bool = True) -> None:
         from sqlglot import exp
 
         for part in tree.flatten() if isinstance(tree, exp.And) else (tree,):
             inner = part.unnest()
             if isinstance(inner, exp.And):
-                self._conjunction(inner)
+                self._conjunction(inner, sure=sure)
+            elif isinstance(inner, exp.Or):
+                for other in inner.flatten():
+                    self._conjunction(other.unnest(), sure=False)
             else:
-                self._condition(inner)
+                self._condition(inner, sure=sure)
 
-    def _condition(self, part: Any) -> None:
+    def _condition(self, part: Any, *, sure: bool) -> None:
         from sqlglot import exp
 
         name = type(part).__name__
+        if name in JSON_OPERATORS:
+            self._add(part.this, JSON, None, sure=sure)
+            return
         if name not in OPERATORS:
             for column in part.find_all(exp.Column):
-                found = self._column(column)
-                if found is not None:
-                    self.conditions.append(Condition(*found, OTHER, None, self.site.location))
+                self._add(column, OTHER, None, sure=True)
             return
         left, right = part.this, part.args.get("expression")
         own, other = self._column(left), self._column(right)
         if own is not None and other is not None and name == "EQ":
-            self.joins += [Join(*own, self.site.location), Join(*other, self.site.location)]
+            if sure:
+                self.joins += [Join(*own, self._place(left)), Join(*other, self._place(right))]
             return
         if own is None and other is not None:
-            own, right = other, left
-        if own is None:
-            self._wrapped(part)
+            left, right = right, left
+        elif own is None:
+            self._wrapped(left, right, OPERATORS[name], part, sure=sure)
             return
         operator = OPERATORS[name]
-        constant = right.name if isinstance(right, exp.Literal) else None
-        if isinstance(right, exp.Boolean | exp.Null):
-            constant = right.sql()
-        if operator == LIKE and name == "Like" and constant and constant[:1] not in "%_":
-            operator = PREFIX
-        self.conditions.append(Condition(*own, operator, constant, self.site.location))
+        if operator == LIKE:
+            operator = _pattern(right, is_exact=name == "Like")
+        self._add(left, operator, _constant(right), sure=sure)
 
-    def _wrapped(self, part: Any) -> None:
+    def _add(self, tree: Any, operator: str, constant: str | None, *, sure: bool) -> None:
+        found = self._column(tree)
+        if found is None:
+            return
+        held, inner = (operator, "") if sure else (OTHER, operator)
+        self.conditions.append(Condition(*found, held, constant, self._place(tree), inner))
+
+    def _wrapped(self, left: Any, right: Any, operator: str, part: Any, *, sure: bool) -> None:
+        """Add what is made of a column and compared, with its SQL where it is one side alone."""
         from sqlglot import exp
 
+        sides = [
+            (side, list(side.find_all(exp.Column)))
+            for side in (left, right)
+            if side is not None and not side.find(exp.Subquery, exp.Select)
+        ]
+        mine = [(side, columns) for side, columns in sides if columns]
+        is_alone = len(mine) == 1 and len({column.sql() for column in mine[0][1]}) == 1
         for column in part.find_all(exp.Column):
             found = self._column(column)
-            if found is not None:
-                operator = JSON if found[1].type == "json" else WRAPPED
-                self.conditions.append(Condition(*found, operator, None, self.site.location))
+            if found is None:
+                continue
+            held = JSON if found[1].type == "json" else WRAPPED
+            spelled, constant = "", None
+            if is_alone:
+                spelled = _bare(mine[0][0])
+                constant = _constant(right if mine[0][0] is left else left)
+            place = self._place(column)
+            if sure:
+                self.conditions.append(Condition(*found, held, constant, place, operator, spelled))
+            else:
+                self.conditions.append(Condition(*found, OTHER, constant, place, held, spelled))
+            if is_alone:
+                return
+
+    def _place(self, tree: Any) -> Location:
+        """Return where a part of the statement is written."""
+        return place_in_sql(self.program, self.site, tree)
 
     def _column(self, tree: Any) -> tuple[Table, Column] | None:
         from sqlglot import exp
@@ -178,3 +219,40 @@ class _Reader:
                 yield owner
             return
         yield from (table for table in self.tables.values() if table is not None)
+
+
+def _constant(tree: Any) -> str | None:
+    """Return a value that the statement writes out, else None."""
+    from sqlglot import exp
+
+    if isinstance(tree, exp.Boolean | exp.Null):
+        return str(tree.sql())
+    return tree.name if isinstance(tree, exp.Literal) and HOLE not in tree.name else None
+
+
+def _pattern(tree: Any, *, is_exact: bool) -> str:
+    """Return how a pattern compares: by its beginning, anywhere, or in a way that is not known."""
+    from sqlglot import exp
+
+    first = next(iter(tree.find_all(exp.Literal, bfs=False)), None) if tree is not None else None
+    if first is None or not first.is_string:
+        return LIKE
+    if isinstance(tree, exp.DPipe) and tree.find(exp.Column, exp.Parameter, exp.Placeholder):
+        leftmost = tree
+        while isinstance(leftmost, exp.DPipe):
+            leftmost = leftmost.this
+        if leftmost is not first:
+            return LIKE
+    if first.name[:1] == "%":
+        return ANYWHERE
+    return PREFIX if is_exact and first.name[:1] not in ("", "_") and tree is first else LIKE
+
+
+def _bare(tree: Any) -> str:
+    """Return the SQL of an expression, with the names of columns alone."""
+    from sqlglot import exp
+
+    bare = tree.copy().transform(
+        lambda node: exp.column(node.this) if isinstance(node, exp.Column) else node
+    )
+    return str(bare.sql(dialect="postgres"))

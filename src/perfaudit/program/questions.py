@@ -1,24 +1,97 @@
 """What a test asks for: the state of the process, the kind of a value, or an option."""
 
 from perfaudit.facts import types as t
+from perfaudit.program.expressions import parts
 from perfaudit.program.nodes import ClassNode, FunctionNode
 
 MAX_STEPS = 4
 """How many names are followed to what they are bound to."""
 ENVIRONMENT = frozenset({"environ", "getenv", "platform"})
 
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
+"""The methods that an HTTP request may have."""
+
+
+def methods_asked(test: t.Expr, *, holds: bool = True) -> frozenset[str]:
+    """Return the methods of a request for which a test holds, or not; empty where it asks for none.
+
+    ``request.method == "POST"``, ``request.method in ("PUT", "PATCH")``.
+    """
+    if not isinstance(test, t.Compare) or test.operator not in ("Eq", "NotEq", "In", "NotIn"):
+        return frozenset()
+    if not isinstance(test.left, t.Attr) or test.left.name != "method":
+        return frozenset()
+    given = test.right.items if isinstance(test.right, t.Seq) else (test.right,)
+    named = frozenset(
+        item.value
+        for item in given
+        if isinstance(item, t.Const) and isinstance(item.value, str) and item.value in METHODS
+    )
+    if not named or len(named) < len(given):
+        return frozenset()
+    return named if holds is (test.operator in ("Eq", "In")) else METHODS - named
+
 
 def asks_for_kind(function: FunctionNode, test: t.Expr) -> bool:
     """Return whether a test asks what kind of value is given: of which class, which word."""
     parts = test.options if isinstance(test, t.Either) and test.kind == "and" else (test,)
     for part in parts:
-        if isinstance(part, t.Compare) and part.operator == "Eq":
+        if isinstance(part, t.Compare) and part.operator == "Eq" and not methods_asked(part):
             if isinstance(part.right, t.Const) and isinstance(part.right.value, str):
                 return True
         callee = function.facts.calls[part.index].callee if isinstance(part, t.CallRef) else None
         if callee == t.Name("isinstance"):
             return True
         if isinstance(callee, t.Attr) and callee.name in ("startswith", "endswith"):
+            return True
+    return False
+
+
+def asks_for_class(function: FunctionNode, test: t.Expr) -> bool:
+    """Return whether a test asks of which class something is, or is not."""
+    parts = test.options if isinstance(test, t.Either) and test.kind == "and" else (test,)
+    asked = [part.value if isinstance(part, t.Not) else part for part in parts]
+    return any(
+        isinstance(part, t.CallRef)
+        and function.facts.calls[part.index].callee == t.Name("isinstance")
+        for part in asked
+    )
+
+
+def asks_for_entry(function: FunctionNode, test: t.Expr) -> bool:
+    """Return whether a test asks for an entry that what is given may have: ``"id" in options``."""
+    parts = test.options if isinstance(test, t.Either) and test.kind == "and" else (test,)
+    for part in parts:
+        inner = part.value if isinstance(part, t.Not) else part
+        if not isinstance(inner, t.Compare) or inner.operator not in ("In", "NotIn"):
+            continue
+        held, is_key = inner.right, isinstance(inner.left, t.Const)
+        if isinstance(held, t.CallRef):
+            callee = function.facts.calls[held.index].callee
+            if isinstance(callee, t.Attr) and callee.name == "keys":
+                held, is_key = callee.base, True
+        if is_key and isinstance(held, t.Name) and held.id in function.params:
+            return True
+    return False
+
+
+def asks_whether_new(function: FunctionNode, test: t.Expr, steps: int = MAX_STEPS) -> bool:
+    """Return whether a test asks of an object whether it has been saved: ``self.pk is None``."""
+    match test:
+        case t.Not(value=inner) | t.Compare(operator="Is" | "IsNot", left=inner):
+            return asks_whether_new(function, inner, steps)
+        case t.Either(kind="and", options=options):
+            return any(asks_whether_new(function, option, steps) for option in options)
+        case t.CallRef(index=index):
+            call = function.facts.calls[index]
+            is_bool = call.callee == t.Name("bool") and len(call.arguments) == 1
+            return is_bool and asks_whether_new(function, call.arguments[0], steps)
+        case t.Name(id=name) if steps and name not in function.params:
+            value = function.only_value(name)
+            return value is not None and asks_whether_new(function, value, steps - 1)
+        case t.Attr(base=t.Name(id=name), name="pk" | "id"):
+            return function.owner is not None and name in function.params
+        case t.Attr(base=t.Attr(name="_state"), name="adding"):
             return True
     return False
 
@@ -55,6 +128,15 @@ def is_state(function: FunctionNode, test: t.Expr, sequence: int, steps: int = M
         case t.Item(base=base):
             return _reads_environment(function, base)
     return False
+
+
+def is_of_settings(function: FunctionNode, value: t.Expr, sequence: int) -> bool:
+    """Return whether a value is a constant, state of the process, or made of the environment."""
+    if isinstance(value, t.Const) or is_state(function, value, sequence):
+        return True
+    if isinstance(value, t.Not):
+        return is_of_settings(function, value.value, sequence)
+    return any(_reads_environment(function, part) for part in parts(function, value))
 
 
 def _is_state_name(function: FunctionNode, name: str, sequence: int, steps: int) -> bool:

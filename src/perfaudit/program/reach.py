@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from perfaudit.core.finding import TraceStep
 from perfaudit.core.levels import Confidence, weakest
-from perfaudit.program.conditions import MAX_BRANCHES, Standing, standing
+from perfaudit.program.conditions import MAX_BRANCHES, Standing, branches_around, standing
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.sites import Edge, Site
 
@@ -22,8 +22,8 @@ CONFIDENCES = {
 class Step(Struct, frozen=True):
     """The first step from a function towards an effect: the site itself, or the edge that leads on.
 
-    ``distance`` is the number of calls to the site, ``branches`` how many of them, the site
-    included, stand in a branch. ``confidence`` is that of the weakest step.
+    ``distance`` is the number of calls to the site, ``branches`` in how many branches they stand,
+    the site included. ``confidence`` is that of the weakest step.
     """
 
     distance: int
@@ -131,8 +131,9 @@ def reach(
         waiting: deque[Iterable[Edge]] = deque([postponed[worst]])
         for function, site in starts[worst]:
             if function not in steps:
-                sure = weakest(site.confidence, CONFIDENCES[worst])
-                steps[function] = Step(0, site, None, sure, int(worst > Standing.ALWAYS))
+                branches = _branches(function, worst, site.context)
+                sure = weakest(site.confidence, CONFIDENCES[worst], _taken(branches))
+                steps[function] = Step(0, site, None, sure, branches)
                 waiting.append(edges_to(function))
         while waiting:
             for edge in waiting.popleft():
@@ -143,12 +144,22 @@ def reach(
                     postponed[hangs_on].append(edge)
                     continue
                 here = steps[edge.callee]
-                branches = here.branches + (hangs_on > Standing.ALWAYS)
-                seldom = Confidence.MEDIUM if branches > MAX_BRANCHES else Confidence.HIGH
-                sure = weakest(here.confidence, edge.confidence, CONFIDENCES[worst], seldom)
+                branches = here.branches + _branches(edge.caller, hangs_on, edge.context)
+                sure = weakest(
+                    here.confidence, edge.confidence, CONFIDENCES[worst], _taken(branches)
+                )
                 steps[edge.caller] = Step(here.distance + 1, None, edge, sure, branches)
                 waiting.append(edges_to(edge.caller))
     return Reach(steps)
+
+
+def _branches(function: FunctionNode, hangs_on: Standing, context: int) -> int:
+    """Return in how many branches a place stands; clauses that leave before it are one."""
+    return max(1, branches_around(function, context)) if hangs_on > Standing.ALWAYS else 0
+
+
+def _taken(branches: int) -> Confidence:
+    return Confidence.MEDIUM if branches > MAX_BRANCHES else Confidence.HIGH
 
 
 def _starts(

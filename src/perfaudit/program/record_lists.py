@@ -8,6 +8,7 @@ from perfaudit.core.levels import Role
 from perfaudit.core.location import Location
 from perfaudit.facts import types as t
 from perfaudit.libraries.templates import RecordList
+from perfaudit.program import expressions
 from perfaudit.program.class_values import class_value, texts_of
 from perfaudit.program.given_names import Given
 from perfaudit.program.nodes import ClassNode, FunctionNode
@@ -54,9 +55,11 @@ def list_classes(types: "Types", schema: "Schema") -> tuple[ListClass, ...]:
     if not shown:
         return ()
     registered = _registered(types, schema, shown)
+    named = _named(types, {node.name for node, found in shown.items() if found.listed})
     return tuple(
         ListClass(node, found, model, tuple(_columns(types, node, found)))
         for node, found in shown.items()
+        if not found.listed or node.name in named
         for model in _models(types, schema, node, found, registered)
     )
 
@@ -116,6 +119,23 @@ def _registered(
             if len(page) == 1 and page[0] in shown:
                 models = _classes_in(types, schema, Given(file.body, call.arguments[0], at))
                 found.setdefault(page[0], []).extend(models)
+    return found
+
+
+def _named(types: "Types", names: set[str]) -> set[str]:
+    """Return those of some names that the code reads; to inherit from a class is not to read it."""
+    found: set[str] = set()
+    for file in types.modules.files if names else ():
+        for function in (file.body, *file.functions) if file.role is not Role.TEST else ():
+            facts = function.facts
+            values = [bind.value for bind in facts.binds] + [item.value for item in facts.results]
+            values += [given for call in facts.calls for given in call.arguments]
+            found |= names & {
+                name
+                for value in values
+                if value is not None
+                for name in expressions.names(function, value)
+            }
     return found
 
 

@@ -17,6 +17,7 @@ IN = "in"
 RANGE = "range"
 PREFIX = "prefix"
 LIKE = "like"
+ANYWHERE = "anywhere"
 JSON = "json"
 NULL = "null"
 WRAPPED = "wrapped"
@@ -28,9 +29,12 @@ ROUND_TRIPS = frozenset({"db.query", "db.write"})
 class Condition:
     """A condition that rows must meet, all of them together.
 
-    ``operator``: equality, in, range, prefix, like, json (of a part of the value), null, wrapped (a
-    function of the column) or other. ``constant``: the text of what it is compared with, where the
-    code writes it out. ``place``: where it is written.
+    ``operator``: equality, in, range, prefix, like, anywhere (a pattern that begins with a
+    wildcard), json (of a part of the value), null, wrapped (a function of the column) or other.
+    ``constant``: the text of what it is compared with, where the code writes it out. ``place``:
+    where it is written. ``inner``: how a part of a value or a function of it is compared, and what
+    one of several conditions would be that hold one or the other. ``spelled``: what is compared, as
+    SQL writes it, where that is not the column itself and known.
     """
 
     table: Table
@@ -38,6 +42,8 @@ class Condition:
     operator: str
     constant: str | None
     place: Location
+    inner: str = ""
+    spelled: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +72,7 @@ class Query:
     ``table`` is what its rows are of. ``unknown`` is why there may be more than what stands here:
     empty where it is all there is. ``whole``: it may be asked without any of the conditions, as
     those are added on some ways only. ``bounded``: it gives a number of rows that the code limits.
+    ``way``: the calls that build it, where it is no SQL text.
     """
 
     site: Site
@@ -78,6 +85,7 @@ class Query:
     steps: frozenset[str] = frozenset()
     via_relation: bool = False
     places: tuple[Location, ...] = ()
+    way: Way | None = None
 
 
 def queries(program: "Program") -> tuple[Query, ...]:

@@ -45,6 +45,10 @@ class Remedies:
             ways = [replaced]
         return _sentences(*ways)
 
+    def on_thread(self, function: FunctionNode, place: Site | Edge) -> str:
+        """Return how a function hands what a place runs to a worker thread, as a sentence."""
+        return _sentences(self.offloaded(function, place))
+
     def _has(self, twin: str, replaced: str) -> bool:
         """Return whether the project has the package of a twin already."""
         root = twin.partition(".")[0]

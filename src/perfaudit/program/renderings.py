@@ -14,7 +14,7 @@ from perfaudit.program import members
 from perfaudit.program.class_values import class_texts, class_value, texts_of
 from perfaudit.program.expressions import argument
 from perfaudit.program.given_names import Given, Names, given_back, names_in
-from perfaudit.program.names import meanings
+from perfaudit.program.names import AT_END, meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode, enclosing_class
 from perfaudit.program.row_queries import rows_of
 from perfaudit.program.rows import Rows, joined
@@ -59,7 +59,10 @@ class Known(Struct, frozen=True):
 
 
 class Rendering(Struct, frozen=True):
-    """A place that renders templates. ``runs_methods``: the language calls what can be called."""
+    """A place that renders templates. ``runs_methods``: the language calls what can be called.
+
+    ``at``: the number of the place in its function, and the block that it stands in.
+    """
 
     function: FunctionNode
     location: Location
@@ -67,6 +70,7 @@ class Rendering(Struct, frozen=True):
     names: dict[str, Known]
     runs_methods: bool
     view: ClassNode | None = None
+    at: tuple[int, int] = AT_END
 
 
 def renderings(program: "Program") -> tuple[Rendering, ...]:
@@ -187,6 +191,7 @@ def _rendered(
         known_names(program, names),
         found.runs_methods,
         view,
+        at,
     )
 
 

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from perfaudit.program.program import Program
 
 At = tuple[int, int]
+IS_NULL = "__isnull"
+NONE = t.Const(None, "NoneType")
+TRUE = t.Const(True, "bool")
+LEAVES_OUT = frozenset({"exclude", "create", "update"})
+"""Methods whose keywords do not say what the rows have."""
 
 
 def begun(
@@ -31,6 +36,7 @@ def begun(
     known = [*_between(program, asked or [])]
     if row is not None:
         known += _shared_by(program, function, call, row)
+        known += _leading_nowhere(program, call, row)
     return Rows(
         (function.place(call),),
         frozenset(
@@ -129,6 +135,22 @@ def _conditions(function: FunctionNode, call: t.Call) -> Iterator[t.Expr]:
                     yield from bind.value.items
         else:
             yield given
+
+
+def _leading_nowhere(program: "Program", call: t.Call, row: ClassNode) -> Iterator[str]:
+    """Yield the relations of which a condition leaves only rows whose key is empty."""
+    name = call.callee.name if isinstance(call.callee, t.Attr) else ""
+    empty = {
+        key.removesuffix(IS_NULL)
+        for key, given in call.keywords
+        if (given == TRUE if key.endswith(IS_NULL) else given == NONE)
+    }
+    if not empty or name in LEAVES_OUT:
+        return
+    for relation in program.schema.relations_of(row).values():
+        keys = {relation.name, f"{relation.name}_id", relation.column}
+        if not relation.many and not empty.isdisjoint(keys):
+            yield relation.name
 
 
 def _keys_of(program: "Program", row: ClassNode, relation: Relation) -> set[str]:

@@ -9,6 +9,7 @@ from perfaudit.program import expressions
 from perfaudit.program.class_values import class_value
 from perfaudit.program.eager_options import OPTION, flags_of, named_by, takes_back
 from perfaudit.program.edge_values import given_for
+from perfaudit.program.exclusions import exclude_each_other
 from perfaudit.program.language_calls import SUPER
 from perfaudit.program.managers import has_unread_manager, managers_of, source_of_rows
 from perfaudit.program.names import AT_END, meanings
@@ -52,6 +53,8 @@ PASSED_ON = frozenset({"chain", "filter", "islice", "tqdm"})
 """Other callables that give some of the items that they are given."""
 KEEPS_PREFETCH = "keeps-prefetch"
 LOADS_NAMED = "loads-named"
+NO_LATER_LOADS = "no-later-loads"
+NO_ROWS = "gives-no-rows"
 OF_VIEW = frozenset({ROW_OF_VIEW, "gives-rows-of-view"})
 NONE = t.Const(None, "NoneType")
 At = tuple[int, int]
@@ -142,7 +145,10 @@ class _Search:
         answers: list[Rows | None] = []
         for scope, definition in meanings(spot.function, name, spot.at):
             if isinstance(definition, t.Bind) and definition.value is not None:
-                if definition.value == NONE:
+                if definition.value == NONE or (
+                    scope is spot.function
+                    and exclude_each_other(scope, definition.context, spot.at[1])
+                ):
                     continue
                 answers.append(self.of_bind(spot, scope, definition, steps))
             elif isinstance(definition, t.Param):
@@ -275,6 +281,8 @@ class _Search:
         types = self.types
         result = types.call(function, index).result
         flags = flags_of(self.program, function, index)
+        if NO_ROWS in flags:
+            return EMPTY
         before: list[Rows | None] = []
         if isinstance(call.callee, t.Attr):
             base = call.callee.base
@@ -301,7 +309,9 @@ class _Search:
                 lambda query, where: self.rows(spot.moved(where), query, steps),
             )
             before.append(said if row is None else self.with_managers(said, row))
-        found = made_of([begun(self.program, spot, call, row, names=LOADS_NAMED in flags), *before])
+        start = begun(self.program, spot, call, row, names=LOADS_NAMED in flags)
+        start = replace(start, settled=NO_LATER_LOADS in flags)
+        found = made_of([start, *before])
         if found is not None and OPTION in flags and takes_back(call):
             return _without(found, flags)
         return found
@@ -373,6 +383,17 @@ class _Search:
             return Rows()
         return self.returned(method, None, MAX_STEPS) or Rows(all_eager=True)
 
+    def shared(self, callee: FunctionNode, rows: Rows | None) -> Rows | None:
+        """Return what a function gives; a method of a query or manager serves all that call it."""
+        owner = callee.owner
+        if rows is None or rows is EMPTY or owner is None:
+            return rows
+        if not is_query(self.types, Instance(owner)):
+            return rows
+        own = [place for place in rows.written if callee.holds(place)]
+        others = tuple(place for place in rows.written if place not in own)
+        return replace(rows, written=others, declared=(*rows.declared, *own))
+
     def returned(self, callee: FunctionNode, way: Way | None, steps: int) -> Rows | None:
         """Return the rows a project function returns, with those of the query it is called on."""
         key = (callee, "", way)
@@ -386,7 +407,7 @@ class _Search:
             spot = Spot(callee, (item.sequence, item.context), way)
             answers.append(self.rows(spot, item.value, steps))
         self.entered.discard(key)
-        return _of_ways(answers)
+        return self.shared(callee, _of_ways(answers))
 
     def attribute(self, spot: Spot, value: t.Attr, steps: int) -> Rows | None:
         """Return the rows of ``row.relation`` or the start of a query such as ``Book.objects``."""
@@ -429,14 +450,15 @@ class _Search:
             if path[1:] and path[0] == relation.name
         }
         found = Rows(
-            (relation.location,),
-            frozenset({VIA_RELATION}),
-            loaded,
-            parent.named,
-            parent.all_eager,
-            frozenset({relation.inverse} if relation.inverse else ()),
-            frozenset() if relation.target is None else frozenset({relation.target}),
-            parent.agreed,
+            declared=(relation.location,),
+            steps=frozenset({VIA_RELATION}),
+            loaded=loaded,
+            named=parent.named,
+            all_eager=parent.all_eager,
+            known=frozenset({relation.inverse} if relation.inverse else ()),
+            of=frozenset() if relation.target is None else frozenset({relation.target}),
+            agreed=parent.agreed,
+            settled=parent.settled,
         )
         if not relation.many or relation.target is None:
             return found

@@ -4,6 +4,7 @@ from perfaudit.facts import types as t
 from perfaudit.program.result_shapes import RESULT, ROW, ROWS, Shape
 from perfaudit.program.result_walk import Source
 from perfaudit.program.sites import Site
+from perfaudit.program.sql_named import MANY, ONE, VALUE, gives
 
 ROWS_CALLS = frozenset(
     {
@@ -19,12 +20,17 @@ ROWS_CALLS = frozenset(
 )
 ROW_CALLS = frozenset({"fetchrow", "fetch_one", "fetchone"})
 VALUE_CALLS = frozenset({"fetchval", "fetch_val", "scalar"})
+NAMED_CALLS = {MANY: "fetchall", ONE: "fetchone", VALUE: "scalar"}
+"""What a statement with a name is read with."""
 
 
 def row_source(site: Site, columns: tuple[str, ...]) -> Source:
     """Return the source of the rows of a raw statement; ``columns`` are their names, in order."""
     name = site.behaviour.path.rpartition(".")[2]
     receiver: t.Expr | None = None
+    said = gives(site.sql or "")
+    if said is not None:
+        name = NAMED_CALLS[said]
     if name in ROWS_CALLS:
         shape = ROWS
     elif name in ROW_CALLS:

@@ -22,12 +22,14 @@ class Rows(Struct, frozen=True):
     ``loaded``: the paths that are loaded on at least one way. ``named``: relations that may be
     loaded besides, somewhere below a row; ``all_eager``: any may be. ``known``: relations that
     rows have without a query, since they were reached from there, or since all of them lead to the
-    same row. ``places``: where the queries are written. ``steps``: the names of the calls that they
-    are made of, ``=name`` for each of their keywords, and ``VIA_RELATION`` where rows are those of
+    same row. ``written``: where the queries are written; ``declared``: where others begin with
+    them, as with managers, or name them, as relations do. ``steps``: the names of the calls that
+    they are made of, ``=name`` for each of their keywords, and ``VIA_RELATION`` where rows are of
     another row. ``of``: their classes, as far as known. ``agreed``: all ways load the same.
+    ``settled``: what was not loaded cannot be read of them, so that what is read was loaded.
     """
 
-    places: tuple[Location, ...] = ()
+    written: tuple[Location, ...] = ()
     steps: frozenset[str] = frozenset()
     loaded: Loaded = {}
     named: frozenset[str] = frozenset()
@@ -35,6 +37,13 @@ class Rows(Struct, frozen=True):
     known: frozenset[str] = frozenset()
     of: frozenset[ClassNode] = frozenset()
     agreed: bool = True
+    settled: bool = False
+    declared: tuple[Location, ...] = ()
+
+    @property
+    def places(self) -> tuple[Location, ...]:
+        """Return where the rows come from; last the place where more is best loaded with them."""
+        return (*self.declared, *self.written)
 
     @property
     def exact(self) -> Loaded | None:
@@ -46,7 +55,7 @@ class Rows(Struct, frozen=True):
 
         ``path`` are the names from the row to the relation that is read, that one included.
         """
-        if path and path[0] in self.known:
+        if self.settled or path and path[0] in self.known:
             return True
         if self.all_eager or not self.named.isdisjoint(path):
             return None
@@ -95,10 +104,8 @@ def made_of(parts: Sequence[Rows | None]) -> Rows | None:
 
 
 def _together(known: Sequence[Rows], *, agreed: bool) -> Rows:
-    places = [place for rows in known for place in rows.places]
     return Rows(
-        # A query that several ways share stands after all that some of them add to it.
-        tuple(dict.fromkeys(reversed(places)))[::-1],
+        _in_order([place for rows in known for place in rows.written]),
         frozenset().union(*(rows.steps for rows in known)),
         {path: apart for rows in known for path, apart in rows.loaded.items()},
         frozenset().union(*(rows.named for rows in known)),
@@ -106,4 +113,11 @@ def _together(known: Sequence[Rows], *, agreed: bool) -> Rows:
         frozenset().union(*(rows.known for rows in known)),
         frozenset().union(*(rows.of for rows in known)),
         agreed and all(rows.agreed for rows in known),
+        any(rows.settled for rows in known),
+        _in_order([place for rows in known for place in rows.declared]),
     )
+
+
+def _in_order(places: Sequence[Location]) -> tuple[Location, ...]:
+    """Return places once each: what several ways share stands after all that some add to it."""
+    return tuple(dict.fromkeys(reversed(places)))[::-1]

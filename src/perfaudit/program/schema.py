@@ -7,10 +7,16 @@ from typing import TYPE_CHECKING
 from perfaudit.core.levels import Role
 from perfaudit.core.location import Location
 from perfaudit.libraries.types import Schema as Declaration
-from perfaudit.program.migrations import replay
+from perfaudit.program.migrations import Replay, replay
 from perfaudit.program.nodes import ClassNode
 from perfaudit.program.tables import Column, Index, Relation, SqlTables, Table, own_indexes
-from perfaudit.program.tables_columns import column_of, indexes_of, table_name, value_of
+from perfaudit.program.tables_columns import (
+    column_of,
+    has_key,
+    indexes_of,
+    table_name,
+    value_of,
+)
 from perfaudit.program.tables_made import add_made_table, read_made_tables
 from perfaudit.program.tables_orm import (
     Field,
@@ -30,8 +36,6 @@ if TYPE_CHECKING:
     from perfaudit.program.infer import Types
 
 __all__ = ["Column", "Index", "Relation", "Schema", "Table", "build_schema"]
-
-KEY_KINDS = frozenset({"many_to_one", "one_to_one"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +125,11 @@ def build_schema(types: "Types", sql_documents: Sequence[tuple[str, str]]) -> Sc
         node: _table(types, words, declared, node, columns[node], relations[node])
         for node in declared.classes
     }
-    sql = read_sql_tables(_sql_texts(types, sql_documents))
+    replayed = replay(types, words, declared.names, known.settings)
+    sql = read_sql_tables(_sql_texts(types, sql_documents, replayed))
     for table in read_made_tables(types, words, declared.names):
         add_made_table(sql, table)
-    replayed = replay(types, words, declared.names)
-    for table in replayed.values():
+    for table in replayed.tables:
         if table.columns:
             add_made_table(sql, table)
         else:
@@ -188,7 +192,7 @@ def _columns(
 ) -> dict[str, Column]:
     columns: dict[str, Column] = {}
     for found in declared.fields[node].values():
-        if not found.is_relation or _has_key(found):
+        if not found.is_relation or has_key(found):
             attribute, column = column_of(types, words, found, declared.names)
             columns[attribute] = column
     declaration = declared.classes.get(node)
@@ -201,17 +205,6 @@ def _columns(
             key = declaration.relation_column.replace("{name}", _link_name(declaration, parent))
         columns = {key: Column(key, "integer", False, True, False, node.location), **columns}
     return columns
-
-
-def _has_key(found: Field) -> bool:
-    """Return whether a relation has a column of its own in the table."""
-    kind = found.kind
-    return (
-        kind is not None
-        and kind.relation in KEY_KINDS
-        and kind.to is not None
-        and bool(found.declaration.relation_column)
-    )
 
 
 def _is_extended(declared: _Declared, node: ClassNode, parent: ClassNode) -> bool:
@@ -441,7 +434,7 @@ def _with(table: Table, columns: dict[str, Column]) -> Table:
 
 
 def _sql_texts(
-    types: "Types", documents: Sequence[tuple[str, str]]
+    types: "Types", documents: Sequence[tuple[str, str]], replayed: Replay
 ) -> Iterator[tuple[Location, str]]:
     for path, text in documents:
         yield Location(path, 1), text
@@ -449,4 +442,6 @@ def _sql_texts(
         if file.role == Role.TEST:
             continue
         for item in file.facts.sql:
+            if replayed.is_spent(file.path, item.line):
+                continue
             yield Location(file.path, item.line, item.column), item.text

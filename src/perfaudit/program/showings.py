@@ -13,6 +13,7 @@ from perfaudit.libraries.answers import Answers
 from perfaudit.libraries.templates import ViewWords
 from perfaudit.program import expressions, members
 from perfaudit.program.answer_costs import is_one as is_one_object
+from perfaudit.program.bounds import is_short
 from perfaudit.program.class_values import class_value
 from perfaudit.program.expressions import argument
 from perfaudit.program.given_names import Given
@@ -319,6 +320,8 @@ def _shown_by_call(
     rows = rows_of(program, function, given, at)
     if rows is None:
         return None
+    if is_short(program.types, function, given, at):
+        confidence = Confidence.MEDIUM
     givens = [Given(function, given, at)]
     view = enclosing_class(function)
     if not rows.steps.isdisjoint(words.rows) or not rows.places:

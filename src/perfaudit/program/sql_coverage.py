@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from perfaudit.core.location import Location
-from perfaudit.program.projection import filled_holes
+from perfaudit.program.projection import dialects_for, filled_holes
 from perfaudit.program.sql_bounds import is_parsable
+from perfaudit.program.sql_dialects import dialect_of
 
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
@@ -31,20 +32,21 @@ class SqlCoverage:
 def sql_coverage(program: "Program") -> SqlCoverage:
     """Return how much of the SQL that is run, outside tests, can be read."""
     known = 0
-    verdicts: dict[str, bool] = {}
+    verdicts: dict[tuple[str, str], bool] = {}
     unread: list[tuple[Location, str]] = []
     for site in program.sites():
         if site.kind != "call" or not site.sql:
             continue
         known += 1
-        if site.sql not in verdicts:
-            verdicts[site.sql] = can_be_read(site.sql)
-        if not verdicts[site.sql]:
+        key = site.sql, dialect_of(program, site)
+        if key not in verdicts:
+            verdicts[key] = can_be_read(*key)
+        if not verdicts[key]:
             unread.append((site.location, _SPACE.sub(" ", site.sql.strip())[:SHOWN]))
     return SqlCoverage(known, tuple(unread))
 
 
-def can_be_read(sql: str) -> bool:
+def can_be_read(sql: str, dialect: str = "") -> bool:
     """Return whether a dialect of SQL can read a text, whose holes stand for anything."""
     if not is_parsable(sql):
         return False
@@ -57,9 +59,9 @@ def can_be_read(sql: str) -> bool:
     logger.setLevel(logging.CRITICAL)
     try:
         for text in filled_holes(sql):
-            for dialect in DIALECTS:
+            for read in dialects_for(dialect, DIALECTS):
                 try:
-                    if any(sqlglot.parse(text, read=dialect)):
+                    if any(sqlglot.parse(text, read=read)):
                         return True
                 except (SqlglotError, RecursionError, ValueError, TypeError, AttributeError):
                     continue

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from perfaudit.facts import types as t
 from perfaudit.program.names import AT_END, meanings
-from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.nodes import FileNode, FunctionNode
 from perfaudit.program.values import ClassType, Instance, ModuleType, options_of
 
 if TYPE_CHECKING:
@@ -48,15 +48,25 @@ def is_one_text(types: "Types", function: FunctionNode, value: t.Expr, at: tuple
     return texts.text(function, value, at, MAX_STEPS) is not None and not texts.several
 
 
+def files_of_text(
+    types: "Types", function: FunctionNode, value: t.Expr, at: tuple[int, int]
+) -> list[FileNode]:
+    """Return the other files whose names a text is put together from."""
+    texts = SqlTexts(types)
+    texts.text(function, value, at, MAX_STEPS)
+    return list(texts.files)
+
+
 class SqlTexts:
     """Puts texts together from the expressions that make them.
 
-    ``several``: a text on the way can be one of several.
+    ``several``: a text on the way can be one of several. ``files``: where its names are bound.
     """
 
     def __init__(self, types: "Types") -> None:
         self.types = types
         self.several = False
+        self.files: dict[FileNode, None] = {}
 
     def text(
         self, function: FunctionNode, value: t.Expr, at: tuple[int, int], steps: int
@@ -278,6 +288,7 @@ class SqlTexts:
                 continue
             if not isinstance(definition, t.Bind) or definition.value is None:
                 continue
+            self.files[scope.file] = None
             value = definition.value
             point = (definition.sequence, definition.context)
             if definition.kind == "augmented" and isinstance(value, t.Binary | t.Text):

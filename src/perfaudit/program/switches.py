@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
+from perfaudit.program.carried import Carried, carried
 from perfaudit.program.conditions import guards_before
 from perfaudit.program.names import AT_END, meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode
@@ -20,6 +21,7 @@ from perfaudit.program.values import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from perfaudit.program.classes import Hierarchy
     from perfaudit.program.program import Program
     from perfaudit.program.reach import Reach
     from perfaudit.program.sites import Edge
@@ -101,7 +103,7 @@ def _followed(program: "Program", trail: _Trail, here: "Site | Edge") -> _Trail 
     if isinstance(here, Site):
         return trail
     is_own = _is_call_of_own(here)
-    if trail.receiver is not None and _is_overridden(program, here, trail.receiver):
+    if trail.receiver is not None and is_overridden(program.types.classes, here, trail.receiver):
         return None
     receiver = trail.receiver if is_own else _receiver(program, here)
     return _Trail([*trail.way, here], receiver, trail.known | needed if is_own else {})
@@ -150,28 +152,36 @@ def _is_call_of_own(edge: "Edge") -> bool:
     return bool(params) and base == t.Name(params[0].name)
 
 
-def _is_overridden(program: "Program", edge: "Edge", receiver: ClassNode) -> bool:
+def is_overridden(classes: "Hierarchy", edge: "Edge", receiver: ClassNode) -> bool:
     """Return whether a method's call of its own object runs another method than the edge says."""
     if not _is_call_of_own(edge) or edge.call is None or not isinstance(edge.call.callee, t.Attr):
         return False
     if isinstance(edge.call.callee.base, t.CallRef):
         return False
-    meant = program.types.classes.method(receiver, edge.call.callee.name)
+    meant = classes.method(receiver, edge.call.callee.name)
     return meant is not None and meant is not edge.callee
 
 
 def is_left_off(program: "Program", way: "list[Edge]", context: int, sequence: int) -> bool:
     """Return whether some calls in a row, from an entry point to a place, leave off one of them."""
     places = [(edge.context, edge.sequence) for edge in way[1:]] + [(context, sequence)]
+    callers = [edge.caller for edge in way[1:]]
     return any(
         leaves_off(program, way[: number + 1], *place)
         for number, place in enumerate(places)
         if number < len(way)
+        # A function inside another one counts as that, whose calls do not give it anything.
+        and (number >= len(callers) or way[number].callee is callers[number])
     )
 
 
-def leaves_off(program: "Program", way: "list[Edge]", context: int, sequence: int) -> bool:
-    """Return whether the last of some calls does not give what a place of its callee needs."""
+def leaves_off(
+    program: "Program", way: "list[Edge]", context: int, sequence: int, *, looks_on: bool = True
+) -> bool:
+    """Return whether the last of some calls does not give what a place of its callee needs.
+
+    ``looks_on``: also where what it needs is carried through names, results and attributes.
+    """
     incoming = way[-1]
     call = incoming.call
     if call is None or expressions.has_splat(call):
@@ -182,12 +192,14 @@ def leaves_off(program: "Program", way: "list[Edge]", context: int, sequence: in
     for step in chain:
         here = contexts[step]
         if here.kind in ("if", "and") and here.subject is not None:
-            if any(_is_off(program, way, part) for part in _conditions(here.subject)):
+            parts = _conditions(here.subject)
+            if any(_is_off(program, way, part, looks_on=looks_on) for part in parts):
                 return True
-        if here.kind in ("else", "or") and _surely_holds(program, way, here):
+        if here.kind in ("else", "or") and _surely_holds(program, way, here, looks_on=looks_on):
             return True
     return any(
-        _surely_holds(program, way, guard) for guard in guards_before(callee, chain, sequence)
+        _surely_holds(program, way, guard, looks_on=looks_on)
+        for guard in guards_before(callee, chain, sequence)
     )
 
 
@@ -198,11 +210,13 @@ def _conditions(test: t.Expr | None) -> tuple[t.Expr, ...]:
     return test.options if isinstance(test, t.Either) and test.kind == "and" else (test,)
 
 
-def _is_off(program: "Program", way: "list[Edge]", condition: t.Expr) -> bool:
+def _is_off(program: "Program", way: "list[Edge]", condition: t.Expr, *, looks_on: bool) -> bool:
     if _text_differs(way, condition) or _is_of(program, way, condition) is False:
         return True
     test = _switch(condition)
-    return test is not None and _given(program, way, test) is (not test.wanted)
+    if test is None:
+        return False
+    return _given(program, way, test, looks_on=looks_on) is (not test.wanted)
 
 
 def _text_differs(way: "list[Edge]", condition: t.Expr) -> bool:
@@ -330,20 +344,28 @@ def _only_filled(function: FunctionNode, name: str) -> bool:
     )
 
 
-def _surely_holds(program: "Program", way: "list[Edge]", context: t.Context) -> bool:
+def _surely_holds(
+    program: "Program", way: "list[Edge]", context: t.Context, *, looks_on: bool
+) -> bool:
     """Return whether the test of a branch surely holds: by what the call gives, or does not."""
-    if context.subject is None:
-        return False
-    if _is_of(program, way, context.subject):
+    return context.subject is not None and _holds(program, way, context.subject, looks_on=looks_on)
+
+
+def _holds(program: "Program", way: "list[Edge]", asked: t.Expr, *, looks_on: bool) -> bool:
+    """Return whether a test surely holds: by what the calls give, or do not."""
+    if isinstance(asked, t.Either) and asked.kind in ("and", "or"):
+        found = [_holds(program, way, option, looks_on=looks_on) for option in asked.options]
+        return all(found) if asked.kind == "and" else any(found)
+    if _is_of(program, way, asked):
         return True
-    test = _switch(context.subject)
+    test = _switch(asked)
     if test is None:
         return False
     if test.wanted:
-        value = _value(program, way, test.value)
+        value = _value(program, way, test.value, looks_on=looks_on)
         if not isinstance(value, t.Const) and not _is_filled(value):
             return False
-    return _given(program, way, test) is test.wanted
+    return _given(program, way, test, looks_on=looks_on) is test.wanted
 
 
 def _is_filled(value: t.Expr | None) -> bool:
@@ -377,19 +399,30 @@ def _switch(test: t.Expr) -> _Switch | None:
     return None
 
 
-def _given(program: "Program", way: "list[Edge]", test: _Switch) -> bool | None:
+def _given(program: "Program", way: "list[Edge]", test: _Switch, *, looks_on: bool) -> bool | None:
     """Return whether a call gives what is tested: True, False, or None where that is not known."""
-    value = _value(program, way, test.value)
+    value = _value(program, way, test.value, looks_on=looks_on)
     if isinstance(value, t.Const) and value.kind != "ellipsis":
         return value.kind != "NoneType" if test.presence else bool(value.value)
     return None if value is None or isinstance(test.value, t.Attr) else True
 
 
-def _value(program: "Program", way: "list[Edge]", tested: t.Name | t.Attr) -> t.Expr | None:
+def _value(
+    program: "Program", way: "list[Edge]", tested: t.Name | t.Attr, *, looks_on: bool
+) -> t.Expr | None:
     """Return what the calls give for what is tested, or None where that is not known."""
     if isinstance(tested, t.Name):
-        return _passed(way, tested.id)
-    return _half(program, way[-1], tested)
+        value = _passed(way, tested.id)
+    else:
+        value = _half(program, way[-1], tested)
+    if not looks_on or isinstance(value, t.Const) or _is_filled(value):
+        return value
+    found = carried(program, Carried(way[-1].callee, way, tested), _leaves_off_itself)
+    return found.value if found is not None and isinstance(found.value, t.Const) else value
+
+
+def _leaves_off_itself(program: "Program", way: "list[Edge]", context: int, sequence: int) -> bool:
+    return leaves_off(program, way, context, sequence, looks_on=False)
 
 
 def _half(program: "Program", incoming: "Edge", test: t.Attr) -> t.Expr | None:

@@ -14,7 +14,7 @@ from perfaudit.program.expressions import argument, is_dotted
 from perfaudit.program.names import AT_END, meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.tables import Column, Index
-from perfaudit.program.tables_orm import Field
+from perfaudit.program.tables_orm import Field, is_abstract
 from perfaudit.program.tables_vocabulary import (
     Vocabulary,
     attribute_value,
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from perfaudit.program.infer import Types
 
 COLUMN_VALUE = Unknown("value of a column")
+KEY_KINDS = frozenset({"many_to_one", "one_to_one"})
+"""Relations that may have a column with a key."""
 LONG = "long_text"
 """What library files call a text that may be long."""
 VALUES: dict[str, str] = {
@@ -185,6 +187,17 @@ def option(found: Field, role: str) -> t.Expr | None:
         if given is not None:
             return given
     return None
+
+
+def has_key(found: Field) -> bool:
+    """Return whether a relation has a column of its own in the table."""
+    kind = found.kind
+    return (
+        kind is not None
+        and kind.relation in KEY_KINDS
+        and kind.to is not None
+        and bool(found.declaration.relation_column)
+    )
 
 
 def column_of(
@@ -409,20 +422,51 @@ def indexes_of(
     """Return the indexes that a class declares apart from its columns."""
     node = lineage[0]
     found: list[Index] = []
+    if _has_table_of_parent(node, declaration):
+        return ()
     for attribute, unique in declaration.index_attributes.items():
-        for owner in lineage:
-            given = attribute_value(owner, attribute)
-            if given is None:
-                continue
+        given = _inherited_value(types, lineage, declaration, attribute)
+        if given is not None:
             scope, value = given
-            place = Location(owner.file.path, _line_of(scope, attribute))
-            found.extend(_indexes_in(types, words, scope, value, place, unique=unique))
-            break
+            place = Location(scope.file.path, _line_of(scope, attribute))
+            found.extend(indexes_in(types, words, scope, value, place, unique=unique))
     for call in node.body.facts.calls:
         maker = words.index_makers.get(path_of(types, called(types, node.body, call)))
         if maker is not None and not _is_in(found, node.body.place(call)):
             found.append(made_index(node.body, call, maker))
     return tuple(translated(index, columns) for index in found if index.columns)
+
+
+def _has_table_of_parent(node: ClassNode, declaration: Declaration) -> bool:
+    """Return whether a class says that it shows the rows of its parent."""
+    values = [attribute_value(node, attribute) for attribute in declaration.shared_attributes]
+    return any(given is not None and constant(given[1]) is True for given in values)
+
+
+def _inherited_value(
+    types: "Types", lineage: Sequence[ClassNode], declaration: Declaration, attribute: str
+) -> tuple[FunctionNode, t.Expr] | None:
+    """Return the value of an attribute that a class writes or inherits, and the scope of it.
+
+    An inner class hides all of those above, but for what it inherits from itself; and it is
+    inherited from classes without tables alone.
+    """
+    outer, _, inner = attribute.rpartition(".")
+    for owner in lineage:
+        if not outer:
+            given = attribute_value(owner, attribute)
+            if given is not None:
+                return given
+            continue
+        if owner is not lineage[0] and not is_abstract(owner, declaration):
+            return None
+        for nested in owner.body.inner_classes.get(outer, ())[-1:]:
+            for node in types.classes.project_order(nested):
+                given = attribute_value(node, inner)
+                if given is not None:
+                    return given
+            return None
+    return None
 
 
 def _is_in(found: list[Index], place: Location) -> bool:
@@ -433,7 +477,7 @@ def _line_of(scope: FunctionNode, attribute: str) -> int:
     return scope.binds[attribute.rpartition(".")[2]][-1].line
 
 
-def _indexes_in(
+def indexes_in(
     types: "Types",
     words: Vocabulary,
     scope: FunctionNode,
@@ -442,10 +486,20 @@ def _indexes_in(
     *,
     unique: bool,
 ) -> Iterator[Index]:
-    """Yield the indexes of a display: constructors, or groups of names, also with a flag."""
+    """Yield the indexes of a display: constructors, or groups of names, also with a flag.
+
+    Displays of other classes may be part of it.
+    """
+    if isinstance(value, t.Star):
+        yield from indexes_in(types, words, scope, value.value, place, unique=unique)
+    if isinstance(value, t.Attr):
+        owner = meaning_of(types, scope, value.base, AT_END)
+        given = attribute_value(owner.node, value.name) if isinstance(owner, ClassType) else None
+        if given is not None and given[1] != value:
+            yield from indexes_in(types, words, *given, place, unique=unique)
     if isinstance(value, t.Binary):
-        yield from _indexes_in(types, words, scope, value.left, place, unique=unique)
-        yield from _indexes_in(types, words, scope, value.right, place, unique=unique)
+        yield from indexes_in(types, words, scope, value.left, place, unique=unique)
+        yield from indexes_in(types, words, scope, value.right, place, unique=unique)
     if isinstance(value, t.CallRef):
         call = scope.facts.calls[value.index]
         maker = words.index_makers.get(path_of(types, called(types, scope, call)))
@@ -459,10 +513,10 @@ def _indexes_in(
         return
     flag = constant(value.items[-1]) if value.items else None
     if isinstance(flag, bool):
-        yield from _indexes_in(types, words, scope, value.items[0], place, unique=flag)
+        yield from indexes_in(types, words, scope, value.items[0], place, unique=flag)
         return
     for item in value.items:
-        yield from _indexes_in(types, words, scope, item, place, unique=unique)
+        yield from indexes_in(types, words, scope, item, place, unique=unique)
 
 
 def made_index(scope: FunctionNode, call: t.Call, maker: IndexMaker) -> Index:
@@ -493,6 +547,9 @@ def items_of(value: t.Expr | None) -> tuple[t.Expr, ...]:
 def _part_name(scope: FunctionNode, part: t.Expr) -> str:
     """Return the column of a part of an index, or an expression of columns in parentheses."""
     match part:
+        case t.Attr(base=t.Item()):
+            # A part of a value, as in ``data["isbn"].astext``.
+            return UNKNOWN_PART
         case t.Attr(name=name) | t.Name(id=name):
             return name
         case t.Const() | t.Text():

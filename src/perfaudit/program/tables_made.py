@@ -120,7 +120,7 @@ def refer(columns: dict[str, Column], maker: KeyMaker, call: t.Call) -> None:
 
 
 def add_made_table(found: SqlTables, table: Table) -> None:
-    """Add a table to those that no class declares; the first of a name counts."""
+    """Add a table to those that no class declares; the first of a name says its columns."""
     if table.name not in found.tables:
         found.tables[table.name] = replace(table, indexes=())
-        found.indexes.setdefault(table.name, []).extend(table.indexes)
+    found.indexes.setdefault(table.name, []).extend(table.indexes)

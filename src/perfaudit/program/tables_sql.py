@@ -23,9 +23,6 @@ _SEPARATOR = re.compile(
     re.DOTALL,
 )
 _HOLE = re.compile(r"\{[^{}]*\}")
-_DROPPED = re.compile(
-    r"\bdrop\s+index\s+(?:concurrently\s+)?(?:if\s+exists\s+)?(?P<names>[\w.,\"\s]+)", re.IGNORECASE
-)
 TYPES: dict[str, str] = {
     "JSON": "json",
     "JSONB": "json",
@@ -80,37 +77,33 @@ def read_sql_tables(texts: Iterable[tuple[Location, str]]) -> SqlTables:
     return SqlTables(found.tables, found.indexes, found.added, unparsed)
 
 
-def dropped_indexes(statements: str) -> frozenset[str]:
-    """Return the names of the indexes that SQL text drops, without those of their schemas."""
-    return frozenset(
-        name.strip().strip('"').rpartition(".")[2].strip('"').split(" ")[0]
-        for found in _DROPPED.finditer(statements)
-        for name in found.group("names").split(",")
-        if name.strip()
-    )
-
-
 def _statements(texts: Iterable[tuple[Location, str]]) -> Iterator[tuple[Location, str]]:
     count = 0
     for place, sql in texts:
-        pieces = _split(sql) if ";" in sql else [(0, sql)]
-        if len(pieces) == 1 and len(sql) > MAX_TEXT:
-            continue
-        counted, line = 0, place.line
-        for offset, piece in pieces:
-            bare = _COMMENT.sub(_without_comment, piece)
-            if not is_parsable(bare, MAX_STATEMENT) or not _DECLARES.match(bare):
+        for at, statement in statements_of(place, sql):
+            if not is_parsable(statement, MAX_STATEMENT) or not _DECLARES.match(statement):
                 continue
             if count == MAX_STATEMENTS:
                 return
             count += 1
-            lead = bare[: len(bare) - len(bare.lstrip())].count("\n")
-            line += sql.count("\n", counted, offset)
-            counted = offset
-            yield (
-                Location(place.path, line + lead, place.column if offset == 0 else 1),
-                _HOLE.sub("hole", bare.lstrip()),
-            )
+            yield at, _HOLE.sub("hole", statement)
+
+
+def statements_of(place: Location, sql: str) -> Iterator[tuple[Location, str]]:
+    """Yield the statements of a text without their comments, each with its place.
+
+    ``place`` is that of the text. One statement that is far too long is left out.
+    """
+    pieces = _split(sql) if ";" in sql else [(0, sql)]
+    if len(pieces) == 1 and len(sql) > MAX_TEXT:
+        return
+    counted, line = 0, place.line
+    for offset, piece in pieces:
+        bare = _COMMENT.sub(_without_comment, piece)
+        lead = bare[: len(bare) - len(bare.lstrip())].count("\n")
+        line += sql.count("\n", counted, offset)
+        counted = offset
+        yield Location(place.path, line + lead, place.column if offset == 0 else 1), bare.lstrip()
 
 
 def _without_comment(found: re.Match[str]) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import msgspec
 from msgspec import Struct
 
 from perfaudit.core.finding import TraceStep
@@ -166,7 +167,7 @@ class Walk:
             case n.Loop():
                 self.loop(node, names)
             case n.Let(name=name, value=value):
-                names[name] = NOT_KNOWN if value is None else self.value(value, names, quiet=True)
+                names[name] = self.named(value, names)
             case n.Scope(names=given, body=body):
                 self.nodes(body, {**names, **self.given(given, names)})
             case n.Once(body=body):
@@ -185,12 +186,14 @@ class Walk:
                 self.tag(node, names)
 
     def given(self, given: Sequence[n.Let], names: Names) -> dict[str, Value]:
-        return {
-            item.name: NOT_KNOWN
-            if item.value is None
-            else self.value(item.value, names, quiet=True)
-            for item in given
-        }
+        return {item.name: self.named(item.value, names) for item in given}
+
+    def named(self, path: n.Path | None, names: Names) -> Value:
+        """Return a value that is put under a name."""
+        if path is None:
+            return NOT_KNOWN
+        value = self.value(path, names, quiet=True)
+        return value if value is NOT_KNOWN else msgspec.structs.replace(value, held=True)
 
     def value(self, path: n.Path, names: Names, *, quiet: bool = False) -> Value:
         """Return what a path gives, and note what its steps cost, unless that is noted elsewhere.

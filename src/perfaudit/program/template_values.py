@@ -9,13 +9,13 @@ from msgspec import Struct
 from perfaudit.core.finding import TraceStep
 from perfaudit.core.levels import Confidence, weakest
 from perfaudit.facts import types as t
-from perfaudit.program import expressions, members
+from perfaudit.program import members
 from perfaudit.program.conditions import Standing, standing
 from perfaudit.program.decorators import method_kind
+from perfaudit.program.late_reads import is_late
 from perfaudit.program.loads import Load
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.renderings import Known
-from perfaudit.program.sites import Site
 from perfaudit.program.tables import Relation
 from perfaudit.program.values import (
     FunctionType,
@@ -43,7 +43,8 @@ class Value(Struct, frozen=True):
     ``loop``: the number of the loop whose turns it differs in, 0 for what is the same in all.
     ``asked``: it is a query that has not run yet; ``relation``: the relation that it asks for,
     where loading that with the rows would have answered. ``inverse`` leads back to ``owner``.
-    ``items`` are those that a group holds.
+    ``items`` are those that a group holds. ``held``: the template has put it under a name, where a
+    query keeps its rows once it has run.
     """
 
     type: Type
@@ -55,6 +56,7 @@ class Value(Struct, frozen=True):
     inverse: str = ""
     owner: "Value | None" = None
     items: "Value | None" = None
+    held: bool = False
 
 
 NOT_KNOWN = Value(Unknown("not given to the template"))
@@ -255,7 +257,11 @@ class Reading:
     def asked(self, value: Value) -> None:
         """Note the query of a value that is iterated, tested, measured or written out."""
         if value.asked:
+            before = len(self.costs)
             self._ask(value, "", keeps=value.relation is not None)
+            if value.held:
+                once = [msgspec.structs.replace(cost, again=False) for cost in self.costs[before:]]
+                self.costs[before:] = once
 
     def run(
         self, value: Value, owner: Instance, method: FunctionNode, arguments: tuple[Value, ...] = ()
@@ -384,27 +390,9 @@ def _confidence(load: Load) -> Confidence:
     places = [(edge.caller, edge.context, edge.sequence) for edge in load.through]
     places.append((site.function, site.context, site.sequence))
     levels = [site.confidence, *(edge.confidence for edge in load.through)]
-    if any(standing(*place) is not Standing.ALWAYS for place in places) or _is_late(site):
+    if any(standing(*place) is not Standing.ALWAYS for place in places) or is_late(site):
         levels.append(Confidence.MEDIUM)
     return weakest(*levels)
-
-
-def _is_late(site: Site) -> bool:
-    """Return whether a value is read only where those before it, in a chain, do not decide."""
-    function = site.function
-    facts = function.facts
-    values = [item.value for item in facts.results if item.value is not None]
-    values += [bind.value for bind in facts.binds if bind.value is not None]
-    values += [block.subject for block in facts.contexts if block.subject is not None]
-    values += [given for call in facts.calls for given in call.arguments]
-    return any(
-        isinstance(part, t.Either)
-        and part.kind in ("and", "or")
-        and site.value not in expressions.parts(function, part.options[0])
-        and any(site.value in expressions.parts(function, late) for late in part.options[1:])
-        for value in values
-        for part in expressions.parts(function, value)
-    )
 
 
 def _only_gives(method: FunctionNode) -> bool:

@@ -23,11 +23,15 @@ SCHEMA_VERSION = 1
 
 def render(report: Report, rules: Mapping[str, Rule], options: RenderOptions = DEFAULTS) -> str:
     """Return the report as indented JSON in ASCII, keys in a fixed order."""
-    return json_text(json.dumps(as_data(report), indent=2, ensure_ascii=True)) + "\n"
+    return json_text(json.dumps(as_data(report, rules), indent=2, ensure_ascii=True)) + "\n"
 
 
-def as_data(report: Report) -> dict[str, Any]:
-    """Return the report as plain dictionaries and lists."""
+def as_data(report: Report, rules: Mapping[str, Rule]) -> dict[str, Any]:
+    """Return the report as plain dictionaries and lists.
+
+    A finding without advice for its place has that of its rule; ``rules`` are keyed by name.
+    """
+    advice = {name: " ".join(rule.fix.split()) for name, rule in rules.items()}
     project, coverage, inventory = report.project, report.coverage, report.inventory
 
     return {
@@ -50,9 +54,11 @@ def as_data(report: Report) -> dict[str, Any]:
             "unresolved_names": _counts(coverage.unresolved_names),
             "undescribed": _counts(coverage.undescribed),
         },
-        "findings": [_finding(each) for each in sorted(report.findings, key=Finding.sort_key)],
+        "findings": [
+            _finding(each, advice) for each in sorted(report.findings, key=Finding.sort_key)
+        ],
         "suppressed": [
-            _finding(each) | {"reason": each.suppressed or ""}
+            _finding(each, advice) | {"reason": each.suppressed or ""}
             for each in sorted(report.suppressed, key=Finding.sort_key)
         ],
         "endpoints": [endpoint_entry(endpoint) for endpoint in report.endpoints],
@@ -80,7 +86,7 @@ def _counts(counts: Mapping[str, int]) -> list[dict[str, Any]]:
     return [{"name": name, "calls": number} for name, number in counts.items()]
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def _finding(finding: Finding, advice: Mapping[str, str]) -> dict[str, Any]:
     return {
         "rule": finding.rule,
         "name": finding.name,
@@ -94,7 +100,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "trace": _trace(finding.trace),
         "cost": finding.cost,
         "effort": str(finding.effort),
-        "fix": finding.fix,
+        "fix": finding.fix or advice.get(finding.name, ""),
         "fingerprint": finding.fingerprint,
         "role": str(finding.role),
         "exposure": finding.exposure,

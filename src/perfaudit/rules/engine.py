@@ -14,6 +14,7 @@ from perfaudit.core.problem import Problem
 from perfaudit.core.report import Opportunity
 from perfaudit.core.rule import Rule
 from perfaudit.rules.findings import ReadLine, findings_of
+from perfaudit.rules.folding import folded
 from perfaudit.rules.silencing import Use, only_about, silence, unused_suppressions
 from perfaudit.sources.types import Suppression
 
@@ -99,7 +100,7 @@ def judge(
         heard, silent = heard + more[0], silent + more[1]
 
     return Judgement(
-        tuple(sorted(heard, key=Finding.sort_key)),
+        tuple(sorted(folded(heard, rules), key=Finding.sort_key)),
         tuple(sorted(silent, key=Finding.sort_key)),
         {name: tuple(dict.fromkeys(those)) for name, those in detections.opportunities.items()},
         tuple(detections.problems),

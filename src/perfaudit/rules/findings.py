@@ -9,11 +9,13 @@ from typing import Any
 
 from perfaudit.core.errors import DataError
 from perfaudit.core.finding import Finding, Match, TraceStep
-from perfaudit.core.levels import Confidence, Severity, weakest
+from perfaudit.core.levels import Confidence, Role, Severity, weakest
 from perfaudit.core.location import Location
 from perfaudit.core.rule import Rule
+from perfaudit.program.exposure import BY_HAND
 from perfaudit.sources.masking import mask_secrets
 
+OFFLINE_ROLES = frozenset({Role.COMMAND, Role.SCRIPT, Role.MIGRATION})
 EXPOSURES = ("endpoint", "task", "startup", "command", "script", "unknown", "unreached")
 LONGEST_WORD = 200
 LONGEST_SNIPPET = 20
@@ -95,9 +97,20 @@ def _finding(rule: Rule, match: Match, fingerprint: str, read_line: ReadLine) ->
 
 
 def _confidence(rule: Rule, match: Match) -> Confidence:
-    """Return how sure a finding is; less than high where nothing is seen to lead to its place."""
+    """Return how sure a finding is; less than high where nothing is seen to lead to its place.
+
+    As sure as its rule says where no request or task surely does.
+    """
     seen = Confidence.MEDIUM if match.exposure == "unreached" else Confidence.HIGH
-    return weakest(rule.confidence, match.confidence, seen)
+    offline = rule.offline if _is_offline(match) else Confidence.HIGH
+    in_task = rule.in_tasks if match.exposure == "task" else Confidence.HIGH
+    return weakest(rule.confidence, match.confidence, seen, offline, in_task)
+
+
+def _is_offline(match: Match) -> bool:
+    if match.exposure == "unknown":
+        return match.role in OFFLINE_ROLES
+    return match.exposure in BY_HAND or not match.endpoint
 
 
 def _message(rule: Rule, words: dict[str, str]) -> str:

@@ -15,7 +15,7 @@ from perfaudit.libraries.types import Library
 from perfaudit.program.program import Program
 from perfaudit.rules.engine import judge
 from perfaudit.rules.loader import DEFAULT_FILE, load_rules
-from perfaudit.rules.markers import marked_effects, marked_lines
+from perfaudit.rules.markers import marked_confidences, marked_effects, marked_lines
 from perfaudit.sources import (
     Suppression,
     find_template_suppressions,
@@ -25,6 +25,8 @@ from perfaudit.sources import (
 from perfaudit.sources.types import PythonSource
 
 FALSE, MISSED = "FALSE", "MISSED"
+OTHERWISE = "UNSURE"
+"""The label of a line that is reported with another confidence than its mark asks for."""
 BLOCKING = "blocking"
 FRAMES_SHOWN = 3
 
@@ -50,7 +52,10 @@ def check(rule: Rule) -> list[str]:
 
 
 def run_case(rule: Rule, case: Case) -> CaseResult:
-    """Return how one case of a rule goes: each marked line must be reported, and no other."""
+    """Return how one case of a rule goes: each marked line must be reported, and no other.
+
+    Where the mark names a confidence, with that one.
+    """
     title = f"{Path(rule.path).name}: {case.name}"
     try:
         findings = _findings(rule, case.files)
@@ -60,14 +65,21 @@ def run_case(rule: Rule, case: Case) -> CaseResult:
     reported = {(finding.location.path, finding.location.line): finding for finding in findings}
     labels = dict.fromkeys(reported.keys() - expected, FALSE)
     labels |= dict.fromkeys(expected - reported.keys(), MISSED)
+    for place, confidence in marked_confidences(case.files).items():
+        if place in reported and reported[place].confidence != confidence:
+            labels[place] = OTHERWISE
     if not labels:
         return CaseResult(case.name, "")
     said = [
-        f"  {finding.location}: {finding.message}"
+        f"  {finding.location}: {finding.message}{_said_of(labels[place], finding)}"
         for place, finding in sorted(reported.items())
         if place in labels
     ]
     return CaseResult(case.name, "\n".join([title, *_listing(case.files, labels), *said]))
+
+
+def _said_of(label: str, finding: Finding) -> str:
+    return f" ({finding.confidence} confidence)" if label == OTHERWISE else ""
 
 
 def run_examples(library: Library) -> list[CaseResult]:

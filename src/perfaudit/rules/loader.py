@@ -50,7 +50,9 @@ _REQUIRED = (
     "examples",
     "cases",
 )
-_KEYS = (*_REQUIRED, "category", "impact")
+_OFFLINE = "confidence-offline"
+_IN_TASKS = "confidence-in-tasks"
+_KEYS = (*_REQUIRED, "category", "impact", "folds-into", _OFFLINE, _IN_TASKS)
 _IMPACTS = ("latency", "throughput", "resources")
 _CASE_KEYS = ("name", "code", "files")
 _EXAMPLE_KEYS = ("name", "bad", "good")
@@ -97,7 +99,9 @@ def load_rule(path: Path) -> Rule:
         summary=_sentence(keys["summary"]),
         message=_message(keys["message"]),
         severity=Severity(keys["severity"].one_of(_values(Severity))),
-        confidence=Confidence(keys["confidence"].one_of(_values(Confidence))),
+        confidence=_confidence(keys["confidence"]),
+        offline=_confidence(keys.get(_OFFLINE)),
+        in_tasks=_confidence(keys.get(_IN_TASKS)),
         effort=Effort(keys["effort"].one_of(_values(Effort))),
         since=_since(keys["since"]),
         detector=detector,
@@ -108,7 +112,12 @@ def load_rule(path: Path) -> Rule:
         path=str(path),
         line=keys["message"].line,
         options=options,
+        folds_into=keys["folds-into"].texts() if "folds-into" in keys else (),
     )
+
+
+def _confidence(node: YamlNode | None) -> Confidence:
+    return Confidence.HIGH if node is None else Confidence(node.one_of(_values(Confidence)))
 
 
 @cache

@@ -3,7 +3,10 @@
 import re
 from collections.abc import Mapping
 
-FINDING = re.compile(r"(?:#|--|//|<!--|\{#|/\*)\s*finding\s*(?:-->|#\}|\*/)?\s*$")
+FINDING = re.compile(
+    r"(?:#|--|//|<!--|\{#|/\*)\s*finding(?::\s*(?P<confidence>high|medium|low))?"
+    r"\s*(?:-->|#\}|\*/)?\s*$"
+)
 EFFECTS = re.compile(r"#\s*effects:\s*(?P<effects>[a-z., ]+?)\s*$")
 
 
@@ -19,6 +22,21 @@ def marked_lines(files: Mapping[str, str]) -> set[tuple[str, int]]:
         for number, line in enumerate(text.split("\n"), start=1)
         if FINDING.search(line)
     }
+
+
+def marked_confidences(files: Mapping[str, str]) -> dict[tuple[str, int], str]:
+    """Return the confidence that a mark asks for, by path and line: ``# finding: medium``.
+
+    >>> marked_confidences({"app.py": "quick()\\nslow()  # finding: medium\\n"})
+    {('app.py', 2): 'medium'}
+    """
+    found = {}
+    for path, text in files.items():
+        for number, line in enumerate(text.split("\n"), start=1):
+            mark = FINDING.search(line)
+            if mark and mark["confidence"]:
+                found[path, number] = mark["confidence"]
+    return found
 
 
 def marked_effects(code: str) -> dict[int, frozenset[str]]:

@@ -1,5 +1,6 @@
 """Read the bytes of one file of the project, or say why not."""
 
+import hashlib
 import os
 import stat
 from pathlib import Path
@@ -24,6 +25,17 @@ def read_bytes(root: Path, path: str, max_bytes: int) -> bytes | Problem:
     except (OSError, ValueError) as error:
         reason = (isinstance(error, OSError) and error.strerror) or "its name is not usable"
         return Problem(path, 1, "unreadable", f"This cannot be read: {reason}.")
+
+
+def content_digest(root: Path, path: str, max_bytes: int) -> bytes | None:
+    """Return a digest of what a file holds, or None where it cannot be read."""
+    data = read_bytes(root, path, max_bytes)
+    return None if isinstance(data, Problem) else digest_of(data)
+
+
+def digest_of(data: bytes) -> bytes:
+    """Return the digest by which contents are told apart."""
+    return hashlib.blake2b(data, digest_size=16).digest()
 
 
 def _read_inside(root: str, path: str, max_bytes: int) -> bytes | Problem:

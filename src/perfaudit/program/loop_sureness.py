@@ -1,0 +1,177 @@
+"""How sure it is that a loop pays for each of its items, and that another way would be cheaper."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from perfaudit.core.levels import Confidence, weakest
+from perfaudit.facts import types as t
+from perfaudit.program.bounds import is_short
+from perfaudit.program.conditions import is_special
+from perfaudit.program.detours import is_detour
+from perfaudit.program.edge_values import given_for
+from perfaudit.program.loops import is_fallback
+from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.plurals import has_no_plural, skips_hooks
+from perfaudit.program.questions import is_state
+from perfaudit.program.reach import Reach
+from perfaudit.program.sites import WITH_KINDS, Edge, Site
+
+if TYPE_CHECKING:
+    from perfaudit.program.program import Program
+
+CONNECTING = frozenset({"db.connect", "pool.create"})
+MAX_STEPS = 4
+FAR = 4
+"""So many calls away, what a loop does per item is more often a job than a forgotten query."""
+
+
+def sureness(
+    program: "Program", place: Site | Edge, loop: int, reached: Reach, sink: Site
+) -> Confidence:
+    """Return how sure it is that a place in a loop costs a query for each item, for no need."""
+    levels = [place.confidence]
+    if _is_doubtful(program, place, loop, reached) or _has_no_cure(program, sink):
+        levels.append(Confidence.MEDIUM)
+    if isinstance(place, Site):
+        return weakest(*levels)
+    step = reached.step(place.callee)
+    levels.append(step.confidence if step is not None else Confidence.LOW)
+    if len(reached.chain(place.callee)) >= FAR:
+        levels.append(Confidence.MEDIUM)
+    if place.callee in program.reach_of(CONNECTING):
+        # Another database for each item, as a rule: no query asks them all.
+        levels.append(Confidence.MEDIUM)
+    if place.callee in program.job_reach or place.callee in program.cache_reach:
+        levels.append(Confidence.LOW)
+    return weakest(*levels)
+
+
+def _has_no_cure(program: "Program", sink: Site) -> bool:
+    """Return whether no call does for many objects all that one does for each."""
+    return has_no_plural(sink) or skips_hooks(program, sink)
+
+
+def _is_doubtful(program: "Program", place: Site | Edge, loop: int, reached: Reach) -> bool:
+    """Return whether few items may pay, or all of them one by one on purpose."""
+    function = place.function if isinstance(place, Site) else place.caller
+    walked = function.facts.contexts[loop]
+    return (
+        # What is only made where it is missing may be made seldom.
+        is_fallback(function, loop, place.context)
+        or is_detour(program, place, loop, reached)
+        or any(map(_is_special, way_of(place, reached)))
+        or _is_aside(function, loop, place)
+        or _is_where_missing(program, function, place.context)
+        # The code of a module runs once, when it is imported.
+        or function.kind == "module"
+        or _is_few_on_way(program, function, loop)
+        or is_short(program.types, function, walked.subject, (walked.sequence, walked.parent))
+        or _is_of_state(function, walked.subject, walked.sequence, MAX_STEPS)
+        or _is_own_unit(program, function, loop, place.context)
+        or (reached is program.write_reach and _may_fail(function, loop, place.context))
+    )
+
+
+def way_of(place: Site | Edge, reached: Reach) -> list[Site | Edge]:
+    """Return the places of the way from one in a loop to what it costs."""
+    if isinstance(place, Site):
+        return [place]
+    steps = reached.chain(place.callee)
+    return [place, *(here for step in steps if (here := step.edge or step.site) is not None)]
+
+
+def _is_special(place: Site | Edge) -> bool:
+    function = place.function if isinstance(place, Site) else place.caller
+    return is_special(function, place.context, place.sequence)
+
+
+def _is_of_state(function: FunctionNode, walked: t.Expr | None, sequence: int, steps: int) -> bool:
+    """Return whether a loop may walk what settings, or another object of a module, list."""
+    match walked:
+        case t.Attr():
+            return is_state(function, walked, sequence)
+        case t.Name(id=name) if steps:
+            return _is_of_state(function, function.only_value(name), sequence, steps - 1)
+        case t.Comp(context=context) if steps:
+            inner = function.facts.contexts[context].subject
+            return _is_of_state(function, inner, sequence, steps - 1)
+        case t.Either(options=options) if steps:
+            return any(_is_of_state(function, each, sequence, steps - 1) for each in options)
+        case t.CallRef(index=index) if steps:
+            call = function.facts.calls[index]
+            return any(
+                _is_of_state(function, given, sequence, steps - 1) for given in call.arguments[:1]
+            )
+    return False
+
+
+def _within(function: FunctionNode, loop: int, context: int) -> Iterator[int]:
+    """Yield the blocks between a loop and a context in it, the innermost first."""
+    for step in function.context_chain(context):
+        if step == loop:
+            return
+        yield step
+
+
+def _is_own_unit(program: "Program", function: FunctionNode, loop: int, context: int) -> bool:
+    """Return whether each item has a transaction of its own: they go one by one on purpose."""
+    blocks = [function.facts.contexts[step] for step in _within(function, loop, context)]
+    entered = [block.subject for block in blocks if block.kind in WITH_KINDS]
+    return bool(entered) and any(
+        "db.transaction" in site.effects and site.value in entered
+        for site in program.sites_of(function)
+    )
+
+
+def _is_where_missing(program: "Program", function: FunctionNode, context: int) -> bool:
+    """Return whether a place runs only where a query finds nothing: ``if not rows.exists():``."""
+    contexts = function.facts.contexts
+    around = (contexts[step] for step in function.context_chain(context))
+    tests = [block.subject for block in around if block.kind == "if"]
+    missing = [test.value for test in tests if isinstance(test, t.Not)]
+    return bool(missing) and any(
+        site.kind == "call" and "db.query" in site.effects and site.value in missing
+        for site in program.sites_of(function)
+    )
+
+
+def _is_aside(function: FunctionNode, loop: int, place: Site | Edge) -> bool:
+    """Return whether a place is for special items, of which the rest of the loop is left out."""
+    blocks = {
+        step
+        for step in _within(function, loop, place.context)
+        if function.facts.contexts[step].kind == "if"
+    }
+    return any(
+        exit_.kind == "continue" and exit_.context in blocks and exit_.sequence > place.sequence
+        for exit_ in function.facts.exits
+    )
+
+
+def _may_fail(function: FunctionNode, loop: int, context: int) -> bool:
+    """Return whether an item may fail without the others: they go one by one on purpose."""
+    contexts = function.facts.contexts
+    tries = {
+        contexts[step].parent
+        for step in _within(function, loop, context)
+        if contexts[step].kind == "try"
+    }
+    return any(
+        other.kind == "except"
+        and other.parent in tries
+        and not any(
+            exit_.context == number and exit_.kind in ("raise", "return", "break")
+            for exit_ in function.facts.exits
+        )
+        for number, other in enumerate(contexts)
+    )
+
+
+def _is_few_on_way(program: "Program", function: FunctionNode, loop: int) -> bool:
+    """Return whether the entry point that is told gives a loop a list that is written out."""
+    walked = function.facts.contexts[loop].subject
+    way = program.way_to(function)
+    if not isinstance(walked, t.Name) or walked.id not in function.params or not way:
+        return False
+    given = given_for(way[-1], walked.id)
+    return isinstance(given, t.Seq) and not any(isinstance(item, t.Star) for item in given.items)

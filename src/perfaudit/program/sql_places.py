@@ -1,0 +1,149 @@
+"""Where a part of a statement stands: the line and column of the file that it is written in."""
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from perfaudit.core.finding import TraceStep
+from perfaudit.core.location import Location
+from perfaudit.facts import types as t
+from perfaudit.program.expressions import argument
+from perfaudit.program.nodes import FileNode
+from perfaudit.program.projection import filled_offset, parsed
+from perfaudit.program.sites import Site
+from perfaudit.program.sql_dialects import dialect_of
+from perfaudit.program.sql_text import files_of_text
+
+if TYPE_CHECKING:
+    from perfaudit.program.program import Program
+
+MIN_PART = 4
+"""A shorter part of a text is found in too many places."""
+MAX_TEXTS = 400
+_HOLE = re.compile(r"\{[^{}]*\}|%(?:\(\w+\))?s")
+
+
+def place_in_sql(program: "Program", site: Site, tree: Any) -> Location:
+    """Return where a part of the statement of a site is written; the site where that is not known.
+
+    ``tree`` is the part, out of the tree of ``projection.parsed``.
+    """
+    offsets = _offsets(tree)
+    if offsets is None or site.sql is None:
+        return site.location
+    first, last = (filled_offset(site.sql, tree.root(), offset) for offset in offsets)
+    if first is None or last is None:
+        return site.location
+    begun = _place(program, site, first)
+    ended = _place(program, site, last)
+    if begun is None:
+        return site.location
+    if ended is None or ended.path != begun.path or ended < begun:
+        return begun
+    return Location(begun.path, begun.line, begun.column, ended.line, ended.column + 1)
+
+
+def clause_steps(program: "Program", site: Site, *names: str) -> tuple[TraceStep, ...]:
+    """Return the step of a trace to what a SELECT fetches, where that stands on a line of its own.
+
+    With names it leads to the first column that has one of them, else to the list of columns.
+    """
+    tree = parsed(site.sql or "", dialect_of(program, site))
+    items = () if tree is None else tree.expressions
+    item = next((each for each in items if each.alias_or_name in names), None)
+    if item is None and items:
+        item = items[0]
+    place = site.location if item is None else place_in_sql(program, site, item)
+    if (place.path, place.line) == (site.location.path, site.location.line):
+        return ()
+    return (TraceStep(place, "the statement says so here"),)
+
+
+def _offsets(tree: Any) -> tuple[int, int] | None:
+    """Return where a part of a statement begins and where its last character is."""
+    found = [node.meta for node in tree.walk() if "start" in node.meta]
+    if not found:
+        return None
+    return min(meta["start"] for meta in found), max(meta["end"] for meta in found)
+
+
+def _place(program: "Program", site: Site, offset: int) -> Location | None:
+    """Return where a character of the statement is written."""
+    sql = site.sql or ""
+    best: tuple[int, int, Location] | None = None
+    for file, item in _texts(program, site):
+        for start, part in _parts(item.text):
+            index = _covering(sql, part, offset)
+            if index is None:
+                continue
+            place = _at_anchor(item, start + offset - index)
+            if place is None:
+                continue
+            # The longest part counts, and of several the one nearest before the call.
+            rank = (len(part), -_distance(site, file, item))
+            if best is None or rank > best[:2]:
+                best = (*rank, Location(file.path, *place))
+    if best is not None and best[0] == len(sql):
+        return best[2]
+    for path, text in program.types.sql_files.items():
+        start = text.find(sql) if len(sql) > MIN_PART else -1
+        if start >= 0:
+            return _in_text(path, text, start + offset)
+    return best[2] if best is not None else None
+
+
+def _texts(program: "Program", site: Site) -> Iterator[tuple[FileNode, t.SqlText]]:
+    """Yield the texts of the files that the statement is put together from."""
+    files = [site.function.file]
+    given = None if site.call is None else argument(site.call, site.behaviour.sql)
+    if site.call is not None and given is not None:
+        at = (site.call.sequence, site.call.context)
+        files += files_of_text(program.types, site.function, given, at)
+    for file in dict.fromkeys(files):
+        for item in file.facts.sql[:MAX_TEXTS]:
+            if item.anchors:
+                yield file, item
+
+
+def _parts(text: str) -> Iterator[tuple[int, str]]:
+    """Yield a text, and its parts between the holes, each with its offset."""
+    yield 0, text
+    position = 0
+    for hole in _HOLE.finditer(text):
+        yield position, text[position : hole.start()]
+        position = hole.end()
+    if position:
+        yield position, text[position:]
+
+
+def _covering(sql: str, part: str, offset: int) -> int | None:
+    """Return where a part stands in the statement so that it covers the offset."""
+    if len(part) < MIN_PART:
+        return None
+    index = sql.find(part, max(0, offset - len(part) + 1))
+    return index if 0 <= index <= offset else None
+
+
+def _at_anchor(item: t.SqlText, offset: int) -> tuple[int, int] | None:
+    anchor = next((found for found in reversed(item.anchors) if found[0] <= offset), None)
+    if anchor is None:
+        return None
+    start, line, column = anchor
+    between = item.text[start:offset]
+    below = between.count("\n")
+    if below:
+        return line + below, len(between) - between.rindex("\n")
+    return line, column + len(between)
+
+
+def _in_text(path: str, text: str, offset: int) -> Location:
+    above = text.count("\n", 0, offset)
+    return Location(path, above + 1, offset - text.rfind("\n", 0, offset))
+
+
+def _distance(site: Site, file: FileNode, item: t.SqlText) -> int:
+    if file is not site.function.file:
+        return 1 << 30
+    line = site.location.line
+    own = item.function == site.function.index
+    return abs(line - item.line) + (0 if own else 100_000) + (0 if item.line <= line else 1_000)
