@@ -23,7 +23,7 @@ INSERT = re.compile(r"\s*insert\s+(?:or\s+\w+\s+)?into\s+([\w.\"`]+)", re.IGNORE
 SMALL = re.compile(
     r"(?:^|_)(?:organi[sz]ations?|tenants?|teams?|workspaces?|departments?|plans?|roles?|groups?|"
     r"sites?|languages?|countr(?:y|ies)|regions?|currenc(?:y|ies)|brandings?|features?|flags?|"
-    r"webhooks?|domains?|models?|levels?|servers?|clusters?|gateways?|rates?|tags?|labels?)$"
+    r"webhooks?|domains?|models?|levels?|servers?|clusters?|gateways?|projects?|rates?|tags?|labels?)$"
     r"|(?:settings?|config(?:uration)?s?|options?|option_collections?|types?|status(?:es)?|"
     r"categor(?:y|ies)|templates?|providers?|plugins?|integrations?|permissions?|priorit(?:y|ies)|"
     r"choices?|components?|mail_?accounts?|path)$"

@@ -73,7 +73,8 @@ class Query:
     ``table`` is what its rows are of. ``unknown`` is why there may be more than what stands here:
     empty where it is all there is. ``whole``: it may be asked without any of the conditions, as
     those are added on some ways only. ``bounded``: it gives a number of rows that the code limits.
-    ``way``: the calls that build it, where it is no SQL text.
+    ``way``: the calls that build it, where it is no SQL text. ``optional``: conditions that are
+    added on some ways, each of them maybe without the others.
     """
 
     site: Site
@@ -87,6 +88,7 @@ class Query:
     via_relation: bool = False
     places: tuple[Location, ...] = ()
     way: Way | None = None
+    optional: tuple[Condition, ...] = ()
 
 
 def queries(program: "Program") -> tuple[Query, ...]:
