@@ -38,6 +38,7 @@ ARGUMENTS = {
     "orders_of_account": "777",
     "payment_by_token": "md5('777')",
     "payments_of_order": "777",
+    "latest_of_token": "'token-77'",
 }
 OTHERS = "1000"
 _INDEX = re.compile(r"CREATE INDEX .*?;", re.DOTALL)

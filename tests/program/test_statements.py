@@ -71,6 +71,8 @@ def test_a_text_that_is_handed_over(code: str) -> None:
         f"self.cursor.execute({ONE}, (1,))",
         f"run(lambda conn: conn.execute({ONE}))",
         f"self.db.fetch_all({ONE}, 1)",
+        f"self.run(self.cursor.execute, {ONE}, 1)",
+        f"loop.run_in_executor(None, self.cursor.execute, {ONE})",
     ],
 )
 def test_a_method_of_something_unknown(call: str) -> None:
@@ -97,6 +99,31 @@ def test_a_parameter_is_no_statement_by_itself() -> None:
     code = "class Store:\n    def all(self, query):\n        return self.c.execute(query)\n"
     assert lines(code) == []
     assert lines(code + f"def ask(store: Store):\n    store.all({ONE})\n") == [5]
+
+
+def test_a_method_that_only_says_what_others_are_like() -> None:
+    code = f"""
+from typing import Protocol
+
+
+class Cursor(Protocol):
+    def execute(self, sql, parameters): ...
+
+
+class Transaction:
+    def __init__(self, cursor: Cursor):
+        self.cursor = cursor
+    def run(self, sql, values):
+        return self.guarded(self.cursor.execute, sql, values)
+    def guarded(self, func, sql, values):
+        return func(sql, values)
+
+
+def ask(transaction: Transaction, cursor: Cursor):
+    transaction.run({ONE}, 1)
+    cursor.execute({ONE}, 1)
+"""
+    assert lines(code) == [19, 20]
 
 
 def test_their_conditions_are_known() -> None:

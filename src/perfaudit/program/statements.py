@@ -18,6 +18,7 @@ from perfaudit.program.expressions import argument, argument_for
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.sites import Site
 from perfaudit.program.sql_text import sql_effects, text_of
+from perfaudit.program.values import External, FunctionType, Unknown
 
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
@@ -132,10 +133,9 @@ def _of_unknown(program: "Program") -> Iterator[Site]:
     runs = _running_methods(program)
     for function in program.functions:
         for index, call in enumerate(function.facts.calls):
-            callee = call.callee
-            behaviour = runs.get(callee.name) if isinstance(callee, t.Attr) else None
+            behaviour = _run_by(call, runs)
             given = None if behaviour is None else argument(call, behaviour.sql)
-            if behaviour is None or given is None or _is_known(program, function, index):
+            if behaviour is None or given is None or _is_known(program, function, index, behaviour):
                 continue
             at = (call.sequence, call.context)
             text = text_of(program.types, function, given, at)
@@ -160,10 +160,34 @@ def _of_unknown(program: "Program") -> Iterator[Site]:
                 )
 
 
-def _is_known(program: "Program", function: FunctionNode, index: int) -> bool:
-    """Return whether it is known what a call runs."""
+def _run_by(call: t.Call, runs: dict[str, Behaviour]) -> Behaviour | None:
+    """Return what a call runs by the name of its method, or of one that it hands on."""
+    if isinstance(call.callee, t.Attr) and call.callee.name in runs:
+        return runs[call.callee.name]
+    for index, given in enumerate(call.arguments[:-1]):
+        if isinstance(given, t.Attr) and given.name in runs:
+            return structs.replace(runs[given.name], sql=str(index + 1))
+    return None
+
+
+def _is_known(program: "Program", function: FunctionNode, index: int, behaviour: Behaviour) -> bool:
+    """Return whether it is known what a call runs, or the method that it hands on.
+
+    A method that calls nothing only says what those of other classes are like.
+    """
+    position = int(behaviour.sql or "0")
+    if position:
+        call = function.facts.calls[index]
+        at = (call.sequence, call.context)
+        handed = program.types.evaluate(function, call.arguments[position - 1], at)
+        if isinstance(handed, FunctionType):
+            return bool(handed.node.facts.calls)
+        return not isinstance(handed, Unknown | External)
     targets = program.types.call(function, index).targets
-    return any(target.function is not None or target.behaviour is not None for target in targets)
+    return any(
+        bool(target.function.facts.calls) if target.function else target.behaviour is not None
+        for target in targets
+    )
 
 
 def _running_methods(program: "Program") -> dict[str, Behaviour]:
