@@ -464,7 +464,8 @@ class _Reader:
                     self.joined = option.node
             if isinstance(given, t.Attr):
                 self.join_relation(function, given, at, place)
-        for given in call.arguments[1:]:
+        linking = [value for name, value in call.keywords if name == "onclause"]
+        for given in (*call.arguments[1:], *linking):
             if not isinstance(given, t.Attr):
                 self.expression(function, given, at, place, sure=True)
 
