@@ -449,7 +449,8 @@ class Dialect(Struct, frozen=True, gc=False):
 
     ``schemes``: how addresses of such servers begin, besides those of the library's service.
     ``engines``: names of settings that mean it. ``quote``: what names are quoted with; ``index``:
-    how an index is made without holding up others, with places for name, table and columns.
+    how an index is made without holding up others, with places for name, table and columns, and
+    where the server takes them for the columns it only carries (include) and a condition (where).
     """
 
     name: str

@@ -10,7 +10,7 @@ from perfaudit.program.tables import Column, Index, Table
 from perfaudit.program.tables_columns import UNKNOWN_PART
 
 PLAIN = "CREATE INDEX {name} ON {table} ({columns})"
-UNHURRIED = "CREATE INDEX CONCURRENTLY {name} ON {table} ({columns})"
+UNHURRIED = "CREATE INDEX CONCURRENTLY {name} ON {table} ({columns}){include}{where}"
 """What is said where the server is not known."""
 MAX_NAME = 63
 """How long the name of an index may be."""
@@ -51,26 +51,37 @@ def index_fix(program: Program, table: Table, wanted: Wanted) -> str:
 
 
 def statement(program: Program, table: Table, wanted: Wanted) -> str:
-    """Return the statement that makes an index; it holds up no writer where that is possible."""
+    """Return the statement that makes an index; it holds up no writer where that is possible.
+
+    A condition, and columns that are only carried, are left out where the server takes none.
+    """
     dialect = program.once(main_dialect)
-    pattern = dialect.index or (PLAIN if dialect.name else UNHURRIED)
-    made = pattern.replace("{name}", index_name(program, table, wanted.columns))
-    made = made.replace("{table}", quoted(table.name, dialect.quote))
-    made = made.replace("{columns}", _names(wanted.columns, dialect))
-    if wanted.include and takes_parts(dialect):
-        made += f" INCLUDE ({_names(wanted.include, dialect)})"
-    if wanted.where and takes_parts(dialect):
-        made += f" WHERE {wanted.where}"
-    return f"{made};"
+    pattern = _pattern(dialect)
+    parts = {
+        "{name}": index_name(program, table, wanted.columns),
+        "{table}": quoted(table.name, dialect.quote),
+        "{columns}": _listed(wanted.columns, dialect.quote),
+        "{include}": f" INCLUDE ({_listed(wanted.include, dialect.quote)})"
+        if wanted.include
+        else "",
+        "{where}": f" WHERE {wanted.where}" if wanted.where else "",
+    }
+    for place, text in parts.items():
+        pattern = pattern.replace(place, text)
+    return f"{pattern};"
 
 
 def takes_parts(dialect: Dialect) -> bool:
     """Return whether an index may be of some of the rows, and carry columns; also if not known."""
-    return bool(dialect.index) or not dialect.name
+    return "{include}" in _pattern(dialect)
 
 
-def _names(columns: Sequence[Column], dialect: Dialect) -> str:
-    return ", ".join(quoted(column.name, dialect.quote) for column in columns)
+def _pattern(dialect: Dialect) -> str:
+    return dialect.index or (PLAIN if dialect.name else UNHURRIED)
+
+
+def _listed(columns: Sequence[Column], quote: str) -> str:
+    return ", ".join(quoted(column.name, quote) for column in columns)
 
 
 def index_name(program: Program, table: Table, columns: Sequence[Column], kind: str = "") -> str:

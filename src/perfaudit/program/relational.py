@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from perfaudit.core.location import Location
 from perfaudit.program.query_chains import Way, ways_of
 from perfaudit.program.sites import Site
+from perfaudit.program.statements import statements
 from perfaudit.program.tables import Column, Table
 
 if TYPE_CHECKING:
@@ -92,20 +93,19 @@ class Query:
 
 def queries(program: "Program") -> tuple[Query, ...]:
     """Return the queries of the program whose table is known, in file order. Ask it ``once``."""
-    return tuple(_found(program))
+    return tuple(sorted(_found(program), key=lambda query: query.site.location))
 
 
 def _found(program: "Program") -> Iterator[Query]:
     from perfaudit.program.query_conditions import query_of_way
     from perfaudit.program.query_sql import query_of_sql
 
+    for site in program.once(statements):
+        found = query_of_sql(program, site)
+        if found is not None:
+            yield found
     for site in program.sites():
-        if ROUND_TRIPS.isdisjoint(site.effects) or site.relation is not None:
-            continue
-        if site.sql is not None:
-            found = query_of_sql(program, site)
-            if found is not None:
-                yield found
+        if ROUND_TRIPS.isdisjoint(site.effects) or site.relation is not None or site.sql:
             continue
         for way in _ways(program, site):
             query = query_of_way(program, site, way)
