@@ -178,6 +178,7 @@ _PERMISSION_KEYS = ("attribute", "setting", "key", "open")
 _QUERIES_PLACES = {
     "aggregate": (),
     "count": (),
+    "exists": (),
     "stream": (),
     "defer": ("columns",),
     "defer_each": ("class", "column"),

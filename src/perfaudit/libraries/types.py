@@ -355,9 +355,10 @@ class EntityQueries(Struct, frozen=True, gc=False):
     ``statements``: types that are no query by themselves: something else runs them.
     ``keeps_objects``: what is loaded is kept, and given again to whoever asks by its key. The rest
     words a fix. ``aggregate``: how to ask for several aggregates at once. ``count``: how to ask for
-    the number. ``stream``: how to have rows in parts. ``defer``: how to leave columns out, with
-    ``{columns}``, each of them by ``defer_each``. ``only``: how to load nothing but ``{columns}``,
-    each of them by ``only_each``; ``only_objects``: the same, where objects must come of it.
+    the number, ``exists``: whether there is any. ``stream``: how to have rows in parts.
+    ``defer``: how to leave columns out, with ``{columns}``, each of them by ``defer_each``.
+    ``only``: how to load nothing but ``{columns}``, each of them by ``only_each``;
+    ``only_objects``: the same, where objects must come of it.
     ``keys``: how to take keys out of a JSON column, with ``{items}``, each of them by
     ``keys_each``, where ``{steps}`` is a ``keys_step`` for each key: ``{key}``, or as Python writes
     it ``{literal}``. ``join``: how to load a chain of relations to one row each with the rows,
@@ -371,6 +372,7 @@ class EntityQueries(Struct, frozen=True, gc=False):
     keeps_objects: bool = False
     aggregate: str = ""
     count: str = ""
+    exists: str = ""
     stream: str = ""
     defer: str = ""
     defer_each: str = ""

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 from perfaudit.core.location import Location
 from perfaudit.facts import types as t
 from perfaudit.program.condition_lists import conditions_in
-from perfaudit.program.expressions import last_name
 from perfaudit.program.names import meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.query_chains import Step, Way
+from perfaudit.program.query_columns import column_of, part_of
 from perfaudit.program.query_lookups import (
     COMPARISONS,
-    FUNCTIONS,
     INNER,
     LOOKUPS,
     METHODS,
@@ -21,7 +20,6 @@ from perfaudit.program.query_lookups import (
     begins_with_wildcard,
     constant,
     json_lookup,
-    key_path,
 )
 from perfaudit.program.relational import (
     ANYWHERE,
@@ -272,7 +270,7 @@ class _Reader:
             case t.Name(id=name):
                 self.named(function, name, at, place, sure=sure, nesting=nesting)
             case t.Attr():
-                found = self.attribute(function, value, at)
+                found = column_of(self.program, function, value, at)
                 if found is not None:
                     self.conditions.append(
                         Condition(*found, EQUALITY if sure else OTHER, "TRUE", place)
@@ -360,7 +358,10 @@ class _Reader:
         *,
         sure: bool,
     ) -> None:
-        own, other = self.attribute(function, left, at), self.attribute(function, right, at)
+        own, other = (
+            column_of(self.program, function, left, at),
+            column_of(self.program, function, right, at),
+        )
         if own is not None and other is not None and operator == EQUALITY:
             if sure:
                 self.joins += [Join(*own, place), Join(*other, place)]
@@ -368,7 +369,9 @@ class _Reader:
         if own is None and other is not None:
             own, right = other, left
         if own is None:
-            wrapped = self.wrapped(function, left, at) or self.wrapped(function, right, at)
+            wrapped = part_of(self.program, function, left, at) or part_of(
+                self.program, function, right, at
+            )
             if wrapped is None:
                 self.unknown = "what a condition compares"
                 return
@@ -399,63 +402,6 @@ class _Reader:
             Condition(*own, operator if sure else OTHER, constant(right), place, inner)
         )
 
-    def wrapped(
-        self, function: FunctionNode, value: t.Expr, at: At
-    ) -> tuple[Found, str, str] | None:
-        """Return the column that a function or a key is of, how it hides it, and the SQL of it."""
-        if isinstance(value, t.Attr) and isinstance(value.base, t.Item):
-            # The text of a key, as in ``Book.data["isbn"].astext``.
-            return self.keyed(function, value.base, at)
-        if isinstance(value, t.Item):
-            return self.keyed(function, value, at)
-        if isinstance(value, t.Attr):
-            found = self.attribute(function, value.base, at)
-            return None if found is None else (found, WRAPPED, "")
-        if not isinstance(value, t.CallRef):
-            return None
-        call = function.facts.calls[value.index]
-        base = [call.callee.base] if isinstance(call.callee, t.Attr) else []
-        for part in (*call.arguments, *base):
-            found = self.attribute(function, part, at)
-            if found is not None:
-                name = last_name(call.callee).lower()
-                written = f"{name}({found[1].name})" if name in FUNCTIONS else ""
-                return found, WRAPPED, written
-            if isinstance(part, t.Item | t.CallRef):
-                inside = self.wrapped(function, part, at)
-                if inside is not None:
-                    return inside
-        return None
-
-    def keyed(self, function: FunctionNode, value: t.Item, at: At) -> tuple[Found, str, str] | None:
-        """Return the column of which a key is taken, and the key as SQL takes it."""
-        keys: list[object] = []
-        base: t.Expr = value
-        while isinstance(base, t.Item):
-            keys.append(base.key.value if isinstance(base.key, t.Const) else "")
-            base = base.base
-        found = self.attribute(function, base, at)
-        if found is None:
-            return None
-        known = all(isinstance(key, str) and key for key in keys)
-        written = key_path(found[1], [str(key) for key in reversed(keys)]) if known else ""
-        return found, JSON, written
-
-    def attribute(self, function: FunctionNode, value: t.Expr, at: At) -> Found | None:
-        """Return the column that ``Book.title`` stands for."""
-        if not isinstance(value, t.Attr):
-            return None
-        base = value.base
-        if isinstance(base, t.Attr) and base.name == "c":
-            base = base.base
-        for option in options_of(self.program.types.evaluate(function, base, at)):
-            if isinstance(option, ClassType):
-                table = self.program.schema.whole_table_of(option.node)
-                column = table.columns.get(value.name) if table is not None else None
-                if table is not None and column is not None:
-                    return table, column
-        return None
-
     def join(self, function: FunctionNode, call: t.Call, at: At, place: Location) -> None:
         types = self.program.types
         for given in call.arguments[:1]:
@@ -464,7 +410,8 @@ class _Reader:
                     self.joined = option.node
             if isinstance(given, t.Attr):
                 self.join_relation(function, given, at, place)
-        for given in call.arguments[1:]:
+        linking = [value for name, value in call.keywords if name == "onclause"]
+        for given in (*call.arguments[1:], *linking):
             if not isinstance(given, t.Attr):
                 self.expression(function, given, at, place, sure=True)
 
@@ -502,6 +449,6 @@ class _Reader:
             if found is not None:
                 self.order.append(Order(found[0], found[1], given.value.startswith("-"), place))
             return
-        column = self.attribute(function, given, at)
+        column = column_of(self.program, function, given, at)
         if column is not None:
             self.order.append(Order(*column, descending, place))

@@ -23,7 +23,7 @@ FEWER = frozenset(
     }
 )
 """Steps of a query that does not load all rows at once, or is about something else."""
-MANY = frozenset({"all", "fetchall", "unique", "mappings", "partitions", "to_list"})
+MANY = frozenset({"all", "fetchall", "to_list"})
 
 
 def gives_list(site: Site) -> bool:

@@ -208,7 +208,7 @@ def _by_dumps(program: "Program", words: Answers) -> Iterator[Showing]:
             for option in options_of(program.types.evaluate(function, callee.base, at)):
                 if not isinstance(option, Instance) or not shows(program, words, option.node):
                     continue
-                made = _made(program, function, callee.base, at)
+                made = maker_of(program, function, callee.base, at)
                 if made is None or not _shows_all_of_many(words, made, call):
                     continue
                 shown = option.node
@@ -219,7 +219,7 @@ def _by_dumps(program: "Program", words: Answers) -> Iterator[Showing]:
                     yield found
 
 
-def _made(
+def maker_of(
     program: "Program", function: FunctionNode, value: t.Expr, at: tuple[int, int]
 ) -> t.Call | None:
     """Return the one call that makes an object, also one that a module keeps."""
