@@ -431,3 +431,28 @@ def test_the_method_that_comes_to_a_place_is_named(tmp_path: Path, body: str, la
 
     assert found.endpoint == label
     assert found.trace[0].message == f"{label} enters sign_in"
+
+
+GIVEN = """
+import requests
+from fastapi import Depends, FastAPI
+
+app = FastAPI()
+
+async def user(token: str):
+    if token:
+        if token.startswith("a"):
+            return requests.get("/")
+
+@app.api_route("/sign-in", methods=["GET", "POST"])
+async def sign_in(given=Depends(user)):
+    return given
+"""
+
+
+def test_what_a_handler_asks_for_has_the_label_of_its_endpoint(tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text(GIVEN)
+
+    (found,) = audit(tmp_path, (tmp_path,), Settings(select=("PA601",))).report.findings
+
+    assert found.endpoint == "GET /sign-in"

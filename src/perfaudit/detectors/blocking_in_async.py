@@ -10,6 +10,7 @@ from perfaudit.program import expressions
 from perfaudit.program.blocking import Blocking, blocking_at, places_of, severity_on_loop
 from perfaudit.program.exposure import SERVED, Exposure
 from perfaudit.program.handles import handles_of
+from perfaudit.program.hooks import is_shared_hook
 from perfaudit.program.makers import is_made_aside
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.program import BLOCKING_KINDS, Program
@@ -51,7 +52,9 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
                     continue
                 severity = severity_on_loop(program, function, reached)
                 later = uses.get(id(blocked), [])
-                if _is_other_implementation(program, function, reached):
+                if _is_other_implementation(program, function, reached) or is_shared_hook(
+                    program, place, program.blocking_reach[kind]
+                ):
                     blocked = blocked.less_sure()
                 remedy = remedies.for_place(blocked)
                 yield _match(function, blocked, later, reached, severity, remedy)

@@ -8,6 +8,7 @@ from perfaudit.core.levels import Confidence, Role, weakest
 from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
 from perfaudit.program.decorators import method_kind
+from perfaudit.program.exposure import BY_HAND
 from perfaudit.program.expressions import argument, parts, spelled
 from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import LOOP_KINDS, ClassNode, FunctionNode
@@ -23,6 +24,7 @@ RARE_SECONDS = 10
 WITH_KINDS = frozenset({"with", "async with"})
 CONTAINERS = frozenset({"builtins.list", "builtins.dict", "builtins.set", "collections.deque"})
 SIZE_FLAG = "len-argument"
+ORDERING = frozenset({"Lt", "LtE", "Gt", "GtE"})
 MAX_STEPS = 3
 
 
@@ -153,7 +155,7 @@ def _calls(function: FunctionNode, value: t.Expr) -> bool:
 
 def _is_limit(program: Program, function: FunctionNode, value: t.Expr) -> bool:
     """Return whether an expression compares a clock or a counter of the function with a limit."""
-    if not isinstance(value, t.Compare):
+    if not isinstance(value, t.Compare) or value.operator not in ORDERING:
         return False
     called = set()
     for part in parts(function, value):
@@ -272,11 +274,11 @@ def _match(program: Program, wait: Wait, confidence: Confidence) -> Match:
             "interval": f"{wait.seconds:g} s" if wait.seconds else "turn of the event loop",
         },
         trace=(*exposure.chain, step),
-        # Who starts or ends alone keeps nobody waiting.
+        # Who starts, ends or is run by hand alone keeps nobody waiting.
         confidence=weakest(
             confidence,
             wait.sleep.confidence,
-            Confidence.MEDIUM if exposure.kind == "startup" else Confidence.HIGH,
+            Confidence.MEDIUM if exposure.kind in BY_HAND else Confidence.HIGH,
         ),
         function=function.qualname,
         endpoint=exposure.endpoint,

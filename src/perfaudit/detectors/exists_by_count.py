@@ -35,6 +35,7 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
                 {"call": spelled(site.function, site.value), "does": "counts all rows"},
                 site_step(site),
                 site.confidence,
+                _cure(program, site),
             )
     for found in only_asked(program):
         yield _loaded(program, found)
@@ -61,7 +62,14 @@ def _loaded(program: Program, found: OnlyAsked) -> Match:
         TraceStep(found.query, f"{found.name} loads {'a row' if found.is_one else 'the rows'}"),
         # Of one row not much is sent that nobody reads.
         Confidence.MEDIUM if found.is_one else Confidence.HIGH,
+        found.cure,
     )
+
+
+def _cure(program: Program, site: Site) -> str:
+    """Return how the library of a query asks for one row, empty where that is not known."""
+    queries = program.libraries.queries(site.behaviour.path.rpartition(".")[0])
+    return queries.exists if queries is not None else ""
 
 
 def _match(
@@ -71,6 +79,7 @@ def _match(
     words: dict[str, str],
     step: TraceStep,
     confidence: Confidence,
+    cure: str,
 ) -> Match:
     exposure = program.exposure_of(function)
     return Match(
@@ -82,4 +91,5 @@ def _match(
         endpoint=exposure.endpoint,
         exposure=exposure.kind,
         role=function.role,
+        fix=cure,
     )

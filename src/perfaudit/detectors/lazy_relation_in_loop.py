@@ -185,7 +185,9 @@ def _judge(
     if not _walks_data(program, walk) or _is_set_before(function, load, place):
         return
     rows = _rows_of(program, walk)
-    row = _row_of(program, walk, rows)
+    row = _row_of(program, walk)
+    if row is None and rows is not None:
+        row = _row_with(program, walk.load, rows)
     if rows is None or (row is not None and not can_be(program.types, rows, row)):
         return
     if row is None and walk.applied is not None:
@@ -238,11 +240,11 @@ def _rows_of(program: Program, walk: _Walk) -> Rows | None:
     return rows_at(program, walk.applied.spot, walk.items)
 
 
-def _row_of(program: Program, walk: _Walk, rows: Rows | None) -> ClassNode | None:
+def _row_of(program: Program, walk: _Walk) -> ClassNode | None:
     """Return the class of the items whose relation is loaded, if known."""
     types = program.types
     if walk.applied is not None:
-        return None if rows is None else _row_with(program, walk.load, rows)
+        return None
     if walk.loop >= 0:
         at = (walk.at[0] + 1, walk.loop)
         return row_class(program, types.evaluate(walk.function, t.Name(walk.load.root), at))
@@ -252,7 +254,8 @@ def _row_of(program: Program, walk: _Walk, rows: Rows | None) -> ClassNode | Non
 def _row_with(program: Program, load: Load, rows: Rows) -> ClassNode | None:
     """Return the class of rows from which a relation is loaded.
 
-    A helper has rows of several classes, each with a callable of its own.
+    A helper has rows of several classes, each with a callable of its own; the page that it gives
+    may be annotated as a dictionary of anything.
     """
     for node in sorted(rows.of, key=lambda node: node.qualname):
         if relation_at(program, node, load.names) == load.relation:

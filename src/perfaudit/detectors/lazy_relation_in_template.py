@@ -88,15 +88,17 @@ def _match(program: Program, page: _Page, found: Sequence[tuple[Paid, Rows]]) ->
     trace.extend(TraceStep(place, "the rows are queried") for place in rows.places[-1:])
     trace.extend(paid.way)
     trace.append(TraceStep(paid.location, f"reads {paid.written}"))
-    trace.extend(paid.cost.steps)
+    for other, _ in found:
+        trace.extend(step for step in other.cost.steps if step not in trace)
     names = [other.cost.name for other, _ in found if other.cost.relation is not None]
+    asks = len(names) < len(found)
     return Match(
         paid.location,
         {
             "read": ", ".join(dict.fromkeys(other.written for other, _ in found)),
             "walked": paid.turn.walked,
             "does": _does(names),
-            "why": ", whose query does not load it" if names else "",
+            "why": _why(names, asks=asks),
         },
         trace=tuple(trace),
         confidence=weakest(
@@ -125,6 +127,12 @@ def _does(names: Sequence[str]) -> str:
         return "runs a query"
     listed = ", ".join(f"`{name}`" for name in dict.fromkeys(names))
     return f"loads the relation {listed}" if "," not in listed else f"loads the relations {listed}"
+
+
+def _why(names: Sequence[str], *, asks: bool) -> str:
+    if not names:
+        return ""
+    return ", whose query does not load it" + (", and runs a query of its own" if asks else "")
 
 
 def _fix(program: Program, page: _Page, costs: Sequence[Cost], rows: Rows) -> str:

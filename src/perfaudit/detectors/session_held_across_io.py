@@ -206,6 +206,8 @@ def _match(
     if sink is None:
         raise ValueError("a place that waits has a site that it waits for")
     step = reached.step(place.callee) if isinstance(place, Edge) else None
+    # Where no entry point surely leads here, it is not known who has begun the session, or why.
+    entered = Confidence.HIGH if exposure.endpoint else Confidence.MEDIUM
     return Match(
         place.location,
         {
@@ -217,7 +219,10 @@ def _match(
         },
         trace=(*exposure.chain, *steps, *steps_of(place, reached)),
         confidence=weakest(
-            confidence, place.confidence, step.confidence if step is not None else sink.confidence
+            confidence,
+            entered,
+            place.confidence,
+            step.confidence if step is not None else sink.confidence,
         ),
         severity=JUDGED[exposure.kind],
         function=function.qualname,

@@ -10,8 +10,9 @@ from perfaudit.program.exposure import SERVED
 from perfaudit.program.growing_tables import growing_tables, is_small
 from perfaudit.program.index_advice import index_fix, is_list_of_words
 from perfaudit.program.index_needs import is_found_otherwise
+from perfaudit.program.index_wants import wanted_index
 from perfaudit.program.program import Program
-from perfaudit.program.relational import EQUALITY, IN, RANGE, Condition, Query, queries
+from perfaudit.program.relational import EQUALITY, IN, Condition, Query, queries
 from perfaudit.program.selectivity import tells_rows_apart
 
 UNSEEN = frozenset({Role.TEST, Role.MIGRATION, Role.EXAMPLE})
@@ -45,14 +46,14 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
         if key in reported:
             continue
         reported.add(key)
-        columns = [item.column for item in wanted]
+        index = wanted_index(program, query, wanted)
         place = first.column.location
         yield Match(
             place,
             {
                 "column": f"{query.table.name}.{first.column.name}",
                 "query": f"{query.site.location.path}:{query.site.location.line}",
-                "index": ", ".join(column.name for column in columns),
+                "index": ", ".join(column.name for column in index.columns),
             },
             trace=(
                 *exposure.chain,
@@ -65,7 +66,7 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
             endpoint=exposure.endpoint,
             exposure=exposure.kind,
             role=function.role,
-            fix=index_fix(program, query.table, columns),
+            fix=index_fix(program, query.table, index),
         )
 
 
@@ -77,22 +78,15 @@ def _asked_at(query: Query, condition: Condition) -> Iterator[TraceStep]:
 
 
 def _hung_on(query: Query) -> list[Condition]:
-    """Return the conditions that alone find the rows, and that no index serves; none if others do.
-
-    They come as an index would have them: equality first, then a range.
-    """
+    """Return the conditions that alone find the rows and that no index serves, if any."""
     if query.unknown or query.via_relation or is_found_otherwise(query):
         return []
     own: dict[str, Condition] = {}
     for condition in query.conditions:
         if condition.table.name == query.table.name:
             own.setdefault(condition.column.name, condition)
-    finding = [
+    return [
         item
         for item in own.values()
         if item.operator in FINDING and item.constant is None and tells_rows_apart(item)
     ]
-    if not finding:
-        return []
-    ranges = [item for item in own.values() if item.operator == RANGE]
-    return [*finding, *ranges[:1]]

@@ -8,7 +8,7 @@ from perfaudit.core.report import Opportunity
 from perfaudit.program.databases import leaves_keys
 from perfaudit.program.exposure import SERVED
 from perfaudit.program.growing_tables import growing_tables, is_small
-from perfaudit.program.index_advice import index_fix, is_list_of_words, leads
+from perfaudit.program.index_advice import Wanted, index_fix, is_list_of_words, leads
 from perfaudit.program.key_uses import REFERRING, KeyUse, uses_of_key
 from perfaudit.program.program import Program
 from perfaudit.program.tables import Column, Table
@@ -44,7 +44,7 @@ def _judged(program: Program, table: Table, column: Column) -> Iterator[Match | 
         },
         trace=(use.step,) if use is not None else (),
         confidence=_confidence(program, table, column, use),
-        fix=index_fix(program, table, [column]),
+        fix=index_fix(program, table, Wanted((column,))),
     )
 
 

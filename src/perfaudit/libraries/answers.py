@@ -22,7 +22,7 @@ KEYS = (
     ),
     *("model", "fields", "source", "many", "method"),
     *("whole", "unread", "settings", "exclude", "depth", "lists", "lists_each"),
-    *("hooks", "filled", "fills"),
+    *("hooks", "filled", "fills", "dumps"),
 )
 
 
@@ -56,7 +56,8 @@ class Answers(Struct, frozen=True):
     that with a class that shows many rows its own way, ``lists_each``: the attribute of that class
     with what shows each. ``hooks``: methods of a view that are given
     its rows, and may load more with them. ``filled``: base classes whose annotated fields are
-    filled from a row by one of their methods in ``fills``.
+    filled from a row by one of their methods in ``fills``. ``dumps``: the methods of an object of
+    ``showing`` that show what they are given: declared fields only, and relations by their rows.
     """
 
     views: dict[str, AnsweringView] = {}
@@ -84,6 +85,7 @@ class Answers(Struct, frozen=True):
     hooks: tuple[str, ...] = ()
     filled: tuple[str, ...] = ()
     fills: tuple[str, ...] = ()
+    dumps: tuple[str, ...] = ()
 
 
 Named = Callable[[YamlNode | None, Callable[[str, YamlNode], Any]], dict[str, Any]]
@@ -124,6 +126,7 @@ def answers_section(node: YamlNode | None, named: Named) -> Answers:
         keys["hooks"].texts() if "hooks" in keys else (),
         keys["filled"].texts() if "filled" in keys else (),
         keys["fills"].texts() if "fills" in keys else (),
+        keys["dumps"].texts() if "dumps" in keys else (),
     )
 
 

@@ -178,6 +178,7 @@ _PERMISSION_KEYS = ("attribute", "setting", "key", "open")
 _QUERIES_PLACES = {
     "aggregate": (),
     "count": (),
+    "exists": (),
     "stream": (),
     "defer": ("columns",),
     "defer_each": ("class", "column"),
@@ -233,6 +234,9 @@ _SCHEMA_KEYS = frozenset(
         "key_makers",
         "index_column",
         "index_table",
+        "index_where",
+        "index_include",
+        "index_name_length",
     ]
 )
 _COLUMN_KEYS = frozenset(["type", "relation", "to", "lazy", "reverse", "indexed", "value"])
@@ -702,6 +706,9 @@ def _schema(library: str, node: YamlNode | None) -> Schema | None:
         key_makers=_named(keys.get("key_makers"), _key_maker),
         index_column=text("index_column"),
         index_table=text("index_table"),
+        index_where=text("index_where"),
+        index_include=text("index_include"),
+        index_name_length=_count(keys["index_name_length"]) if "index_name_length" in keys else 0,
     )
 
 

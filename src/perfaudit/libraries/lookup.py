@@ -67,6 +67,7 @@ class Libraries:
         )
         self.query_attributes: frozenset[str] = frozenset(_query_attributes(self.libraries))
         self.row_methods: frozenset[str] = frozenset(_row_methods(self.libraries))
+        self.telling: Mapping[str, tuple[tuple[str, Behaviour], ...]] = _telling(self.libraries)
         self._files = {library.file: library for library in self.libraries}
         self.packages: Mapping[str, str] = {
             package: library.name
@@ -358,6 +359,17 @@ def _row_methods(libraries: Iterable[Library]) -> Iterator[str]:
             for name, behaviour in found.methods.items():
                 if "gives-all-rows" in behaviour.flags:
                     yield name
+
+
+def _telling(libraries: Iterable[Library]) -> dict[str, tuple[tuple[str, Behaviour], ...]]:
+    """Return the methods that tell the type of what they are called on, by their names."""
+    found: dict[str, tuple[tuple[str, Behaviour], ...]] = {}
+    for library in libraries:
+        for path, described in library.types.items():
+            for name, behaviour in described.methods.items():
+                if "tells-receiver" in behaviour.flags:
+                    found[name] = (*found.get(name, ()), (path, behaviour))
+    return found
 
 
 def _current(folders: Sequence[Sequence[Library]]) -> Iterator[Library]:

@@ -299,7 +299,8 @@ class Schema(Struct, frozen=True, gc=False):
     - ``table_makers``: calls that make a table without a class -> the argument with its name.
     - ``key_makers``: constructors of foreign keys of a table.
     - ``index_column``, ``index_table``: how a class says that a column, or ``{columns}``, have an
-      index of the ``{name}``.
+      index of the ``{name}``; ``{more}`` is ``index_where`` for a part of the rows and
+      ``index_include`` for columns that it carries. ``index_name_length``: how long names may be.
     - ``wrappers``: annotations around the type of an attribute -> its loading.
     - ``plain_annotations``: an annotated attribute is a column.
     - ``column_methods``: decorators of methods that give a column.
@@ -343,6 +344,9 @@ class Schema(Struct, frozen=True, gc=False):
     key_makers: dict[str, KeyMaker] = {}
     index_column: str = ""
     index_table: str = ""
+    index_where: str = ""
+    index_include: str = ""
+    index_name_length: int = 0
 
 
 class EntityQueries(Struct, frozen=True, gc=False):
@@ -351,9 +355,10 @@ class EntityQueries(Struct, frozen=True, gc=False):
     ``statements``: types that are no query by themselves: something else runs them.
     ``keeps_objects``: what is loaded is kept, and given again to whoever asks by its key. The rest
     words a fix. ``aggregate``: how to ask for several aggregates at once. ``count``: how to ask for
-    the number. ``stream``: how to have rows in parts. ``defer``: how to leave columns out, with
-    ``{columns}``, each of them by ``defer_each``. ``only``: how to load nothing but ``{columns}``,
-    each of them by ``only_each``; ``only_objects``: the same, where objects must come of it.
+    the number, ``exists``: whether there is any. ``stream``: how to have rows in parts.
+    ``defer``: how to leave columns out, with ``{columns}``, each of them by ``defer_each``.
+    ``only``: how to load nothing but ``{columns}``, each of them by ``only_each``;
+    ``only_objects``: the same, where objects must come of it.
     ``keys``: how to take keys out of a JSON column, with ``{items}``, each of them by
     ``keys_each``, where ``{steps}`` is a ``keys_step`` for each key: ``{key}``, or as Python writes
     it ``{literal}``. ``join``: how to load a chain of relations to one row each with the rows,
@@ -367,6 +372,7 @@ class EntityQueries(Struct, frozen=True, gc=False):
     keeps_objects: bool = False
     aggregate: str = ""
     count: str = ""
+    exists: str = ""
     stream: str = ""
     defer: str = ""
     defer_each: str = ""
@@ -444,7 +450,8 @@ class Dialect(Struct, frozen=True, gc=False):
 
     ``schemes``: how addresses of such servers begin, besides those of the library's service.
     ``engines``: names of settings that mean it. ``quote``: what names are quoted with; ``index``:
-    how an index is made without holding up others, with places for name, table and columns.
+    how an index is made without holding up others, with places for name, table and columns, and
+    where the server takes them for the columns it only carries (include) and a condition (where).
     """
 
     name: str

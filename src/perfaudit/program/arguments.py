@@ -143,7 +143,7 @@ def _named(program: Program, function: FunctionNode, name: str, steps: int) -> G
     parts: list[Given] = []
     for scope in dict.fromkeys(item.scope for item in found):
         parts.extend(_changes(program, scope, name, steps))
-        parts.extend(_bound(program, function, bind, steps) for bind in scope.binds.get(name, ()))
+        parts.extend(_bound(program, scope, bind, steps) for bind in scope.binds.get(name, ()))
         if name in scope.params:
             parts.append(program.once(_param, scope, scope.params[name], steps))
     for item in found:

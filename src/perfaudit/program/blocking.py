@@ -186,6 +186,8 @@ def _blocks(program: Program, site: Site) -> bool:
     return (
         site.blocking
         and site.relation is None
+        # What is awaited is not the plain call that it seems to be.
+        and not (site.call is not None and site.call.awaited)
         and not _is_entered_by_loop(site.function, site)
         and not _has_ended(program, site)
     )

@@ -14,6 +14,7 @@ from perfaudit.program.implementers import MAX_IMPLEMENTERS, implementers
 from perfaudit.program.language_calls import language_call, typing_call
 from perfaudit.program.named_classes import CLASS_BY_NAME, class_by_name, class_through
 from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.told_receivers import told_by
 from perfaudit.program.type_variables import bindings, constructed
 from perfaudit.program.values import (
     MANAGED,
@@ -69,7 +70,7 @@ class Resolved(Struct, frozen=True):
 def resolve(types: "Types", function: FunctionNode, call: t.Call) -> Resolved:
     """Return what the call may run and what it gives."""
     at = (call.sequence, call.context)
-    callee = types.evaluate(function, call.callee, at)
+    callee = told_by(types, function, call, types.evaluate(function, call.callee, at))
     groups: list[list[Target]] = []
     results: list[Type] = []
     for option in options_of(callee):

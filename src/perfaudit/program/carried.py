@@ -71,7 +71,8 @@ def _bound(function: FunctionNode, way: "list[Edge]", name: str) -> Carried | No
         return None
     given = expressions.argument_for(edge.call, function, name)
     if given is None:
-        return None if param.default is None else Carried(function, way, param.default)
+        # A default is an expression of the function around.
+        return Carried(function, way, param.default) if isinstance(param.default, t.Const) else None
     return Carried(edge.caller, way[:-1], given)
 
 
@@ -162,4 +163,5 @@ def _kept(program: "Program", function: FunctionNode, index: int, name: str) -> 
     if param is None or param.name in maker.binds:
         return value if isinstance(value, t.Const) else None
     given = expressions.argument_for(made, maker, param.name)
-    return given if given is not None else param.default
+    default = param.default if isinstance(param.default, t.Const) else None
+    return default if given is None else given

@@ -4,6 +4,7 @@ import re
 
 from perfaudit.facts import types as t
 from perfaudit.libraries.types import Service
+from perfaudit.program.addresses import server_words
 from perfaudit.program.capabilities import uses_of
 from perfaudit.program.program import Program
 
@@ -68,7 +69,20 @@ def are_in_files(program: Program) -> bool:
         for pool in library.pools.values()
         for word in pool.quiet_urls
     }
-    return not words.isdisjoint(_schemes(program)) and not program.once(database_servers)
+    written = _schemes(program)
+    imported = {
+        item.module.partition(".")[0]
+        for function in program.functions
+        for item in function.facts.imports
+        if not item.level
+    }
+    if words.isdisjoint(written):
+        return False
+    servers = server_words(program.libraries)
+    named = re.compile(rf"\b({'|'.join(map(re.escape, servers))})\b")
+    return (written | imported).isdisjoint(servers) and not any(
+        document.kind in FILES and named.search(document.text) for document in program.documents
+    )
 
 
 def leaves_keys(program: Program) -> bool:

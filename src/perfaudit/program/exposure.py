@@ -183,7 +183,7 @@ class Exposures:
             return Exposure(self._kind[node], "", node, (step,))
         asked = methods_at(function, context, sequence)
         if not asked and not way and is_in_branch(function, context):
-            asked = self._answered(self._origin[node])
+            asked = self._answered(self._origin[node], node)
         return self._told(self._kind[node], node, way, asked) if asked else self.of(function)
 
     def way_to(self, function: FunctionNode) -> list[Edge] | None:
@@ -226,9 +226,10 @@ class Exposures:
         """Return the route of an entry with a method that a way asks for, None if it has none."""
         for edge in way:
             asked = asked or methods_at(edge.caller, edge.context, edge.sequence)
+        answered = self._answered(endpoint, entry)
         if not asked and way and is_in_branch(entry, way[0].context):
-            asked = self._answered(endpoint)
-        if len(asked) > 1 and asked == self._answered(endpoint):
+            asked = answered
+        if len(asked) > 1 and asked == answered:
             return replace(endpoint, method=", ".join(sorted(asked)))
         if not asked or endpoint.kind != "route" or endpoint.method in asked:
             return endpoint
@@ -237,9 +238,10 @@ class Exposures:
         routes = self._routes.get(entry, ()) if entry is endpoint.handler else ()
         return next((route for route in routes if route.method in asked), None)
 
-    def _answered(self, endpoint: Endpoint) -> frozenset[str]:
+    def _answered(self, endpoint: Endpoint, entry: FunctionNode) -> frozenset[str]:
         """Return the methods that the handler of a route answers: a branch may be for any."""
-        routes = self._routes.get(endpoint.handler, ()) if endpoint.kind == "route" else ()
+        is_handler = endpoint.kind == "route" and entry is endpoint.handler
+        routes = self._routes.get(entry, ()) if is_handler else ()
         return frozenset(route.method for route in routes if route.path == endpoint.path)
 
     def _told(

@@ -1,12 +1,16 @@
 """How an index is made: the statement, and the form that the class of the table has for it."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from perfaudit.libraries.types import Dialect, Schema
 from perfaudit.program.program import Program
 from perfaudit.program.sql_dialects import main_dialect
 from perfaudit.program.tables import Column, Index, Table
 from perfaudit.program.tables_columns import UNKNOWN_PART
 
 PLAIN = "CREATE INDEX {name} ON {table} ({columns})"
-UNHURRIED = "CREATE INDEX CONCURRENTLY {name} ON {table} ({columns})"
+UNHURRIED = "CREATE INDEX CONCURRENTLY {name} ON {table} ({columns}){include}{where}"
 """What is said where the server is not known."""
 MAX_NAME = 63
 """How long the name of an index may be."""
@@ -28,27 +32,69 @@ def is_list_of_words(table: Table) -> bool:
     return len(table.columns) <= FEW_COLUMNS
 
 
-def index_fix(program: Program, table: Table, columns: list[Column]) -> str:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An index that a query wants: its columns in order, the condition that its rows always meet as
+    SQL and as a look-up by keyword, and the columns that it only carries."""
+
+    columns: tuple[Column, ...]
+    where: str = ""
+    lookup: str = ""
+    include: tuple[Column, ...] = ()
+
+
+def index_fix(program: Program, table: Table, wanted: Wanted) -> str:
     """Return how an index is made, in SQL and where it is known also in the class of the table."""
-    form = model_form(program, table, columns)
-    made = statement(program, table, columns)
+    form = model_form(program, table, wanted)
+    made = statement(program, table, wanted)
     return f"{made} In the class: {form}." if form else made
 
 
-def statement(program: Program, table: Table, columns: list[Column], where: str = "") -> str:
-    """Return the statement that makes an index; it holds up no writer where that is possible."""
+def statement(program: Program, table: Table, wanted: Wanted) -> str:
+    """Return the statement that makes an index; it holds up no writer where that is possible.
+
+    A condition, and columns that are only carried, are left out where the server takes none.
+    """
     dialect = program.once(main_dialect)
-    pattern = dialect.index or (PLAIN if dialect.name else UNHURRIED)
-    names = ", ".join(quoted(column.name, dialect.quote) for column in columns)
-    made = pattern.replace("{name}", index_name(table, columns))
-    made = made.replace("{table}", quoted(table.name, dialect.quote)).replace("{columns}", names)
-    return f"{made} WHERE {where};" if where else f"{made};"
+    pattern = _pattern(dialect)
+    parts = {
+        "{name}": index_name(program, table, wanted.columns),
+        "{table}": quoted(table.name, dialect.quote),
+        "{columns}": _listed(wanted.columns, dialect.quote),
+        "{include}": f" INCLUDE ({_listed(wanted.include, dialect.quote)})"
+        if wanted.include
+        else "",
+        "{where}": f" WHERE {wanted.where}" if wanted.where else "",
+    }
+    for place, text in parts.items():
+        pattern = pattern.replace(place, text)
+    return f"{pattern};"
 
 
-def index_name(table: Table, columns: list[Column]) -> str:
-    """Return the usual name of an index on some columns."""
+def takes_parts(dialect: Dialect) -> bool:
+    """Return whether an index may be of some of the rows, and carry columns; also if not known."""
+    return "{include}" in _pattern(dialect)
+
+
+def _pattern(dialect: Dialect) -> str:
+    return dialect.index or (PLAIN if dialect.name else UNHURRIED)
+
+
+def _listed(columns: Sequence[Column], quote: str) -> str:
+    return ", ".join(quoted(column.name, quote) for column in columns)
+
+
+def index_name(program: Program, table: Table, columns: Sequence[Column], kind: str = "") -> str:
+    """Return the usual name of an index on some columns, as long as its library takes it."""
+    words = _declaration(program, table)
+    length = (words.index_name_length if words is not None else 0) or MAX_NAME
     parts = [table.name.rpartition(".")[2], *(column.name for column in columns)]
-    return "_".join(("ix", *parts))[:MAX_NAME].rstrip("_").lower()
+    ending = f"_{kind}" if kind else ""
+    return "_".join(("ix", *parts))[: length - len(ending)].rstrip("_").lower() + ending
+
+
+def _declaration(program: Program, table: Table) -> Schema | None:
+    return next((item for item in program.libraries.schemas if item.library == table.library), None)
 
 
 def quoted(name: str, quote: str = '"') -> str:
@@ -67,17 +113,31 @@ RESERVED = frozenset(
 """Words of SQL that are common names of tables and columns."""
 
 
-def model_form(program: Program, table: Table, columns: list[Column]) -> str:
+def model_form(program: Program, table: Table, wanted: Wanted) -> str:
     """Return what the class of a table says to have an index, empty where that is not known."""
-    declaration = next(
-        (item for item in program.libraries.schemas if item.library == table.library), None
-    )
+    declaration = _declaration(program, table)
     if declaration is None:
         return ""
+    first, *others = wanted.columns
     # What a base class declares is shared with other tables.
-    is_own = table.location.path == columns[0].location.path
-    if len(columns) == 1 and declaration.index_column and is_own:
-        return f"{declaration.index_column} on {columns[0].name}"
-    names = ", ".join(f'"{column.name}"' for column in columns)
-    pattern = declaration.index_table
-    return pattern.replace("{columns}", names).replace("{name}", index_name(table, columns))
+    is_own = table.location.path == first.location.path
+    more = ""
+    if wanted.where and takes_parts(program.once(main_dialect)):
+        more += declaration.index_where
+    if wanted.include and takes_parts(program.once(main_dialect)):
+        more += declaration.index_include
+    is_plain = not others and not more
+    if is_plain and declaration.index_column and is_own:
+        return f"{declaration.index_column} on {first.name}"
+    words = {
+        "{columns}": ", ".join(f'"{column.name}"' for column in wanted.columns),
+        "{name}": index_name(program, table, wanted.columns),
+        "{more}": more,
+        "{where}": wanted.where,
+        "{lookup}": wanted.lookup,
+        "{include}": ", ".join(f'"{column.name}"' for column in wanted.include),
+    }
+    form = declaration.index_table
+    for place in ("{more}", *words):
+        form = form.replace(place, words[place])
+    return form

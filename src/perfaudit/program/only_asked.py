@@ -21,6 +21,7 @@ class OnlyAsked(NamedTuple):
 
     ``place``: where to ask for it: the query of one row, the test of many. ``is_one``: it loads one
     row at most. ``query`` is where the query begins, ``name`` its name, ``call`` what loads it.
+    ``cure``: how to ask for one instead.
     """
 
     function: FunctionNode
@@ -29,6 +30,7 @@ class OnlyAsked(NamedTuple):
     name: str
     call: str
     is_one: bool
+    cure: str
 
 
 def only_asked(program: Program) -> Iterator[OnlyAsked]:
@@ -100,4 +102,5 @@ def _found(query: EntityQuery, use: Use) -> OnlyAsked:
         query.name,
         expressions.spelled(function, t.CallRef(query.source.index)),
         is_one,
+        query.orm.exists,
     )

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from perfaudit.facts import types as t
 from perfaudit.program.nodes import ClassNode, FunctionNode
+from perfaudit.program.questions import is_of_settings
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.values import Instance, options_of
 
@@ -35,12 +36,34 @@ def _asks_for_option(
 ) -> bool:
     if isinstance(test, t.Compare) and test.operator == "IsNot":
         test = test.left
+    if isinstance(test, t.CallRef):
+        return _asks_settings(program, function, test.index)
     if not isinstance(test, t.Attr):
         return False
     owners = options_of(program.types.evaluate(function, test.base, (block.sequence, block.parent)))
     return any(
         isinstance(owner, Instance) and _is_off_by_default(program, owner.node, test.name)
         for owner in owners
+    )
+
+
+def _asks_settings(program: "Program", function: FunctionNode, index: int) -> bool:
+    """Return whether a call runs a function that is given nothing and answers by the settings."""
+    call = function.facts.calls[index]
+    callees = {target.function for target in program.types.call(function, index).targets}
+    return (
+        not call.arguments
+        and not call.keywords
+        and bool(callees)
+        and all(
+            callee is not None
+            and bool(callee.facts.results)
+            and all(
+                item.value is not None and is_of_settings(callee, item.value, item.sequence)
+                for item in callee.facts.results
+            )
+            for callee in callees
+        )
     )
 
 

@@ -158,6 +158,9 @@ class Program:
         """Return from where a place is reached, by calls that do not leave it off."""
         function = place.function if isinstance(place, Site) else place.caller
         way = self._exposures.way_to(function)
+        if way and way[-1].callee is not function:
+            # A function inside another one counts as that, whose calls do not give it anything.
+            return self.exposure_of(function)
         if way is None or not is_left_off(self, way, place.context, place.sequence):
             return self._exposures.at(function, place.context, place.sequence)
         for edge in self.edges_to(function):

@@ -1,6 +1,7 @@
 """What a test asks for: the state of the process, the kind of a value, or an option."""
 
 from perfaudit.facts import types as t
+from perfaudit.program.expressions import parts
 from perfaudit.program.nodes import ClassNode, FunctionNode
 
 MAX_STEPS = 4
@@ -127,6 +128,15 @@ def is_state(function: FunctionNode, test: t.Expr, sequence: int, steps: int = M
         case t.Item(base=base):
             return _reads_environment(function, base)
     return False
+
+
+def is_of_settings(function: FunctionNode, value: t.Expr, sequence: int) -> bool:
+    """Return whether a value is a constant, state of the process, or made of the environment."""
+    if isinstance(value, t.Const) or is_state(function, value, sequence):
+        return True
+    if isinstance(value, t.Not):
+        return is_of_settings(function, value.value, sequence)
+    return any(_reads_environment(function, part) for part in parts(function, value))
 
 
 def _is_state_name(function: FunctionNode, name: str, sequence: int, steps: int) -> bool:

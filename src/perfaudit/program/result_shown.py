@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 from perfaudit.facts import types as t
 from perfaudit.program.nodes import ClassNode, FunctionNode, enclosing_class
 from perfaudit.program.row_costs import shown_class
+from perfaudit.program.showings import maker_of
 from perfaudit.program.shown_classes import classes_of, shown_of_view, shows, told_by_decorator
 from perfaudit.program.shown_columns import Shown, filled_from, shown_by
-from perfaudit.program.values import ClassType, options_of
+from perfaudit.program.values import ClassType, Instance, options_of
 
 if TYPE_CHECKING:
     from perfaudit.program.endpoints import Endpoint
@@ -31,6 +32,7 @@ def handed(
         for known in (
             _filled(program, scope, index, call, spec),
             _shown(program, scope, index, call, spec, row),
+            _dumped(program, scope, call, spec, row),
         )
         if known is not None
     ]
@@ -89,6 +91,30 @@ def _shown(
             )
         if nodes:
             return _together([shown_by(program, words, node, row) for node in nodes])
+    return None
+
+
+def _dumped(
+    program: "Program", scope: FunctionNode, call: t.Call, spec: str, row: ClassNode | None
+) -> Shown | None:
+    """Return what an object reads of the rows that one of its methods is given to show."""
+    callee = call.callee
+    if spec not in ROW_ARGUMENTS or not isinstance(callee, t.Attr):
+        return None
+    at = (call.sequence, call.context)
+    for words in program.libraries.answers:
+        if callee.name not in words.dumps or any(name != words.many for name, _ in call.keywords):
+            continue
+        shown = [
+            option.node
+            for option in options_of(program.types.evaluate(scope, callee.base, at))
+            if isinstance(option, Instance) and shows(program, words, option.node)
+        ]
+        made = maker_of(program, scope, callee.base, at)
+        if len(shown) != 1 or made is None or made.arguments:
+            continue
+        if all(name == words.many for name, _ in made.keywords):
+            return shown_by(program, words, shown[0], row)
     return None
 
 

@@ -121,9 +121,20 @@ def _shared_by(
             isinstance(given, t.Compare)
             and given.operator in ("Eq", "Is")
             and _is_of_one(program, function, given, row, relation, keys, at)
-            for given in call.arguments
+            for given in _conditions(function, call)
         ):
             yield relation.name
+
+
+def _conditions(function: FunctionNode, call: t.Call) -> Iterator[t.Expr]:
+    """Yield what a call is given, with what a list of conditions begins with: ``*conditions``."""
+    for given in call.arguments:
+        if isinstance(given, t.Star) and isinstance(given.value, t.Name):
+            for bind in function.binds.get(given.value.id, ())[:1]:
+                if isinstance(bind.value, t.Seq):
+                    yield from bind.value.items
+        else:
+            yield given
 
 
 def _leading_nowhere(program: "Program", call: t.Call, row: ClassNode) -> Iterator[str]:

@@ -23,7 +23,7 @@ FEWER = frozenset(
     }
 )
 """Steps of a query that does not load all rows at once, or is about something else."""
-MANY = frozenset({"all", "fetchall", "unique", "mappings", "partitions", "to_list"})
+MANY = frozenset({"all", "fetchall", "to_list"})
 
 
 def gives_list(site: Site) -> bool:
@@ -33,7 +33,7 @@ def gives_list(site: Site) -> bool:
     if site.kind == "iterate":
         return not _leaves_early(site)
     name = site.behaviour.path.rpartition(".")[2]
-    if site.kind != "call":
+    if site.kind != "call" or name in FEWER:
         return False
     if name in ROWS_CALLS or (name == "all" and site.behaviour.sql is None):
         return True

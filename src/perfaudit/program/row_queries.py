@@ -17,6 +17,7 @@ from perfaudit.program.nodes import ClassNode, FunctionNode, enclosing_class
 from perfaudit.program.row_costs import row_class
 from perfaudit.program.row_entities import begun
 from perfaudit.program.row_loaders import has_loaded
+from perfaudit.program.row_parts import parts_under
 from perfaudit.program.row_spots import Spot, Way
 from perfaudit.program.row_stores import Stored, added_to, parts_at, stored_before
 from perfaudit.program.row_types import (
@@ -134,6 +135,10 @@ class _Search:
             return joined(
                 [self.rows(spot.of(each.function, each.at), each.value, steps) for each in parts]
             )
+        if isinstance(value.key, t.Const) and isinstance(value.key.value, str | int):
+            below = parts_under(self.types, spot, value.base, value.key.value)
+            if below:
+                return _of_ways([self.rows(inside, part, steps) for inside, part in below])
         return self.rows(spot, value.base, steps)
 
     def named(self, spot: Spot, name: str, steps: int) -> Rows | None:

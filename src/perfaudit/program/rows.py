@@ -3,6 +3,7 @@
 from collections.abc import Container, Mapping, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from perfaudit.core.location import Location
 from perfaudit.program.nodes import ClassNode
@@ -88,7 +89,10 @@ def joined(answers: Sequence[Rows | None]) -> Rows | None:
     if len(known) == 1:
         return known[0]
     first = known[0].loaded
-    return _together(known, agreed=all(answer.loaded == first for answer in known))
+    together = _together(known, agreed=all(answer.loaded == first for answer in known))
+    # A condition that only some ways have spares no query on the others.
+    shared = frozenset.intersection(*(answer.known for answer in known))
+    return replace(together, known=shared)
 
 
 def made_of(parts: Sequence[Rows | None]) -> Rows | None:

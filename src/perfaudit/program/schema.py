@@ -257,7 +257,27 @@ def _relations(
         for node in (target, *types.classes.subclasses(target)):
             if node in found and relation.name not in declared.fields[node]:
                 found[node].setdefault(relation.name, relation)
+    _share_above(declared, found)
     return found
+
+
+def _share_above(declared: _Declared, found: dict[ClassNode, dict[str, Relation]]) -> None:
+    """Give abstract classes the relations that all tables made from them get from other sides.
+
+    Their methods read them, although the other side names the class that has the table.
+    """
+    below: dict[ClassNode, list[ClassNode]] = {}
+    for node in declared.concrete():
+        for above in declared.lineages[node][1:]:
+            if above in found and not declared.names.get(above):
+                below.setdefault(above, []).append(node)
+    for above, nodes in below.items():
+        for name, relation in found[nodes[0]].items():
+            others = [found[node].get(name) for node in nodes[1:]]
+            if relation.reverse and all(
+                other is not None and other.target is relation.target for other in others
+            ):
+                found[above].setdefault(name, relation)
 
 
 def _is_of_parent(declared: _Declared, node: ClassNode, item: Field) -> bool:

@@ -59,6 +59,10 @@ def spent_to_fill(program: "Program", filled: ClassNode, row: Value) -> list[Spe
     return walk.spent
 
 
+WHOLE_NESTED = frozenset({"many", "attribute", "data_key", "dump_only", "required", "allow_none"})
+"""Keywords of a nested field that leave all fields of its class."""
+
+
 class _Walk:
     """One walk through a class and those that its fields show other rows with."""
 
@@ -204,6 +208,8 @@ class _Walk:
     def all_of(self, row: Value, declared: list[str]) -> list[str]:
         """Return the declared names, and those of relations that the row's class declares."""
         found = list(declared)
+        if self.words.dumps:
+            return found
         for option in options_of(row.type):
             if isinstance(option, Instance):
                 relations = self.program.schema.relations_of(option.node)
@@ -240,7 +246,8 @@ class _Walk:
                 if isinstance(option, Instance)
                 else None
             )
-            if relation is None or relation.many or relation.reverse or self.is_deep(shown):
+            is_in_full = bool(self.words.dumps) or self.is_deep(shown)
+            if relation is None or relation.many or relation.reverse or is_in_full:
                 self.read(shown, row, (name,), name, place)
                 return
 
@@ -288,6 +295,9 @@ class _Walk:
         path: tuple[str, ...] = (name,)
         if isinstance(source, t.Const) and isinstance(source.value, str):
             path = tuple(source.value.split("."))
+        if "shows-nested" in flags:
+            self.nested_by_field(shown, row, path, name, place, body, call)
+            return
         callee = self.program.types.call(body, index).callee
         if isinstance(callee, External) and not self.is_of_library(callee.origin):
             # What is not known of a field may be that it shows no more than a key.
@@ -301,6 +311,26 @@ class _Walk:
                 path = path[:-1]
             if path:
                 self.read(shown, row, path, name, place)
+
+    def nested_by_field(
+        self,
+        shown: ClassNode,
+        row: Value,
+        path: tuple[str, ...],
+        name: str,
+        place: Location,
+        body: FunctionNode,
+        call: t.Call,
+    ) -> None:
+        """Note what a field costs whose first argument is the class that shows its rows."""
+        given = argument(call, "0|nested")
+        at = (call.sequence, call.context)
+        inner = None if given is None else self.program.types.evaluate(body, given, at)
+        is_whole = all(key in WHOLE_NESTED for key, _ in call.keywords) and len(call.arguments) < 2
+        if isinstance(inner, ClassType) and self.is_showing(inner.node) and is_whole:
+            self.nested(shown, row, path, name, place, inner.node)
+        else:
+            self.read(shown, row, path, name, place)
 
     def is_showing(self, node: ClassNode) -> bool:
         above = self.program.types.classes.ancestors(node)

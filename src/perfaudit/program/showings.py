@@ -20,7 +20,7 @@ from perfaudit.program.given_names import Given
 from perfaudit.program.language_calls import calls_above
 from perfaudit.program.loops import target_names
 from perfaudit.program.names import meanings
-from perfaudit.program.nodes import ClassNode, FunctionNode, enclosing_class
+from perfaudit.program.nodes import ClassNode, FileNode, FunctionNode, enclosing_class
 from perfaudit.program.renderings import Known, rows_of_view
 from perfaudit.program.row_costs import row_class, shown_class
 from perfaudit.program.row_queries import rows_of
@@ -32,6 +32,7 @@ from perfaudit.program.shown_classes import (
     shows,
     told_by_decorator,
 )
+from perfaudit.program.shown_pages import parts_of_call, parts_of_display
 from perfaudit.program.shown_together import LOADS_INTO, may_load, shows_many_its_way
 from perfaudit.program.values import ClassType, Instance, Type, Unknown, list_of, options_of
 
@@ -67,26 +68,34 @@ def showings(program: "Program") -> Iterator[Showing]:
     for words in program.libraries.answers:
         if words.showing:
             yield from _by_calls(program, words)
+            yield from _by_dumps(program, words)
             yield from _by_views(program, words)
         if words.filled:
             yield from _by_filling(program, words)
+            yield from _by_pages(program, words)
     yield from _by_answers(program)
 
 
 def _by_answers(program: "Program") -> Iterator[Showing]:
-    """Yield the handlers whose declared answer is a list, filled from the rows they return."""
+    """Yield the handlers whose declared answer is a list, or has one, filled from their rows."""
     for endpoint in program.endpoints:
         declared, handler = endpoint.response_model, endpoint.handler
-        if declared is None or is_one_object(declared) or handler.kind != "function":
+        if declared is None or handler.kind != "function":
             continue
+        is_page = is_one_object(declared)
         shown = shown_class(declared)
         if shown is None:
             continue
         for item in handler.facts.results:
             if item.value is not None and item.kind == "return":
-                found = _filled(program, handler, item.value, (item.sequence, item.context), shown)
-                if found is not None:
-                    yield found
+                at = (item.sequence, item.context)
+                parts = [(item.value, shown)]
+                if is_page:
+                    parts = list(parts_of_display(program, item.value, shown))
+                for value, filled in parts:
+                    found = _filled(program, handler, value, at, filled)
+                    if found is not None:
+                        yield found
 
 
 def _by_filling(program: "Program", words: Answers) -> Iterator[Showing]:
@@ -113,6 +122,19 @@ def _by_filling(program: "Program", words: Answers) -> Iterator[Showing]:
                     if found is not None:
                         yield replace(found, location=function.place(call))
                     break
+
+
+def _by_pages(program: "Program", words: Answers) -> Iterator[Showing]:
+    """Yield the calls that fill a list of objects in another one from rows."""
+    for function in program.functions:
+        for call in function.facts.calls if function.role is not Role.TEST else ():
+            at = (call.sequence, call.context)
+            for value, shown in parts_of_call(program, function, call):
+                if program.types.classes.ancestors(shown).isdisjoint(words.filled):
+                    continue
+                found = _filled(program, function, value, at, shown)
+                if found is not None:
+                    yield replace(found, location=function.place(call))
 
 
 def _filled(
@@ -169,6 +191,61 @@ def _by_calls(program: "Program", words: Answers) -> Iterator[Showing]:
                 found = _shown_by_call(program, words, function, call, given, shown, confidence)
                 if found is not None:
                     yield found
+
+
+def _by_dumps(program: "Program", words: Answers) -> Iterator[Showing]:
+    """Yield the calls of an object that shows many rows: ``BookSchema(many=True).dump(rows)``."""
+    if not words.dumps:
+        return
+    for function in program.functions:
+        for call in function.facts.calls:
+            callee = call.callee
+            if not isinstance(callee, t.Attr) or callee.name not in words.dumps:
+                continue
+            if not call.arguments:
+                continue
+            at = (call.sequence, call.context)
+            for option in options_of(program.types.evaluate(function, callee.base, at)):
+                if not isinstance(option, Instance) or not shows(program, words, option.node):
+                    continue
+                made = maker_of(program, function, callee.base, at)
+                if made is None or not _shows_all_of_many(words, made, call):
+                    continue
+                shown = option.node
+                found = _shown_by_call(
+                    program, words, function, call, call.arguments[0], shown, Confidence.HIGH
+                )
+                if found is not None:
+                    yield found
+
+
+def maker_of(
+    program: "Program", function: FunctionNode, value: t.Expr, at: tuple[int, int]
+) -> t.Call | None:
+    """Return the one call that makes an object, also one that a module keeps."""
+    if isinstance(value, t.CallRef):
+        return function.facts.calls[value.index]
+    found = list(meanings(function, value.id, at)) if isinstance(value, t.Name) else []
+    if len(found) != 1:
+        return None
+    scope, definition = found[0]
+    if isinstance(definition, t.Import):
+        module = program.types.import_target(scope.file, definition)
+        if not isinstance(module, FileNode) or definition.name is None:
+            return None
+        binds = module.body.binds.get(definition.name, [])
+        scope, definition = module.body, binds[0] if len(binds) == 1 else definition
+    if isinstance(definition, t.Bind) and isinstance(definition.value, t.CallRef):
+        return scope.facts.calls[definition.value.index]
+    return None
+
+
+def _shows_all_of_many(words: Answers, made: t.Call, call: t.Call) -> bool:
+    """Return whether an object is made to show all fields, and of many rows, or told so now."""
+    if made.arguments or any(name != words.many for name, _ in made.keywords):
+        return False
+    given = argument(call, words.many) or argument(made, words.many)
+    return given is not None and not _is_false(given)
 
 
 def _is_false(value: t.Expr | None) -> bool:

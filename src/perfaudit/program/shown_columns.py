@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from perfaudit.facts import types as t
 from perfaudit.libraries.answers import Answers
 from perfaudit.program.class_values import texts_of
+from perfaudit.program.decorators import decorator_behaviours, decorators_of
 from perfaudit.program.expressions import argument
 from perfaudit.program.language_calls import calls_above
 from perfaudit.program.names import AT_END
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 MAX_NESTING = 4
 OWN_WAYS = frozenset({"__init__", "__new__", "get_fields", "get_field_names", "many_init"})
 """Methods by which a class may choose its fields when it runs."""
+FIELD_WORDS = frozenset({"fields", "only", "exclude", "declared_fields"})
+SEES_ROWS = "sees-rows"
 RENAMING = frozenset({"alias", "validation_alias"})
 """Arguments of a field that say from where it is filled."""
 FIRST_CHANGES = frozenset({"model_validator", "root_validator"})
@@ -108,9 +111,11 @@ def shown_by(
     if nesting == 0 or classes.is_open(shown):
         return None
     if any(
-        not node.methods.keys().isdisjoint(OWN_WAYS) or attribute_value(node, words.lists)
+        _chooses(node) or attribute_value(node, words.lists)
         for node in classes.project_order(shown)
     ):
+        return None
+    if words.dumps and _sees_rows(program, shown):
         return None
     whole = classes.method(shown, words.whole)
     methods = (whole,) if whole is not None else ()
@@ -129,6 +134,63 @@ def shown_by(
             return None
         found = Shown((*found.paths, *read.paths), (*found.methods, *read.methods))
     return found
+
+
+def _chooses(node: ClassNode) -> bool:
+    """Return whether a class may choose its fields when it runs.
+
+    A constructor that only keeps what it is given, and hands the rest on, does not.
+    """
+    if not node.methods.keys().isdisjoint(OWN_WAYS - {"__init__"}):
+        return True
+    made = node.methods.get("__init__")
+    if made is None:
+        return False
+    keeps = all(
+        isinstance(bind.target, t.Attr)
+        and isinstance(bind.value, t.Name)
+        and bind.target.name == bind.value.id
+        and bind.target.name not in FIELD_WORDS
+        for bind in made.facts.binds
+        if bind.kind in ("assign", "annotated")
+    )
+    others = [call for call in made.facts.calls if not _is_above(made, call)]
+    return not keeps or bool(others)
+
+
+def _is_above(made: FunctionNode, call: t.Call) -> bool:
+    """Return whether a call is that of the constructor above, with what the class is given."""
+    if call.callee == t.Name("super"):
+        return True
+    callee = call.callee
+    return (
+        isinstance(callee, t.Attr)
+        and callee.name == "__init__"
+        and isinstance(callee.base, t.CallRef)
+        and made.facts.calls[callee.base.index].callee == t.Name("super")
+        and all(isinstance(given, t.Star) for given in call.arguments)
+        and all(name == "**" for name, _ in call.keywords)
+    )
+
+
+def _sees_rows(program: "Program", shown: ClassNode) -> bool:
+    """Return whether a method is given the rows before they are shown."""
+    methods = [
+        method
+        for node in program.types.classes.project_order(shown)
+        for method in node.methods.values()
+    ]
+    return any(
+        SEES_ROWS in behaviour.flags
+        for method in methods
+        for behaviour in decorator_behaviours(program.types, method)
+    ) or any(
+        name == "pass_original"
+        for method in methods
+        for _, call in decorators_of(program.types, method)
+        if call is not None
+        for name, _ in call.keywords
+    )
 
 
 def _names(
@@ -152,6 +214,11 @@ def _names(
             return [name for name in found if name not in gone]
         if attribute_value(node, words.depth) is not None:
             return None
+    if words.dumps and any(
+        attribute_value(node, words.model) is not None
+        for node in program.types.classes.project_order(shown)
+    ):
+        return _all_of(program, row, declared)
     return declared
 
 

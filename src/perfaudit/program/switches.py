@@ -165,15 +165,23 @@ def is_overridden(classes: "Hierarchy", edge: "Edge", receiver: ClassNode) -> bo
 def is_left_off(program: "Program", way: "list[Edge]", context: int, sequence: int) -> bool:
     """Return whether some calls in a row, from an entry point to a place, leave off one of them."""
     places = [(edge.context, edge.sequence) for edge in way[1:]] + [(context, sequence)]
+    callers = [edge.caller for edge in way[1:]]
     return any(
         leaves_off(program, way[: number + 1], *place)
         for number, place in enumerate(places)
         if number < len(way)
+        # A function inside another one counts as that, whose calls do not give it anything.
+        and (number >= len(callers) or way[number].callee is callers[number])
     )
 
 
-def leaves_off(program: "Program", way: "list[Edge]", context: int, sequence: int) -> bool:
-    """Return whether the last of some calls does not give what a place of its callee needs."""
+def leaves_off(
+    program: "Program", way: "list[Edge]", context: int, sequence: int, *, looks_on: bool = True
+) -> bool:
+    """Return whether the last of some calls does not give what a place of its callee needs.
+
+    ``looks_on``: also where what it needs is carried through names, results and attributes.
+    """
     incoming = way[-1]
     call = incoming.call
     if call is None or expressions.has_splat(call):
@@ -184,12 +192,14 @@ def leaves_off(program: "Program", way: "list[Edge]", context: int, sequence: in
     for step in chain:
         here = contexts[step]
         if here.kind in ("if", "and") and here.subject is not None:
-            if any(_is_off(program, way, part) for part in _conditions(here.subject)):
+            parts = _conditions(here.subject)
+            if any(_is_off(program, way, part, looks_on=looks_on) for part in parts):
                 return True
-        if here.kind in ("else", "or") and _surely_holds(program, way, here):
+        if here.kind in ("else", "or") and _surely_holds(program, way, here, looks_on=looks_on):
             return True
     return any(
-        _surely_holds(program, way, guard) for guard in guards_before(callee, chain, sequence)
+        _surely_holds(program, way, guard, looks_on=looks_on)
+        for guard in guards_before(callee, chain, sequence)
     )
 
 
@@ -200,11 +210,13 @@ def _conditions(test: t.Expr | None) -> tuple[t.Expr, ...]:
     return test.options if isinstance(test, t.Either) and test.kind == "and" else (test,)
 
 
-def _is_off(program: "Program", way: "list[Edge]", condition: t.Expr) -> bool:
+def _is_off(program: "Program", way: "list[Edge]", condition: t.Expr, *, looks_on: bool) -> bool:
     if _text_differs(way, condition) or _is_of(program, way, condition) is False:
         return True
     test = _switch(condition)
-    return test is not None and _given(program, way, test) is (not test.wanted)
+    if test is None:
+        return False
+    return _given(program, way, test, looks_on=looks_on) is (not test.wanted)
 
 
 def _text_differs(way: "list[Edge]", condition: t.Expr) -> bool:
@@ -332,17 +344,17 @@ def _only_filled(function: FunctionNode, name: str) -> bool:
     )
 
 
-def _surely_holds(program: "Program", way: "list[Edge]", context: t.Context) -> bool:
+def _surely_holds(
+    program: "Program", way: "list[Edge]", context: t.Context, *, looks_on: bool
+) -> bool:
     """Return whether the test of a branch surely holds: by what the call gives, or does not."""
-    if context.subject is None:
-        return False
-    return _holds(program, way, context.subject)
+    return context.subject is not None and _holds(program, way, context.subject, looks_on=looks_on)
 
 
-def _holds(program: "Program", way: "list[Edge]", asked: t.Expr) -> bool:
+def _holds(program: "Program", way: "list[Edge]", asked: t.Expr, *, looks_on: bool) -> bool:
     """Return whether a test surely holds: by what the calls give, or do not."""
     if isinstance(asked, t.Either) and asked.kind in ("and", "or"):
-        found = [_holds(program, way, option) for option in asked.options]
+        found = [_holds(program, way, option, looks_on=looks_on) for option in asked.options]
         return all(found) if asked.kind == "and" else any(found)
     if _is_of(program, way, asked):
         return True
@@ -350,12 +362,10 @@ def _holds(program: "Program", way: "list[Edge]", asked: t.Expr) -> bool:
     if test is None:
         return False
     if test.wanted:
-        value = _value(program, way, test.value)
+        value = _value(program, way, test.value, looks_on=looks_on)
         if not isinstance(value, t.Const) and not _is_filled(value):
-            found_value = carried(program, Carried(way[-1].callee, way, test.value), leaves_off)
-            if found_value is None or not isinstance(found_value.value, t.Const):
-                return False
-    return _given(program, way, test) is test.wanted
+            return False
+    return _given(program, way, test, looks_on=looks_on) is test.wanted
 
 
 def _is_filled(value: t.Expr | None) -> bool:
@@ -389,22 +399,30 @@ def _switch(test: t.Expr) -> _Switch | None:
     return None
 
 
-def _given(program: "Program", way: "list[Edge]", test: _Switch) -> bool | None:
+def _given(program: "Program", way: "list[Edge]", test: _Switch, *, looks_on: bool) -> bool | None:
     """Return whether a call gives what is tested: True, False, or None where that is not known."""
-    value = _value(program, way, test.value)
-    if not isinstance(value, t.Const) and not _is_filled(value):
-        found = carried(program, Carried(way[-1].callee, way, test.value), leaves_off)
-        value = value if found is None else found.value
+    value = _value(program, way, test.value, looks_on=looks_on)
     if isinstance(value, t.Const) and value.kind != "ellipsis":
         return value.kind != "NoneType" if test.presence else bool(value.value)
     return None if value is None or isinstance(test.value, t.Attr) else True
 
 
-def _value(program: "Program", way: "list[Edge]", tested: t.Name | t.Attr) -> t.Expr | None:
+def _value(
+    program: "Program", way: "list[Edge]", tested: t.Name | t.Attr, *, looks_on: bool
+) -> t.Expr | None:
     """Return what the calls give for what is tested, or None where that is not known."""
     if isinstance(tested, t.Name):
-        return _passed(way, tested.id)
-    return _half(program, way[-1], tested)
+        value = _passed(way, tested.id)
+    else:
+        value = _half(program, way[-1], tested)
+    if not looks_on or isinstance(value, t.Const) or _is_filled(value):
+        return value
+    found = carried(program, Carried(way[-1].callee, way, tested), _leaves_off_itself)
+    return found.value if found is not None and isinstance(found.value, t.Const) else value
+
+
+def _leaves_off_itself(program: "Program", way: "list[Edge]", context: int, sequence: int) -> bool:
+    return leaves_off(program, way, context, sequence, looks_on=False)
 
 
 def _half(program: "Program", incoming: "Edge", test: t.Attr) -> t.Expr | None:

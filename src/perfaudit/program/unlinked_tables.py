@@ -58,25 +58,31 @@ def _pairs(query: Query) -> list[tuple[Any, Any]]:
 
 def _named(program: "Program", function: FunctionNode, call: t.Call) -> list[Table] | None:
     """Return the tables that a SELECT names in its columns; None where one is not known."""
-    found: list[Table] = []
     at = (call.sequence, call.context)
-    for given in call.arguments:
-        value = given.base if isinstance(given, t.Attr) else given
-        options = options_of(program.types.evaluate(function, value, at))
-        if isinstance(given, t.Attr) and any(isinstance(item, ClassType) for item in options):
-            pass
-        elif not isinstance(given, t.Name | t.Attr):
-            return None
-        else:
-            options = options_of(program.types.evaluate(function, given, at))
-        classes = [item.node for item in options if isinstance(item, ClassType)]
-        table = program.schema.whole_table_of(classes[0]) if len(classes) == 1 else None
-        if table is None:
-            return None
-        if isinstance(given, t.Attr) and given.name not in table.columns:
-            return None
-        found.append(table)
-    return found
+    found = [_table_named(program, function, given, at) for given in call.arguments]
+    known = [table for table in found if table is not None]
+    return known if len(known) == len(found) else None
+
+
+def _table_named(
+    program: "Program", function: FunctionNode, given: t.Expr, at: tuple[int, int]
+) -> Table | None:
+    """Return the table that a SELECT is given by its class, or by one of its columns."""
+    table = _table_of(program, function, given, at)
+    if table is None and isinstance(given, t.Attr):
+        owner = _table_of(program, function, given.base, at)
+        return owner if owner is not None and given.name in owner.columns else None
+    return table
+
+
+def _table_of(
+    program: "Program", function: FunctionNode, value: t.Expr, at: tuple[int, int]
+) -> Table | None:
+    if not isinstance(value, t.Name | t.Attr):
+        return None
+    options = options_of(program.types.evaluate(function, value, at))
+    classes = [item.node for item in options if isinstance(item, ClassType)]
+    return program.schema.whole_table_of(classes[0]) if len(classes) == 1 else None
 
 
 def _apart(
