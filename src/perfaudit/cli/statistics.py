@@ -62,7 +62,7 @@ def _statements(sql: SqlCoverage) -> Iterator[str]:
     yield _row(sql.known - len(sql.unread), sql.known, "read")
     yield _row(len(sql.unread), sql.known, "not read")
     for place, text in sql.unread[:MAX_STATEMENTS]:
-        yield f"          {place.path}:{place.line}  {visible(text)}"
+        yield f"          {visible(place.path)}:{place.line}  {visible(text)}"
     if len(sql.unread) > MAX_STATEMENTS:
         yield f"          and {len(sql.unread) - MAX_STATEMENTS} more"
 
