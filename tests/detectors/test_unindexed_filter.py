@@ -95,6 +95,12 @@ def test_what_all_queries_say_is_left_out_of_the_index() -> None:
     assert "ON devices (serial);" in of_sql(own, "SELECT note FROM devices WHERE serial = $1")
 
 
+def test_is_true_is_a_condition_of_equality() -> None:
+    own = "SELECT note FROM devices WHERE serial = $1 AND active IS TRUE"
+
+    assert "ON devices (serial) WHERE active;" in of_sql(own)
+
+
 def test_few_small_columns_are_carried() -> None:
     assert "ON devices (serial) INCLUDE (id, seen_at);" in of_sql(
         "SELECT id, seen_at FROM devices WHERE serial = $1"

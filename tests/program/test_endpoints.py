@@ -712,3 +712,25 @@ def list_shops(*_): ...
         "graph-field GRAPHQL Rename mutate",
         "graph-field GRAPHQL Query.books resolve_books",
     ]
+
+
+def test_a_package_of_routes_that_imports_its_modules() -> None:
+    found = lines(
+        settings='ROOT_URLCONF = "urls"\n',
+        urls="""
+from django.urls import include, path
+import shop
+
+urlpatterns = [path("shop/", include(shop.books))]
+""",
+        shop____init__="from . import books\n",
+        shop__books="""
+from django.urls import path
+from . import views
+
+urlpatterns = [path("books/", views.books)]
+""",
+        shop__views="def books(request):\n    return None\n",
+    )
+
+    assert found == ["route /shop/books/ books"]

@@ -3,7 +3,7 @@
 import pytest
 
 from perfaudit.audit import program_of
-from perfaudit.program.index_advice import statement
+from perfaudit.program.index_advice import Wanted, statement
 from perfaudit.program.program import link
 from perfaudit.program.projection import projection
 from perfaudit.program.sql_dialects import dialect_of, main_dialect
@@ -110,4 +110,4 @@ def test_an_index_is_made_as_the_server_can(code: str, expected: str) -> None:
     ddl = 'CREATE TABLE "user" (id int primary key, name text);'
     program = program_of({"app.py": code, "schema.sql": ddl})
     table: Table = program.schema.tables["user"]
-    assert statement(program, table, [table.columns["name"]]) == expected
+    assert statement(program, table, Wanted((table.columns["name"],))) == expected

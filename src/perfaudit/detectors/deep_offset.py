@@ -33,6 +33,7 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
         if is_small(whole[0].table) or not grows_by_use(whole[0].table):
             continue
         table = whole[0].table
+        is_sure = len(whole) == len(ways) and not whole[0].optional
         yield Match(
             site.location,
             {"table": table.name},
@@ -40,7 +41,7 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
                 *exposure.chain,
                 TraceStep(site.location, f"skips rows of {table.name} to find a page"),
             ),
-            confidence=Confidence.MEDIUM if len(whole) == len(ways) else Confidence.LOW,
+            confidence=Confidence.MEDIUM if is_sure else Confidence.LOW,
             function=site.function.qualname,
             endpoint=exposure.endpoint,
             exposure=exposure.kind,

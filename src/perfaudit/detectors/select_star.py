@@ -156,7 +156,7 @@ def _whole(program: Program, read: EntityRead) -> Iterator[Match | Opportunity]:
     if not unread or (exposure.kind in BY_HAND and not use.iterated):
         return
     read_names = sorted(use.columns & columns.keys())
-    sure = not use.crossed and exposure.kind not in BY_HAND and use.iterated
+    sure = not use.crossed and exposure.kind not in BY_HAND and _is_worth_it(read, columns)
     yield Match(
         place,
         {
@@ -178,6 +178,14 @@ def _whole(program: Program, read: EntityRead) -> Iterator[Match | Opportunity]:
         role=function.role,
         fix=less_fetched(read),
     )
+
+
+def _is_worth_it(read: EntityRead, columns: dict[str, Column]) -> bool:
+    """Return whether of many rows a third of the columns at most is read."""
+    if not read.use.iterated or read.query.is_bounded or len(columns) < WIDE:
+        return False
+    taken = (read.use.columns | read.use.needed) & columns.keys()
+    return len(taken) <= len(columns) * FEW
 
 
 def _unread_of_objects(read: EntityRead, columns: dict[str, Column]) -> list[str]:

@@ -41,7 +41,8 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
             continue
         if any(ROUTES.search(step.message.lower()) for step in exposure.chain):
             continue
-        yield _match(site, whole[0], exposure, sure=len(whole) == len(ways))
+        sure = len(whole) == len(ways) and not whole[0].optional
+        yield _match(site, whole[0], exposure, sure=sure)
 
 
 def _match(site: Site, query: Query, exposure: Exposure, *, sure: bool) -> Match:

@@ -5,11 +5,10 @@ from collections.abc import Iterator
 from perfaudit.core.finding import Match, TraceStep
 from perfaudit.core.levels import Confidence, Role
 from perfaudit.core.report import Opportunity
-from perfaudit.program.databases import leaves_keys
 from perfaudit.program.exposure import SERVED
 from perfaudit.program.expression_advice import key_index, pattern_index, wrapped_cure
 from perfaudit.program.growing_tables import growing_tables, is_small
-from perfaudit.program.index_advice import is_list_of_words
+from perfaudit.program.index_advice import is_list_of_words, takes_parts
 from perfaudit.program.index_needs import has_special_index, is_found_otherwise, is_indexed
 from perfaudit.program.program import Program
 from perfaudit.program.relational import (
@@ -24,6 +23,7 @@ from perfaudit.program.relational import (
     queries,
 )
 from perfaudit.program.selectivity import FEW_VALUES, tells_rows_apart
+from perfaudit.program.sql_dialects import main_dialect
 
 UNSEEN = frozenset({Role.TEST, Role.MIGRATION, Role.EXAMPLE})
 RULES = {
@@ -40,7 +40,8 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
     grows = program.once(growing_tables)
     reported: set[tuple[str, str, str]] = set()
     for query in program.once(queries):
-        if query.site.function.role in UNSEEN or not query.conditions:
+        asked = query.conditions + query.optional
+        if query.site.function.role in UNSEEN or not asked:
             continue
         if query.table.name not in grows or is_small(query.table):
             continue
@@ -51,7 +52,7 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
             yield Opportunity(query.site.location, exposure.kind, rule=rule)
         if query.unknown or is_list_of_words(query.table) or is_found_otherwise(query):
             continue
-        for condition in query.conditions:
+        for condition in asked:
             kind = _kind(program, query, condition)
             key = (kind, query.table.name, condition.spelled or condition.column.name)
             if not kind or key in reported:
@@ -66,6 +67,8 @@ def _kind(program: Program, query: Query, condition: Condition) -> str:
     if table.name != query.table.name or has_special_index(table, column):
         return ""
     if condition.operator == JSON:
+        if not takes_parts(program.once(main_dialect)):
+            return ""
         return JSON if column.type == "json" and _tells_by_key(condition) else ""
     if ANYWHERE in (condition.operator, condition.inner):
         return ANYWHERE if column.type in TEXTS and condition.constant is None else ""
@@ -86,7 +89,7 @@ def _is_hidden(program: Program, condition: Condition) -> bool:
     """Return whether a function hides a column from an index, or from one that it ought to have."""
     if not condition.spelled or condition.inner not in COMPARED or condition.constant is not None:
         return False
-    if condition.spelled.startswith("UPPER(") and not program.once(leaves_keys):
+    if condition.spelled.startswith("UPPER(") and not takes_parts(program.once(main_dialect)):
         # Where a server compares without regard to case by itself, nothing is wrapped.
         return False
     if is_indexed(condition.table, condition.column):

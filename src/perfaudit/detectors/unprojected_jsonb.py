@@ -8,6 +8,7 @@ from perfaudit.core.levels import Confidence, Severity, weakest
 from perfaudit.core.report import Opportunity
 from perfaudit.program.entity_queries import EntityQuery, is_deferred
 from perfaudit.program.exposure import BY_HAND
+from perfaudit.program.growing_tables import is_small
 from perfaudit.program.program import Program
 from perfaudit.program.projection import Output, Projection
 from perfaudit.program.query_reads import (
@@ -229,6 +230,7 @@ def _entity_match(
     function = query.source.function
     exposure = program.exposure_of(function)
     place = query.location
+    is_few = query.table is not None and is_small(query.table)
     return Match(
         place,
         {
@@ -242,7 +244,7 @@ def _entity_match(
             *use.steps,
             TraceStep(place, f"{query.name} fetches {columns} whole"),
         ),
-        confidence=Confidence.MEDIUM if use.crossed else Confidence.HIGH,
+        confidence=Confidence.MEDIUM if use.crossed or is_few else Confidence.HIGH,
         severity=None if words.startswith("only") else Severity.LOW,
         function=function.qualname,
         endpoint=exposure.endpoint,

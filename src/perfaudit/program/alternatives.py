@@ -5,9 +5,18 @@ from typing import TYPE_CHECKING
 from perfaudit.facts import types as t
 from perfaudit.program.decorators import method_kind
 from perfaudit.program.names import meanings
-from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.sites import Edge, Site
-from perfaudit.program.values import NONE, ClassType, External, Instance, Type, Unknown, options_of
+from perfaudit.program.values import (
+    NONE,
+    ClassType,
+    External,
+    Instance,
+    LibraryInstance,
+    Type,
+    Unknown,
+    options_of,
+)
 
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
@@ -28,7 +37,7 @@ def is_one_of_several(program: "Program", place: Site | Edge, reached: "Reach") 
         return False
     at = (place.sequence, place.context)
     options = options_of(program.types.evaluate(function, owner.base, at))
-    if len(options) > 1 and not isinstance(place, Site):
+    if len(options) > 1:
         if any(_may_not_block(program, option, owner.name, reached) for option in options):
             return True
     return _may_be_unknown(program, function, owner.base, at, MAX_STEPS)
@@ -44,6 +53,9 @@ def _owner(place: Site | Edge) -> t.Attr | None:
 def _may_not_block(program: "Program", option: Type, name: str, reached: "Reach") -> bool:
     if option == NONE:
         return False
+    if isinstance(option, LibraryInstance):
+        behaviour = program.types.libraries.method(option.path, name)
+        return behaviour is None or not behaviour.blocking
     if not isinstance(option, Instance | ClassType):
         return True
     method = program.types.classes.method(option.node, name)
@@ -82,10 +94,13 @@ def _may_be_unknown(
                 for scope, definition in meanings(function, name, at)
             )
         case t.CallRef(index=index):
-            return any(
-                target.function is not None and _gives_unknown(program, target.function, steps - 1)
-                for target in program.types.call(function, index).targets
-            )
+            targets = program.types.call(function, index).targets
+            callees = [target.function for target in targets if target.function is not None]
+            callee = function.facts.calls[index].callee
+            if not callees and isinstance(callee, t.Attr):
+                # What a method of a library gives is known only as far as its object is.
+                return _may_be_unknown(program, function, callee.base, at, steps - 1)
+            return any(_gives_unknown(program, each, steps - 1) for each in callees)
         case t.Attr(base=base, name=name):
             return _kept_unknown(program, function, base, name, at, steps - 1)
     return False
@@ -120,15 +135,24 @@ def _kept_unknown(
             if _gives_unknown(program, method, steps):
                 return True
             continue
-        if any(
-            bind.annotation is not None
-            for node in program.types.classes.project_order(owner.node)
-            for bind in node.body.binds.get(name, ())
-        ):
+        if _is_declared(program, owner.node, name):
             continue
         for maker, bind in owner.node.stores.get(name, ()):
             if bind.value is not None and bind.kind == "assign":
                 place = (bind.sequence, bind.context)
                 if _may_be_unknown(program, maker, bind.value, place, steps):
                     return True
+    return False
+
+
+def _is_declared(program: "Program", node: ClassNode, name: str) -> bool:
+    """Return whether an annotation says what an attribute is, and that is known."""
+    for owner in program.types.classes.project_order(node):
+        binds = [(owner.body, bind) for bind in owner.body.binds.get(name, ())]
+        for scope, bind in (*binds, *owner.stores.get(name, ())):
+            if bind.annotation is not None and not any(
+                isinstance(option, Unknown | External)
+                for option in options_of(program.types.bound(scope, bind))
+            ):
+                return True
     return False

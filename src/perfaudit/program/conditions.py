@@ -119,8 +119,8 @@ def hangs_on_settings(function: FunctionNode, context: int, sequence: int) -> bo
     return any(test is not None and is_state(function, test, place) for test, place in tests)
 
 
-def hangs_on_parameter(function: FunctionNode, context: int) -> bool:
-    """Return whether a place runs only where a parameter is given that is off if it is not."""
+def option_of(function: FunctionNode, context: int) -> str:
+    """Return the parameter that a place waits for, off unless it is given; "" if there is none."""
     contexts = function.facts.contexts
     for step in function.context_chain(context):
         test = contexts[step].subject
@@ -128,8 +128,8 @@ def hangs_on_parameter(function: FunctionNode, context: int) -> bool:
             continue
         param = function.params.get(test.id)
         if param is not None and isinstance(param.default, t.Const) and not param.default.value:
-            return not function.binds.get(test.id)
-    return False
+            return "" if function.binds.get(test.id) else test.id
+    return ""
 
 
 def is_special(function: FunctionNode, context: int, sequence: int) -> bool:

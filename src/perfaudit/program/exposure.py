@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from perfaudit.core.finding import TraceStep
 from perfaudit.core.levels import Confidence, Role
 from perfaudit.program.classes import Hierarchy
-from perfaudit.program.conditions import MAX_BRANCHES, Standing, hangs_on_parameter, standing
+from perfaudit.program.conditions import MAX_BRANCHES, Standing, option_of, standing
 from perfaudit.program.endpoints import Endpoint
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.request_methods import is_in_branch, methods_at, usual_of
@@ -177,7 +177,8 @@ class Exposures:
         if node is None:
             return self.of(function)
         way = self._way(node)
-        if not way and hangs_on_parameter(function, context):
+        option = "" if way else option_of(function, context)
+        if option and option not in self._origin[node].path:
             step = TraceStep(node.location, f"{label_of(self._origin[node])} may lead here")
             return Exposure(self._kind[node], "", node, (step,))
         asked = methods_at(function, context, sequence)

@@ -1,8 +1,9 @@
 """How an index of parts or functions of a column is made, or the condition is written without."""
 
-from perfaudit.program.index_advice import index_name, quoted
+from perfaudit.program.index_advice import index_name, quoted, takes_parts
 from perfaudit.program.program import Program
 from perfaudit.program.relational import Condition
+from perfaudit.program.sql_dialects import main_dialect
 
 DAY = ("date(", "::date", "AS DATE)")
 """What is a day of a moment, as SQL writes it."""
@@ -10,6 +11,8 @@ DAY = ("date(", "::date", "AS DATE)")
 
 def key_index(program: Program, condition: Condition) -> str:
     """Return the index for a part of a JSON value: of the key that is compared, or of all."""
+    if not takes_parts(program.once(main_dialect)):
+        return ""
     table, column = condition.table, condition.column
     if condition.spelled and condition.inner not in ("", "contains"):
         words = [word for word in condition.spelled.replace(",", " ").split("'") if word]
@@ -26,6 +29,8 @@ def key_index(program: Program, condition: Condition) -> str:
 
 def pattern_index(program: Program, condition: Condition) -> str:
     """Return the index of three letters each, of what is compared with a pattern."""
+    if not takes_parts(program.once(main_dialect)):
+        return ""
     table, column = condition.table, condition.column
     part = f"({condition.spelled})" if condition.spelled else quoted(column.name)
     name = index_name(program, table, [column], "trgm")
@@ -45,6 +50,8 @@ def wrapped_cure(program: Program, condition: Condition) -> str:
             f"Compare the column itself: {name} >= day AND {name} < day + 1, "
             "so that its index is used."
         )
+    if not takes_parts(program.once(main_dialect)):
+        return ""
     part = condition.spelled if "::" not in condition.spelled else f"({condition.spelled})"
     function = condition.spelled.partition("(")[0].lower()
     index = index_name(program, table, [column], function)

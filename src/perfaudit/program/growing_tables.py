@@ -7,9 +7,11 @@ from perfaudit.facts import types as t
 from perfaudit.program.exposure import SERVED
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.program import Program
+from perfaudit.program.statements import statements
 from perfaudit.program.tables import Table
 from perfaudit.program.values import ClassType, Instance, options_of
 
+UNSERVED = frozenset({Role.TEST, Role.MIGRATION, Role.SCRIPT})
 MAKERS = frozenset(
     {
         *("create", "acreate", "get_or_create", "update_or_create", "bulk_create", "abulk_create"),
@@ -21,7 +23,7 @@ INSERT = re.compile(r"\s*insert\s+(?:or\s+\w+\s+)?into\s+([\w.\"`]+)", re.IGNORE
 SMALL = re.compile(
     r"(?:^|_)(?:organi[sz]ations?|tenants?|teams?|workspaces?|departments?|plans?|roles?|groups?|"
     r"sites?|languages?|countr(?:y|ies)|regions?|currenc(?:y|ies)|brandings?|features?|flags?|"
-    r"webhooks?|domains?|models?|levels?|servers?|clusters?|gateways?|rates?|tags?|labels?)$"
+    r"webhooks?|domains?|models?|levels?|servers?|clusters?|gateways?|projects?|rates?|tags?|labels?)$"
     r"|(?:settings?|config(?:uration)?s?|options?|option_collections?|types?|status(?:es)?|"
     r"categor(?:y|ies)|templates?|providers?|plugins?|integrations?|permissions?|priorit(?:y|ies)|"
     r"choices?|components?|mail_?accounts?|path)$"
@@ -39,7 +41,7 @@ def growing_tables(program: Program) -> frozenset[str]:
     """Return the names of the tables whose rows requests or jobs make. Ask it ``once``."""
     found: set[str] = set()
     for function in program.functions:
-        if function.role in (Role.TEST, Role.MIGRATION, Role.SCRIPT):
+        if function.role in UNSERVED:
             continue
         if program.exposure_of(function).kind not in SERVED:
             continue
@@ -49,11 +51,14 @@ def growing_tables(program: Program) -> frozenset[str]:
                 table = program.schema.table_of(node)
                 if table is not None:
                     found.add(table.name)
-        for site in program.sites_of(function):
-            made = INSERT.match(site.sql) if site.sql else None
-            table = program.schema.find(made.group(1)) if made is not None else None
-            if table is not None:
-                found.add(table.name)
+    for site in program.once(statements):
+        function = site.function
+        if function.role in UNSERVED or program.exposure_of(function).kind not in SERVED:
+            continue
+        made = INSERT.match(site.sql or "")
+        table = program.schema.find(made.group(1)) if made is not None else None
+        if table is not None:
+            found.add(table.name)
     return frozenset(found)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from perfaudit.libraries.types import Schema
+from perfaudit.libraries.types import Dialect, Schema
 from perfaudit.program.program import Program
 from perfaudit.program.sql_dialects import main_dialect
 from perfaudit.program.tables import Column, Index, Table
@@ -56,7 +56,7 @@ def statement(program: Program, table: Table, wanted: Wanted) -> str:
     A condition, and columns that are only carried, are left out where the server takes none.
     """
     dialect = program.once(main_dialect)
-    pattern = dialect.index or (PLAIN if dialect.name else UNHURRIED)
+    pattern = _pattern(dialect)
     parts = {
         "{name}": index_name(program, table, wanted.columns),
         "{table}": quoted(table.name, dialect.quote),
@@ -69,6 +69,15 @@ def statement(program: Program, table: Table, wanted: Wanted) -> str:
     for place, text in parts.items():
         pattern = pattern.replace(place, text)
     return f"{pattern};"
+
+
+def takes_parts(dialect: Dialect) -> bool:
+    """Return whether an index may be of some of the rows, and carry columns; also if not known."""
+    return "{include}" in _pattern(dialect)
+
+
+def _pattern(dialect: Dialect) -> str:
+    return dialect.index or (PLAIN if dialect.name else UNHURRIED)
 
 
 def _listed(columns: Sequence[Column], quote: str) -> str:
@@ -112,14 +121,14 @@ def model_form(program: Program, table: Table, wanted: Wanted) -> str:
     first, *others = wanted.columns
     # What a base class declares is shared with other tables.
     is_own = table.location.path == first.location.path
-    is_plain = not others and not wanted.where and not wanted.include
+    more = ""
+    if wanted.where and takes_parts(program.once(main_dialect)):
+        more += declaration.index_where
+    if wanted.include and takes_parts(program.once(main_dialect)):
+        more += declaration.index_include
+    is_plain = not others and not more
     if is_plain and declaration.index_column and is_own:
         return f"{declaration.index_column} on {first.name}"
-    more = ""
-    if wanted.where:
-        more += declaration.index_where
-    if wanted.include:
-        more += declaration.index_include
     words = {
         "{columns}": ", ".join(f'"{column.name}"' for column in wanted.columns),
         "{name}": index_name(program, table, wanted.columns),

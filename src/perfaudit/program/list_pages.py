@@ -4,7 +4,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from perfaudit.core.levels import Confidence, weakest
 from perfaudit.core.location import Location
 from perfaudit.facts import types as t
 from perfaudit.program.class_values import class_value, texts_of
@@ -44,6 +46,7 @@ def _paid(program: "Program", shown: ListClass) -> Iterator[Paid]:
     node = shown.node
     turn = Turn(f"rows of {node.name}", node.location, is_rows=True)
     row = Value(Instance(shown.model), known, loop=1)
+    is_known = _is_known(program, node)
     for column in shown.columns:
         reading = Reading(program, runs_methods=True)
         if column.function is not None:
@@ -55,7 +58,20 @@ def _paid(program: "Program", shown: ListClass) -> Iterator[Paid]:
         else:
             _shown(program, reading, row, column.name)
         for cost in reading.costs:
-            yield Paid(cost, _own_place(node, cost) or column.location, turn, (), column.name)
+            place = _own_place(node, cost) or column.location
+            yield Paid(_as_sure(cost, is_known=is_known), place, turn, (), column.name)
+
+
+def _is_known(program: "Program", node: ClassNode) -> bool:
+    """Return whether all that a page inherits from is known: other libraries may hide its rows."""
+    bases = program.types.classes.library_bases(node)
+    return all(program.libraries.type(base) is not None for base in bases)
+
+
+def _as_sure(cost: Cost, *, is_known: bool) -> Cost:
+    if is_known:
+        return cost
+    return replace(cost, confidence=weakest(cost.confidence, Confidence.MEDIUM))
 
 
 def _within(program: "Program", method: FunctionNode) -> Sequence[Rendering]:

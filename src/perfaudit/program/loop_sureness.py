@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING
 
 from perfaudit.core.levels import Confidence, weakest
 from perfaudit.facts import types as t
+from perfaudit.libraries.types import TypeExpr
+from perfaudit.program import expressions
 from perfaudit.program.bounds import is_short
 from perfaudit.program.conditions import is_special
 from perfaudit.program.detours import is_detour
 from perfaudit.program.edge_values import given_for
-from perfaudit.program.loops import is_fallback
+from perfaudit.program.loops import is_fallback, target_names
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.plurals import has_no_plural, skips_hooks
 from perfaudit.program.questions import is_state
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from perfaudit.program.program import Program
 
 CONNECTING = frozenset({"db.connect", "pool.create"})
+FIRST = TypeExpr("argument", "0")
 MAX_STEPS = 4
 FAR = 4
 """So many calls away, what a loop does per item is more often a job than a forgotten query."""
@@ -46,6 +49,14 @@ def sureness(
     return weakest(*levels)
 
 
+def way_of(place: Site | Edge, reached: Reach) -> list[Site | Edge]:
+    """Return the places of the way from one in a loop to what it costs."""
+    if isinstance(place, Site):
+        return [place]
+    steps = reached.chain(place.callee)
+    return [place, *(here for step in steps if (here := step.edge or step.site) is not None)]
+
+
 def _has_no_cure(program: "Program", sink: Site) -> bool:
     """Return whether no call does for many objects all that one does for each."""
     return has_no_plural(sink) or skips_hooks(program, sink)
@@ -68,16 +79,39 @@ def _is_doubtful(program: "Program", place: Site | Edge, loop: int, reached: Rea
         or is_short(program.types, function, walked.subject, (walked.sequence, walked.parent))
         or _is_of_state(function, walked.subject, walked.sequence, MAX_STEPS)
         or _is_own_unit(program, function, loop, place.context)
-        or (reached is program.write_reach and _may_fail(function, loop, place.context))
+        or (_writes(program, place) and _may_fail(function, loop, place.context))
+        or _asks_other_tables(program, function, loop, place)
+        or _is_kept(program, function)
     )
 
 
-def way_of(place: Site | Edge, reached: Reach) -> list[Site | Edge]:
-    """Return the places of the way from one in a loop to what it costs."""
+def _writes(program: "Program", place: Site | Edge) -> bool:
     if isinstance(place, Site):
-        return [place]
-    steps = reached.chain(place.callee)
-    return [place, *(here for step in steps if (here := step.edge or step.site) is not None)]
+        return "db.write" in place.effects
+    return place.callee in program.write_reach
+
+
+def _is_kept(program: "Program", function: FunctionNode) -> bool:
+    """Return whether the answer that a loop is for is kept for those who ask again."""
+    entry = program.exposure_of(function).entry
+    return function in program.memoised or entry in program.memoised
+
+
+def _asks_other_tables(
+    program: "Program", function: FunctionNode, loop: int, place: Site | Edge
+) -> bool:
+    """Return whether each item is a class of rows: no query asks them all."""
+    items = {t.Name(name) for name in target_names(function.facts.contexts[loop].target)}
+    for part in expressions.parts(function, place.value):
+        if not isinstance(part, t.CallRef):
+            continue
+        given = function.facts.calls[part.index].arguments
+        if given and given[0] in items:
+            targets = program.types.call(function, part.index).targets
+            behaviours = [target.behaviour for target in targets if target.behaviour is not None]
+            if any(_is_of_class(behaviour.returns) for behaviour in behaviours):
+                return True
+    return False
 
 
 def _is_special(place: Site | Edge) -> bool:
@@ -103,6 +137,15 @@ def _is_of_state(function: FunctionNode, walked: t.Expr | None, sequence: int, s
                 _is_of_state(function, given, sequence, steps - 1) for given in call.arguments[:1]
             )
     return False
+
+
+def _is_of_class(returned: TypeExpr | None) -> bool:
+    """Return whether a call gives objects of the class that it is given first, or asks for them."""
+    if returned is None:
+        return False
+    if returned.kind == "instance" and returned.arguments == (FIRST,):
+        return True
+    return any(map(_is_of_class, returned.arguments))
 
 
 def _within(function: FunctionNode, loop: int, context: int) -> Iterator[int]:

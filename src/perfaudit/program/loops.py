@@ -291,8 +291,24 @@ def is_few(
                 return True
             if found and all(isinstance(item.definition, t.Param) for item in found):
                 return _few_passed(program, found[0].scope, name)
+            if len(found) == 1 and _is_imported_literal(program, found[0]):
+                return True
     value = program.types.evaluate(function, subject, at)
     return any(isinstance(option, ClassType | TupleType) for option in options_of(value))
+
+
+def _is_imported_literal(program: "Program", meaning: Meaning) -> bool:
+    """Return whether a name is imported from where it is bound once, to a literal collection."""
+    item = meaning.definition
+    if not isinstance(item, t.Import) or not item.name:
+        return False
+    file = program.types.import_target(meaning.scope.file, item)
+    binds = [] if file is None or isinstance(file, str) else file.body.binds.get(item.name, [])
+    if file is None or isinstance(file, str) or len(binds) != 1:
+        return False
+    value = binds[0].value
+    is_literal = isinstance(value, t.Seq | t.Mapping) and is_few(program, file.body, value, AT_END)
+    return is_literal and _appended(file.body, item.name) <= FEW
 
 
 def _is_part_of_few(

@@ -57,30 +57,23 @@ def replay(
             player = ClassPlayer(types, words, section, declaration, settings, database)
             for item in _ordered_classes(types, section):
                 player.play(item.node, item.label)
-                _spend(found, item.node.file, section)
             player.finish()
         else:
             functions = FunctionPlayer(types, words, names, section, database)
             for file in _ordered_files(types, section):
                 functions.play(file)
-                _spend(found, file, section)
+                _spend(database, file, section)
         found.tables += [table.finished() for table in database.tables.values()]
+        for path, lines in database.spent.items():
+            found.spent.setdefault(path, []).extend(lines)
     return found
 
 
-def _spend(found: Replay, file: FileNode, section: Migrations) -> None:
-    """Note the lines of the operations that were given statements, and of the way back."""
-    statements = {
-        path.rpartition(".")[2] for path, operation in section.operations.items() if operation.sql
-    }
-    lines = found.spent.setdefault(file.path, [])
+def _spend(database: Database, file: FileNode, section: Migrations) -> None:
+    """Note the lines of the function that takes a migration back."""
     for function in file.functions:
         if function.kind == "function" and function.name == section.backwards:
-            lines.append((function.facts.line, function.facts.end_line))
-        for call in function.facts.calls:
-            name = call.callee.name if isinstance(call.callee, t.Attr) else ""
-            if (name or getattr(call.callee, "id", "")) in statements:
-                lines.append((call.line, call.end_line))
+            database.spend(file.path, function.facts.line, function.facts.end_line)
 
 
 def _ordered_files(types: "Types", section: Migrations) -> list[FileNode]:

@@ -137,6 +137,8 @@ class ClassPlayer:
                 self.types, step.scope, given["sql"], at_call(step.call)
             ):
                 self.database.run_sql(place, statement)
+            if given["sql"] is not None:
+                self.database.spend(step.scope.file.path, step.call.line, step.call.end_line)
             self._run_code(step, given["code"])
             if given["database"] is not None:
                 # What these say of the classes is said again by those for the state.

@@ -8,18 +8,20 @@ from msgspec import structs
 from perfaudit.core.location import Location
 from perfaudit.facts import types as t
 from perfaudit.libraries.migrations import Migrations, Operation
-from perfaudit.program.expressions import argument
+from perfaudit.program.expressions import argument, argument_for
 from perfaudit.program.migrations_tables import Database, Replayed
-from perfaudit.program.migrations_texts import at_call, texts_of
+from perfaudit.program.migrations_texts import at_call, statements_given, texts_of
 from perfaudit.program.nodes import ClassNode, FileNode, FunctionNode
 from perfaudit.program.tables import Index
 from perfaudit.program.tables_columns import UNKNOWN_PART
 from perfaudit.program.tables_made import column_of_call, table_of_call
-from perfaudit.program.tables_vocabulary import Vocabulary, called, constant, path_of
+from perfaudit.program.tables_vocabulary import Vocabulary, called, constant, path_of, text
 
 if TYPE_CHECKING:
     from perfaudit.program.infer import Types
 
+MAX_ROUNDS = 500
+"""How many items of written-out lists are walked for one call."""
 MAX_HELPERS = 2
 """How deep functions of the same file are followed."""
 
@@ -47,19 +49,37 @@ class FunctionPlayer:
     def play(self, file: FileNode) -> None:
         for function in file.functions:
             if function.name == self.section.forwards and function.parent is file.body:
-                self._run(function, MAX_HELPERS)
+                self._run(function, MAX_HELPERS, {}, None)
 
-    def _run(self, function: FunctionNode, depth: int) -> None:
-        for call in sorted(function.facts.calls, key=lambda call: call.sequence):
-            if isinstance(call.callee, t.Name) and depth:
-                for helper in function.file.body.inner.get(call.callee.id, ()):
-                    self._run(helper, depth - 1)
-            name = call.callee.name if isinstance(call.callee, t.Attr) else ""
-            operation = self.by_name.get(name)
-            if operation is not None:
-                self._apply(function, call, operation)
+    def _run(
+        self,
+        function: FunctionNode,
+        depth: int,
+        given: dict[str, t.Expr],
+        begun: Location | None,
+    ) -> None:
+        """Make the changes of a function; ``given``: what is written out for its parameters.
 
-    def _apply(self, function: FunctionNode, call: t.Call, operation: Operation) -> None:
+        ``begun``: where the migration calls it, if it is a helper.
+        """
+        for written in sorted(function.facts.calls, key=lambda call: call.sequence):
+            place = begun or function.place(written)
+            for values in _rounds(function, written, given):
+                self._make(function, _filled(written, values), depth, place)
+
+    def _make(self, function: FunctionNode, call: t.Call, depth: int, place: Location) -> None:
+        """Make the change of one call, or those of the helper that it calls."""
+        if isinstance(call.callee, t.Name) and depth:
+            for helper in function.file.body.inner.get(call.callee.id, ()):
+                self._run(helper, depth - 1, _given(helper, call), place)
+        name = call.callee.name if isinstance(call.callee, t.Attr) else ""
+        operation = self.by_name.get(name)
+        if operation is not None:
+            self._apply(function, call, operation, place)
+
+    def _apply(
+        self, function: FunctionNode, call: t.Call, operation: Operation, place: Location
+    ) -> None:
         """Make the change that a call says, where it is one of the operations."""
         scoped = self._scoped_table(function, call)
         if scoped is not None:
@@ -68,10 +88,11 @@ class FunctionPlayer:
             path = path_of(self.types, called(self.types, function, call))
             if path not in self.section.operations:
                 return
-        place = function.place(call)
         if operation.does == "sql":
-            for statement in self._texts(function, call, operation.sql):
-                self.database.run_sql(place, statement)
+            value = argument(call, operation.sql)
+            for at, statement in statements_given(self.types, function, value, at_call(call)):
+                self.database.run_sql(at if at.line >= call.line else place, statement)
+            self.database.spend(function.file.path, call.line, call.end_line)
             return
         for table in self._texts(function, call, operation.table):
             self._change(function, call, operation, table, place)
@@ -195,6 +216,73 @@ class FunctionPlayer:
             column = table.columns[columns[0]]
             if not column.references:
                 table.columns[columns[0]] = replace(column, references=target[0])
+
+
+def _given(function: FunctionNode, call: t.Call) -> dict[str, t.Expr]:
+    """Return what a call writes out for the parameters of a function, or they have by default."""
+    values = {
+        name: argument_for(call, function, name) or param.default
+        for name, param in function.params.items()
+    }
+    return {name: value for name, value in values.items() if value and _is_written_out(value)}
+
+
+def _rounds(
+    function: FunctionNode, call: t.Call, given: dict[str, t.Expr]
+) -> list[dict[str, t.Expr]]:
+    """Return what names are given for a call: once for each item of the lists that are walked."""
+    rounds = [given]
+    for number in reversed(function.loops(call.context)):
+        loop = function.facts.contexts[number]
+        subject = None if loop.subject is None else _value(loop.subject, given)
+        if isinstance(subject, t.Name):
+            subject = function.only_value(subject.id) or function.file.body.only_value(subject.id)
+        if isinstance(subject, t.Seq) and loop.target is not None:
+            rounds = [
+                {**values, **_bound(loop.target, item)}
+                for values in rounds
+                for item in subject.items[:MAX_ROUNDS]
+            ][:MAX_ROUNDS]
+    return rounds
+
+
+def _bound(target: t.Expr, item: t.Expr) -> dict[str, t.Expr]:
+    if isinstance(target, t.Name):
+        return {target.id: item} if _is_written_out(item) else {}
+    if isinstance(target, t.Seq) and isinstance(item, t.Seq):
+        pairs = zip(target.items, item.items, strict=False)
+        return {name: value for one, held in pairs for name, value in _bound(one, held).items()}
+    return {}
+
+
+def _is_written_out(value: t.Expr) -> bool:
+    """Return whether an expression means the same wherever it stands."""
+    if isinstance(value, t.Seq):
+        return all(map(_is_written_out, value.items))
+    return isinstance(value, t.Const)
+
+
+def _filled(call: t.Call, given: dict[str, t.Expr]) -> t.Call:
+    """Return a call with what is given for names of parameters among its arguments."""
+    if not given:
+        return call
+    return structs.replace(
+        call,
+        arguments=tuple(_value(value, given) for value in call.arguments),
+        keywords=tuple((name, _value(value, given)) for name, value in call.keywords),
+    )
+
+
+def _value(value: t.Expr, given: dict[str, t.Expr]) -> t.Expr:
+    if isinstance(value, t.Seq):
+        return t.Seq(value.kind, tuple(_value(item, given) for item in value.items))
+    if isinstance(value, t.Text):
+        parts = [part if isinstance(part, str) else _value(part, given) for part in value.parts]
+        known = [text(part) if not isinstance(part, str) else part for part in parts]
+        if all(part is not None for part in known):
+            return t.Const("".join(part for part in known if part is not None), "str")
+        return t.Text(tuple(parts))
+    return given.get(value.id, value) if isinstance(value, t.Name) else value
 
 
 def _with_table(call: t.Call, operation: Operation, table: str) -> t.Call:

@@ -67,9 +67,17 @@ def _renamed(columns: tuple[str, ...], name: str, new: str) -> tuple[str, ...]:
 
 @dataclass(slots=True)
 class Database:
-    """The tables by name, in the order in which they were made."""
+    """The tables by name, in the order in which they were made.
+
+    ``spent``: the lines of each file whose statements are carried out, or take something back.
+    """
 
     tables: dict[str, Replayed] = field(default_factory=dict)
+    spent: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
+
+    def spend(self, path: str, first: int, last: int) -> None:
+        """Note lines whose statements say nothing more of the tables."""
+        self.spent.setdefault(path, []).append((first, last))
 
     def table(self, name: str, place: Location) -> Replayed:
         """Return a table; one that was made elsewhere has no columns so far."""

@@ -6,20 +6,30 @@ from typing import TYPE_CHECKING
 
 from perfaudit.core.location import Location
 from perfaudit.facts import types as t
+from perfaudit.program.condition_lists import conditions_in
 from perfaudit.program.expressions import last_name
 from perfaudit.program.names import meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.query_chains import Step, Way
+from perfaudit.program.query_lookups import (
+    COMPARISONS,
+    FUNCTIONS,
+    INNER,
+    LOOKUPS,
+    METHODS,
+    WRAPPERS,
+    begins_with_wildcard,
+    constant,
+    json_lookup,
+    key_path,
+)
 from perfaudit.program.relational import (
     ANYWHERE,
     EQUALITY,
-    IN,
     JSON,
     LIKE,
     NULL,
     OTHER,
-    PREFIX,
-    RANGE,
     WRAPPED,
     Condition,
     Join,
@@ -55,53 +65,6 @@ ONE_ROW = frozenset(
 """Steps that give one row or number, or rows that the caller has counted."""
 PAGES = re.compile(r"_?(?:get_)?pag(?:e|inat)", re.IGNORECASE)
 """Names of what gives a page of rows."""
-LOOKUPS = {
-    "exact": EQUALITY,
-    "in": IN,
-    # A year is asked for as the range from its first day to its last.
-    **dict.fromkeys(("gt", "gte", "lt", "lte", "range", "year"), RANGE),
-    **dict.fromkeys(("contains", "icontains", "endswith", "iendswith"), ANYWHERE),
-    **dict.fromkeys(("regex", "iregex"), LIKE),
-    **dict.fromkeys(("iexact", "istartswith"), WRAPPED),
-    **dict.fromkeys(("date", "month", "day", "hour", "week", "lower", "upper"), WRAPPED),
-    "startswith": PREFIX,
-    "isnull": NULL,
-}
-COMPARISONS = {
-    "Eq": EQUALITY,
-    "In": IN,
-    "Is": NULL,
-    **dict.fromkeys(("Lt", "LtE", "Gt", "GtE"), RANGE),
-}
-METHODS = {
-    "in_": IN,
-    "is_": NULL,
-    "between": RANGE,
-    **dict.fromkeys(("like", "ilike"), LIKE),
-    **dict.fromkeys(("contains", "icontains", "endswith", "iendswith"), ANYWHERE),
-    "startswith": PREFIX,
-}
-WRAPPERS = {
-    **dict.fromkeys(("iexact", "istartswith", "icontains", "iendswith", "upper"), "UPPER({})"),
-    "lower": "LOWER({})",
-    "date": "({})::date",
-    **{
-        part: f"EXTRACT({part.upper()} FROM {{}})"
-        for part in ("month", "day", "hour", "week", "quarter")
-    },
-}
-"""What a look-up makes of its column, as SQL writes it."""
-INNER = {"istartswith": PREFIX}
-JSON_LOOKUPS = frozenset({"contains", "has_key", "has_keys", "has_any_keys", "contained_by"})
-"""Look-ups of whole JSON values."""
-FUNCTIONS = frozenset(
-    {
-        *("lower", "upper", "date", "date_trunc", "trim", "btrim", "coalesce", "extract", "cast"),
-        *("to_char", "substr", "substring", "replace", "unaccent", "left", "right", "length"),
-        *("char_length", "abs", "round", "md5", "concat", "to_tsvector", "strftime", "ifnull"),
-    }
-)
-"""Functions of databases that hide a column from its index."""
 MAX_NESTING = 6
 At = tuple[int, int]
 Found = tuple[Table, Column]
@@ -124,6 +87,7 @@ def query_of_way(program: "Program", site: Site, way: Way) -> Query | None:
         conditions=tuple(reader.conditions),
         joins=tuple(reader.joins),
         order=tuple(reader.order),
+        optional=tuple(reader.optional),
         bounded=bool(names & (BOUNDING | ONE_ROW)) or any(map(PAGES.match, names)),
         unknown=way.unknown or reader.unknown,
         steps=names,
@@ -143,6 +107,7 @@ class _Reader:
         self.joined = node
         """The class that ``filter_by`` speaks of: the one joined last."""
         self.conditions: list[Condition] = []
+        self.optional: list[Condition] = []
         self.joins: list[Join] = []
         self.order: list[Order] = []
         self.unknown = ""
@@ -210,7 +175,7 @@ class _Reader:
         operator = LOOKUPS.get(rest[-1], OTHER) if rest else EQUALITY
         inner = spelled = ""
         if rest and column.type == "json":
-            operator, inner, spelled = _json_lookup(column, rest)
+            operator, inner, spelled = json_lookup(column, rest)
         elif operator == WRAPPED or len(rest) > 1:
             inner = INNER.get(rest[-1]) or LOOKUPS.get(rest[-1], EQUALITY)
             inner = EQUALITY if inner == WRAPPED else inner
@@ -223,7 +188,7 @@ class _Reader:
         if not sure:
             operator, inner = OTHER, operator
         self.conditions.append(
-            Condition(table, column, operator, _constant(value), place, inner, spelled)
+            Condition(table, column, operator, constant(value), place, inner, spelled)
         )
 
     def path(
@@ -300,6 +265,8 @@ class _Reader:
                 together = sure and operator == "BitAnd"
                 for part in (left, right):
                     self.expression(function, part, at, place, sure=together, nesting=nesting - 1)
+            case t.Star(value=t.Name(id=name)):
+                self.listed(function, name, at, place, sure=sure, nesting=nesting)
             case t.Star():
                 self.unknown = "a list of conditions"
             case t.Name(id=name):
@@ -338,6 +305,28 @@ class _Reader:
             return
         point = (bind.sequence, bind.context)
         self.expression(found[0].scope, bind.value, point, place, sure=sure, nesting=nesting - 1)
+
+    def listed(
+        self,
+        function: FunctionNode,
+        name: str,
+        at: At,
+        place: Location,
+        *,
+        sure: bool,
+        nesting: int,
+    ) -> None:
+        """Add the conditions of a list, those apart that are put into it on some ways only."""
+        found = conditions_in(function, name, at)
+        if found is None:
+            self.unknown = "a list of conditions"
+            return
+        for each in found:
+            before = len(self.conditions)
+            self.expression(function, each.value, each.at, place, sure=sure, nesting=nesting - 1)
+            if each.is_optional:
+                self.optional += self.conditions[before:]
+                del self.conditions[before:]
 
     def called(
         self, function: FunctionNode, call: t.Call, place: Location, *, sure: bool, nesting: int
@@ -390,7 +379,7 @@ class _Reader:
                 Condition(
                     *found,
                     inner if sure else OTHER,
-                    _constant(right),
+                    constant(right),
                     place,
                     operator if sure else inner,
                     spelled,
@@ -399,13 +388,15 @@ class _Reader:
             return
         if operator == EQUALITY and isinstance(right, t.Const) and right.kind == "NoneType":
             operator = NULL
-        if operator == LIKE and _begins_with_wildcard(function, right):
+        if operator == NULL and isinstance(right, t.Const) and right.kind == "bool":
+            operator = EQUALITY
+        if operator == LIKE and begins_with_wildcard(function, right):
             operator = ANYWHERE
         if own[1].type in ("json", "array") and operator == ANYWHERE:
             operator = JSON
         inner = "" if sure else operator
         self.conditions.append(
-            Condition(*own, operator if sure else OTHER, _constant(right), place, inner)
+            Condition(*own, operator if sure else OTHER, constant(right), place, inner)
         )
 
     def wrapped(
@@ -447,7 +438,7 @@ class _Reader:
         if found is None:
             return None
         known = all(isinstance(key, str) and key for key in keys)
-        written = _key_path(found[1], [str(key) for key in reversed(keys)]) if known else ""
+        written = key_path(found[1], [str(key) for key in reversed(keys)]) if known else ""
         return found, JSON, written
 
     def attribute(self, function: FunctionNode, value: t.Expr, at: At) -> Found | None:
@@ -514,53 +505,3 @@ class _Reader:
         column = self.attribute(function, given, at)
         if column is not None:
             self.order.append(Order(*column, descending, place))
-
-
-def _json_lookup(column: Column, rest: list[str]) -> tuple[str, str, str]:
-    """Return how a look-up inside JSON compares, and what it compares as SQL writes it."""
-    if rest[-1] in JSON_LOOKUPS:
-        return JSON, rest[-1], _key_path(column, rest[:-1]) if rest[:-1] else ""
-    operator = LOOKUPS.get(rest[-1])
-    keys = rest if operator is None else rest[:-1]
-    if not keys:
-        return operator or JSON, "", ""
-    return JSON, operator or EQUALITY, _key_path(column, keys, ">")
-
-
-def _key_path(column: Column, keys: list[str], kind: str = ">>") -> str:
-    """Return a key of a JSON column as SQL takes it: its text, or its value with ``>``."""
-    if len(keys) == 1:
-        return f"({column.name} -{kind} '{keys[0]}')"
-    return f"({column.name} #{kind} '{{{','.join(keys)}}}')"
-
-
-def _begins_with_wildcard(function: FunctionNode, value: t.Expr) -> bool:
-    """Return whether a pattern surely begins with what stands for anything."""
-    match value:
-        case t.Const(value=str() as text):
-            return text[:1] == "%"
-        case t.Text(parts=parts):
-            return bool(parts) and isinstance(parts[0], str) and parts[0][:1] == "%"
-        case t.Binary(operator="Add" | "Mod", left=left):
-            return _begins_with_wildcard(function, left)
-        case t.Name(id=name):
-            values = [bind.value for bind in function.binds.get(name, ())]
-            return bool(values) and all(
-                value is not None
-                and not isinstance(value, t.Name)
-                and _begins_with_wildcard(function, value)
-                for value in values
-            )
-        case t.CallRef(index=index):
-            callee = function.facts.calls[index].callee
-            return (
-                isinstance(callee, t.Attr)
-                and callee.name == "format"
-                and _begins_with_wildcard(function, callee.base)
-            )
-    return False
-
-
-def _constant(value: t.Expr | None) -> str | None:
-    """Return a value that the code writes out, else None."""
-    return str(value.value) if isinstance(value, t.Const) else None

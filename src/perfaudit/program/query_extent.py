@@ -22,4 +22,6 @@ def is_open(query: Query) -> bool:
             sides[condition.column.name] = sides.get(condition.column.name, 0) + 1
         elif condition.constant is None and condition.operator != NULL:
             return False
-    return not query.via_relation and not query.joins and all(n == 1 for n in sides.values())
+    if query.via_relation or query.joins or query.optional:
+        return False
+    return all(number == 1 for number in sides.values())

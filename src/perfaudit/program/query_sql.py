@@ -158,6 +158,8 @@ class _Reader:
             self._wrapped(left, right, OPERATORS[name], part, sure=sure)
             return
         operator = OPERATORS[name]
+        if operator == NULL and isinstance(right, exp.Boolean):
+            operator = EQUALITY
         if operator == LIKE:
             operator = _pattern(right, is_exact=name == "Like")
         self._add(left, operator, _constant(right), sure=sure)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from perfaudit.core.location import Location
 from perfaudit.program.query_chains import Way, ways_of
 from perfaudit.program.sites import Site
+from perfaudit.program.statements import statements
 from perfaudit.program.tables import Column, Table
 
 if TYPE_CHECKING:
@@ -72,7 +73,8 @@ class Query:
     ``table`` is what its rows are of. ``unknown`` is why there may be more than what stands here:
     empty where it is all there is. ``whole``: it may be asked without any of the conditions, as
     those are added on some ways only. ``bounded``: it gives a number of rows that the code limits.
-    ``way``: the calls that build it, where it is no SQL text.
+    ``way``: the calls that build it, where it is no SQL text. ``optional``: conditions that are
+    added on some ways, each of them maybe without the others.
     """
 
     site: Site
@@ -86,24 +88,24 @@ class Query:
     via_relation: bool = False
     places: tuple[Location, ...] = ()
     way: Way | None = None
+    optional: tuple[Condition, ...] = ()
 
 
 def queries(program: "Program") -> tuple[Query, ...]:
     """Return the queries of the program whose table is known, in file order. Ask it ``once``."""
-    return tuple(_found(program))
+    return tuple(sorted(_found(program), key=lambda query: query.site.location))
 
 
 def _found(program: "Program") -> Iterator[Query]:
     from perfaudit.program.query_conditions import query_of_way
     from perfaudit.program.query_sql import query_of_sql
 
+    for site in program.once(statements):
+        found = query_of_sql(program, site)
+        if found is not None:
+            yield found
     for site in program.sites():
-        if ROUND_TRIPS.isdisjoint(site.effects) or site.relation is not None:
-            continue
-        if site.sql is not None:
-            found = query_of_sql(program, site)
-            if found is not None:
-                yield found
+        if ROUND_TRIPS.isdisjoint(site.effects) or site.relation is not None or site.sql:
             continue
         for way in _ways(program, site):
             query = query_of_way(program, site, way)

@@ -131,6 +131,9 @@ def _name(
     at: tuple[int, int],
     trail: Trail,
 ) -> Iterator[Held]:
+    if len(trail) > MAX_DEPTH:
+        # A package that imports its own modules gives their names by that import.
+        return
     here = (*trail, None)
     for scope, definition in meanings(function, name, AT_END):
         match definition:

@@ -13,7 +13,7 @@ from perfaudit.program.routes_lists import items
 from perfaudit.program.routes_origins import MAX_CALLERS, Frame, Site, Source, sources
 from perfaudit.program.routes_sites import Sites
 from perfaudit.program.routes_texts import text
-from perfaudit.program.values import ClassType, Instance, LibrarySymbol, options_of
+from perfaudit.program.values import ClassType, Instance, LibrarySymbol, ModuleType, options_of
 
 MAX_CHAINS = 64
 
@@ -55,7 +55,7 @@ def find_mounts(sites: Sites) -> Mounts:
         for callee in options_of(sites.types.call(*site).callee):
             if isinstance(callee, ClassType):
                 mounts.made.setdefault(callee.node, []).append(site)
-    named: list[tuple[Site, str]] = []
+    included: list[tuple[Site, FileNode]] = []
     for site, router in sites.routers.items():
         function, index = site
         call = function.facts.calls[index]
@@ -73,9 +73,9 @@ def find_mounts(sites: Sites) -> Mounts:
         if isinstance(given, t.CallRef) and (function, given.index) in sites.mounts:
             _add(mounts, (function, given.index), Edge(site, "", None, None))
     for site in sites.mounts:
-        _mount(mounts, site, named)
-    for site, module in named:
-        _include_module(mounts, site, module)
+        _mount(mounts, site, included)
+    for site, file in included:
+        _include_module(mounts, site, file)
     return mounts
 
 
@@ -110,7 +110,7 @@ def wrapped_parameter(function: FunctionNode) -> t.Param | None:
     return None
 
 
-def _mount(mounts: Mounts, site: Site, named: list[tuple[Site, str]]) -> None:
+def _mount(mounts: Mounts, site: Site, included: list[tuple[Site, FileNode]]) -> None:
     function, index = site
     call = function.facts.calls[index]
     mount = mounts.sites.mounts[site]
@@ -133,8 +133,9 @@ def _mount(mounts: Mounts, site: Site, named: list[tuple[Site, str]]) -> None:
             parents = [*router_sites(mounts, function, receiver, frame, at)] or [None]
         for parent in parents:
             for given in (routes, child):
-                if isinstance(given, t.Const) and isinstance(given.value, str):
-                    named.append((site, given.value))
+                file = _module_given(mounts.sites, function, given, at)
+                if file is not None:
+                    included.append((site, file))
                 elif given is not None:
                     _hang(mounts, function, given, frame, Edge(parent, path, frame, site), at)
 
@@ -175,13 +176,21 @@ def _add(mounts: Mounts, child: Site, edge: Edge) -> None:
         edges.append(edge)
 
 
-def _include_module(mounts: Mounts, site: Site, module: str) -> None:
+def _module_given(
+    sites: Sites, function: FunctionNode, given: t.Expr | None, at: tuple[int, int]
+) -> FileNode | None:
+    """Return the module of routes that is given by its name, or itself."""
+    if isinstance(given, t.Const) and isinstance(given.value, str):
+        file = sites.types.modules.find(given.value, function.file)
+        return file if isinstance(file, FileNode) else sites.types.modules.by_dotted(given.value)
+    if not isinstance(given, t.Name | t.Attr):
+        return None
+    found = sites.types.evaluate(function, given, at)
+    return found.node if isinstance(found, ModuleType) else None
+
+
+def _include_module(mounts: Mounts, site: Site, file: FileNode) -> None:
     """Hang the routes of a module below the call, but for those that hang elsewhere in it."""
-    file = mounts.sites.types.modules.find(module, site[0].file)
-    if not isinstance(file, FileNode):
-        file = mounts.sites.types.modules.by_dotted(module)
-    if file is None:
-        return
     for binds in file.body.binds.values():
         for bind in binds:
             if bind.value is None or bind.kind == "for":

@@ -9,6 +9,7 @@ from perfaudit.core.location import Location
 from perfaudit.program.projection import dialects_for, filled_holes
 from perfaudit.program.sql_bounds import is_parsable
 from perfaudit.program.sql_dialects import dialect_of
+from perfaudit.program.statements import statements
 
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
@@ -34,15 +35,13 @@ def sql_coverage(program: "Program") -> SqlCoverage:
     known = 0
     verdicts: dict[tuple[str, str], bool] = {}
     unread: list[tuple[Location, str]] = []
-    for site in program.sites():
-        if site.kind != "call" or not site.sql:
-            continue
+    for site in program.once(statements):
         known += 1
-        key = site.sql, dialect_of(program, site)
+        key = site.sql or "", dialect_of(program, site)
         if key not in verdicts:
             verdicts[key] = can_be_read(*key)
         if not verdicts[key]:
-            unread.append((site.location, _SPACE.sub(" ", site.sql.strip())[:SHOWN]))
+            unread.append((site.location, _SPACE.sub(" ", key[0].strip())[:SHOWN]))
     return SqlCoverage(known, tuple(unread))
 
 

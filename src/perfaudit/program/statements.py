@@ -1,0 +1,177 @@
+"""All places that run SQL whose text is known, also where the call that does so is not seen.
+
+A text may be handed to a function of the project that runs it, or to a method of something unknown
+that has the name of a driver's. Such places say which rows a program asks for. They are no sites:
+what a function costs is counted where the driver is called.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from msgspec import structs
+
+from perfaudit.core.levels import Confidence
+from perfaudit.facts import types as t
+from perfaudit.libraries.types import Behaviour
+from perfaudit.program.expressions import argument, argument_for
+from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.sites import Site
+from perfaudit.program.sql_text import sql_effects, text_of
+
+if TYPE_CHECKING:
+    from perfaudit.program.program import Program
+
+Parameter = tuple[FunctionNode, str]
+MAX_WRAPPERS = 3
+"""How many functions a text is handed through."""
+_STATEMENT = re.compile(
+    r"\s*(?:--[^\n]*\n\s*)*(?:select\b.*\bfrom\b|insert\s+(?:or\s+\w+\s+)?into\s|update\s.*\sset\s"
+    r"|delete\s+from\s|with\s.*\bselect\b|merge\s+into\s|replace\s+into\s)",
+    re.IGNORECASE | re.DOTALL,
+)
+_WORDS = re.compile(
+    r"\s*(?:--[^\n]*\n\s*)*(?:select|insert|update|delete|with|merge|replace)\s", re.IGNORECASE
+)
+MAX_HEAD = 2_000
+"""How far a text is looked at for what makes it a statement."""
+
+
+def statements(program: "Program") -> tuple[Site, ...]:
+    """Return the places that run a known statement: sites of calls, and others like them.
+
+    In file order. Ask it ``once``.
+    """
+    found = [site for site in program.sites() if site.kind == "call" and site.sql]
+    unknown = list(_of_unknown(program))
+    found += [site for site in unknown if site.sql]
+    found += _handed_over(program, [site for site in unknown if not site.sql])
+    return tuple(sorted(found, key=lambda site: (site.location, site.sequence)))
+
+
+def is_statement(text: str) -> bool:
+    """Return whether a text looks like a statement for rows, and not only like its first word."""
+    head = text[:MAX_HEAD]
+    return _WORDS.match(head) is not None and _STATEMENT.match(head) is not None
+
+
+def _handed_over(program: "Program", unknown: list[Site]) -> Iterator[Site]:
+    """Yield the calls of project functions that are given a statement, and run it."""
+    runners: dict[Parameter, Site] = {}
+    for site in (*program.sites(), *unknown):
+        if site.kind == "call" and not site.sql and site.call and site.behaviour.sql:
+            parameter = _parameter(site.function, argument(site.call, site.behaviour.sql))
+            if parameter is not None:
+                runners.setdefault(parameter, site)
+    seen = set(runners)
+    for _ in range(MAX_WRAPPERS):
+        further: dict[Parameter, Site] = {}
+        for (function, name), site in runners.items():
+            for edge in program.edges_to(function):
+                if edge.call is None or edge.via != "call":
+                    continue
+                given = argument_for(edge.call, function, name)
+                at = (edge.call.sequence, edge.call.context)
+                text = None if given is None else text_of(program.types, edge.caller, given, at)
+                if text is not None and is_statement(text):
+                    yield structs.replace(
+                        site,
+                        function=edge.caller,
+                        location=edge.location,
+                        context=edge.context,
+                        sequence=edge.sequence,
+                        call=edge.call,
+                        value=edge.value,
+                        receiver=None,
+                        effects=sql_effects(text) or site.effects,
+                        sql=text,
+                        confidence=min(site.confidence, edge.confidence),
+                    )
+                    continue
+                outer = _parameter(edge.caller, given)
+                if outer is not None and outer not in seen:
+                    seen.add(outer)
+                    further[outer] = site
+        runners = further
+
+
+def _parameter(function: FunctionNode, value: t.Expr | None) -> Parameter | None:
+    """Return the parameter that a text comes from, also through a call that is given it alone."""
+    if isinstance(value, t.Name):
+        found = _named(function, value.id)
+        if found is not None:
+            return found
+        value = function.only_value(value.id)
+    if isinstance(value, t.CallRef):
+        given = [
+            found
+            for part in function.facts.calls[value.index].arguments
+            if isinstance(part, t.Name) and (found := _named(function, part.id)) is not None
+        ]
+        return given[0] if len(given) == 1 else None
+    return None
+
+
+def _named(function: FunctionNode, name: str) -> Parameter | None:
+    """Return the parameter of a name, of the function itself or of one around it."""
+    scope: FunctionNode | None = function
+    while scope is not None and scope.kind != "class":
+        if name in scope.params:
+            return scope, name
+        if name in scope.binds:
+            return None
+        scope = scope.parent
+    return None
+
+
+def _of_unknown(program: "Program") -> Iterator[Site]:
+    """Yield the calls of methods of something unknown that are named as those that run SQL.
+
+    Their text is a statement, or comes from a parameter.
+    """
+    runs = _running_methods(program)
+    for function in program.functions:
+        for index, call in enumerate(function.facts.calls):
+            callee = call.callee
+            behaviour = runs.get(callee.name) if isinstance(callee, t.Attr) else None
+            given = None if behaviour is None else argument(call, behaviour.sql)
+            if behaviour is None or given is None or _is_known(program, function, index):
+                continue
+            at = (call.sequence, call.context)
+            text = text_of(program.types, function, given, at)
+            if text is None and _parameter(function, given) is None:
+                continue
+            if text is None or is_statement(text):
+                yield Site(
+                    function=function,
+                    kind="call",
+                    name=behaviour.path,
+                    effects=(sql_effects(text) if text else None) or behaviour.effects,
+                    blocking=False,
+                    location=function.place(call),
+                    context=call.context,
+                    sequence=call.sequence,
+                    behaviour=behaviour,
+                    receiver=None,
+                    call=call,
+                    value=t.CallRef(index),
+                    sql=text,
+                    confidence=Confidence.MEDIUM,
+                )
+
+
+def _is_known(program: "Program", function: FunctionNode, index: int) -> bool:
+    """Return whether it is known what a call runs."""
+    targets = program.types.call(function, index).targets
+    return any(target.function is not None or target.behaviour is not None for target in targets)
+
+
+def _running_methods(program: "Program") -> dict[str, Behaviour]:
+    """Return the names of methods that run the SQL of their first argument, in some library."""
+    return {
+        name: Behaviour(path=name, effects=("db.query",), sql="0")
+        for library in program.libraries.libraries
+        for found in library.types.values()
+        for name, behaviour in found.methods.items()
+        if (behaviour.sql or "").split("|")[0] == "0"
+    }

@@ -1,0 +1,123 @@
+"""Statements that a program runs, also where the call of the driver is not seen."""
+
+import pytest
+
+from perfaudit.audit import program_of
+from perfaudit.program.relational import queries
+from perfaudit.program.statements import is_statement, statements
+
+SCHEMA = "CREATE TABLE agents (id BIGINT PRIMARY KEY, email TEXT, name TEXT);"
+ONE = '"SELECT id FROM agents WHERE email = ?"'
+
+
+def found(code: str) -> list[tuple[int, str]]:
+    """Return the lines and texts of the statements of a program."""
+    program = program_of({"schema.sql": SCHEMA, "app.py": code})
+    return [(site.location.line, site.sql or "") for site in program.once(statements)]
+
+
+def lines(code: str) -> list[int]:
+    """Return the lines of the statements of a program."""
+    return [line for line, _ in found(code)]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        # A method of the project hands it to a driver.
+        f"""import sqlite3
+class Store:
+    def __init__(self, conn: sqlite3.Connection):
+        self.conn = conn
+    def all(self, query, values=()):
+        return self.conn.execute(query, values).fetchall()
+def ask(store: Store):
+    return store.all({ONE}, (1,))
+""",
+        # Through two, and changed on the way.
+        f"""import sqlite3
+def run(conn: sqlite3.Connection, sql):
+    return conn.execute(spelled(sql))
+def spelled(sql):
+    return sql.replace("?", ":a")
+def every(conn: sqlite3.Connection, text, values):
+    return list(run(conn, text))
+
+
+def ask(conn: sqlite3.Connection):
+    return every(conn, {ONE}, 1)
+""",
+        # In a function inside.
+        f"""import sqlite3
+async def run(pool, sql):
+    def inner(conn: sqlite3.Connection):
+        return conn.execute(sql)
+    return await pool.run(inner)
+
+
+async def ask(pool):
+    return await run(pool, {ONE})
+""",
+    ],
+)
+def test_a_text_that_is_handed_over(code: str) -> None:
+    assert found(code)[0][1] == ONE.strip('"')
+    assert code.split("\n")[found(code)[0][0] - 1].count(ONE) == 1
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        f"self.cursor.execute({ONE}, (1,))",
+        f"run(lambda conn: conn.execute({ONE}))",
+        f"self.db.fetch_all({ONE}, 1)",
+    ],
+)
+def test_a_method_of_something_unknown(call: str) -> None:
+    assert lines(f"class Store:\n    def ask(self):\n        return {call}\n") == [3]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "self.agent.execute('select the best answer')",
+        "self.agent.execute('update your plan')",
+        "self.client.fetch('https://example.org')",
+        "self.tool.execute(name)",
+        f"print({ONE})",
+        f"self.log.debug({ONE})",
+        f"self.parser.parse({ONE})",
+    ],
+)
+def test_what_is_no_statement_or_is_not_run(call: str) -> None:
+    assert lines(f"class Store:\n    def ask(self, name):\n        return {call}\n") == []
+
+
+def test_a_parameter_is_no_statement_by_itself() -> None:
+    code = "class Store:\n    def all(self, query):\n        return self.c.execute(query)\n"
+    assert lines(code) == []
+    assert lines(code + f"def ask(store: Store):\n    store.all({ONE})\n") == [5]
+
+
+def test_their_conditions_are_known() -> None:
+    code = f"class Store:\n    def ask(self):\n        return self.c.execute({ONE}, (1,))\n"
+    (query,) = queries(program_of({"schema.sql": SCHEMA, "app.py": code}))
+    assert [condition.column.name for condition in query.conditions] == ["email"]
+    assert query.site.location.line == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("SELECT a FROM t", True),
+        ("-- which\nselect a\nfrom t", True),
+        ("INSERT OR REPLACE INTO t VALUES (1)", True),
+        ("WITH a AS (SELECT 1) SELECT * FROM a", True),
+        ("select one", False),
+        ("update me", False),
+        ("with care", False),
+        ("", False),
+    ],
+)
+def test_what_looks_like_a_statement(text: str, expected: bool) -> None:
+    assert is_statement(text) is expected
