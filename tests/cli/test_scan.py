@@ -296,7 +296,7 @@ def test_an_unexpected_error_is_one_line_with_what_to_do(
     def fail(*arguments: Any, **named: Any) -> None:
         raise KeyError("severity")
 
-    monkeypatch.setattr(scan_module, "audit", fail)
+    monkeypatch.setattr(scan_module, "report_of", fail)
     result = run("scan", "--exit-zero")
 
     assert result.exit_code == 2
@@ -315,7 +315,7 @@ def test_an_interrupted_run_says_nothing(
     def interrupt(*arguments: Any, **named: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(scan_module, "audit", interrupt)
+    monkeypatch.setattr(scan_module, "report_of", interrupt)
     result = run("scan")
 
     assert (result.exit_code, result.stdout, result.stderr) == (130, "", "")
