@@ -13,7 +13,7 @@ from perfaudit.program.applied import Applied, applied_by, is_of_helper
 from perfaudit.program.eager_words import eager_words
 from perfaudit.program.edge_values import item_param, walked_by
 from perfaudit.program.exposure import BY_HAND
-from perfaudit.program.load_sureness import load_sureness
+from perfaudit.program.load_sureness import DYNAMIC, load_sureness
 from perfaudit.program.loads import Load, root_of
 from perfaudit.program.loops import (
     Walk,
@@ -314,8 +314,13 @@ def _fix(program: Program, load: Load, rows: Rows, row: ClassNode | None) -> str
     """Return what loads the relation with the rows, and where it goes; nothing if not known."""
     if row is None or not rows.places:
         return ""
-    words = eager_words(program, row, load.names)
     place = rows.places[-1]
+    if load.relation.lazy == DYNAMIC:
+        return (
+            f"No query loads the dynamic relation `{load.relation.name}` with its rows: after "
+            f"the query at {place.path}:{place.line}, ask for it once, by the keys of all rows."
+        )
+    words = eager_words(program, row, load.names)
     if not words:
         return ""
     if not rows.written and VIA_RELATION in rows.steps:

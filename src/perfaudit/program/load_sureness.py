@@ -19,6 +19,8 @@ from perfaudit.program.sites import Edge, Site
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
 
+DYNAMIC = "dynamic"
+"""How a relation is loaded that is a query of its own whenever it is read."""
 WHOLE = frozenset(
     {"", "query", "select", "all", "scalars", "execute", "exec", "order_by", "options", "unique"}
     | {"fetchall", "distinct", "execution_options"}
@@ -40,6 +42,9 @@ def load_sureness(
     ``loop``: that of the function in which it is read, -1 where a call walks the rows.
     """
     levels = [place.confidence]
+    # No query loads it with its rows: the cure is another query, and a longer one.
+    if load.relation.lazy == DYNAMIC:
+        levels.append(Confidence.MEDIUM)
     if _keeps_objects(program, load):
         if _is_among_rows(program, load) and BOUNDED.isdisjoint(rows.steps):
             if rows.steps <= WHOLE:
