@@ -3,6 +3,8 @@
 import pytest
 from types_project import wrong_lines
 
+from perfaudit.audit import program_of
+
 CASES = {
     "a singleton of a module": """
 from impl import client
@@ -261,3 +263,14 @@ def probe(x):
 @pytest.mark.parametrize("name", CASES)
 def test_names(name: str) -> None:
     assert wrong_lines(CASES[name]) == []
+
+
+def test_classes_that_are_bases_of_each_other_end() -> None:
+    program = program_of(
+        {
+            "ships.py": "import boats\n\nclass Ship(boats.Boat):\n    pass\n",
+            "boats.py": "import ships\n\nclass Boat(ships.Ship):\n    pass\n",
+        }
+    )
+
+    assert {"ships.Ship", "boats.Boat"} <= {function.qualname for function in program.functions}

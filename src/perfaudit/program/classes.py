@@ -77,6 +77,8 @@ class Hierarchy:
         if known is not None:
             return known
         found: list[Type] = [ClassType(node)]
+        # Of classes that are bases of each other, the one that is asked for again has none.
+        self._orders[node] = tuple(found)
         seen: set[object] = {node}
         for base in self.bases(node):
             for item in self._inherited(node, base):
