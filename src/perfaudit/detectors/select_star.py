@@ -157,6 +157,7 @@ def _whole(program: Program, read: EntityRead) -> Iterator[Match | Opportunity]:
         return
     read_names = sorted(use.columns & columns.keys())
     sure = not use.crossed and exposure.kind not in BY_HAND and _is_worth_it(read, columns)
+    sure = sure and not query.may_be_narrowed(program)
     yield Match(
         place,
         {

@@ -231,6 +231,7 @@ def _entity_match(
     exposure = program.exposure_of(function)
     place = query.location
     is_few = query.table is not None and is_small(query.table)
+    is_unsure = use.crossed or is_few or query.may_be_narrowed(program)
     return Match(
         place,
         {
@@ -244,7 +245,7 @@ def _entity_match(
             *use.steps,
             TraceStep(place, f"{query.name} fetches {columns} whole"),
         ),
-        confidence=Confidence.MEDIUM if use.crossed or is_few else Confidence.HIGH,
+        confidence=Confidence.MEDIUM if is_unsure else Confidence.HIGH,
         severity=None if words.startswith("only") else Severity.LOW,
         function=function.qualname,
         endpoint=exposure.endpoint,

@@ -84,6 +84,11 @@ class EntityQuery:
     is_whole: bool
     is_bounded: bool
 
+    def may_be_narrowed(self, program: Program) -> bool:
+        """Return whether a manager that is not known gives the rows: it may leave columns out."""
+        row = self.source.entity
+        return row is not None and has_unread_manager(program.types, row)
+
     @property
     def location(self) -> Location:
         """Return where the query begins."""
@@ -179,8 +184,6 @@ def _is_plain_manager(
 ) -> bool:
     """Return whether no code of the project had a hand in the columns of the query."""
     if not isinstance(call.callee, t.Attr):
-        return False
-    if has_unread_manager(program.types, node):
         return False
     at = (call.sequence, call.context)
     manager = program.types.evaluate(function, call.callee.base, at)
