@@ -4,15 +4,14 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from perfaudit.core.finding import Match, TraceStep
-from perfaudit.core.levels import Confidence, Role
+from perfaudit.core.levels import Confidence
 from perfaudit.core.report import Opportunity
+from perfaudit.program.exposure import UNSEEN
 from perfaudit.program.growing_tables import growing_tables, grows_by_use, is_small
 from perfaudit.program.program import Program
 from perfaudit.program.query_extent import is_whole
 from perfaudit.program.query_orders import skips_many
 from perfaudit.program.relational import Query, queries
-
-UNSEEN = frozenset({Role.TEST, Role.MIGRATION, Role.EXAMPLE})
 
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:

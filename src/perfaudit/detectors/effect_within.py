@@ -81,7 +81,7 @@ def _is_wrong(program: "Program", place: Site | Edge, within: str, unless: Colle
 
 
 def _stands_in(program: "Program", place: Site | Edge, context: str) -> bool:
-    function = _function(place)
+    function = place.function
     match context:
         case "async_function":
             return function.is_async
@@ -91,10 +91,6 @@ def _stands_in(program: "Program", place: Site | Edge, context: str) -> bool:
             is_repeated = isinstance(place, Edge) and place.each
             return is_repeated or bool(function.loops(place.context))
     return any(_is_transaction(program, function, n) for n in function.context_chain(place.context))
-
-
-def _function(place: Site | Edge) -> FunctionNode:
-    return place.function if isinstance(place, Site) else place.caller
 
 
 def _is_transaction(program: "Program", function: FunctionNode, number: int) -> bool:
@@ -125,7 +121,7 @@ def _match(
     effects: Collection[str],
     steps: tuple[TraceStep, ...],
 ) -> Match:
-    function = _function(place)
+    function = place.function
     exposure = program.exposure_of(function)
     named = [effect for effect in sink.effects if effect in effects] or sink.effects
     return Match(

@@ -17,7 +17,6 @@ from perfaudit.program.sessions import LOCKS_ROWS, Sessions
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.waited_for import (
     chain_of,
-    function_of,
     is_waited_for,
     places,
     sink_of,
@@ -67,7 +66,7 @@ def _is_open(program: Program, hold: Hold, place: Site | Edge, reached: Reach) -
     """Return whether the transaction has surely asked the database before a place costs."""
     if _asks_before(program, hold.function, place, hold):
         return True
-    return any(_asks_before(program, function_of(p), p) for p in chain_of(place, reached)[1:])
+    return any(_asks_before(program, p.function, p) for p in chain_of(place, reached)[1:])
 
 
 def _asks_before(
@@ -124,11 +123,7 @@ def _row_locks(
 
 def _locks_rows(program: Program, function: FunctionNode) -> bool:
     return any(
-        isinstance(call.callee, t.Attr)
-        and any(
-            target.behaviour is not None and LOCKS_ROWS in target.behaviour.flags
-            for target in program.types.call(function, index).targets
-        )
+        isinstance(call.callee, t.Attr) and program.types.call(function, index).has_flag(LOCKS_ROWS)
         for index, call in enumerate(function.facts.calls)
     )
 

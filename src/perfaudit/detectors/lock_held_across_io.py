@@ -17,7 +17,6 @@ from perfaudit.program.sites import Edge, Site
 from perfaudit.program.values import LibraryInstance, options_of
 from perfaudit.program.waited_for import (
     chain_of,
-    function_of,
     places,
     sink_of,
     steps_of,
@@ -75,7 +74,7 @@ def _is_meant(program: Program, hold: Hold, place: Site | Edge, reached: Reach) 
     if _keeps_answer(program, hold, place):
         return True
     for step in chain_of(place, reached):
-        function = function_of(step)
+        function = step.function
         if step is not place and _stores_after(function, step.sequence, -1):
             return True
     sink = sink_of(place, reached)

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from perfaudit.core.finding import Match, TraceStep
-from perfaudit.core.levels import Confidence, Role, Severity
+from perfaudit.core.levels import Confidence, Severity
 from perfaudit.core.report import Opportunity
-from perfaudit.program.exposure import Exposure
+from perfaudit.program.exposure import UNSEEN, Exposure
 from perfaudit.program.growing_tables import growing_tables, grows_by_use, is_small
 from perfaudit.program.program import Program, is_usual
 from perfaudit.program.query_extent import is_open
@@ -15,7 +15,6 @@ from perfaudit.program.row_lists import FEWER, gives_list
 from perfaudit.program.sites import Site
 
 JOBS = frozenset({"task", "command"})
-UNSEEN = frozenset({Role.TEST, Role.MIGRATION, Role.EXAMPLE})
 
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:

@@ -278,10 +278,7 @@ def _is_bounded(program: Program, function: FunctionNode, value: t.Expr, context
 
 
 def _has_flag(program: Program, function: FunctionNode, index: int) -> bool:
-    return any(
-        target.behaviour is not None and BOUNDS in target.behaviour.flags
-        for target in program.types.call(function, index).targets
-    )
+    return program.types.call(function, index).has_flag(BOUNDS)
 
 
 def _is_local(program: Program, site: Site) -> bool:

@@ -3,16 +3,14 @@
 from collections.abc import Iterator
 
 from perfaudit.core.finding import Match, TraceStep
-from perfaudit.core.levels import Confidence, Role
+from perfaudit.core.levels import Confidence
 from perfaudit.core.report import Opportunity
-from perfaudit.program.exposure import SERVED
+from perfaudit.program.exposure import SERVED, UNSEEN
 from perfaudit.program.growing_tables import growing_tables, is_small
 from perfaudit.program.program import Program
 from perfaudit.program.query_extent import is_whole
 from perfaudit.program.query_orders import is_random
 from perfaudit.program.relational import queries
-
-UNSEEN = frozenset({Role.TEST, Role.MIGRATION, Role.EXAMPLE})
 
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:

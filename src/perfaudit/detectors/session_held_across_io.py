@@ -19,7 +19,6 @@ from perfaudit.program.sessions import Sessions, Use
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.waited_for import (
     chain_of,
-    function_of,
     places,
     sink_of,
     steps_of,
@@ -65,7 +64,7 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
 
 
 def _key(place: Site | Edge) -> tuple[FunctionNode, int]:
-    return function_of(place), place.sequence
+    return place.function, place.sequence
 
 
 def _held_connections(
@@ -151,7 +150,7 @@ def _held_before(
     for place in waiting:
         if any(hold.covers(place) for hold in begun) or sessions.ends_before(place, reached):
             continue
-        asking = function_of(use.place)
+        asking = use.place.function
         name = f"{spelled(asking, use.session)} of {asking.name}"
         yield Opportunity(place.location, exposure.kind)
         confidence = weakest(Confidence.MEDIUM, use.confidence)

@@ -118,9 +118,7 @@ def _begins_loop(program: Program, edge: Edge) -> bool:
 def _has_flag(program: Program, edge: Edge, flag: str) -> bool:
     """Return whether the call that hands a function over does so in a way that a library names."""
     return any(
-        target.behaviour is not None and flag in target.behaviour.flags
-        for index in _calls_given(edge)
-        for target in program.types.call(edge.caller, index).targets
+        program.types.call(edge.caller, index).has_flag(flag) for index in _calls_given(edge)
     )
 
 

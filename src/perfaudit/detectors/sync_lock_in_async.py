@@ -22,7 +22,6 @@ from perfaudit.program.remedies import Remedies
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.waited_for import (
     chain_of,
-    function_of,
     is_waited_for,
     places,
     sink_of,
@@ -155,7 +154,7 @@ def _is_harmless(program: Program, blocked: Blocking) -> bool:
 
 def _is_aside(program: Program, place: Site | Edge) -> bool:
     """Return whether a step of a way runs once, after an error, or where no loop runs."""
-    function = function_of(place)
+    function = place.function
     if ONCE.search(function.name.lower()) or is_handler(function, place.context):
         return True
     asked = [

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from perfaudit.core.finding import Match, TraceStep
-from perfaudit.core.levels import Confidence, Role
+from perfaudit.core.levels import Confidence
 from perfaudit.core.report import Opportunity
-from perfaudit.program.exposure import SERVED
+from perfaudit.program.exposure import SERVED, UNSEEN, Exposure
 from perfaudit.program.expression_advice import key_index, pattern_index, wrapped_cure
 from perfaudit.program.growing_tables import growing_tables, is_small
 from perfaudit.program.index_advice import is_list_of_words, takes_parts
@@ -25,7 +25,6 @@ from perfaudit.program.relational import (
 from perfaudit.program.selectivity import FEW_VALUES, tells_rows_apart
 from perfaudit.program.sql_dialects import main_dialect
 
-UNSEEN = frozenset({Role.TEST, Role.MIGRATION, Role.EXAMPLE})
 RULES = {
     JSON: "unindexed-jsonb-filter",
     ANYWHERE: "leading-wildcard",
@@ -58,7 +57,7 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
             if not kind or key in reported:
                 continue
             reported.add(key)
-            yield _match(program, query, condition, kind)
+            yield _match(program, query, condition, kind, exposure)
 
 
 def _kind(program: Program, query: Query, condition: Condition) -> str:
@@ -97,8 +96,9 @@ def _is_hidden(program: Program, condition: Condition) -> bool:
     return condition.inner != RANGE and tells_rows_apart(condition)
 
 
-def _match(program: Program, query: Query, condition: Condition, kind: str) -> Match:
-    exposure = program.exposure_at(query.site)
+def _match(
+    program: Program, query: Query, condition: Condition, kind: str, exposure: Exposure
+) -> Match:
     table, column = condition.table, condition.column
     site = query.site.location
     # A condition is rewritten where it stands; an index is made where the column is.

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from perfaudit.core.finding import Match, TraceStep
-from perfaudit.core.levels import Confidence, Role
+from perfaudit.core.levels import Confidence
 from perfaudit.core.report import Opportunity
 from perfaudit.program.databases import leaves_keys
-from perfaudit.program.exposure import SERVED
+from perfaudit.program.exposure import SERVED, UNSEEN
 from perfaudit.program.growing_tables import growing_tables, is_small
 from perfaudit.program.index_advice import index_fix, is_list_of_words
 from perfaudit.program.index_needs import is_found_otherwise
@@ -15,7 +15,6 @@ from perfaudit.program.program import Program
 from perfaudit.program.relational import EQUALITY, IN, Condition, Query, queries
 from perfaudit.program.selectivity import tells_rows_apart
 
-UNSEEN = frozenset({Role.TEST, Role.MIGRATION, Role.EXAMPLE})
 FINDING = frozenset({EQUALITY, IN})
 """Operators by which an index finds the few rows that are wanted."""
 

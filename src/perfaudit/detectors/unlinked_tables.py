@@ -3,14 +3,13 @@
 from collections.abc import Iterator
 
 from perfaudit.core.finding import Match, TraceStep
-from perfaudit.core.levels import Role
 from perfaudit.core.location import Location
 from perfaudit.core.report import Opportunity
+from perfaudit.program.exposure import UNSEEN
 from perfaudit.program.program import Program
 from perfaudit.program.relational import Query, queries
 from perfaudit.program.unlinked_tables import nullable_not_in, unlinked
 
-UNSEEN = frozenset({Role.TEST, Role.MIGRATION, Role.EXAMPLE})
 JOIN = "cartesian-join"
 NOT_IN = "not-in-subquery"
 

@@ -31,7 +31,7 @@ def is_one_of_several(program: "Program", place: Site | Edge, reached: "Reach") 
 
     Its object may be of another class, or come from where it is not known what that gives.
     """
-    function = place.caller if isinstance(place, Edge) else place.function
+    function = place.function
     owner = _owner(place)
     if owner is None:
         return False

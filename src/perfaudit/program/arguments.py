@@ -7,7 +7,7 @@ from msgspec import Struct
 from perfaudit.core.levels import Role
 from perfaudit.facts import types as t
 from perfaudit.program.decorators import method_kind
-from perfaudit.program.expressions import argument
+from perfaudit.program.expressions import argument, outcomes
 from perfaudit.program.names import AT_END, meanings
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.program import Program
@@ -85,8 +85,8 @@ def _keys(program: Program, function: FunctionNode, value: t.Expr, steps: int) -
                     for key, part in zip(keys, values, strict=True)
                 ]
             )
-        case t.Either(options=options, kind=kind):
-            chosen = options[-1:] if kind == "and" else options
+        case t.Either():
+            chosen = outcomes(value)
             return _together([_keys(program, function, part, steps - 1) for part in chosen])
         case t.Binary(operator="BitOr", left=left, right=right):
             return _together([_keys(program, function, part, steps - 1) for part in (left, right)])

@@ -165,10 +165,7 @@ def _asked_relation(
     """
     while isinstance(value, t.CallRef):
         call = function.facts.calls[value.index]
-        kept = any(
-            target.behaviour is not None and "keeps-prefetch" in target.behaviour.flags
-            for target in types.call(function, value.index).targets
-        )
+        kept = types.call(function, value.index).has_flag("keeps-prefetch")
         if not kept or not isinstance(call.callee, t.Attr):
             return None
         value = call.callee.base

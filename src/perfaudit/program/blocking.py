@@ -17,7 +17,7 @@ from perfaudit.program.handles import is_used_elsewhere
 from perfaudit.program.nodes import FunctionNode, is_handler
 from perfaudit.program.occasions import begins_or_ends
 from perfaudit.program.opt_ins import hangs_on_option
-from perfaudit.program.own_loops import is_flagged, is_main
+from perfaudit.program.own_loops import is_main
 from perfaudit.program.program import BLOCKING_KINDS, Program
 from perfaudit.program.reach import site_step
 from perfaudit.program.sites import Edge, Site
@@ -177,7 +177,7 @@ def _is_told_to_end(program: Program, site: Site) -> bool:
     return any(
         call.sequence < site.sequence
         and _receiver(call) == _receiver(site.call)
-        and is_flagged(program, function, index, ENDS)
+        and program.types.call(function, index).has_flag(ENDS)
         for index, call in enumerate(function.facts.calls)
     )
 

@@ -66,6 +66,13 @@ class Resolved(Struct, frozen=True):
     result: Type
     callee: Type
 
+    def has_flag(self, *flags: str) -> bool:
+        """Return whether a library says one of some flags of what the call may run."""
+        return any(
+            target.behaviour is not None and not set(flags).isdisjoint(target.behaviour.flags)
+            for target in self.targets
+        )
+
 
 def resolve(types: "Types", function: FunctionNode, call: t.Call) -> Resolved:
     """Return what the call may run and what it gives."""

@@ -27,6 +27,8 @@ SERVED = frozenset({"endpoint", "task"})
 """Kinds of exposure of what runs again and again, for others."""
 BY_HAND = frozenset({"command", "script", "startup"})
 """Kinds of exposure of what runs once, or when somebody starts it: nobody waits for it."""
+UNSEEN = frozenset({Role.TEST, Role.MIGRATION, Role.EXAMPLE})
+"""Kinds of files whose queries are not those of a program that serves."""
 NOT_SERVED = frozenset({"unknown", "unreached"})
 """Kinds of exposure of what no entry point is seen to lead to."""
 SERVING = frozenset({"route", "websocket", "task", "consumer", "graph-field"})

@@ -94,6 +94,18 @@ def _spelled(function: FunctionNode, value: t.Expr) -> str:
     return "..."
 
 
+def conjuncts(test: t.Expr | None) -> tuple[t.Expr, ...]:
+    """Return the conditions that must all hold for a test to hold."""
+    if isinstance(test, t.Either) and test.kind == "and":
+        return test.options
+    return () if test is None else (test,)
+
+
+def outcomes(value: t.Either) -> tuple[t.Expr, ...]:
+    """Return what may stand for an object in the end: of an ``and`` the last alone."""
+    return value.options[-1:] if value.kind == "and" else value.options
+
+
 def is_dotted(value: t.Expr) -> bool:
     """Return whether an expression is a name or a chain of attributes of one."""
     while isinstance(value, t.Attr):

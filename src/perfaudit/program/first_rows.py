@@ -133,10 +133,7 @@ def _is_list(program: "Program", function: FunctionNode, index: int) -> bool:
     call = function.facts.calls[index]
     if call.callee in (t.Name("list"), t.Name("tuple")):
         return True
-    return any(
-        target.behaviour is not None and "loads-all" in target.behaviour.flags
-        for target in program.types.call(function, index).targets
-    )
+    return program.types.call(function, index).has_flag("loads-all")
 
 
 def _conditions(listed: Listed) -> list[t.Call]:

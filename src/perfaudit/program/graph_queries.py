@@ -188,10 +188,7 @@ def _relation_in(program: "Program", resolver: FunctionNode, value: t.Expr) -> s
     call = resolver.facts.calls[value.index]
     if not isinstance(call.callee, t.Attr) or not isinstance(call.callee.base, t.Attr):
         return None
-    keeps = any(
-        target.behaviour is not None and "keeps-prefetch" in target.behaviour.flags
-        for target in program.types.call(resolver, value.index).targets
-    )
+    keeps = program.types.call(resolver, value.index).has_flag("keeps-prefetch")
     return call.callee.base.name if keeps else None
 
 

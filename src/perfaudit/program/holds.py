@@ -206,10 +206,7 @@ def _given_back(
 
 def returns_connection(program: "Program", function: FunctionNode, index: int) -> bool:
     """Return whether a call gives a connection back: commit, rollback, close, release."""
-    return any(
-        target.behaviour is not None and RETURNS in target.behaviour.flags
-        for target in program.types.call(function, index).targets
-    )
+    return program.types.call(function, index).has_flag(RETURNS)
 
 
 def _released(function: FunctionNode, lock: t.Expr, after: int) -> int | None:

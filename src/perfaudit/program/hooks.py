@@ -35,5 +35,5 @@ def is_shared_hook(program: "Program", place: Site | Edge, reached: "Reach") -> 
 
 
 def _hangs_on_data(place: Site | Edge) -> bool:
-    function = place.caller if isinstance(place, Edge) else place.function
+    function = place.function
     return standing(function, place.context, place.sequence) is Standing.DATA

@@ -21,6 +21,7 @@ from perfaudit.program import (
 )
 from perfaudit.program.callers import Callers
 from perfaudit.program.classes import Hierarchy
+from perfaudit.program.expressions import outcomes
 from perfaudit.program.lambda_items import item_given
 from perfaudit.program.language_calls import is_super
 from perfaudit.program.modules import Modules
@@ -162,8 +163,8 @@ class Types:
                 return self._mapping(function, value, at)
             case t.Lambda(function=index):
                 return FunctionType(function.file.functions[index])
-            case t.Either(kind=kind, options=options):
-                chosen = options[-1:] if kind == "and" else options
+            case t.Either():
+                chosen = outcomes(value)
                 return union([self.evaluate(function, option, at) for option in chosen])
             case t.Compare() | t.Not():
                 return BOOL

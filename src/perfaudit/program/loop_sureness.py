@@ -64,7 +64,7 @@ def _has_no_cure(program: "Program", sink: Site) -> bool:
 
 def _is_doubtful(program: "Program", place: Site | Edge, loop: int, reached: Reach) -> bool:
     """Return whether few items may pay, or all of them one by one on purpose."""
-    function = place.function if isinstance(place, Site) else place.caller
+    function = place.function
     walked = function.facts.contexts[loop]
     return (
         # What is only made where it is missing may be made seldom.
@@ -115,7 +115,7 @@ def _asks_other_tables(
 
 
 def _is_special(place: Site | Edge) -> bool:
-    function = place.function if isinstance(place, Site) else place.caller
+    function = place.function
     return is_special(function, place.context, place.sequence)
 
 

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from perfaudit.facts import types as t
+from perfaudit.program.expressions import conjuncts
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.questions import is_of_settings
 from perfaudit.program.sites import Edge, Site
@@ -14,21 +15,14 @@ if TYPE_CHECKING:
 
 def hangs_on_option(program: "Program", place: Site | Edge) -> bool:
     """Return whether a place runs only where an option that is off by default is on."""
-    function = place.caller if isinstance(place, Edge) else place.function
+    function = place.function
     contexts = function.facts.contexts
     return any(
         _asks_for_option(program, function, part, contexts[step])
         for step in function.context_chain(place.context)
-        if contexts[step].kind in ("if", "and") and contexts[step].subject is not None
-        for part in _conditions(contexts[step].subject)
+        if contexts[step].kind in ("if", "and")
+        for part in conjuncts(contexts[step].subject)
     )
-
-
-def _conditions(test: t.Expr | None) -> tuple[t.Expr, ...]:
-    """Return the conditions that must all hold."""
-    if test is None:
-        return ()
-    return test.options if isinstance(test, t.Either) and test.kind == "and" else (test,)
 
 
 def _asks_for_option(

@@ -55,7 +55,7 @@ def _begins_loop(program: Program, edge: Edge) -> bool:
 def _has_own_loop(program: Program, function: FunctionNode, index: int) -> bool:
     """Return whether a call has a coroutine run on a loop that the program has made for itself."""
     call = function.facts.calls[index]
-    if not is_flagged(program, function, index, GIVEN_LOOP) or len(call.arguments) < 2:
+    if not program.types.call(function, index).has_flag(GIVEN_LOOP) or len(call.arguments) < 2:
         return False
     return _is_made_loop(program, function, call.arguments[1], (call.sequence, call.context))
 
@@ -70,7 +70,7 @@ def _is_made_loop(
     """Return whether all that an expression may be, but nothing, is a loop made by a call."""
     match value:
         case t.CallRef(index=index):
-            return is_flagged(program, function, index, MAKES_LOOP)
+            return program.types.call(function, index).has_flag(MAKES_LOOP)
         case t.Name(id=name):
             found = [(scope, bind) for scope, bind in meanings(function, name, at) if steps]
         case t.Attr(base=t.Name(id=name), name=attribute) if function.owner is not None:
@@ -91,13 +91,6 @@ def _is_made_loop(
     )
 
 
-def is_flagged(program: Program, function: FunctionNode, index: int, flag: str) -> bool:
-    return any(
-        target.behaviour is not None and flag in target.behaviour.flags
-        for target in program.types.call(function, index).targets
-    )
-
-
 def _begins_loop_for(program: Program, edge: Edge, given: t.Expr) -> bool:
     """Return whether a function begins a loop for what a call gives it as a parameter."""
     if edge.call is None:
@@ -115,7 +108,4 @@ def _begins_loop_for(program: Program, edge: Edge, given: t.Expr) -> bool:
 
 def starts_loop(program: Program, function: FunctionNode, index: int) -> bool:
     """Return whether a call of a function runs an event loop of its own until it is done."""
-    return any(
-        target.behaviour is not None and not LOOP_STARTERS.isdisjoint(target.behaviour.flags)
-        for target in program.types.call(function, index).targets
-    )
+    return program.types.call(function, index).has_flag(*LOOP_STARTERS)

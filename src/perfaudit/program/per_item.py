@@ -50,7 +50,7 @@ def _adds_what_is_missing(
     program: "Program", place: Site | Edge, loop: int, reached: "Reach"
 ) -> bool:
     """Return whether a loop writes what is not there yet, and keeps nothing of what that gives."""
-    function = place.function if isinstance(place, Site) else place.caller
+    function = place.function
     return (
         reached is program.write_reach
         and place.call is not None

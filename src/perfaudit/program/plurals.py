@@ -62,7 +62,7 @@ def is_of_new_row(program: "Program", places: Sequence[Site | Edge]) -> bool:
     ``row = Row(...)``, ``row.pk = None``.
     """
     for place in places:
-        function = place.caller if isinstance(place, Edge) else place.function
+        function = place.function
         callee = place.call.callee if place.call is not None else None
         held = callee.base if isinstance(callee, t.Attr) else None
         before = [bind for bind in function.facts.binds if bind.sequence < place.sequence]

@@ -156,7 +156,7 @@ class Program:
 
     def exposure_at(self, place: Site | Edge) -> Exposure:
         """Return from where a place is reached, by calls that do not leave it off."""
-        function = place.function if isinstance(place, Site) else place.caller
+        function = place.function
         way = self._exposures.way_to(function)
         if way and way[-1].callee is not function:
             # A function inside another one counts as that, whose calls do not give it anything.

@@ -1,6 +1,5 @@
 """What a SELECT gives: its columns in order, with the tables they are of."""
 
-import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from perfaudit.program.schema import Schema
 from perfaudit.program.sql_bounds import is_parsable
+from perfaudit.program.sql_parser import readings
 from perfaudit.program.tables import Column, Table
 
 if TYPE_CHECKING:
@@ -117,23 +117,10 @@ def parsed(sql: str, dialect: str = "") -> Any:
     """Return the tree of a SELECT, or None. Where no dialect is known, the usual ones are tried."""
     if not is_parsable(sql) or not _START.match(sql) or _TEMPLATE.search(sql):
         return None
-    import sqlglot
-    from sqlglot.errors import SqlglotError
-
-    logger = logging.getLogger("sqlglot")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        for text in filled_holes(sql):
-            for read in dialects_for(dialect):
-                try:
-                    tree = sqlglot.parse_one(text, read=read)
-                    tree.meta[FILLED] = text
-                    return tree
-                except (SqlglotError, RecursionError, ValueError, TypeError, AttributeError):
-                    continue
-    finally:
-        logger.setLevel(level)
+    for text, trees in readings(filled_holes(sql), dialects_for(dialect)):
+        if trees and trees[0] is not None:
+            trees[0].meta[FILLED] = text
+            return trees[0]
     return None
 
 

@@ -1,7 +1,7 @@
 """What a test asks for: the state of the process, the kind of a value, or an option."""
 
 from perfaudit.facts import types as t
-from perfaudit.program.expressions import parts
+from perfaudit.program.expressions import conjuncts, parts
 from perfaudit.program.nodes import ClassNode, FunctionNode
 
 MAX_STEPS = 4
@@ -34,8 +34,7 @@ def methods_asked(test: t.Expr, *, holds: bool = True) -> frozenset[str]:
 
 def asks_for_kind(function: FunctionNode, test: t.Expr) -> bool:
     """Return whether a test asks what kind of value is given: of which class, which word."""
-    parts = test.options if isinstance(test, t.Either) and test.kind == "and" else (test,)
-    for part in parts:
+    for part in conjuncts(test):
         if isinstance(part, t.Compare) and part.operator == "Eq" and not methods_asked(part):
             if isinstance(part.right, t.Const) and isinstance(part.right.value, str):
                 return True
@@ -49,8 +48,7 @@ def asks_for_kind(function: FunctionNode, test: t.Expr) -> bool:
 
 def asks_for_class(function: FunctionNode, test: t.Expr) -> bool:
     """Return whether a test asks of which class something is, or is not."""
-    parts = test.options if isinstance(test, t.Either) and test.kind == "and" else (test,)
-    asked = [part.value if isinstance(part, t.Not) else part for part in parts]
+    asked = [part.value if isinstance(part, t.Not) else part for part in conjuncts(test)]
     return any(
         isinstance(part, t.CallRef)
         and function.facts.calls[part.index].callee == t.Name("isinstance")
@@ -60,8 +58,7 @@ def asks_for_class(function: FunctionNode, test: t.Expr) -> bool:
 
 def asks_for_entry(function: FunctionNode, test: t.Expr) -> bool:
     """Return whether a test asks for an entry that what is given may have: ``"id" in options``."""
-    parts = test.options if isinstance(test, t.Either) and test.kind == "and" else (test,)
-    for part in parts:
+    for part in conjuncts(test):
         inner = part.value if isinstance(part, t.Not) else part
         if not isinstance(inner, t.Compare) or inner.operator not in ("In", "NotIn"):
             continue

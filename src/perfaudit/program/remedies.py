@@ -28,7 +28,7 @@ class Remedies:
     def for_place(self, blocked: Blocking) -> str:
         """Return how to mend a place of a coroutine that blocks the loop, as sentences."""
         place = blocked.place
-        caller = place.function if isinstance(place, Site) else place.caller
+        caller = place.function
         offload = self.offloaded(caller, place)
         if isinstance(place, Edge):
             twin = _project_twin(self._program, place)

@@ -78,10 +78,7 @@ def _shown(
             if isinstance(option, ClassType) and shows(program, words, option.node)
         ]
         view = enclosing_class(scope)
-        if view is not None and any(
-            target.behaviour is not None and FOR_VIEW in target.behaviour.flags
-            for target in resolved.targets
-        ):
+        if view is not None and resolved.has_flag(FOR_VIEW):
             told = told_by_decorator(program, words, scope)
             action = "" if scope.owner is None else scope.name
             nodes = (

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from perfaudit.core.finding import TraceStep
 from perfaudit.core.location import Location
 from perfaudit.facts import types as t
-from perfaudit.program.expressions import spelled
+from perfaudit.program.expressions import outcomes, spelled
 from perfaudit.program.names import meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.result_fills import ADDING_MANY, ADDING_ONE, Fill, fills_of
@@ -318,8 +318,8 @@ class Walk:
             case t.Item(base=base, key=key):
                 found = self.shape(scope, base, at)
                 return None if found is None else self._item(found, key)
-            case t.Either(kind=kind, options=options):
-                chosen = options[-1:] if kind == "and" else options
+            case t.Either():
+                chosen = outcomes(value)
                 shapes = [self.shape(scope, option, at) for option in chosen]
                 return self._agreed([item for item in shapes if item is not None])
             case t.Comp(kind=kind, element=part, context=context):

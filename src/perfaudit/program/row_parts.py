@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from perfaudit.facts import types as t
+from perfaudit.program.expressions import outcomes
 from perfaudit.program.names import meanings
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.row_spots import Spot, Way
@@ -45,8 +46,8 @@ class _Search:
                 return self.in_tuple(spot, items)
             case t.Const(value=None):
                 return []
-            case t.Either(kind=kind, options=options):
-                chosen = options[-1:] if kind == "and" else options
+            case t.Either():
+                chosen = outcomes(value)
                 return _all_of([self.under(spot, one, steps - 1) for one in chosen])
             case t.Name(id=name):
                 return self.in_name(spot, name, steps - 1)

@@ -10,6 +10,7 @@ from perfaudit.program.class_values import class_value
 from perfaudit.program.eager_options import OPTION, flags_of, named_by, takes_back
 from perfaudit.program.edge_values import given_for
 from perfaudit.program.exclusions import exclude_each_other
+from perfaudit.program.expressions import outcomes
 from perfaudit.program.language_calls import SUPER
 from perfaudit.program.managers import has_unread_manager, managers_of, source_of_rows
 from perfaudit.program.names import AT_END, meanings
@@ -103,8 +104,8 @@ class _Search:
                 return self.rows(spot, inner, steps)
             case t.Item():
                 return self.item(spot, value, steps)
-            case t.Either(kind=kind, options=options):
-                chosen = options[-1:] if kind == "and" else options
+            case t.Either():
+                chosen = outcomes(value)
                 known = [option for option in chosen if option != NONE]
                 return joined([self.rows(spot, option, steps) for option in known])
             case t.Comp(element=element, context=context):

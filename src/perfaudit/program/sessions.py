@@ -63,7 +63,7 @@ class Sessions:
 
     def held_at(self, place: Site | Edge, reached: Reach) -> list[Use]:
         """Return the sessions that hold a connection while a place, and what it reaches, runs."""
-        function = place.function if isinstance(place, Site) else place.caller
+        function = place.function
         if not self._may_ask(function, place.sequence):
             return []
         held = self._state(function, place.sequence, place.context, 0)
@@ -263,7 +263,7 @@ class Sessions:
     def _ends_on_the_way(self, way: list[Site | Edge]) -> bool:
         """Return whether a function between the caller and what costs ends some session before."""
         for place in way:
-            function = place.function if isinstance(place, Site) else place.caller
+            function = place.function
             for event in self._events(function, place.sequence):
                 if isinstance(event, tuple):
                     return True

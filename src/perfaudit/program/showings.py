@@ -260,10 +260,7 @@ def _called(
     view = enclosing_class(function)
     is_for_view = view is not None and (
         _names_views_class(function, words, function.facts.calls[index].callee)
-        or any(
-            target.behaviour is not None and FOR_VIEW in target.behaviour.flags
-            for target in resolved.targets
-        )
+        or resolved.has_flag(FOR_VIEW)
     )
     if view is None or not is_for_view:
         for option in options_of(resolved.callee):

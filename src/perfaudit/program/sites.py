@@ -73,6 +73,11 @@ class Edge(Struct, frozen=True):
     after: bool = False
 
     @property
+    def function(self) -> FunctionNode:
+        """Return the function in which it stands, as of a site."""
+        return self.caller
+
+    @property
     def is_step(self) -> bool:
         """Return whether it steps an iterator that the call has made before."""
         return self.via == "call" and self.call is not None and self.sequence > self.call.sequence

@@ -99,10 +99,7 @@ def iterable_size(
 
 def passes_items(types: Types, function: FunctionNode, index: int) -> bool:
     """Return whether a call gives the items of its first argument, or pairs with them."""
-    return any(
-        target.behaviour is not None and PASSES_ITEMS in target.behaviour.flags
-        for target in types.call(function, index).targets
-    )
+    return types.call(function, index).has_flag(PASSES_ITEMS)
 
 
 def _members(types: Types, function: FunctionNode, value: t.Expr) -> int | None:

@@ -1,14 +1,14 @@
 """How much of the SQL that a program runs was understood."""
 
-import logging
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from perfaudit.core.location import Location
-from perfaudit.program.projection import dialects_for, filled_holes
+from perfaudit.program.projection import dialects_for, filled_holes, parsed
 from perfaudit.program.sql_bounds import is_parsable
 from perfaudit.program.sql_dialects import dialect_of
+from perfaudit.program.sql_parser import readings
 from perfaudit.program.statements import statements
 
 if TYPE_CHECKING:
@@ -47,23 +47,8 @@ def sql_coverage(program: "Program") -> SqlCoverage:
 
 def can_be_read(sql: str, dialect: str = "") -> bool:
     """Return whether a dialect of SQL can read a text, whose holes stand for anything."""
-    if not is_parsable(sql):
-        return False
-    # Importing the parser shows in the start-up time, and few ask for this.
-    import sqlglot
-    from sqlglot.errors import SqlglotError
-
-    logger = logging.getLogger("sqlglot")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        for text in filled_holes(sql):
-            for read in dialects_for(dialect, DIALECTS):
-                try:
-                    if any(sqlglot.parse(text, read=read)):
-                        return True
-                except (SqlglotError, RecursionError, ValueError, TypeError, AttributeError):
-                    continue
-    finally:
-        logger.setLevel(level)
-    return False
+    if parsed(sql, dialect) is not None:
+        return True
+    return is_parsable(sql) and any(
+        any(trees) for _, trees in readings(filled_holes(sql), dialects_for(dialect, DIALECTS))
+    )

@@ -6,6 +6,7 @@ from perfaudit.facts import types as t
 from perfaudit.program import expressions
 from perfaudit.program.carried import Carried, carried
 from perfaudit.program.conditions import guards_before
+from perfaudit.program.expressions import conjuncts
 from perfaudit.program.names import AT_END, meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.sites import Site
@@ -120,7 +121,7 @@ def _own_state(function: FunctionNode, context: int, sequence: int) -> dict[str,
     tests += [(guard, False) for guard in guards_before(function, chain, sequence)]
     found = {}
     for tested, holds in tests:
-        for part in _conditions(tested.subject) if holds else (tested.subject,):
+        for part in conjuncts(tested.subject) if holds else (tested.subject,):
             test = None if part is None else _switch(part)
             if test is None or test.presence or not isinstance(test.value, t.Attr):
                 continue
@@ -192,7 +193,7 @@ def leaves_off(
     for step in chain:
         here = contexts[step]
         if here.kind in ("if", "and") and here.subject is not None:
-            parts = _conditions(here.subject)
+            parts = conjuncts(here.subject)
             if any(_is_off(program, way, part, looks_on=looks_on) for part in parts):
                 return True
         if here.kind in ("else", "or") and _surely_holds(program, way, here, looks_on=looks_on):
@@ -201,13 +202,6 @@ def leaves_off(
         _surely_holds(program, way, guard, looks_on=looks_on)
         for guard in guards_before(callee, chain, sequence)
     )
-
-
-def _conditions(test: t.Expr | None) -> tuple[t.Expr, ...]:
-    """Return the conditions that must all hold."""
-    if test is None:
-        return ()
-    return test.options if isinstance(test, t.Either) and test.kind == "and" else (test,)
 
 
 def _is_off(program: "Program", way: "list[Edge]", condition: t.Expr, *, looks_on: bool) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 
 from perfaudit.core.location import Location
 from perfaudit.program.sql_bounds import is_parsable
+from perfaudit.program.sql_parser import readings
 from perfaudit.program.tables import Column, Index, SqlTables, Table, own_indexes
 
 MAX_TEXT = 200_000
@@ -142,21 +143,8 @@ def _read(found: SqlTables, place: Location, statement: str) -> bool:
 
 def _parsed(statement: str) -> Any:
     """Return the tree of a statement, or None."""
-    # Importing the parser shows in the start-up time, and most projects have no such statement.
-    import logging
-
-    import sqlglot
-    from sqlglot.errors import SqlglotError
-
-    logging.getLogger("sqlglot").setLevel(logging.ERROR)
-    for dialect in DIALECTS:
-        try:
-            tree = sqlglot.parse_one(statement, dialect=dialect)
-        except (SqlglotError, ValueError, TypeError, AttributeError, RecursionError):
-            continue
-        if type(tree).__name__ in ("Create", "Alter"):
-            return tree
-    return None
+    firsts = (trees[0] for _, trees in readings((statement,), DIALECTS) if trees)
+    return next((tree for tree in firsts if type(tree).__name__ in ("Create", "Alter")), None)
 
 
 def _read_table(found: SqlTables, place: Location, tree: Any) -> None:

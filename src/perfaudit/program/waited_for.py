@@ -168,8 +168,3 @@ def chain_of(place: Site | Edge, reached: Reach) -> list[Site | Edge]:
             if here is not None:
                 found.append(here)
     return found
-
-
-def function_of(place: Site | Edge) -> FunctionNode:
-    """Return the function that a place stands in."""
-    return place.function if isinstance(place, Site) else place.caller

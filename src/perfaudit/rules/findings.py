@@ -9,13 +9,12 @@ from typing import Any
 
 from perfaudit.core.errors import DataError
 from perfaudit.core.finding import Finding, Match, TraceStep
-from perfaudit.core.levels import Confidence, Role, Severity, weakest
+from perfaudit.core.levels import Confidence, Severity, weakest
 from perfaudit.core.location import Location
 from perfaudit.core.rule import Rule
-from perfaudit.program.exposure import BY_HAND
+from perfaudit.program.exposure import BY_HAND, BY_ROLE
 from perfaudit.sources.masking import mask_secrets
 
-OFFLINE_ROLES = frozenset({Role.COMMAND, Role.SCRIPT, Role.MIGRATION})
 EXPOSURES = ("endpoint", "task", "startup", "command", "script", "unknown", "unreached")
 LONGEST_WORD = 200
 LONGEST_SNIPPET = 20
@@ -109,7 +108,7 @@ def _confidence(rule: Rule, match: Match) -> Confidence:
 
 def _is_offline(match: Match) -> bool:
     if match.exposure == "unknown":
-        return match.role in OFFLINE_ROLES
+        return match.role in BY_ROLE
     return match.exposure in BY_HAND or not match.endpoint
 
 
