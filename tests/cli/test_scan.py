@@ -2,9 +2,9 @@
 
 import contextlib
 import json
-import re
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
