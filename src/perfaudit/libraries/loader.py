@@ -236,6 +236,7 @@ _SCHEMA_KEYS = frozenset(
         "index_table",
         "index_where",
         "index_include",
+        "index_names_fields",
         "index_name_length",
     ]
 )
@@ -708,6 +709,7 @@ def _schema(library: str, node: YamlNode | None) -> Schema | None:
         index_table=text("index_table"),
         index_where=text("index_where"),
         index_include=text("index_include"),
+        index_names_fields="index_names_fields" in keys and keys["index_names_fields"].flag(),
         index_name_length=_count(keys["index_name_length"]) if "index_name_length" in keys else 0,
     )
 

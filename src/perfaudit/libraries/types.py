@@ -300,7 +300,8 @@ class Schema(Struct, frozen=True, gc=False):
     - ``key_makers``: constructors of foreign keys of a table.
     - ``index_column``, ``index_table``: how a class says that a column, or ``{columns}``, have an
       index of the ``{name}``; ``{more}`` is ``index_where`` for a part of the rows and
-      ``index_include`` for columns that it carries. ``index_name_length``: how long names may be.
+      ``index_include`` for columns that it carries; ``index_names_fields``: it names attributes of
+      the class, not columns. ``index_name_length``: how long names may be.
     - ``wrappers``: annotations around the type of an attribute -> its loading.
     - ``plain_annotations``: an annotated attribute is a column.
     - ``column_methods``: decorators of methods that give a column.
@@ -346,6 +347,7 @@ class Schema(Struct, frozen=True, gc=False):
     index_table: str = ""
     index_where: str = ""
     index_include: str = ""
+    index_names_fields: bool = False
     index_name_length: int = 0
 
 
