@@ -48,15 +48,27 @@ class Timeout(Struct, frozen=True, gc=False):
     default: str
 
 
+class Counts(Struct, frozen=True, gc=False):
+    """The number of all rows that a call asks for besides what it gives.
+
+    ``keyword``: the argument that leaves it out where it is False. ``told``: the attributes and
+    methods of the result that need the number.
+    """
+
+    keyword: str
+    told: frozenset[str]
+
+
 class Behaviour(Struct, frozen=True, gc=False):
     """What one call of a library does.
 
     ``effects`` are of ``core.effect.EFFECTS``; ``blocking``: the calling thread waits until the
     effect is done; ``awaitable``: the call gives an awaitable, and its effects happen under await.
     ``sql``: which argument is SQL (its text then decides between db.query, db.write and none).
-    ``memoises``: as a decorator, keeps results. ``batch``: the plural twin. ``file`` and ``line``:
-    where it was written. ``flags``: further named meanings that detectors know, such as "loads-all"
-    or "expires". ``twins``: dotted paths of what does the same and is awaited, the best first.
+    ``counts``: it asks for the number of all rows too. ``memoises``: as a decorator, keeps
+    results. ``batch``: the plural twin. ``file`` and ``line``: where it was written. ``flags``:
+    further named meanings that detectors know, such as "loads-all" or "expires". ``twins``: dotted
+    paths of what does the same and is awaited, the best first.
     """
 
     path: str
@@ -67,6 +79,7 @@ class Behaviour(Struct, frozen=True, gc=False):
     enters: TypeExpr | None = None
     sql: str | None = None
     timeout: Timeout | None = None
+    counts: Counts | None = None
     runs: tuple[Callback, ...] = ()
     memoises: bool = False
     batch: str | None = None
