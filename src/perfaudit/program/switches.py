@@ -198,9 +198,25 @@ def leaves_off(
                 return True
         if here.kind in ("else", "or") and _surely_holds(program, way, here, looks_on=looks_on):
             return True
+        if here.kind == "or" and _fills_in(program, way, here.subject, looks_on=looks_on):
+            return True
     return any(
         _surely_holds(program, way, guard, looks_on=looks_on)
         for guard in guards_before(callee, chain, sequence)
+    )
+
+
+def _fills_in(
+    program: "Program", way: "list[Edge]", asked: t.Expr | None, *, looks_on: bool
+) -> bool:
+    """Return whether what stands behind ``or`` is there for calls that leave a parameter off.
+
+    ``size = size or read_size()`` means what ``if not size:`` does.
+    """
+    options = asked.options if isinstance(asked, t.Either) and asked.kind == "or" else (asked,)
+    return any(
+        isinstance(option, t.Name) and _is_off(program, way, t.Not(option), looks_on=looks_on)
+        for option in options
     )
 
 
@@ -326,7 +342,8 @@ def _passed(way: "list[Edge]", name: str) -> t.Expr | None:
 def _only_filled(function: FunctionNode, name: str) -> bool:
     """Return whether a parameter is bound nowhere but where it was found to be missing."""
     return all(
-        any(
+        _is_default_for(bind.value, name)
+        or any(
             (around := function.facts.contexts[step]).kind == "if"
             and around.subject is not None
             and (test := _switch(around.subject)) is not None
@@ -336,6 +353,11 @@ def _only_filled(function: FunctionNode, name: str) -> bool:
         )
         for bind in function.binds[name]
     )
+
+
+def _is_default_for(value: t.Expr | None, name: str) -> bool:
+    """Return whether an expression is a name, or another value where that is empty."""
+    return isinstance(value, t.Either) and value.kind == "or" and value.options[0] == t.Name(name)
 
 
 def _surely_holds(
