@@ -192,6 +192,8 @@ def leaves_off(
         if isinstance(needed, t.Context):
             if _surely_holds(program, way, needed, looks_on=looks_on):
                 return True
+            if needed.kind == "or" and _fills_in(program, way, needed.subject, looks_on=looks_on):
+                return True
         elif _is_off(program, way, needed, looks_on=looks_on):
             return True
     return False
@@ -210,6 +212,20 @@ def _needed(callee: FunctionNode, context: int, sequence: int) -> tuple[t.Expr |
         elif here.kind in ("else", "or"):
             found.append(here)
     return (*found, *guards_before(callee, chain, sequence))
+
+
+def _fills_in(
+    program: "Program", way: "list[Edge]", asked: t.Expr | None, *, looks_on: bool
+) -> bool:
+    """Return whether what stands behind ``or`` is there for calls that leave a parameter off.
+
+    ``size = size or read_size()`` means what ``if not size:`` does.
+    """
+    options = asked.options if isinstance(asked, t.Either) and asked.kind == "or" else (asked,)
+    return any(
+        isinstance(option, t.Name) and _is_off(program, way, t.Not(option), looks_on=looks_on)
+        for option in options
+    )
 
 
 def _is_off(program: "Program", way: "list[Edge]", condition: t.Expr, *, looks_on: bool) -> bool:
@@ -334,7 +350,8 @@ def _passed(way: "list[Edge]", name: str) -> t.Expr | None:
 def _only_filled(function: FunctionNode, name: str) -> bool:
     """Return whether a parameter is bound nowhere but where it was found to be missing."""
     return all(
-        any(
+        _is_default_for(bind.value, name)
+        or any(
             (around := function.facts.contexts[step]).kind == "if"
             and around.subject is not None
             and (test := _switch(around.subject)) is not None
@@ -344,6 +361,11 @@ def _only_filled(function: FunctionNode, name: str) -> bool:
         )
         for bind in function.binds[name]
     )
+
+
+def _is_default_for(value: t.Expr | None, name: str) -> bool:
+    """Return whether an expression is a name, or another value where that is empty."""
+    return isinstance(value, t.Either) and value.kind == "or" and value.options[0] == t.Name(name)
 
 
 def _surely_holds(
