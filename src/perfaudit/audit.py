@@ -9,11 +9,10 @@ from pathlib import Path
 
 from perfaudit import __version__
 from perfaudit.cache import FactCache, ReportCache
-from perfaudit.config import Settings, selected_rules, with_severities
+from perfaudit.config import Settings
 from perfaudit.core.levels import Role
 from perfaudit.core.problem import Problem
 from perfaudit.core.report import Coverage, ProjectSummary, Report
-from perfaudit.core.rule import Rule
 from perfaudit.data import rules_root
 from perfaudit.extraction import FileResult, extract, extract_all, raise_recursion_limit
 from perfaudit.libraries import Libraries, load_libraries
@@ -22,15 +21,14 @@ from perfaudit.program.coverage import coverage_of
 from perfaudit.program.inventory import inventory_of
 from perfaudit.program.program import Program, link
 from perfaudit.program.second_opinion import second_opinions
-from perfaudit.rules import judge, load_rules, strengths_of
-from perfaudit.run_key import run_key
+from perfaudit.rules.engine import judge
+from perfaudit.rules.strengths import strengths_of
+from perfaudit.runs import Audited, Run, begun, digests_of
 from perfaudit.scoring import load_weights, scorecard
 from perfaudit.sources import (
-    Discovery,
     Document,
     SourceFile,
     Suppression,
-    discover,
     find_template_suppressions,
     kind_of,
     parse_document,
@@ -39,39 +37,13 @@ from perfaudit.sources import (
     role_of,
 )
 from perfaudit.sources.discovery import MAX_BYTES
-from perfaudit.sources.reading import content_digest
-
-
-@dataclass(frozen=True, slots=True)
-class Audited:
-    """The report of an audit, and the rules that it speaks of."""
-
-    report: Report
-    rules: Mapping[str, Rule]
 
 
 @dataclass(frozen=True, slots=True)
 class AuditResult(Audited):
-    """The report of an audit, the rules that it speaks of, and the program it was made from.
-
-    ``phases`` are the seconds that each part of the work took, in order.
-    """
+    """The report of an audit, the rules that it speaks of, and the program it was made from."""
 
     program: Program
-    phases: tuple[tuple[str, float], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Run:
-    """What an audit begins with. ``digests`` are those of the files, none without a cache."""
-
-    root: Path
-    settings: Settings
-    rules: Mapping[str, Rule]
-    chosen: frozenset[str]
-    found: Discovery
-    digests: Mapping[str, bytes | None] | None
-    key: str
 
 
 class _Laps:
@@ -93,33 +65,11 @@ def audit(root: Path, paths: Sequence[Path], settings: Settings) -> AuditResult:
 
     Raises PerfauditError for a fault in settings or rule files.
     """
-    return _finished(_begun(root, paths, settings))
+    return finished(begun(root, paths, settings))
 
 
-def report_of(root: Path, paths: Sequence[Path], settings: Settings) -> Audited:
-    """Return the report on the files below ``paths``: that of an earlier run if nothing changed.
-
-    Raises PerfauditError for a fault in settings or rule files.
-    """
-    run = _begun(root, paths, settings)
-    stored = ReportCache(root).find(run.key) if run.key else None
-    return _finished(run) if stored is None else Audited(stored, run.rules)
-
-
-def _begun(root: Path, paths: Sequence[Path], settings: Settings) -> _Run:
-    rules = with_severities(load_rules([rules_root(), *settings.rules_dirs]), settings.severities)
-    chosen = selected_rules(rules, settings.select, settings.ignore)
-    found = discover(root, paths, exclude=(*settings.exclude, *settings.extend_exclude))
-    digests = _digests(root, found) if settings.cache else None
-    key = "" if digests is None else run_key(paths, settings, found, digests)
-    return _Run(root, settings, rules, chosen, found, digests, key)
-
-
-def _digests(root: Path, found: Discovery) -> dict[str, bytes | None]:
-    return {file.path: content_digest(root, file.path, MAX_BYTES) for file in found.files}
-
-
-def _finished(run: _Run) -> AuditResult:
+def finished(run: Run) -> AuditResult:
+    """Return what comes of a run, and keep its report for the next one."""
     libraries = load_libraries([rules_root() / "libraries", *_project_libraries(run.settings)])
     was_enabled = gc.isenabled()
     gc.disable()
@@ -130,7 +80,7 @@ def _finished(run: _Run) -> AuditResult:
             gc.enable()
     # What was saved meanwhile may have been read before or after; what failed may not fail again.
     if run.key and not any(problem.kind == "internal" for problem in result.report.problems):
-        if _digests(run.root, run.found) == run.digests:
+        if digests_of(run.root, run.found) == run.digests:
             ReportCache(run.root).store(run.key, result.report)
     return result
 
@@ -141,7 +91,7 @@ def _project_libraries(settings: Settings) -> list[Path]:
     ]
 
 
-def _audit(run: _Run, libraries: Libraries) -> AuditResult:
+def _audit(run: Run, libraries: Libraries) -> AuditResult:
     root, settings, rules, found = run.root, run.settings, run.rules, run.found
     laps = _Laps()
     python = [file for file in found.files if file.kind == "python"]
@@ -220,7 +170,7 @@ def _audit(run: _Run, libraries: Libraries) -> AuditResult:
         strengths=strengths_of(judgement, rules),
     )
     laps.end("report")
-    return AuditResult(report, rules, program, tuple(laps.phases))
+    return AuditResult(report, rules, program, phases=tuple(laps.phases))
 
 
 def _documents(root: Path, files: Sequence[SourceFile]) -> tuple[list[Document], list[Problem]]:

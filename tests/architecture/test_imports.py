@@ -31,13 +31,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "fixes": {"core", "sources"},
     "extraction": {"core", "sources", "facts", "cache"},
     "run_key": {"config", "data", "sources", "__init__"},
+    "runs": {"audit", "cache", "config", "core", "data", "rules", "run_key", "sources"},
     "audit": {
         "cache", "config", "core", "data", "extraction", "libraries", "program", "rules",
-        "run_key", "scoring", "sources", "facts",
+        "runs", "scoring", "sources", "facts",
     },
     "cli": {
         "audit", "config", "core", "data", "extraction", "facts", "fixes", "libraries", "program",
-        "reporters", "rules", "scoring", "sources",
+        "reporters", "rules", "runs", "scoring", "sources",
     },
     "__main__": {"cli"},
     "__init__": set(),

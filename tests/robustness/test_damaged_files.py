@@ -17,7 +17,8 @@ from perfaudit.program.cards import endpoint_cards
 from perfaudit.program.explain import describe
 from perfaudit.reporters import FORMATS
 from perfaudit.reporters.options import RenderOptions
-from perfaudit.rules import judge, load_rules
+from perfaudit.rules import load_rules
+from perfaudit.rules.engine import judge
 
 from .damage import DAMAGES, Damage, nest_deeply, rearrange
 

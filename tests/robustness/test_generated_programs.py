@@ -10,7 +10,8 @@ from perfaudit.audit import program_of
 from perfaudit.data import rules_root
 from perfaudit.extraction import extract
 from perfaudit.program.cards import endpoint_cards
-from perfaudit.rules import judge, load_rules
+from perfaudit.rules import load_rules
+from perfaudit.rules.engine import judge
 
 RULES = load_rules([rules_root()])
 HEADS = {

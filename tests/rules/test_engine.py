@@ -13,7 +13,9 @@ from perfaudit.core.finding import Finding
 from perfaudit.core.levels import Confidence, Role, Severity
 from perfaudit.core.location import Location
 from perfaudit.core.rule import Rule
-from perfaudit.rules import Judgement, judge, load_rules, strengths_of
+from perfaudit.rules import load_rules
+from perfaudit.rules.engine import Judgement, judge
+from perfaudit.rules.strengths import strengths_of
 from perfaudit.sources.suppressions import find_suppressions
 
 from .conftest import WriteRule

@@ -97,7 +97,7 @@ def rules_read_once() -> Iterator[None]:
     rules = load_rules([rules_root()])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("perfaudit.audit.load_libraries", lambda folders: libraries)
-        patch.setattr("perfaudit.audit.load_rules", lambda folders: rules)
+        patch.setattr("perfaudit.runs.load_rules", lambda folders: rules)
         yield
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from perfaudit.audit import report_of
 from perfaudit.cli.options import (
     located,
     paths_argument,
@@ -19,6 +18,7 @@ from perfaudit.cli.output import check_writable, note, write_file
 from perfaudit.config import Settings
 from perfaudit.core.errors import DataError, UsageError
 from perfaudit.core.finding import Finding
+from perfaudit.runs import report_of
 
 DEFAULT_FILE = Path("perfaudit-baseline.json")
 VERSION = 1

@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from perfaudit.audit import report_of
 from perfaudit.cli.options import (
     located,
     paths_argument,
@@ -20,6 +19,7 @@ from perfaudit.core.report import CostTerm, EndpointCard
 from perfaudit.core.visible import visible
 from perfaudit.reporters.escaping import json_text
 from perfaudit.reporters.json_report import endpoint_entry
+from perfaudit.runs import report_of
 
 _DEGREE_COLORS = {0: "green", 1: "yellow"}
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import click
 
-from perfaudit.audit import Audited, AuditResult, audit, report_of
 from perfaudit.cli.baseline import read_baseline
 from perfaudit.cli.gate import failures, reported
 from perfaudit.cli.options import (
@@ -21,13 +20,12 @@ from perfaudit.cli.options import (
     with_reading_options,
 )
 from perfaudit.cli.output import check_writable, note, uses_color, width, write, write_file
-from perfaudit.cli.statistics import statistics
 from perfaudit.config import NEVER, Settings, with_overrides
 from perfaudit.core.errors import UsageError
 from perfaudit.core.levels import Confidence, Severity
 from perfaudit.core.visible import visible
-from perfaudit.program.sql_coverage import sql_coverage
 from perfaudit.reporters import FORMATS, SUFFIXES, RenderOptions
+from perfaudit.runs import Audited, report_of
 from perfaudit.sources.discovery import MAX_BYTES
 from perfaudit.sources.reading import read_bytes
 
@@ -124,8 +122,8 @@ def command(
         color = uses_color(given["color"])
         options = replace(options, color=color, width=width(), encoding=sys.stdout.encoding)
         write(_rendered(result, form, options), color=color)
-    if isinstance(result, AuditResult) and given["counts"]:
-        _write_statistics(statistics(report, sql_coverage(result.program)), form)
+    if given["counts"]:
+        _write_statistics(_statistics(result), form)
 
     reasons = failures(report, settings)
     if not given["quiet"]:
@@ -182,7 +180,7 @@ def _audited(
     began = time.perf_counter()
     try:
         # The counts speak of the linked program, which a stored report does not hold.
-        result = (audit if given["counts"] else report_of)(root, paths, settings)
+        result = (_audit if given["counts"] else report_of)(root, paths, settings)
     finally:
         if watched:
             click.echo("\r\x1b[K", err=True, nl=False)
@@ -190,10 +188,26 @@ def _audited(
         project = result.report.project
         seconds = time.perf_counter() - began
         note(f"read {project.files} files, {project.lines} lines in {seconds:.2f} s.")
-        if isinstance(result, AuditResult):
+        if result.phases:
             parts = ", ".join(f"{phase} {taken:.2f} s" for phase, taken in result.phases)
             note(f"phases: {parts}.")
     return result
+
+
+def _audit(root: Path, paths: Sequence[Path], settings: Settings) -> Audited:
+    """Return a new audit. The analysis is loaded here: a stored report does without it."""
+    from perfaudit.audit import audit
+
+    return audit(root, paths, settings)
+
+
+def _statistics(result: Audited) -> str:
+    from perfaudit.audit import AuditResult
+    from perfaudit.cli.statistics import statistics
+    from perfaudit.program.sql_coverage import sql_coverage
+
+    sql = sql_coverage(result.program) if isinstance(result, AuditResult) else None
+    return statistics(result.report, sql)
 
 
 def _rendered(result: Audited, form: str, options: RenderOptions) -> str:

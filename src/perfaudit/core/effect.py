@@ -30,3 +30,9 @@ EFFECTS = frozenset(
 
 DATABASE_ROUND_TRIPS = frozenset({"db.query", "db.write"})
 """Effects that wait for one answer of a database server."""
+
+BLOCKING = "blocking"
+"""Stands in rules for every effect that blocks the thread."""
+
+CONTEXTS = ("async_function", "endpoint", "loop", "transaction")
+"""Where rules say that an effect does not belong."""

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from perfaudit.core.effect import BLOCKING
 from perfaudit.core.finding import Match, TraceStep
 from perfaudit.core.levels import weakest
 from perfaudit.core.report import Opportunity
@@ -14,10 +15,6 @@ from perfaudit.program.sites import WITH_KINDS, Edge, Site
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
 
-BLOCKING = "blocking"
-"""Stands for every effect that blocks the thread."""
-
-CONTEXTS = ("async_function", "endpoint", "loop", "transaction")
 WAITED_FOR = frozenset({"call", "task", "loop", "thread"})
 
 

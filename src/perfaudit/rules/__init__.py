@@ -1,7 +1,8 @@
-"""Rule files, loaded and run."""
+"""Rule files, loaded and run.
 
-from perfaudit.rules.engine import Judgement, judge
+What runs them is ``engine`` and ``strengths``, which need the analysis and are not loaded here.
+"""
+
 from perfaudit.rules.loader import load_rule, load_rules
-from perfaudit.rules.strengths import strengths_of
 
-__all__ = ["Judgement", "judge", "load_rule", "load_rules", "strengths_of"]
+__all__ = ["load_rule", "load_rules"]

@@ -7,12 +7,11 @@ from functools import cache
 from pathlib import Path
 
 from perfaudit import detectors
-from perfaudit.core.effect import EFFECTS
+from perfaudit.core.effect import BLOCKING, CONTEXTS, EFFECTS
 from perfaudit.core.errors import DataError, UsageError
 from perfaudit.core.levels import Confidence, Effort, Severity
 from perfaudit.core.rule import Case, Rule
 from perfaudit.data import YamlNode, nearest, read_yaml
-from perfaudit.detectors.effect_within import BLOCKING, CONTEXTS
 from perfaudit.rules.markers import marked_lines
 
 CATEGORIES = {
