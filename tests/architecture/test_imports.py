@@ -154,6 +154,22 @@ def test_each_package_of_others_has_its_place(file: Path) -> None:
     assert wrong == []
 
 
+def test_a_stored_report_is_shown_without_loading_the_analysis() -> None:
+    loaded: set[str] = set()
+    waiting = ["perfaudit.cli.scan", "perfaudit.cli.endpoints", "perfaudit.cli.baseline"]
+    files = {name_of(file): file for file in FILES}
+    while waiting:
+        module = waiting.pop()
+        if module in loaded or module not in files:
+            continue
+        loaded.add(module)
+        waiting.append(module.rpartition(".")[0])
+        waiting += [name for name, _ in imports(files[module], inner=False)]
+
+    assert "perfaudit.runs" in loaded
+    assert {part_of(module) for module in loaded}.isdisjoint({"audit", "libraries", "program"})
+
+
 def test_no_modules_import_each_other_in_a_ring() -> None:
     graph = {
         name_of(file): sorted(
