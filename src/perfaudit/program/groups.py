@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from perfaudit.core.effect import DATABASE_ROUND_TRIPS
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
-from perfaudit.program.loops import item_names, unwrapped
+from perfaudit.program.loops import Walk, item_names, unwrapped, walk_of
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.values import LibraryInstance, Type
@@ -102,14 +102,23 @@ def _hands_group(
         parts = value.values if isinstance(value, t.Mapping) else (value,)
         if any(_is_group(program, function, part, call, items, groups) for part in parts):
             return True
-    chained = [value for value in given if _is_statement(program, function, value)]
+    told = [_told(function, value) for value in given]
+    chained = [value for value in told if _is_statement(program, function, value)]
     if isinstance(call.callee, t.Attr):
-        chained.append(call.callee.base)
+        chained.append(_told(function, call.callee.base))
     return any(
         _hands_group(program, function, inner, items, groups, steps - 1)
         for value in chained
         for inner in _calls_along(function, value)
     )
+
+
+def _told(function: FunctionNode, value: t.Expr) -> t.Expr:
+    """Return what a name was put under once, and anything else as it is."""
+    found = function.binds.get(value.id, ()) if isinstance(value, t.Name) else ()
+    if len(found) == 1 and found[0].kind in ("assign", "annotated") and found[0].value is not None:
+        return found[0].value
+    return value
 
 
 def _calls_along(function: FunctionNode, value: t.Expr) -> list[t.Call]:
@@ -122,8 +131,13 @@ def _is_statement(program: "Program", function: FunctionNode, value: t.Expr) -> 
     """Return whether a call makes something of a library that is handed over: a query, a filter."""
     if not isinstance(value, t.CallRef):
         return False
-    result = program.types.call(function, value.index).result
-    return isinstance(result, LibraryInstance) and not result.path.startswith("builtins.")
+    called = program.types.call(function, value.index)
+    if isinstance(called.result, LibraryInstance):
+        return not called.result.path.startswith("builtins.")
+    return any(
+        target.kind in ("library", "external") and not target.name.startswith("builtins.")
+        for target in called.targets
+    )
 
 
 def _is_group(
@@ -145,6 +159,8 @@ def _is_group(
                 return False
             if isinstance(value, t.Name) and _is_filled_group(function, value.id):
                 return True
+            if isinstance(value, t.Name) and _is_chunk(program, function, value.id, items):
+                return True
             return is_collection(program.types.evaluate(function, value, at))
         case t.Comp(kind="list" | "set", context=context):
             walked = function.facts.contexts[context].subject
@@ -153,6 +169,17 @@ def _is_group(
             walked = unwrapped(program, function, walked)
             return isinstance(walked, t.Name) and walked.id in items
     return False
+
+
+def _is_chunk(program: "Program", function: FunctionNode, name: str, items: set[str]) -> bool:
+    """Return whether a loop binds a name to one part after the other of what hangs on the item."""
+    return any(
+        bind.kind == "for"
+        and (subject := function.facts.contexts[bind.context].subject) is not None
+        and bool(expressions.names(function, subject) & items)
+        and walk_of(program, function, bind.context) is Walk.CHUNKS
+        for bind in function.binds.get(name, ())
+    )
 
 
 def _is_filled_group(function: FunctionNode, name: str) -> bool:

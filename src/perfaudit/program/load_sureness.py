@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from perfaudit.core.levels import Confidence, weakest
 from perfaudit.program.bounds import is_short
 from perfaudit.program.conditions import Standing, is_special, standing
+from perfaudit.program.dearer_work import does_dearer_work
+from perfaudit.program.handfuls import may_be_handful
 from perfaudit.program.kept_objects import may_be_kept
 from perfaudit.program.key_tests import asks_for_key
 from perfaudit.program.late_reads import is_late
@@ -58,7 +60,10 @@ def load_sureness(
     if loop >= 0:
         walked = function.facts.contexts[loop]
         at = (walked.sequence, walked.parent)
-        if is_short(program.types, function, walked.subject, at):
+        is_few = is_short(program.types, function, walked.subject, at) or (
+            walked.subject is not None and may_be_handful(function, loop)
+        )
+        if is_few or does_dearer_work(program, function, loop, place):
             levels.append(Confidence.MEDIUM)
     query = rows.places[-1] if rows.places else None
     one_by_one = not rows.steps.isdisjoint(OBJECT) and VIA_RELATION not in rows.steps

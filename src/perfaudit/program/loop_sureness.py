@@ -9,9 +9,11 @@ from perfaudit.libraries.types import TypeExpr
 from perfaudit.program import expressions
 from perfaudit.program.bounds import is_short
 from perfaudit.program.conditions import is_special
+from perfaudit.program.dearer_work import does_dearer_work
 from perfaudit.program.detours import is_detour
 from perfaudit.program.edge_values import given_for
-from perfaudit.program.loops import is_fallback, target_names
+from perfaudit.program.handfuls import may_be_handful
+from perfaudit.program.loops import is_fallback, target_names, writes_per_item
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.plurals import has_no_plural, skips_hooks
 from perfaudit.program.questions import is_state
@@ -82,6 +84,10 @@ def _is_doubtful(program: "Program", place: Site | Edge, loop: int, reached: Rea
         or (_writes(program, place) and _may_fail(function, loop, place.context))
         or _asks_other_tables(program, function, loop, place)
         or _is_kept(program, function)
+        or may_be_handful(function, loop)
+        or does_dearer_work(program, function, loop, place)
+        # What is written of each item costs as much again, and may need what is read just then.
+        or (reached is program.query_reach and writes_per_item(program, function, loop))
     )
 
 

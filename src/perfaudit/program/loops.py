@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
 from perfaudit.program.expressions import argument_for
+from perfaudit.program.handfuls import FEW, gives_handful, is_counted_few
 from perfaudit.program.names import AT_END, Meaning, meanings
-from perfaudit.program.nodes import ClassNode, FunctionNode, is_handler
+from perfaudit.program.nodes import ClassNode, FunctionNode, is_handler, remembered
 from perfaudit.program.sizes import iterable_size, passes_items
 from perfaudit.program.values import (
     ClassType,
@@ -34,8 +35,6 @@ RARELY = 600
 """Seconds between two runs from which a place no longer belongs to each request."""
 SET_ALGEBRA = frozenset({"copy", "difference", "intersection"})
 """Methods of a set that give no more than the set has."""
-FEW = 5
-"""A loop over so many known items is no loop over data."""
 
 _PLURAL_ITEM = re.compile(
     r"(?:^|_)(?:batch|chunk|page|slice|window|bucket|partition|shard)(?:_|s?$)|_(?:batch|chunk)s?$"
@@ -98,7 +97,7 @@ def _iterated(program: "Program", function: FunctionNode, loop: int) -> Walk:
         else t.Opaque("")
     )
     at = (context.sequence, context.parent)
-    if is_few(program, function, subject, at):
+    if is_few(program, function, subject, at) or is_counted_few(function, loop, subject):
         return Walk.FEW_ITEMS
     counted = _counted(program, function, subject, at)
     if counted is not None:
@@ -268,7 +267,7 @@ def is_few(
             return isinstance(owner, Instance | ClassType) and _is_fixed(program, owner.node, name)
         case t.CallRef(index=index):
             targets = program.types.call(function, index).targets
-            if targets and all(_gives_literal(target.function) for target in targets):
+            if targets and all(gives_handful(target.function) for target in targets):
                 return True
             if _is_part_of_few(program, function, subject, some):
                 return True
@@ -338,17 +337,6 @@ def _is_set_of_few(program: "Program", meaning: Meaning) -> bool:
         return False
     at = (bind.sequence, bind.context)
     return is_few(program, meaning.scope, bind.value, at, follows=False)
-
-
-def _gives_literal(callee: FunctionNode | None) -> bool:
-    """Return whether a project function returns a literal list and nothing else."""
-    if callee is None or callee.facts.is_generator or not callee.facts.results:
-        return False
-    return all(
-        isinstance(item.value, t.Seq)
-        and not any(isinstance(part, t.Star) for part in item.value.items)
-        for item in callee.facts.results
-    )
 
 
 def _is_fixed(program: "Program", node: ClassNode, name: str) -> bool:
@@ -639,6 +627,7 @@ def _test_of(function: FunctionNode, context: int) -> t.Expr:
     return subject if subject is not None else t.Opaque("no test")
 
 
+@remembered
 def is_rare(function: FunctionNode, context: int) -> bool:
     """Return whether a place runs only where ten minutes or more have passed since it last ran."""
     for step in function.context_chain(context):
@@ -738,6 +727,7 @@ def fills_mapping(function: FunctionNode, loop: int) -> bool:
     )
 
 
+@remembered
 def fills_gap(function: FunctionNode, context: int) -> bool:
     """Return whether a place runs only where a kept answer is missing, and keeps the answer."""
     facts = function.facts

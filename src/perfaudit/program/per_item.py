@@ -16,6 +16,7 @@ from perfaudit.program.loops import (
     is_search,
     item_names,
     leaves_after,
+    target_names,
     walk_of,
 )
 from perfaudit.program.misses import is_upsert
@@ -95,6 +96,7 @@ def _is_exempt(function: FunctionNode, place: Site | Edge, loop: int) -> bool:
         or is_periodic(function, loop, place.context)
         or leaves_after(function, loop, place.context)
         or _claims_row(function, place)
+        or _runs_item(function, place, loop)
         or _is_for_one_key(function, loop, place.context)
     )
 
@@ -115,6 +117,14 @@ def _is_for_one_key(function: FunctionNode, loop: int, context: int) -> bool:
                 if asked == key:
                     return True
     return False
+
+
+def _runs_item(function: FunctionNode, place: Site | Edge, loop: int) -> bool:
+    """Return whether the items are statements themselves, of which each is run."""
+    if isinstance(place, Edge) or place.behaviour.sql is None or place.call is None:
+        return False
+    items = {t.Name(name) for name in target_names(function.facts.contexts[loop].target)}
+    return bool(place.call.arguments) and place.call.arguments[0] in items
 
 
 def _claims_row(function: FunctionNode, place: Site | Edge) -> bool:

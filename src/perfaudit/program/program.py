@@ -20,7 +20,7 @@ from perfaudit.program.kept_results import is_memoised, keeps_by_name, keeps_in_
 from perfaudit.program.loads import Loads
 from perfaudit.program.loops import fills_gap, fills_object, is_periodic, is_rare
 from perfaudit.program.modules import Modules
-from perfaudit.program.nodes import ClassNode, FunctionNode, is_handler
+from perfaudit.program.nodes import ClassNode, FunctionNode, is_handler, remembered
 from perfaudit.program.reach import Reach, reach
 from perfaudit.program.record_lists import ListClass, list_classes, row_parameters
 from perfaudit.program.schema import Schema, build_schema
@@ -131,8 +131,13 @@ class Program:
 
     def sites(self) -> Iterable[Site]:
         """Yield all sites of the program, in file order."""
-        for function in self.functions:
+        for function in self.costly:
             yield from self._activities[function].sites
+
+    @cached_property
+    def costly(self) -> list[FunctionNode]:
+        """Return the functions that have a site, in file order."""
+        return [function for function in self.functions if self._activities[function].sites]
 
     def exposure_of(self, function: FunctionNode) -> Exposure:
         """Return from where a function is reached."""
@@ -249,7 +254,7 @@ class Program:
                 and is_usual(edge.caller, edge.context)
             )
 
-        return reach(self.functions, self.sites_of, self.edges_to, counts=counts, follows=follows)
+        return reach(self.costly, self.sites_of, self.edges_to, counts=counts, follows=follows)
 
     @cached_property
     def process_wide(self) -> frozenset[ClassNode]:
@@ -334,9 +339,10 @@ class Program:
                 and not self._runs_on_leaving(edge.caller, edge.sequence)
             )
 
-        return reach(self.functions, self.sites_of, self.edges_to, counts=counts, follows=follows)
+        return reach(self.costly, self.sites_of, self.edges_to, counts=counts, follows=follows)
 
 
+@remembered
 def is_usual(function: FunctionNode, context: int) -> bool:
     """Return whether a place runs as a rule.
 

@@ -389,15 +389,19 @@ def rows_of_view(
             element = members.element(
                 types, types.evaluate(attribute.function, attribute.value, attribute.at)
             )
-        base = (attribute,) if attribute is not None and _may_ask_above(method) else ()
+        asks = attribute is not None and _may_ask_above(method, words.queryset)
+        base = (attribute,) if attribute is not None and asks else ()
         return Known(list_of(element), (*own.givens, *base)) if _has_object(element) else None
     if attribute is not None:
         return known_names(program, {"rows": [attribute]}).get("rows")
     return None if model is None else Known(list_of(model.type), query=model.query)
 
 
-def _may_ask_above(method: FunctionNode) -> bool:
-    """Return whether a method of a view may give what its attribute or the class above gives."""
+def _may_ask_above(method: FunctionNode, attribute: str) -> bool:
+    """Return whether a method of a view may give what its attribute or the class above gives.
+
+    What it asks of another part of itself, such as the request, is neither.
+    """
     facts = method.facts
     given = [*(read.value for read in facts.reads), *(item.value for item in facts.results)]
     given += [bind.value for bind in facts.binds if bind.value is not None]
@@ -406,13 +410,21 @@ def _may_ask_above(method: FunctionNode) -> bool:
         isinstance(value, t.Attr) and value.base == t.Name("self") for value in given
     ):
         return True
-    return any(call.callee == t.Name("super") or _is_of_self(call.callee) for call in facts.calls)
+    return any(
+        call.callee == t.Name("super") or _is_of_self(call.callee, attribute)
+        for call in facts.calls
+    )
 
 
-def _is_of_self(value: t.Expr) -> bool:
+def _is_of_self(value: t.Expr, attribute: str) -> bool:
+    """Return whether a call is of a method of the object, or of what an attribute of it holds."""
+    if isinstance(value, t.Attr) and value.base == t.Name("self"):
+        return True
     while isinstance(value, t.Attr):
+        if value == t.Attr(t.Name("self"), attribute):
+            return True
         value = value.base
-    return value == t.Name("self")
+    return False
 
 
 def _has_object(value: Type) -> bool:
