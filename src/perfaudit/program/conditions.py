@@ -13,6 +13,7 @@ from perfaudit.program.questions import (
     asks_whether_new,
     is_module_name,
     is_off_by_default,
+    is_one_of_kinds,
     is_state,
 )
 
@@ -58,6 +59,7 @@ def standing(function: FunctionNode, context: int, sequence: int) -> Standing:
             asks_for_kind(function, here.subject)
             or is_off_by_default(function, here.subject)
             or asks_whether_new(function, here.subject)
+            or is_one_of_kinds(function, here)
         ):
             return Standing.STATE
         if _tries_again(function, step):

@@ -219,8 +219,10 @@ def _may_fail(function: FunctionNode, loop: int, context: int) -> bool:
 def _is_few_on_way(program: "Program", function: FunctionNode, loop: int) -> bool:
     """Return whether the entry point that is told gives a loop a list that is written out."""
     walked = function.facts.contexts[loop].subject
-    way = program.way_to(function)
-    if not isinstance(walked, t.Name) or walked.id not in function.params or not way:
-        return False
-    given = given_for(way[-1], walked.id)
-    return isinstance(given, t.Seq) and not any(isinstance(item, t.Star) for item in given.items)
+    for edge in reversed(program.way_to(function) or ()):
+        if not isinstance(walked, t.Name) or walked.id not in edge.callee.params:
+            return False
+        walked = given_for(edge, walked.id)
+        if isinstance(walked, t.Seq):
+            return not any(isinstance(item, t.Star) for item in walked.items)
+    return False

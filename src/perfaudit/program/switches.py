@@ -355,7 +355,8 @@ def _holds(program: "Program", way: "list[Edge]", asked: t.Expr, *, looks_on: bo
     test = _switch(asked)
     if test is None:
         return False
-    if test.wanted:
+    # What is given is there, as a rule; whether it is true, nobody knows.
+    if test.wanted and not test.presence:
         value = _value(program, way, test.value, looks_on=looks_on)
         if not isinstance(value, t.Const) and not _is_filled(value):
             return False
