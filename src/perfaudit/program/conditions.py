@@ -48,7 +48,8 @@ def standing(function: FunctionNode, context: int, sequence: int) -> Standing:
         here = contexts[step]
         if here.kind not in BRANCHES:
             continue
-        if here.kind == "except":
+        # A pattern asks for a class, as ``isinstance`` does.
+        if here.kind == "except" or (here.kind == "match" and here.target is not None):
             return Standing.STATE
         found = max(found, Standing.DATA)
         if here.subject is None:
@@ -144,6 +145,8 @@ def is_special(function: FunctionNode, context: int, sequence: int) -> bool:
         return True
     contexts = function.facts.contexts
     chain = tuple(function.context_chain(context))
+    if any(contexts[step].kind == "match" and contexts[step].target for step in chain):
+        return True
     tests = [contexts[step] for step in chain if contexts[step].kind in ("if", "and")]
     return any(
         test.subject is not None

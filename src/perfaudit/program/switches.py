@@ -14,6 +14,7 @@ from perfaudit.program.values import (
     ClassType,
     Instance,
     LibraryInstance,
+    LibrarySymbol,
     TupleType,
     Type,
     options_of,
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from perfaudit.program.reach import Reach
     from perfaudit.program.sites import Edge
 
+PLAIN = frozenset(f"builtins.{name}" for name in ("str", "bytes", "int", "float", "bool"))
+ABSTRACT = ("builtins.", "collections.", "typing.", "numbers.")
+"""Where the classes stand that plain values may be of."""
 MAX_STEPS = 6
 MAX_FUNCTIONS = 300
 
@@ -196,6 +200,10 @@ def leaves_off(
             parts = conjuncts(here.subject)
             if any(_is_off(program, way, part, looks_on=looks_on) for part in parts):
                 return True
+        if here.kind == "match" and here.subject is not None and here.target is not None:
+            at = (here.sequence, here.parent)
+            if _is_given_of(program, incoming, here.subject, here.target, at) is False:
+                return True
         if here.kind in ("else", "or") and _surely_holds(program, way, here, looks_on=looks_on):
             return True
     return any(
@@ -258,13 +266,19 @@ def _is_of(program: "Program", way: "list[Edge]", condition: t.Expr) -> bool | N
     if isinstance(condition, t.Not):
         found = _is_of(program, way, condition.value)
         return None if found is None else not found
-    edge = way[-1]
     if not isinstance(condition, t.CallRef):
         return None
-    call = edge.callee.facts.calls[condition.index]
+    call = way[-1].callee.facts.calls[condition.index]
     if call.callee != t.Name("isinstance") or len(call.arguments) != 2:
         return None
     asked, wanted = call.arguments
+    return _is_given_of(program, way[-1], asked, wanted, (call.sequence, call.context))
+
+
+def _is_given_of(
+    program: "Program", edge: "Edge", asked: t.Expr, wanted: t.Expr, at: tuple[int, int]
+) -> bool | None:
+    """Return whether what a call gives is of one of some classes; None where not known."""
     given = (
         expressions.argument_for(edge.call, edge.callee, asked.id)
         if (
@@ -278,7 +292,7 @@ def _is_of(program: "Program", way: "list[Edge]", condition: t.Expr) -> bool | N
     if given is None:
         return None
     types = program.types
-    classes = options_of(types.evaluate(edge.callee, wanted, (call.sequence, call.context)))
+    classes = options_of(types.evaluate(edge.callee, wanted, at))
     if isinstance(classes[0], TupleType):
         classes = classes[0].items
     values = options_of(types.evaluate(edge.caller, given, (edge.sequence, edge.context)))
@@ -287,7 +301,11 @@ def _is_of(program: "Program", way: "list[Edge]", condition: t.Expr) -> bool | N
 
 
 def _is_instance(program: "Program", value: Type, tested: Type) -> bool | None:
-    """Return whether an object is surely, or surely not, of a class of the project."""
+    """Return whether an object is surely, or surely not, of a class."""
+    if isinstance(tested, LibrarySymbol) and isinstance(value, LibraryInstance):
+        # What the language itself makes is of no class of a library, but for the abstract ones.
+        is_plain = value.path in PLAIN
+        return False if is_plain and not tested.path.startswith(ABSTRACT) else None
     if not isinstance(tested, ClassType):
         return None
     if isinstance(value, LibraryInstance) and value.path.startswith("builtins."):
