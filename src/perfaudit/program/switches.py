@@ -154,6 +154,16 @@ def _is_call_of_own(edge: "Edge") -> bool:
     return bool(params) and base == t.Name(params[0].name)
 
 
+def is_call_of_base(edge: "Edge") -> bool:
+    """Return whether a method calls the method of a base class: ``super().save()``."""
+    callee = edge.call.callee if edge.call is not None else None
+    base = callee.base if isinstance(callee, t.Attr) else None
+    return (
+        isinstance(base, t.CallRef)
+        and edge.caller.facts.calls[base.index].callee == t.Name("super")
+    )
+
+
 def is_overridden(classes: "Hierarchy", edge: "Edge", receiver: ClassNode) -> bool:
     """Return whether a method's call of its own object runs another method than the edge says."""
     if not _is_call_of_own(edge) or edge.call is None or not isinstance(edge.call.callee, t.Attr):
