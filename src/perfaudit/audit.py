@@ -145,8 +145,14 @@ def _audit(run: _Run, libraries: Libraries) -> AuditResult:
     root, settings, rules, found = run.root, run.settings, run.rules, run.found
     laps = _Laps()
     python = [file for file in found.files if file.kind == "python"]
-    cache = FactCache(root) if settings.cache else None
-    results = extract_all(root, python, jobs=settings.jobs, cache=cache, digests=run.digests)
+    results = extract_all(
+        root,
+        python,
+        jobs=settings.jobs,
+        # Not held any longer than that: it has the encoded facts of all files.
+        cache=FactCache(root) if settings.cache else None,
+        digests=run.digests,
+    )
     documents, document_problems = _documents(
         root, [file for file in found.files if file.kind != "python"]
     )

@@ -445,7 +445,8 @@ class Types:
         held = self._provisional.get(busy)
         if held is not None:
             self._reached = min(self._reached, held[1])
-            return cast("V", held[0])
+            answer: V = held[0]
+            return answer
         position = self._busy[busy] = len(self._busy)
         outer, self._reached, mark = self._reached, NOWHERE, len(self._noted)
         try:
@@ -468,6 +469,8 @@ class Types:
 
     def _forget(self, mark: int) -> None:
         """Drop the provisional answers of a ring that is closed."""
+        if len(self._noted) == mark:
+            return
         for busy in self._noted[mark:]:
             self._provisional.pop(busy, None)
         del self._noted[mark:]

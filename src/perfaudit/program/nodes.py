@@ -202,9 +202,11 @@ def remembered(
     def ask(function: FunctionNode, *place: P.args, **named: P.kwargs) -> V:
         answers = function.answers()
         key = (question, *place, *named.items())
-        if key not in answers:
-            answers[key] = question(function, *place, **named)
-        return cast("V", answers[key])
+        try:
+            found: V = answers[key]
+        except KeyError:
+            found = answers[key] = question(function, *place, **named)
+        return found
 
     return cast("Callable[Concatenate[FunctionNode, P], V]", ask)
 

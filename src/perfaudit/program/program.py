@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
-from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from perfaudit.core.effect import DATABASE_ROUND_TRIPS
 from perfaudit.core.levels import Role
@@ -91,9 +91,10 @@ class Program:
             for function in file.functions
         ]
         names = property_names_of(types, self.functions)
+        chained = names | schema.relation_names
         forwards = Forwards(types)
         self._activities: dict[FunctionNode, Activity] = {
-            function: activity(types, schema, function, names, forwards)
+            function: activity(types, schema, function, names, chained, forwards)
             for function in self.functions
         }
         self._reaches: dict[frozenset[str], Reach] = {}
@@ -111,9 +112,11 @@ class Program:
         What is given must be hashable, and the answer must not be changed.
         """
         key = (question, given, *named.items())
-        if key not in self._answers:
-            self._answers[key] = question(self, *given, **named)
-        return cast("V", self._answers[key])
+        try:
+            found: V = self._answers[key]
+        except KeyError:
+            found = self._answers[key] = question(self, *given, **named)
+        return found
 
     def sites_of(self, function: FunctionNode) -> tuple[Site, ...]:
         """Return the places of a function that cost something themselves, in order of running."""
