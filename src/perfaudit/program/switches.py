@@ -158,9 +158,8 @@ def is_call_of_base(edge: "Edge") -> bool:
     """Return whether a method calls the method of a base class: ``super().save()``."""
     callee = edge.call.callee if edge.call is not None else None
     base = callee.base if isinstance(callee, t.Attr) else None
-    return (
-        isinstance(base, t.CallRef)
-        and edge.caller.facts.calls[base.index].callee == t.Name("super")
+    return isinstance(base, t.CallRef) and edge.caller.facts.calls[base.index].callee == t.Name(
+        "super"
     )
 
 
