@@ -1,4 +1,4 @@
-"""Tests of the class of a value that what a call gives surely passes, and ways made sure by that."""
+"""Tests of classes that what a call gives surely passes, and ways that are made sure by that."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
