@@ -252,6 +252,7 @@ _INDEX_MAKER_KEYS = frozenset(
         "where",
         "name",
         "include",
+        "operators",
         "method",
         "method_argument",
     ]
@@ -743,6 +744,7 @@ def _index_maker(path: str, node: YamlNode) -> IndexMaker:
         where_argument=_optional_argument(keys.get("where")),
         name_argument=_optional_argument(keys.get("name")),
         include_argument=_optional_argument(keys.get("include")),
+        operators_argument=_optional_argument(keys.get("operators")),
         method=keys["method"].text() if "method" in keys else "",
         method_argument=_optional_argument(keys.get("method_argument")),
     )

@@ -270,7 +270,8 @@ class IndexMaker(Struct, frozen=True, gc=False):
     ``columns``: the keyword with the list of columns. ``first``: the position from which on all
     arguments are columns. ``unique_argument`` and ``where_argument``: the arguments that say so;
     ``name_argument``: that with its name, ``include_argument``: that with columns that it only
-    carries. ``method``: its kind, such as gin; ``method_argument``: the argument that says it.
+    carries, ``operators_argument``: that with the operators that compare the columns in another
+    way. ``method``: its kind, such as gin; ``method_argument``: the argument that says it.
     """
 
     path: str
@@ -281,6 +282,7 @@ class IndexMaker(Struct, frozen=True, gc=False):
     where_argument: str | None
     name_argument: str | None = None
     include_argument: str | None = None
+    operators_argument: str | None = None
     method: str = ""
     method_argument: str | None = None
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from enum import IntEnum
 
 from perfaudit.facts import types as t
+from perfaudit.program.expressions import conjuncts
 from perfaudit.program.loops import fills_gap, fills_object
 from perfaudit.program.nodes import LOOP_KINDS, FunctionNode, remembered
 from perfaudit.program.questions import (
@@ -13,6 +14,7 @@ from perfaudit.program.questions import (
     asks_whether_new,
     is_module_name,
     is_off_by_default,
+    is_one_of_kinds,
     is_state,
 )
 
@@ -41,6 +43,13 @@ class Standing(IntEnum):
 @remembered
 def standing(function: FunctionNode, context: int, sequence: int) -> Standing:
     """Return what a place of a function hangs on: its blocks, and the guards that leave before."""
+    return standing_where(function, context, sequence, ())
+
+
+def standing_where(
+    function: FunctionNode, context: int, sequence: int, passed: Sequence[t.Expr]
+) -> Standing:
+    """Return what a place hangs on where some tests of kinds are passed for sure."""
     contexts = function.facts.contexts
     chain = tuple(function.context_chain(context))
     found = Standing.ALWAYS
@@ -48,7 +57,8 @@ def standing(function: FunctionNode, context: int, sequence: int) -> Standing:
         here = contexts[step]
         if here.kind not in BRANCHES:
             continue
-        if here.kind == "except":
+        # A pattern asks for a class, as ``isinstance`` does.
+        if here.kind == "except" or (here.kind == "match" and here.target is not None):
             return Standing.STATE
         found = max(found, Standing.DATA)
         if here.subject is None:
@@ -56,9 +66,14 @@ def standing(function: FunctionNode, context: int, sequence: int) -> Standing:
         if is_state(function, here.subject, here.sequence):
             return Standing.STATE
         if here.kind in ("if", "and") and (
-            asks_for_kind(function, here.subject)
+            any(
+                asks_for_kind(function, part)
+                for part in conjuncts(here.subject)
+                if part not in passed
+            )
             or is_off_by_default(function, here.subject)
             or asks_whether_new(function, here.subject)
+            or is_one_of_kinds(function, here)
         ):
             return Standing.STATE
         if _tries_again(function, step):
@@ -71,6 +86,16 @@ def standing(function: FunctionNode, context: int, sequence: int) -> Standing:
         if exit_.kind == "return":
             found = max(found, Standing.REST)
     return found
+
+
+def branches_at(function: FunctionNode, hangs_on: Standing, context: int) -> int:
+    """Return in how many branches a place stands; clauses that leave before it are one."""
+    return max(1, branches_around(function, context)) if hangs_on > Standing.ALWAYS else 0
+
+
+def is_often_taken(branches: int) -> bool:
+    """Return whether a chain with so many branches is taken by more than a few who enter it."""
+    return branches <= MAX_BRANCHES
 
 
 def branches_around(function: FunctionNode, context: int) -> int:
@@ -144,6 +169,8 @@ def is_special(function: FunctionNode, context: int, sequence: int) -> bool:
         return True
     contexts = function.facts.contexts
     chain = tuple(function.context_chain(context))
+    if any(contexts[step].kind == "match" and contexts[step].target for step in chain):
+        return True
     tests = [contexts[step] for step in chain if contexts[step].kind in ("if", "and")]
     return any(
         test.subject is not None
