@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 COLLECTIONS = ("builtins.list", "builtins.set")
 FILLING = frozenset({"add", "append", "extend", "update"})
 """Methods that put something into a list or a set."""
+TESTS = "tests-membership"
 MAX_STEPS = 6
 
 
@@ -102,7 +103,10 @@ def _hands_group(
         parts = value.values if isinstance(value, t.Mapping) else (value,)
         if any(_is_group(program, function, part, call, items, groups) for part in parts):
             return True
-    chained = [value for value in given if _is_statement(program, function, value)]
+    if any(_asks_for_any_of(program, function, value, items) for value in given):
+        return True
+    meant = [_meant(function, value) for value in given]
+    chained = [value for value in meant if _is_statement(program, function, value)]
     if isinstance(call.callee, t.Attr):
         chained.append(call.callee.base)
     return any(
@@ -110,6 +114,27 @@ def _hands_group(
         for value in chained
         for inner in _calls_along(function, value)
     )
+
+
+def _asks_for_any_of(
+    program: "Program", function: FunctionNode, condition: t.Expr, items: set[str]
+) -> bool:
+    """Return whether a condition asks for any of an item's values: the item is a list then."""
+    if not isinstance(condition, t.CallRef):
+        return False
+    call = function.facts.calls[condition.index]
+    given = call.arguments[0] if call.arguments else None
+    if not isinstance(given, t.Name) or given.id not in items:
+        return False
+    if _is_queried(program, function, given.id):
+        return False
+    return program.types.call(function, condition.index).has_flag(TESTS)
+
+
+def _meant(function: FunctionNode, value: t.Expr) -> t.Expr:
+    """Return what a name was bound to, once for all: a statement before it is run."""
+    bound = function.only_value(value.id) if isinstance(value, t.Name) else None
+    return value if bound is None else bound
 
 
 def _calls_along(function: FunctionNode, value: t.Expr) -> list[t.Call]:
