@@ -232,8 +232,8 @@ def _stands_against(
         if needed.subject is None or needed.target is None:
             return False
         at = (needed.sequence, needed.parent)
-        found = _is_given_of(program, way, needed.subject, needed.target, at, looks_on=looks_on)
-        return found is False
+        asked, wanted = needed.subject, needed.target
+        return _is_given_of(program, way, asked, wanted, at, looks_on=looks_on) is False
     return _surely_holds(program, way, needed, looks_on=looks_on) or (
         needed.kind == "or" and _fills_in(program, way, needed.subject, looks_on=looks_on)
     )
