@@ -14,6 +14,7 @@ from perfaudit.program.questions import (
     asks_whether_new,
     is_module_name,
     is_off_by_default,
+    is_one_of_kinds,
     is_state,
 )
 
@@ -56,7 +57,8 @@ def standing_where(
         here = contexts[step]
         if here.kind not in BRANCHES:
             continue
-        if here.kind == "except":
+        # A pattern asks for a class, as ``isinstance`` does.
+        if here.kind == "except" or (here.kind == "match" and here.target is not None):
             return Standing.STATE
         found = max(found, Standing.DATA)
         if here.subject is None:
@@ -71,6 +73,7 @@ def standing_where(
             )
             or is_off_by_default(function, here.subject)
             or asks_whether_new(function, here.subject)
+            or is_one_of_kinds(function, here)
         ):
             return Standing.STATE
         if _tries_again(function, step):
@@ -166,6 +169,8 @@ def is_special(function: FunctionNode, context: int, sequence: int) -> bool:
         return True
     contexts = function.facts.contexts
     chain = tuple(function.context_chain(context))
+    if any(contexts[step].kind == "match" and contexts[step].target for step in chain):
+        return True
     tests = [contexts[step] for step in chain if contexts[step].kind in ("if", "and")]
     return any(
         test.subject is not None

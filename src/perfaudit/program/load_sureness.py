@@ -13,6 +13,7 @@ from perfaudit.program.late_reads import is_late
 from perfaudit.program.loads import Load
 from perfaudit.program.loops import writes_per_item
 from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.record_lists import is_of_list
 from perfaudit.program.result_shapes import BOUNDING, OBJECT
 from perfaudit.program.row_entities import keeps_objects
 from perfaudit.program.rows import VIA_RELATION, Rows
@@ -55,7 +56,9 @@ def load_sureness(
         if loop >= 0 and _is_read_before(program, function, load, loop):
             levels.append(Confidence.MEDIUM)
     # The code of a module runs once, when it is imported.
-    if function.kind == "module" or (loop >= 0 and writes_per_item(program, function, loop)):
+    if function.kind == "module" or is_of_list(program.types, function):
+        levels.append(Confidence.MEDIUM)
+    if loop >= 0 and writes_per_item(program, function, loop):
         levels.append(Confidence.MEDIUM)
     if loop >= 0:
         walked = function.facts.contexts[loop]

@@ -18,6 +18,7 @@ from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.plurals import has_no_plural, skips_hooks
 from perfaudit.program.questions import is_state
 from perfaudit.program.reach import Reach
+from perfaudit.program.record_lists import is_of_list
 from perfaudit.program.sites import WITH_KINDS, Edge, Site
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 CONNECTING = frozenset({"db.connect", "pool.create"})
 FIRST = TypeExpr("argument", "0")
 MAX_STEPS = 4
+SECOND = t.Const(1, "int")
+ANYTHING = (None, t.Name("Exception"), t.Name("BaseException"))
+"""What a handler asks for that catches whatever goes wrong."""
 FAR = 4
 """So many calls away, what a loop does per item is more often a job than a forgotten query."""
 
@@ -81,10 +85,12 @@ def _is_doubtful(program: "Program", place: Site | Edge, loop: int, reached: Rea
         or is_short(program.types, function, walked.subject, (walked.sequence, walked.parent))
         or _is_of_state(function, walked.subject, walked.sequence, MAX_STEPS)
         or _is_own_unit(program, function, loop, place.context)
-        or (_writes(program, place) and _may_fail(function, loop, place.context))
+        or _may_fail(function, loop, place.context, whatever=not _writes(program, place))
         or _asks_other_tables(program, function, loop, place)
         or _is_kept(program, function)
         or may_be_handful(function, loop)
+        or is_of_list(program.types, function)
+        or _is_for_new(function, loop, place.context)
         or does_dearer_work(program, function, loop, place)
         # What is written of each item costs as much again, and may need what is read just then.
         or (reached is program.query_reach and writes_per_item(program, function, loop))
@@ -184,6 +190,25 @@ def _is_where_missing(program: "Program", function: FunctionNode, context: int) 
     )
 
 
+def _is_for_new(function: FunctionNode, loop: int, context: int) -> bool:
+    """Return whether a place is only for what was not there: ``row, created = ...``."""
+    for step in _within(function, loop, context):
+        block = function.facts.contexts[step]
+        if block.kind != "if" or not isinstance(block.subject, t.Name):
+            continue
+        values = [bind.value for bind in function.binds.get(block.subject.id, ())]
+        if values and all(
+            isinstance(value, t.Item) and value.key == SECOND and _is_called(value.base)
+            for value in values
+        ):
+            return True
+    return False
+
+
+def _is_called(value: t.Expr) -> bool:
+    return isinstance(value.value if isinstance(value, t.Await) else value, t.CallRef)
+
+
 def _is_aside(function: FunctionNode, loop: int, place: Site | Edge) -> bool:
     """Return whether a place is for special items, of which the rest of the loop is left out."""
     blocks = {
@@ -197,30 +222,42 @@ def _is_aside(function: FunctionNode, loop: int, place: Site | Edge) -> bool:
     )
 
 
-def _may_fail(function: FunctionNode, loop: int, context: int) -> bool:
-    """Return whether an item may fail without the others: they go one by one on purpose."""
+def _may_fail(function: FunctionNode, loop: int, context: int, *, whatever: bool) -> bool:
+    """Return whether an item may fail without the others: they go one by one on purpose.
+
+    ``whatever``: only where any error is caught, not just that there is no such row.
+    """
     contexts = function.facts.contexts
-    tries = {
-        contexts[step].parent
-        for step in _within(function, loop, context)
-        if contexts[step].kind == "try"
-    }
     return any(
-        other.kind == "except"
-        and other.parent in tries
+        (not whatever or contexts[number].subject in ANYTHING)
         and not any(
             exit_.context == number and exit_.kind in ("raise", "return", "break")
             for exit_ in function.facts.exits
         )
-        for number, other in enumerate(contexts)
+        for step in _within(function, loop, context)
+        if contexts[step].kind == "try"
+        for number in _handlers(function, step)
     )
+
+
+def _handlers(function: FunctionNode, tried: int) -> Iterator[int]:
+    """Yield the handlers of a ``try``: those beside it, as far as the next one."""
+    contexts = function.facts.contexts
+    for number in range(tried + 1, len(contexts)):
+        if contexts[number].parent == contexts[tried].parent:
+            if contexts[number].kind == "try":
+                return
+            if contexts[number].kind == "except":
+                yield number
 
 
 def _is_few_on_way(program: "Program", function: FunctionNode, loop: int) -> bool:
     """Return whether the entry point that is told gives a loop a list that is written out."""
     walked = function.facts.contexts[loop].subject
-    way = program.way_to(function)
-    if not isinstance(walked, t.Name) or walked.id not in function.params or not way:
-        return False
-    given = given_for(way[-1], walked.id)
-    return isinstance(given, t.Seq) and not any(isinstance(item, t.Star) for item in given.items)
+    for edge in reversed(program.way_to(function) or ()):
+        if not isinstance(walked, t.Name) or walked.id not in edge.callee.params:
+            return False
+        walked = given_for(edge, walked.id)
+        if isinstance(walked, t.Seq):
+            return not any(isinstance(item, t.Star) for item in walked.items)
+    return False

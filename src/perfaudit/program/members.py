@@ -51,6 +51,8 @@ def member(types: "Types", owner: Type, name: str) -> Type:
     match owner:
         case UnionType(options=options):
             return union([member(types, option, name) for option in options])
+        case Instance() if name == "__class__":
+            return ClassType(owner.node, owner.arguments)
         case Instance():
             return _instance_member(types, owner, name)
         case LibraryInstance(

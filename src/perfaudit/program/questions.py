@@ -1,7 +1,7 @@
 """What a test asks for: the state of the process, the kind of a value, or an option."""
 
 from perfaudit.facts import types as t
-from perfaudit.program.expressions import conjuncts, parts
+from perfaudit.program.expressions import conjuncts, last_name, parts
 from perfaudit.program.nodes import ClassNode, FunctionNode
 
 MAX_STEPS = 4
@@ -38,12 +38,52 @@ def asks_for_kind(function: FunctionNode, test: t.Expr) -> bool:
         if isinstance(part, t.Compare) and part.operator == "Eq" and not methods_asked(part):
             if isinstance(part.right, t.Const) and isinstance(part.right.value, str):
                 return True
+            # A member of an enumeration, or another constant.
+            if isinstance(part.right, t.Name | t.Attr) and last_name(part.right).isupper():
+                return True
         callee = function.facts.calls[part.index].callee if isinstance(part, t.CallRef) else None
         if callee == t.Name("isinstance"):
             return True
         if isinstance(callee, t.Attr) and callee.name in ("startswith", "endswith"):
             return True
     return False
+
+
+def is_one_of_kinds(function: FunctionNode, block: t.Context) -> bool:
+    """Return whether a branch is one of several for kinds of a value.
+
+    ``if change.is_addition(): ... elif change.is_removal(): ...``.
+    """
+    asked = _asked_whether(function, block.subject)
+    return asked is not None and any(
+        other.kind == "if"
+        and other.subject != block.subject
+        and asked == _asked_whether(function, other.subject)
+        and (
+            _is_otherwise(function, other, block.subject)
+            or _is_otherwise(function, block, other.subject)
+        )
+        for other in function.facts.contexts
+    )
+
+
+def _asked_whether(function: FunctionNode, test: t.Expr | None) -> t.Name | None:
+    """Return the name that a test asks whether it is something: ``change.is_addition()``."""
+    call = function.facts.calls[test.index] if isinstance(test, t.CallRef) else None
+    match call.callee if call is not None else test:
+        case t.Attr(base=t.Name() as base, name=name) if name.startswith("is_"):
+            return base if call is None or not call.arguments else None
+    return None
+
+
+def _is_otherwise(function: FunctionNode, block: t.Context, test: t.Expr | None) -> bool:
+    """Return whether a block is only asked for where a test does not hold."""
+    if block.parent < 0:
+        return False
+    around = function.facts.contexts[block.parent]
+    if around.kind != "else":
+        return False
+    return around.subject == test or (around.parent >= 0 and _is_otherwise(function, around, test))
 
 
 def asks_for_class(function: FunctionNode, test: t.Expr) -> bool:

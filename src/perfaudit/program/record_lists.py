@@ -76,6 +76,16 @@ def row_parameters(
     }
 
 
+def is_of_list(types: "Types", function: FunctionNode) -> bool:
+    """Return whether a function is a method of a class that shows records to a few people.
+
+    What it does is for those of them that they have selected.
+    """
+    return function.owner is not None and (
+        _list_of(types, types.libraries.templates.lists, function.owner) is not None
+    )
+
+
 def _list_of(types: "Types", lists: dict[str, RecordList], node: ClassNode) -> RecordList | None:
     above = types.classes.ancestors(node)
     return next((found for path, found in lists.items() if path in above), None)

@@ -14,6 +14,7 @@ from perfaudit.program.values import (
     ClassType,
     Instance,
     LibraryInstance,
+    LibrarySymbol,
     TupleType,
     Type,
     options_of,
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from perfaudit.program.reach import Reach
     from perfaudit.program.sites import Edge
 
+PLAIN = frozenset(f"builtins.{name}" for name in ("str", "bytes", "int", "float", "bool"))
+ABSTRACT = ("builtins.", "collections.", "typing.", "numbers.")
+"""Where the classes stand that plain values may be of."""
 MAX_STEPS = 6
 MAX_FUNCTIONS = 300
 
@@ -197,15 +201,10 @@ def leaves_off(
     call = incoming.call
     if call is None or expressions.has_splat(call):
         return False
-    for needed in _needed(incoming.callee, context, sequence):
-        if isinstance(needed, t.Context):
-            if _surely_holds(program, way, needed, looks_on=looks_on):
-                return True
-            if needed.kind == "or" and _fills_in(program, way, needed.subject, looks_on=looks_on):
-                return True
-        elif _is_off(program, way, needed, looks_on=looks_on):
-            return True
-    return False
+    return any(
+        _stands_against(program, way, needed, looks_on=looks_on)
+        for needed in _needed(incoming.callee, context, sequence)
+    )
 
 
 @remembered
@@ -218,9 +217,25 @@ def _needed(callee: FunctionNode, context: int, sequence: int) -> tuple[t.Expr |
         here = contexts[step]
         if here.kind in ("if", "and"):
             found += conjuncts(here.subject)
-        elif here.kind in ("else", "or"):
+        elif here.kind in ("else", "or", "match"):
             found.append(here)
     return (*found, *guards_before(callee, chain, sequence))
+
+
+def _stands_against(
+    program: "Program", way: "list[Edge]", needed: t.Expr | t.Context, *, looks_on: bool
+) -> bool:
+    """Return whether what the last of some calls gives surely fails what a place needs."""
+    if not isinstance(needed, t.Context):
+        return _is_off(program, way, needed, looks_on=looks_on)
+    if needed.kind == "match":
+        if needed.subject is None or needed.target is None:
+            return False
+        at = (needed.sequence, needed.parent)
+        return _is_given_of(program, way[-1], needed.subject, needed.target, at) is False
+    return _surely_holds(program, way, needed, looks_on=looks_on) or (
+        needed.kind == "or" and _fills_in(program, way, needed.subject, looks_on=looks_on)
+    )
 
 
 def _fills_in(
@@ -295,13 +310,19 @@ def _is_of(
     if isinstance(condition, t.Not):
         found = _is_of(program, way, condition.value, looks_on=looks_on)
         return None if found is None else not found
-    edge = way[-1]
     if not isinstance(condition, t.CallRef):
         return None
-    call = edge.callee.facts.calls[condition.index]
+    call = way[-1].callee.facts.calls[condition.index]
     if call.callee != t.Name("isinstance") or len(call.arguments) != 2:
         return None
     asked, wanted = call.arguments
+    return _is_given_of(program, way[-1], asked, wanted, (call.sequence, call.context))
+
+
+def _is_given_of(
+    program: "Program", edge: "Edge", asked: t.Expr, wanted: t.Expr, at: tuple[int, int]
+) -> bool | None:
+    """Return whether what a call gives is of one of some classes; None where not known."""
     given = (
         expressions.argument_for(edge.call, edge.callee, asked.id)
         if (
@@ -315,7 +336,7 @@ def _is_of(
     if given is None:
         return None
     types = program.types
-    classes = options_of(types.evaluate(edge.callee, wanted, (call.sequence, call.context)))
+    classes = options_of(types.evaluate(edge.callee, wanted, at))
     if isinstance(classes[0], TupleType):
         classes = classes[0].items
     values = options_of(types.evaluate(edge.caller, given, (edge.sequence, edge.context)))
@@ -336,7 +357,11 @@ def _made(program: "Program", way: "list[Edge]", asked: t.Expr) -> Type | None:
 
 
 def _is_instance(program: "Program", value: Type, tested: Type) -> bool | None:
-    """Return whether an object is surely, or surely not, of a class of the project."""
+    """Return whether an object is surely, or surely not, of a class."""
+    if isinstance(tested, LibrarySymbol) and isinstance(value, LibraryInstance):
+        # What the language itself makes is of no class of a library, but for the abstract ones.
+        is_plain = value.path in PLAIN
+        return False if is_plain and not tested.path.startswith(ABSTRACT) else None
     if not isinstance(tested, ClassType):
         return None
     if isinstance(value, LibraryInstance) and value.path.startswith("builtins."):
@@ -410,7 +435,8 @@ def _holds(program: "Program", way: "list[Edge]", asked: t.Expr, *, looks_on: bo
     test = _switch(asked)
     if test is None:
         return False
-    if test.wanted:
+    # What is given is there, as a rule; whether it is true, nobody knows.
+    if test.wanted and not test.presence:
         value = _value(program, way, test.value, looks_on=looks_on)
         if not isinstance(value, t.Const) and not _is_filled(value):
             return False
