@@ -232,7 +232,10 @@ def _stands_against(
         if needed.subject is None or needed.target is None:
             return False
         at = (needed.sequence, needed.parent)
-        return _is_given_of(program, way[-1], needed.subject, needed.target, at) is False
+        return (
+            _is_given_of(program, way, needed.subject, needed.target, at, looks_on=looks_on)
+            is False
+        )
     return _surely_holds(program, way, needed, looks_on=looks_on) or (
         needed.kind == "or" and _fills_in(program, way, needed.subject, looks_on=looks_on)
     )
@@ -316,13 +319,21 @@ def _is_of(
     if call.callee != t.Name("isinstance") or len(call.arguments) != 2:
         return None
     asked, wanted = call.arguments
-    return _is_given_of(program, way[-1], asked, wanted, (call.sequence, call.context))
+    at = (call.sequence, call.context)
+    return _is_given_of(program, way, asked, wanted, at, looks_on=looks_on)
 
 
 def _is_given_of(
-    program: "Program", edge: "Edge", asked: t.Expr, wanted: t.Expr, at: tuple[int, int]
+    program: "Program",
+    way: "list[Edge]",
+    asked: t.Expr,
+    wanted: t.Expr,
+    at: tuple[int, int],
+    *,
+    looks_on: bool,
 ) -> bool | None:
     """Return whether what a call gives is of one of some classes; None where not known."""
+    edge = way[-1]
     given = (
         expressions.argument_for(edge.call, edge.callee, asked.id)
         if (
