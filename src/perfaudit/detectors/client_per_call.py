@@ -66,7 +66,7 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
         found = rebuilt(program, repeated, site) or _opened_inside(program, site)
         if found is not None and not (found.often != "request" and _is_amortised(site)):
             unsure = _is_personal(site) or _is_amortised(site)
-            confidence = Confidence.LOW if unsure else Confidence.HIGH
+            confidence = Confidence.LOW if unsure else _sureness(site)
             yield match_of(program, site, found, confidence, thing=MAKING[site.effects])
 
 
@@ -197,12 +197,40 @@ def _is_personal(site: Site) -> bool:
     call, function = site.call, site.function
     if call is None:
         return False
-    held = names_of(function, site.value)
-    given = [value for name, value in call.keywords if name in PERSONAL or name == "**"]
-    given += _set_afterwards(function, held)
-    if depends_on_parameters(function, [*given, *call.arguments]):
+    if depends_on_parameters(function, _given(site, call)):
         return True
-    return bool(held & set(function.params))
+    return bool(names_of(function, site.value) & set(function.params))
+
+
+def _given(site: Site, call: t.Call) -> list[t.Expr]:
+    """Return what may make a client one of its own: where it connects to, and as whom."""
+    function = site.function
+    given = [value for name, value in call.keywords if name in PERSONAL or name == "**"]
+    given += _set_afterwards(function, names_of(function, site.value))
+    return [*given, *call.arguments]
+
+
+def _sureness(site: Site) -> Confidence:
+    """Return how sure it is that one client does for all: not where the secret is fetched first.
+
+    It may be another one each time: that of a tenant, whose row was read.
+    """
+    call, function = site.call, site.function
+    if call is None:
+        return Confidence.HIGH
+    fetched: set[str] = set()
+    for bind in function.facts.binds:
+        if not isinstance(bind.target, t.Name) or bind.value is None:
+            continue
+        parts = tuple(expressions.parts(function, bind.value))
+        if (
+            bind.kind == "for"
+            or any(isinstance(part, t.Await) for part in parts)
+            or any(isinstance(part, t.Name) and part.id in fetched for part in parts)
+        ):
+            fetched.add(bind.target.id)
+    is_fetched = any(expressions.names(function, value) & fetched for value in _given(site, call))
+    return Confidence.MEDIUM if is_fetched else Confidence.HIGH
 
 
 def _set_afterwards(function: FunctionNode, held: set[str]) -> list[t.Expr]:
