@@ -1,67 +1,50 @@
-"""Compare perfaudit's speed and memory with parsing alone and with bandit, side by side.
+"""Measure perfaudit's speed and memory beside bandit, ruff and parsing alone, in one run.
 
 Each program runs in a process of its own over the same tree of released packages; what counts are
-the ratios of one run, since machines differ. Prints a Markdown table.
+the ratios of one run, since machines differ. Prints a page of Markdown.
 """
 
 import argparse
 import os
 import platform
 import shutil
-import subprocess
 import sys
-import tarfile
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-PACKAGES = ("celery==5.7.0", "fastapi==0.165.0", "starlette==1.10.0", "django==5.2.19")
-LARGE = (*PACKAGES, "wagtail==8.0.1")
-START_UPS = 10
+from measuring import PARSE, Run, instructions, measured, quickest
+from packages import ALL, DJANGO_CODE, QUICK, cache_folder, grown_tree, lines_of, tree_of
+from page import Growth, Measured, Tree, page
 
-PARSE = """
-import ast, gc, sys
-from pathlib import Path
-gc.disable()
-for path in Path(sys.argv[1]).rglob("*.py"):
-    try:
-        ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError):
-        pass
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """What one program cost."""
-
-    name: str
-    seconds: float
-    megabytes: float
-    code: int
+SIZES = (1, 2, 4, 8)
+COUNTED = "django-5.2.19/django/db/models/query.py"
+"""The file whose extraction is counted in instructions."""
 
 
 def main() -> None:
-    """Run everything once, and print the table."""
+    """Run everything once, and print the page, or write it."""
     arguments = _arguments()
-    tree = _sources(arguments.cache, LARGE if arguments.large else PACKAGES)
-    files = list(tree.rglob("*.py"))
-    lines = sum(file.read_bytes().count(b"\n") for file in files)
-    print(f"{lines:,} lines in {len(files):,} files; Python {platform.python_version()}, ", end="")
-    print(f"{os.cpu_count()} cores, {arguments.jobs or 'all'} used.\n", flush=True)
-
+    sets = {"quick": QUICK} if arguments.quick else {"all": ALL, "django": DJANGO_CODE}
     with tempfile.TemporaryDirectory() as scratch:
-        runs = _runs(tree, Path(scratch), arguments)
-    for run in runs:
-        # bandit ends with 1 where it finds something; the others run with nothing to object to.
-        if run.code not in ((0, 1) if run.name.startswith("bandit") else (0,)):
-            sys.exit(f"{run.name} ended with exit code {run.code}.")
-    print(_table(runs, lines))
-    print()
-    print(_start_up())
+        trees = []
+        for name, packages in sets.items():
+            tree = tree_of(name, packages, arguments.cache)
+            lines, files = lines_of(tree)
+            runs = _runs(tree, Path(scratch), whole=name != "django")
+            names = tuple(f"{package.name} {package.version}" for package in packages)
+            trees.append(Tree(names, lines, files, tuple(runs)))
+        growth = () if arguments.quick else tuple(_growth(arguments.cache, Path(scratch)))
+    counted = None if arguments.quick else _instructions(arguments.cache)
+    nothing = quickest([sys.executable, "-c", "pass"])
+    version = quickest([sys.executable, "-m", "perfaudit", "--version"])
+    told = f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.system()}"
+    text = page(Measured(told, tuple(trees), growth, nothing, version, counted))
+    if arguments.output is None:
+        print(text, end="")
+    else:
+        arguments.output.write_text(text, "utf-8")
 
 
 def _arguments() -> argparse.Namespace:
@@ -69,67 +52,39 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--cache",
         type=Path,
-        default=_cache_folder(),
+        default=cache_folder(),
         help="where downloaded packages are kept (default: %(default)s)",
     )
-    parser.add_argument("--large", action="store_true", help="about a million lines")
-    parser.add_argument("--jobs", type=int, default=0, help="workers of perfaudit (default: all)")
-    parser.add_argument("--no-bandit", action="store_true", help="leave out the slowest program")
+    parser.add_argument("--quick", action="store_true", help="one small package, and no growth")
+    parser.add_argument("--output", type=Path, help="the page to write, instead of printing it")
     return parser.parse_args()
 
 
-def _cache_folder() -> Path:
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "perfaudit-bench"
+def _runs(tree: Path, scratch: Path, *, whole: bool) -> Iterator[Run]:
+    """Yield the runs over one tree: all of them, or only cold beside the others."""
+    yield measured("ast.parse, one core", [sys.executable, "-c", PARSE, str(tree)])
+    ruff = [sys.executable, "-m", "ruff", "check", "--isolated", "--no-cache", "--exit-zero"]
+    yield measured("ruff check", [*ruff, "--quiet", str(tree)])
+    bandit = ["bandit", "-q", "-r", str(tree), "-f", "json", "-o", str(scratch / "bandit.json")]
+    # It ends with 1 where it finds something.
+    yield measured("bandit -r", [sys.executable, "-m", *bandit], codes=frozenset({0, 1}))
+    yield measured("perfaudit, cold, 2 workers", _scan(tree, scratch, "--no-cache", "--jobs", "2"))
+    if not whole:
+        return
+    yield measured("perfaudit, cold, 1 worker", _scan(tree, scratch, "--no-cache", "--jobs", "1"))
+    shutil.rmtree(tree / ".perfaudit_cache", ignore_errors=True)
+    warm = _scan(tree, scratch, "--jobs", "2")
+    yield measured("perfaudit, cold, filling the cache", warm)
+    yield measured("perfaudit, nothing changed", warm)
+    with _one_file_changed(tree):
+        yield measured("perfaudit, one file changed", warm)
 
 
-def _sources(cache: Path, packages: Sequence[str]) -> Path:
-    """Return the folder of the unpacked packages, downloading those that are missing."""
-    tree = cache / ("large" if packages == LARGE else "usual")
-    tree.mkdir(parents=True, exist_ok=True)
-    for package in packages:
-        target = tree / package.replace("==", "-")
-        if not target.is_dir():
-            print(f"downloading {package}", file=sys.stderr)
-            _unpack(_download(package, cache / "downloads"), target)
-    return tree
-
-
-def _download(package: str, folder: Path) -> Path:
-    folder.mkdir(exist_ok=True)
-    name, _, version = package.partition("==")
-    pattern = f"{name.replace('-', '?')}-{version}.tar.gz"
-    if not list(folder.glob(pattern)):
-        command = ["download", "--quiet", "--no-deps", "--no-binary", ":all:", package]
-        subprocess.run([sys.executable, "-m", "pip", *command, "-d", str(folder)], check=True)
-    return next(folder.glob(pattern))
-
-
-def _unpack(archive: Path, target: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=target.parent.parent) as scratch:
-        with tarfile.open(archive) as contents:
-            contents.extractall(scratch, filter="data")
-        next(Path(scratch).iterdir()).rename(target)
-
-
-def _runs(tree: Path, scratch: Path, arguments: argparse.Namespace) -> list[Run]:
-    scan = [sys.executable, "-m", "perfaudit", "scan", str(tree)]
-    scan += ["--exit-zero", "-f", "json", "--jobs", str(arguments.jobs)]
+def _scan(tree: Path, scratch: Path, *options: str) -> Sequence[str]:
     settings = scratch / "perfaudit.toml"
     settings.write_text("")
-    scan += ["--config", str(settings)]
-
-    runs = [_measured("ast.parse, one core", [sys.executable, "-c", PARSE, str(tree)])]
-    if not arguments.no_bandit:
-        bandit = ["bandit", "-q", "-r", str(tree), "-f", "json", "-o", str(scratch / "bandit.json")]
-        runs.append(_measured("bandit -r", [sys.executable, "-m", *bandit]))
-    runs.append(_measured("perfaudit, cold", [*scan, "--no-cache"]))
-    shutil.rmtree(tree / ".perfaudit_cache", ignore_errors=True)
-    _measured("filling the cache", scan)
-    runs.append(_measured("perfaudit, nothing changed", scan))
-    with _one_file_changed(tree):
-        runs.append(_measured("perfaudit, one file changed", scan))
-    return runs
+    command = [sys.executable, "-m", "perfaudit", "scan", str(tree), "--verbose", "--exit-zero"]
+    return [*command, "-f", "json", "--config", str(settings), *options]
 
 
 @contextmanager
@@ -144,54 +99,18 @@ def _one_file_changed(tree: Path) -> Iterator[None]:
         file.write_bytes(content)
 
 
-def _measured(name: str, command: Sequence[str]) -> Run:
-    """Return the time of one process and the peak memory of its largest member."""
-    print(f"running {name}", file=sys.stderr, flush=True)
-    began = time.perf_counter()
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
-        assert process.stderr is not None
-        said = process.stderr.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    seconds = time.perf_counter() - began
-    if process.returncode != 0:
-        print(said.decode("utf-8", "replace")[-2000:], file=sys.stderr)
-    unit = 1024 * 1024 if sys.platform == "darwin" else 1024
-    return Run(name, seconds, usage.ru_maxrss / unit, process.returncode)
+def _growth(cache: Path, scratch: Path) -> Iterator[Growth]:
+    for times in SIZES:
+        tree = grown_tree(times, cache)
+        scan = _scan(tree, scratch, "--no-cache", "--jobs", "1")
+        yield Growth(times, lines_of(tree)[0], measured(f"perfaudit, {times}x", scan))
 
 
-def _table(runs: Sequence[Run], lines: int) -> str:
-    parse = runs[0]
-    bandit = next((run for run in runs if run.name.startswith("bandit")), None)
-    rows = [
-        "| program | seconds | lines/s | peak MB | x ast.parse | of bandit |",
-        "|---|---:|---:|---:|---:|---:|",
-    ]
-    for run in runs:
-        of_bandit = f"1/{bandit.seconds / run.seconds:.1f}" if bandit else "-"
-        rows.append(
-            f"| {run.name} | {run.seconds:.2f} | {lines / run.seconds:,.0f} "
-            f"| {run.megabytes:.0f} | {run.seconds / parse.seconds:.2f} | {of_bandit} |"
-        )
-    return "\n".join(rows)
-
-
-def _start_up() -> str:
-    nothing = _quickest([sys.executable, "-c", "pass"])
-    version = _quickest([sys.executable, "-m", "perfaudit", "--version"])
-    return (
-        f"`perfaudit --version` {version * 1000:.0f} ms, `python -c pass` {nothing * 1000:.0f} ms: "
-        f"{version / nothing:.1f} times."
-    )
-
-
-def _quickest(command: Sequence[str]) -> float:
-    times = []
-    for _ in range(START_UPS):
-        began = time.perf_counter()
-        subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
-        times.append(time.perf_counter() - began)
-    return min(times)
+def _instructions(cache: Path) -> tuple[str, int, int] | None:
+    """Return a file, its lines, and the instructions that its extraction takes."""
+    file = cache / "trees" / "all" / COUNTED
+    count = instructions(file)
+    return None if count is None else (COUNTED, file.read_bytes().count(b"\n"), count)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The whole audit: files -> sources -> facts -> program -> findings -> scorecard -> report."""
 
 import gc
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -51,9 +52,13 @@ class Audited:
 
 @dataclass(frozen=True, slots=True)
 class AuditResult(Audited):
-    """The report of an audit, the rules that it speaks of, and the program it was made from."""
+    """The report of an audit, the rules that it speaks of, and the program it was made from.
+
+    ``phases`` are the seconds that each part of the work took, in order.
+    """
 
     program: Program
+    phases: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,20 @@ class _Run:
     found: Discovery
     digests: Mapping[str, bytes | None] | None
     key: str
+
+
+class _Laps:
+    """How long the parts of an audit take. What it says never enters a report."""
+
+    def __init__(self) -> None:
+        self._last = time.perf_counter()
+        self.phases: list[tuple[str, float]] = []
+
+    def end(self, phase: str) -> None:
+        """Note that a phase has ended, and the next one begins."""
+        now = time.perf_counter()
+        self.phases.append((phase, now - self._last))
+        self._last = now
 
 
 def audit(root: Path, paths: Sequence[Path], settings: Settings) -> AuditResult:
@@ -124,9 +143,16 @@ def _project_libraries(settings: Settings) -> list[Path]:
 
 def _audit(run: _Run, libraries: Libraries) -> AuditResult:
     root, settings, rules, found = run.root, run.settings, run.rules, run.found
+    laps = _Laps()
     python = [file for file in found.files if file.kind == "python"]
-    cache = FactCache(root) if settings.cache else None
-    results = extract_all(root, python, jobs=settings.jobs, cache=cache, digests=run.digests)
+    results = extract_all(
+        root,
+        python,
+        jobs=settings.jobs,
+        # Not held any longer than that: it has the encoded facts of all files.
+        cache=FactCache(root) if settings.cache else None,
+        digests=run.digests,
+    )
     documents, document_problems = _documents(
         root, [file for file in found.files if file.kind != "python"]
     )
@@ -136,6 +162,7 @@ def _audit(run: _Run, libraries: Libraries) -> AuditResult:
         *(item.problem for item in results if item.problem),
     ]
 
+    laps.end("read")
     facts = [item.facts for item in results if item.facts is not None]
     roles = {file.path: file.role for file in python}
     program = link(facts, roles, libraries, documents, dialect=settings.dialect)
@@ -144,6 +171,7 @@ def _audit(run: _Run, libraries: Libraries) -> AuditResult:
         if opinions:
             program = link(facts, roles, libraries, documents, opinions, dialect=settings.dialect)
 
+    laps.end("link")
     judgement = judge(
         program,
         rules,
@@ -152,6 +180,7 @@ def _audit(run: _Run, libraries: Libraries) -> AuditResult:
         selected=run.chosen,
         roles=settings.roles,
     )
+    laps.end("detect")
     covered = coverage_of(program)
     coverage = Coverage(
         calls=covered.calls,
@@ -190,7 +219,8 @@ def _audit(run: _Run, libraries: Libraries) -> AuditResult:
         problems=coverage.files_skipped,
         strengths=strengths_of(judgement, rules),
     )
-    return AuditResult(report, rules, program)
+    laps.end("report")
+    return AuditResult(report, rules, program, tuple(laps.phases))
 
 
 def _documents(root: Path, files: Sequence[SourceFile]) -> tuple[list[Document], list[Problem]]:

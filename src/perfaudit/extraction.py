@@ -13,6 +13,7 @@ import msgspec
 from perfaudit.cache import Entry, FactCache
 from perfaudit.core.problem import Problem
 from perfaudit.facts.extract import extract_facts
+from perfaudit.facts.sharing import share_texts
 from perfaudit.facts.types import FileFacts
 from perfaudit.sources import SourceFile, Suppression, parse_python, read_bytes
 from perfaudit.sources.discovery import MAX_BYTES
@@ -75,7 +76,14 @@ def extract_all(
     entries.update(_extract_waiting(root, waiting, jobs))
     if cache is not None:
         cache.store({path: entry for path, entry in entries.items() if entry[0]})
-    return [_decoded(entries[file.path][1], file.path) for file in files]
+    results = []
+    texts: dict[str, str] = {}
+    for file in files:
+        result = _decoded(entries.pop(file.path)[1], file.path)
+        if result.facts is not None:
+            share_texts(result.facts, texts)
+        results.append(result)
+    return results
 
 
 def raise_recursion_limit() -> None:

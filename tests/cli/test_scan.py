@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -125,6 +126,8 @@ def test_standard_output_is_json_and_nothing_else(project: Path, run: Run) -> No
     assert findings(result.stdout) == [("app/views.py", RULE)]
     assert f"1  PA601  {RULE}" in result.stderr
     assert "read 2 files" in result.stderr
+    phases = re.search(r"phases: (.*)\.\n", result.stderr)
+    assert phases and re.sub(r"[0-9.]+ s", "", phases[1]) == "read , link , detect , report "
 
 
 def test_each_output_file_has_the_format_of_its_suffix(project: Path, run: Run) -> None:

@@ -95,6 +95,33 @@ def test_what_is_no_statement_or_is_not_run(call: str) -> None:
     assert lines(f"class Store:\n    def ask(self, name):\n        return {call}\n") == []
 
 
+RUNNING = f"""import sqlite3
+class Store:
+    def ask_all(self, name, sql):
+        return sqlite3.connect(name).execute(sql)
+class Page:
+    def __init__(self, store):
+        self.store = store
+    def rows(self, name):
+        return self.store.ask_all(name, {ONE})
+"""
+
+
+def test_a_method_of_something_unknown_that_every_class_runs() -> None:
+    assert lines(RUNNING) == [9]
+    other = "class Cluster:\n    def ask_all(self, name, sql):\n        self.c.execute(sql)\n"
+    assert lines(RUNNING + other) == [9]
+
+
+def test_a_method_that_another_class_does_something_else_with() -> None:
+    other = "class Chat:\n    def ask_all(self, name, sql):\n        print(name, sql)\n"
+    assert lines(RUNNING + other) == []
+
+
+def test_a_method_of_that_name_with_something_that_is_no_statement() -> None:
+    assert lines(RUNNING.replace(ONE, '"select one of these"')) == []
+
+
 def test_a_parameter_is_no_statement_by_itself() -> None:
     code = "class Store:\n    def all(self, query):\n        return self.c.execute(query)\n"
     assert lines(code) == []

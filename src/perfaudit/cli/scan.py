@@ -190,6 +190,9 @@ def _audited(
         project = result.report.project
         seconds = time.perf_counter() - began
         note(f"read {project.files} files, {project.lines} lines in {seconds:.2f} s.")
+        if isinstance(result, AuditResult):
+            parts = ", ".join(f"{phase} {taken:.2f} s" for phase, taken in result.phases)
+            note(f"phases: {parts}.")
     return result
 
 

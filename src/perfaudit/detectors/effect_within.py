@@ -56,7 +56,7 @@ def _is_meant(site: Site, effects: Collection[str]) -> bool:
 
 def _reach(program: "Program", effects: Collection[str], within: str) -> Reach:
     return reach(
-        program.functions,
+        program.costly,
         program.sites_of,
         program.edges_to,
         counts=lambda site: _is_meant(site, effects),

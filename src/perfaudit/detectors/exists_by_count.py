@@ -11,12 +11,14 @@ from perfaudit.program.counted_loads import counted_and_loaded
 from perfaudit.program.expressions import spelled
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.only_asked import OnlyAsked, only_asked
+from perfaudit.program.page_counts import UnreadCount, unread_counts
 from perfaudit.program.presence import asks_for_any, matters_besides, only_asks_for_any
 from perfaudit.program.program import Program
 from perfaudit.program.reach import site_step
 from perfaudit.program.sites import Site
 
 COUNTS = "counts-rows"
+ASKED = "only to know whether there is one"
 
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:
@@ -32,13 +34,15 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
                 program,
                 site.function,
                 site.location,
-                {"call": spelled(site.function, site.value), "does": "counts all rows"},
+                {"call": spelled(site.function, site.value), "does": f"counts all rows {ASKED}"},
                 site_step(site),
                 site.confidence,
                 _cure(program, site),
             )
     for found in only_asked(program):
         yield _loaded(program, found)
+    for unread in unread_counts(program):
+        yield _unread(program, unread)
 
 
 def _any_would_do(program: Program, site: Site) -> bool:
@@ -58,11 +62,31 @@ def _loaded(program: Program, found: OnlyAsked) -> Match:
         program,
         found.function,
         found.place,
-        {"call": found.call, "does": "loads a row" if found.is_one else "loads all rows"},
+        {
+            "call": found.call,
+            "does": f"loads {'a row' if found.is_one else 'all rows'} {ASKED}",
+        },
         TraceStep(found.query, f"{found.name} loads {'a row' if found.is_one else 'the rows'}"),
         # Of one row not much is sent that nobody reads.
         Confidence.MEDIUM if found.is_one else Confidence.HIGH,
         found.cure,
+    )
+
+
+def _unread(program: Program, unread: UnreadCount) -> Match:
+    function = unread.function
+    call = function.facts.calls[unread.value.index]
+    return _match(
+        program,
+        function,
+        function.place(call),
+        {
+            "call": spelled(function, unread.value),
+            "does": "counts all rows besides, and nobody reads the number",
+        },
+        site_step(unread.site),
+        Confidence.MEDIUM,
+        f"Pass `{unread.keyword}=False`.",
     )
 
 

@@ -30,7 +30,7 @@ from perfaudit.program.nodes import ClassNode, FunctionNode, is_handler
 from perfaudit.program.program import Program
 from perfaudit.program.row_costs import row_class
 from perfaudit.program.row_queries import rows_at, rows_of
-from perfaudit.program.row_types import can_be, relation_at
+from perfaudit.program.row_types import can_be, relation_at, relations_along
 from perfaudit.program.rows import VIA_RELATION, Rows
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.sizes import iterable_size
@@ -194,6 +194,13 @@ def _judge(
         return
     if row is None and walk.applied is not None:
         return
+    read = len(load.names)
+    if row is not None:
+        along = relations_along(program, row, load.path)
+        if along is None:
+            return
+        load = load.along(along)
+        walk = replace(walk, load=load)
     own = None if row is None else relation_at(program, row, load.names)
     if own is not None and own != load.relation:
         # What is given may be of several classes; these rows have a relation of their own.
@@ -201,14 +208,16 @@ def _judge(
         walk = replace(walk, load=load)
     rule = RULES[bool(rows.loaded)]
     yield Opportunity(place.location, program.exposure_of(function).kind, rule=rule)
-    if rows.covers(load.names):
+    # What the row itself is asked for by another of its attributes may be loaded then.
+    is_asked_later = row is not None and len(load.names) < read
+    if rows.brings(load.names) is not False if is_asked_later else rows.covers(load.names):
         return
     # The same objects have it once an earlier walk over their list has read it.
-    read = (walk.subject, load.path, load.relation.name, rows.places)
-    if read in loaded:
+    key = (walk.subject, load.path, load.relation.name, rows.places)
+    if key in loaded:
         return
     if isinstance(walk.subject, t.Name):
-        loaded.add(read)
+        loaded.add(key)
     confidence = load_sureness(program, load, place, function, walk.loop, rows)
     if confidence is not None:
         yield _match(program, walk, rows, row, confidence)

@@ -78,9 +78,7 @@ def _reach(program: Program, counts: Callable[[Site], bool]) -> Reach:
     def follows(edge: Edge) -> bool:
         return edge.how in FOLLOWED and edge.callee not in program.memoised
 
-    return reach(
-        program.functions, program.sites_of, program.edges_to, counts=counts, follows=follows
-    )
+    return reach(program.costly, program.sites_of, program.edges_to, counts=counts, follows=follows)
 
 
 def _asks(site: Site) -> bool:

@@ -34,6 +34,7 @@ def _is_plain(index: Index, migrations: set[str]) -> bool:
         and index.where is None
         and index.method in PLAIN
         and not index.include
+        and not index.operators
         and not any(part.startswith("(") for part in index.columns)
     )
 

@@ -311,7 +311,7 @@ def _off_the_loop(program: Program) -> set[FunctionNode]:
 def _taken(program: Program, contended: dict[LockName, Contended]) -> Reach:
     """Return which functions take a contended lock on the thread that they run on."""
     return reach(
-        program.functions if contended else (),
+        program.costly if contended else (),
         program.sites_of,
         program.edges_to,
         counts=lambda site: (

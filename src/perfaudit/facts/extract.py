@@ -70,65 +70,6 @@ class _Walk:
                 for number, line in enumerate(_LINE_BREAK.split(text), start=1)
                 if not line.isascii()
             }
-        self.expressions: dict[type[ast.expr], Callable[[Any], t.Expr]] = {
-            ast.Name: self.name,
-            ast.Attribute: self.attribute_value,
-            ast.Call: self.call,
-            ast.Constant: self.constant,
-            ast.Subscript: self.subscript_value,
-            ast.JoinedStr: self.joined_text,
-            ast.List: self.sequence,
-            ast.Tuple: self.sequence,
-            ast.Set: self.sequence,
-            ast.Dict: self.mapping,
-            ast.Await: self.await_,
-            ast.BoolOp: self.bool_operation,
-            ast.IfExp: self.conditional,
-            ast.BinOp: self.binary,
-            ast.Compare: self.compare,
-            ast.UnaryOp: self.unary,
-            ast.Lambda: self.lambda_,
-            ast.ListComp: self.comprehension,
-            ast.SetComp: self.comprehension,
-            ast.GeneratorExp: self.comprehension,
-            ast.DictComp: self.comprehension,
-            ast.Starred: self.starred,
-            ast.NamedExpr: self.walrus,
-            ast.Yield: self.yield_,
-            ast.YieldFrom: self.yield_from,
-            ast.Slice: self.slice,
-        }
-        self.handlers: dict[type[ast.stmt], Callable[[Any], None]] = {
-            ast.Expr: self.expression_statement,
-            ast.Assign: self.assign,
-            ast.AnnAssign: self.annotated_assign,
-            ast.AugAssign: self.augmented_assign,
-            ast.Return: self.return_,
-            ast.If: self.if_,
-            ast.For: self.for_,
-            ast.AsyncFor: self.for_,
-            ast.While: self.while_,
-            ast.With: self.with_,
-            ast.AsyncWith: self.with_,
-            ast.Try: self.try_,
-            ast.FunctionDef: self.function,
-            ast.AsyncFunctionDef: self.function,
-            ast.ClassDef: self.class_,
-            ast.Import: self.import_,
-            ast.ImportFrom: self.import_from,
-            ast.Raise: self.raise_,
-            ast.Assert: self.assert_,
-            ast.Delete: self.delete,
-            ast.Global: self.outer,
-            ast.Nonlocal: self.outer,
-            ast.Break: self.jump,
-            ast.Continue: self.jump,
-            ast.Match: self.match,
-        }
-        if hasattr(ast, "TryStar"):
-            self.handlers[ast.TryStar] = self.try_
-        if hasattr(ast, "TypeAlias"):
-            self.handlers[ast.TypeAlias] = self.type_alias
 
     # Places
 
@@ -181,7 +122,7 @@ class _Walk:
 
     def value(self, node: ast.expr) -> t.Expr:
         """Return the expression, recording the calls and the reads in it."""
-        handler = self.expressions.get(type(node))
+        handler = _EXPRESSIONS.get(type(node))
         if handler is None:
             return t.Opaque(type(node).__name__)
         self.depth += 1
@@ -189,7 +130,7 @@ class _Walk:
             self.depth -= 1
             return t.Opaque("too deep")
         try:
-            return handler(node)
+            return handler(self, node)
         finally:
             self.depth -= 1
 
@@ -514,11 +455,10 @@ class _Walk:
     # Statements
 
     def statements(self, body: list[ast.stmt]) -> None:
-        handlers = self.handlers
         for statement in body:
-            handler = handlers.get(type(statement))
+            handler = _STATEMENTS.get(type(statement))
             if handler is not None:
-                handler(statement)
+                handler(self, statement)
 
     def expression_statement(self, node: ast.Expr) -> None:
         value = node.value
@@ -848,6 +788,68 @@ class _Walk:
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
             return t.Binary("BitOr", self.annotation(node.left), self.annotation(node.right))
         return self.path(node)
+
+
+# Unbound, so that a walk holds no ring of references to itself.
+_EXPRESSIONS: dict[type[ast.expr], Callable[[_Walk, Any], t.Expr]] = {
+    ast.Name: _Walk.name,
+    ast.Attribute: _Walk.attribute_value,
+    ast.Call: _Walk.call,
+    ast.Constant: _Walk.constant,
+    ast.Subscript: _Walk.subscript_value,
+    ast.JoinedStr: _Walk.joined_text,
+    ast.List: _Walk.sequence,
+    ast.Tuple: _Walk.sequence,
+    ast.Set: _Walk.sequence,
+    ast.Dict: _Walk.mapping,
+    ast.Await: _Walk.await_,
+    ast.BoolOp: _Walk.bool_operation,
+    ast.IfExp: _Walk.conditional,
+    ast.BinOp: _Walk.binary,
+    ast.Compare: _Walk.compare,
+    ast.UnaryOp: _Walk.unary,
+    ast.Lambda: _Walk.lambda_,
+    ast.ListComp: _Walk.comprehension,
+    ast.SetComp: _Walk.comprehension,
+    ast.GeneratorExp: _Walk.comprehension,
+    ast.DictComp: _Walk.comprehension,
+    ast.Starred: _Walk.starred,
+    ast.NamedExpr: _Walk.walrus,
+    ast.Yield: _Walk.yield_,
+    ast.YieldFrom: _Walk.yield_from,
+    ast.Slice: _Walk.slice,
+}
+_STATEMENTS: dict[type[ast.stmt], Callable[[_Walk, Any], None]] = {
+    ast.Expr: _Walk.expression_statement,
+    ast.Assign: _Walk.assign,
+    ast.AnnAssign: _Walk.annotated_assign,
+    ast.AugAssign: _Walk.augmented_assign,
+    ast.Return: _Walk.return_,
+    ast.If: _Walk.if_,
+    ast.For: _Walk.for_,
+    ast.AsyncFor: _Walk.for_,
+    ast.While: _Walk.while_,
+    ast.With: _Walk.with_,
+    ast.AsyncWith: _Walk.with_,
+    ast.Try: _Walk.try_,
+    ast.FunctionDef: _Walk.function,
+    ast.AsyncFunctionDef: _Walk.function,
+    ast.ClassDef: _Walk.class_,
+    ast.Import: _Walk.import_,
+    ast.ImportFrom: _Walk.import_from,
+    ast.Raise: _Walk.raise_,
+    ast.Assert: _Walk.assert_,
+    ast.Delete: _Walk.delete,
+    ast.Global: _Walk.outer,
+    ast.Nonlocal: _Walk.outer,
+    ast.Break: _Walk.jump,
+    ast.Continue: _Walk.jump,
+    ast.Match: _Walk.match,
+}
+if hasattr(ast, "TryStar"):
+    _STATEMENTS[ast.TryStar] = _Walk.try_
+if hasattr(ast, "TypeAlias"):
+    _STATEMENTS[ast.TypeAlias] = _Walk.type_alias
 
 
 def annotation_of(text: str) -> t.Expr:

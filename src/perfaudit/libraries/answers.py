@@ -23,6 +23,7 @@ KEYS = (
     *("model", "fields", "source", "many", "method"),
     *("whole", "unread", "settings", "exclude", "depth", "lists", "lists_each"),
     *("hooks", "filled", "fills", "dumps"),
+    *("searched", "searchers"),
 )
 
 
@@ -58,6 +59,8 @@ class Answers(Struct, frozen=True):
     its rows, and may load more with them. ``filled``: base classes whose annotated fields are
     filled from a row by one of their methods in ``fills``. ``dumps``: the methods of an object of
     ``showing`` that show what they are given: declared fields only, and relations by their rows.
+    ``searched``: the attribute of a view with the columns that requests may search for a text
+    anywhere in them, where one of its ``searchers`` is in the list that is their attribute.
     """
 
     views: dict[str, AnsweringView] = {}
@@ -86,6 +89,8 @@ class Answers(Struct, frozen=True):
     filled: tuple[str, ...] = ()
     fills: tuple[str, ...] = ()
     dumps: tuple[str, ...] = ()
+    searched: str = ""
+    searchers: dict[str, str] = {}
 
 
 Named = Callable[[YamlNode | None, Callable[[str, YamlNode], Any]], dict[str, Any]]
@@ -127,6 +132,8 @@ def answers_section(node: YamlNode | None, named: Named) -> Answers:
         keys["filled"].texts() if "filled" in keys else (),
         keys["fills"].texts() if "fills" in keys else (),
         keys["dumps"].texts() if "dumps" in keys else (),
+        text("searched"),
+        named(keys.get("searchers"), lambda _, entry: entry.text()),
     )
 
 

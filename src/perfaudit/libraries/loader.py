@@ -19,6 +19,7 @@ from perfaudit.libraries.types import (
     Behaviour,
     Callback,
     ColumnKind,
+    Counts,
     Dialect,
     EntityQueries,
     Framework,
@@ -130,6 +131,7 @@ _BEHAVIOUR_KEYS = frozenset(
         "enters",
         "sql",
         "timeout",
+        "counts",
         "runs",
         "memoises",
         "batch",
@@ -238,6 +240,7 @@ _SCHEMA_KEYS = frozenset(
         "index_table",
         "index_where",
         "index_include",
+        "index_names_fields",
         "index_name_length",
     ]
 )
@@ -251,6 +254,7 @@ _INDEX_MAKER_KEYS = frozenset(
         "where",
         "name",
         "include",
+        "operators",
         "method",
         "method_argument",
     ]
@@ -411,6 +415,7 @@ def _behaviour(path: str, node: YamlNode, parameters: tuple[str, ...] = ()) -> B
         enters=_optional_type(keys.get("enters"), parameters),
         sql=_optional_argument(keys.get("sql")),
         timeout=_timeout(keys["timeout"]) if "timeout" in keys else None,
+        counts=_counts(keys["counts"]) if "counts" in keys else None,
         runs=_callbacks(keys["runs"]) if "runs" in keys else (),
         memoises="memoises" in keys and keys["memoises"].flag(),
         batch=keys["batch"].text() if "batch" in keys else None,
@@ -452,6 +457,15 @@ def _timeout(node: YamlNode) -> Timeout:
     if default != "none" and not default.replace(".", "", 1).isdigit():
         raise keys["default"].error(f'the default "{default}" is neither none nor seconds.')
     return Timeout(keys["keyword"].text(), _optional_position(keys.get("position")), default)
+
+
+def _counts(node: YamlNode) -> Counts:
+    keys = node.mapping(("keyword", "told"))
+    if "keyword" not in keys or "told" not in keys:
+        raise node.error(
+            "counts needs `keyword` and `told`: what leaves it out, and what it gives."
+        )
+    return Counts(keys["keyword"].text(), frozenset(keys["told"].texts()))
 
 
 def _callbacks(node: YamlNode) -> tuple[Callback, ...]:
@@ -710,6 +724,7 @@ def _schema(library: str, node: YamlNode | None) -> Schema | None:
         index_table=text("index_table"),
         index_where=text("index_where"),
         index_include=text("index_include"),
+        index_names_fields="index_names_fields" in keys and keys["index_names_fields"].flag(),
         index_name_length=_count(keys["index_name_length"]) if "index_name_length" in keys else 0,
     )
 
@@ -731,6 +746,7 @@ def _index_maker(path: str, node: YamlNode) -> IndexMaker:
         where_argument=_optional_argument(keys.get("where")),
         name_argument=_optional_argument(keys.get("name")),
         include_argument=_optional_argument(keys.get("include")),
+        operators_argument=_optional_argument(keys.get("operators")),
         method=keys["method"].text() if "method" in keys else "",
         method_argument=_optional_argument(keys.get("method_argument")),
     )

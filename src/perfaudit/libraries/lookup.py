@@ -66,7 +66,10 @@ class Libraries:
             _of_all(found.caller for found in self.frameworks)
         )
         self.query_attributes: frozenset[str] = frozenset(_query_attributes(self.libraries))
-        self.row_methods: frozenset[str] = frozenset(_row_methods(self.libraries))
+        self.row_methods: frozenset[str] = frozenset(
+            _methods_with(self.libraries, "gives-all-rows")
+        )
+        self.loading_methods: frozenset[str] = frozenset(_methods_with(self.libraries, "loads-any"))
         self.telling: Mapping[str, tuple[tuple[str, Behaviour], ...]] = _telling(self.libraries)
         self._files = {library.file: library for library in self.libraries}
         self.packages: Mapping[str, str] = {
@@ -352,12 +355,12 @@ def _query_attributes(libraries: Iterable[Library]) -> Iterator[str]:
                     yield name
 
 
-def _row_methods(libraries: Iterable[Library]) -> Iterator[str]:
-    """Give the methods through which managers of a library give all their rows."""
+def _methods_with(libraries: Iterable[Library], flag: str) -> Iterator[str]:
+    """Give the names of the methods of libraries that have a flag."""
     for library in libraries:
         for found in library.types.values():
             for name, behaviour in found.methods.items():
-                if "gives-all-rows" in behaviour.flags:
+                if flag in behaviour.flags:
                     yield name
 
 

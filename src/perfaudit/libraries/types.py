@@ -48,15 +48,27 @@ class Timeout(Struct, frozen=True, gc=False):
     default: str
 
 
+class Counts(Struct, frozen=True, gc=False):
+    """The number of all rows that a call asks for besides what it gives.
+
+    ``keyword``: the argument that leaves it out where it is False. ``told``: the attributes and
+    methods of the result that need the number.
+    """
+
+    keyword: str
+    told: frozenset[str]
+
+
 class Behaviour(Struct, frozen=True, gc=False):
     """What one call of a library does.
 
     ``effects`` are of ``core.effect.EFFECTS``; ``blocking``: the calling thread waits until the
     effect is done; ``awaitable``: the call gives an awaitable, and its effects happen under await.
     ``sql``: which argument is SQL (its text then decides between db.query, db.write and none).
-    ``memoises``: as a decorator, keeps results. ``batch``: the plural twin. ``file`` and ``line``:
-    where it was written. ``flags``: further named meanings that detectors know, such as "loads-all"
-    or "expires". ``twins``: dotted paths of what does the same and is awaited, the best first.
+    ``counts``: it asks for the number of all rows too. ``memoises``: as a decorator, keeps
+    results. ``batch``: the plural twin. ``file`` and ``line``: where it was written. ``flags``:
+    further named meanings that detectors know, such as "loads-all" or "expires". ``twins``: dotted
+    paths of what does the same and is awaited, the best first.
     """
 
     path: str
@@ -67,6 +79,7 @@ class Behaviour(Struct, frozen=True, gc=False):
     enters: TypeExpr | None = None
     sql: str | None = None
     timeout: Timeout | None = None
+    counts: Counts | None = None
     runs: tuple[Callback, ...] = ()
     memoises: bool = False
     batch: str | None = None
@@ -257,7 +270,8 @@ class IndexMaker(Struct, frozen=True, gc=False):
     ``columns``: the keyword with the list of columns. ``first``: the position from which on all
     arguments are columns. ``unique_argument`` and ``where_argument``: the arguments that say so;
     ``name_argument``: that with its name, ``include_argument``: that with columns that it only
-    carries. ``method``: its kind, such as gin; ``method_argument``: the argument that says it.
+    carries, ``operators_argument``: that with the operators that compare the columns in another
+    way. ``method``: its kind, such as gin; ``method_argument``: the argument that says it.
     """
 
     path: str
@@ -268,6 +282,7 @@ class IndexMaker(Struct, frozen=True, gc=False):
     where_argument: str | None
     name_argument: str | None = None
     include_argument: str | None = None
+    operators_argument: str | None = None
     method: str = ""
     method_argument: str | None = None
 
@@ -300,7 +315,8 @@ class Schema(Struct, frozen=True, gc=False):
     - ``key_makers``: constructors of foreign keys of a table.
     - ``index_column``, ``index_table``: how a class says that a column, or ``{columns}``, have an
       index of the ``{name}``; ``{more}`` is ``index_where`` for a part of the rows and
-      ``index_include`` for columns that it carries. ``index_name_length``: how long names may be.
+      ``index_include`` for columns that it carries; ``index_names_fields``: it names attributes of
+      the class, not columns. ``index_name_length``: how long names may be.
     - ``wrappers``: annotations around the type of an attribute -> its loading.
     - ``plain_annotations``: an annotated attribute is a column.
     - ``column_methods``: decorators of methods that give a column.
@@ -346,6 +362,7 @@ class Schema(Struct, frozen=True, gc=False):
     index_table: str = ""
     index_where: str = ""
     index_include: str = ""
+    index_names_fields: bool = False
     index_name_length: int = 0
 
 

@@ -37,11 +37,14 @@ def activity(
     schema: Schema,
     function: FunctionNode,
     property_names: frozenset[str],
+    chained: frozenset[str],
     forwards: Forwards,
 ) -> Activity:
-    """Return what the function does itself, and what it runs."""
+    """Return what the function does itself, and what it runs.
+
+    ``property_names`` are those of all classes, ``chained`` these and the names of relations.
+    """
     found = Found(types, function, forwards)
-    chained = property_names | schema.relation_names
     for index, call in enumerate(function.facts.calls):
         _from_call(found, index, call, chained)
     for number, context in enumerate(function.facts.contexts):

@@ -262,9 +262,7 @@ def ordered_reach(program: "Program") -> Reach:
             edge.caller, edge.context
         )
 
-    return reach(
-        program.functions, program.sites_of, program.edges_to, counts=counts, follows=follows
-    )
+    return reach(program.costly, program.sites_of, program.edges_to, counts=counts, follows=follows)
 
 
 def is_ordered(site: Site) -> bool:

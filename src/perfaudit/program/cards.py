@@ -46,9 +46,9 @@ def endpoint_cards(program: "Program") -> tuple[EndpointCard, ...]:
     """Return the card of each route and websocket, by path and method."""
     queries = program.once(costs_of, DATABASE_ROUND_TRIPS)
     requests = program.once(costs_of, HTTP_REQUESTS)
-    unresolved: dict[FunctionNode, int] = {}
+    counts: dict[FunctionNode, tuple[int, int]] = {}
     cards = [
-        _card(program, endpoint, queries, requests, unresolved)
+        _card(program, endpoint, queries, requests, counts)
         for endpoint in program.endpoints
         if endpoint.kind in CARD_KINDS
     ]
@@ -184,7 +184,7 @@ def is_cached(program: "Program", endpoint: Endpoint) -> bool:
     ):
         return True
     asking = program.once(_asking_cache_first)
-    return not asking.isdisjoint(_reached(program, (endpoint.handler,), RUN_HOW))
+    return bool(asking) and not asking.isdisjoint(_reached(program, (endpoint.handler,), RUN_HOW))
 
 
 def _asking_cache_first(program: "Program") -> frozenset[FunctionNode]:
@@ -209,7 +209,7 @@ def _card(
     endpoint: Endpoint,
     queries: Mapping[FunctionNode, Cost],
     requests: Mapping[FunctionNode, Cost],
-    unresolved: dict[FunctionNode, int],
+    counts: dict[FunctionNode, tuple[int, int]],
 ) -> EndpointCard:
     cost = cost_of_answer(program, endpoint, queries)
     return EndpointCard(
@@ -223,7 +223,7 @@ def _card(
         blocking=_blocking(program, endpoint),
         cached=is_cached(program, endpoint),
         dispatch=endpoint.dispatch,
-        resolved=_resolved_share(program, endpoint, unresolved),
+        resolved=_resolved_share(program, endpoint, counts),
         reads=str(cost.of("db.query")),
         writes=str(cost.of("db.write")),
         terms=tuple(_term(term) for term in cost.terms),
@@ -249,8 +249,8 @@ def _blocking(program: "Program", endpoint: Endpoint) -> tuple[str, ...]:
     blocking = program.once(_names_of_blocking)
     names = {
         name
-        for function in _reached(program, tuple(entered), ON_THE_LOOP)
-        for name in blocking.get(function, ())
+        for function in blocking.keys() & _reached(program, tuple(entered), ON_THE_LOOP)
+        for name in blocking[function]
     }
     return tuple(sorted(names)[:MAX_BLOCKING])
 
@@ -271,46 +271,42 @@ def _memoises(program: "Program", path: str) -> bool:
 
 def _reached(
     program: "Program", functions: tuple[FunctionNode, ...], how: frozenset[str]
-) -> list[FunctionNode]:
-    """Return the functions and what they run, nearest first, but not what memoised ones run."""
+) -> set[FunctionNode]:
+    """Return the functions and what they run, but not what memoised ones run."""
     run = program.once(_run_by, how)
-    found = dict.fromkeys(functions)
-    layer = list(found)
+    found = set(functions)
+    layer = found
     for _ in range(MAX_DEPTH):
-        following: list[FunctionNode] = []
-        for function in layer:
-            for callee in run.get(function, ()):
-                if callee not in found:
-                    found[callee] = None
-                    following.append(callee)
-        if not following or len(found) > MAX_FUNCTIONS:
+        layer = set().union(*[run[function] for function in layer if function in run]) - found
+        found = found | layer
+        if not layer or len(found) > MAX_FUNCTIONS:
             break
-        layer = following
-    return list(found)
+    return found
 
 
-def _run_by(program: "Program", how: frozenset[str]) -> dict[FunctionNode, list[FunctionNode]]:
+def _run_by(program: "Program", how: frozenset[str]) -> dict[FunctionNode, frozenset[FunctionNode]]:
     """Return what each function runs itself, without what is memoised."""
-    found: dict[FunctionNode, list[FunctionNode]] = {}
+    found: dict[FunctionNode, frozenset[FunctionNode]] = {}
     for function in program.functions:
-        callees = dict.fromkeys(
-            edge.callee for edge in program.edges_from(function) if edge.how in how
-        )
+        callees = frozenset(edge.callee for edge in program.edges_from(function) if edge.how in how)
         if callees:
-            found[function] = [each for each in callees if each not in program.memoised]
+            found[function] = callees - program.memoised
     return found
 
 
 def _resolved_share(
-    program: "Program", endpoint: Endpoint, unresolved: dict[FunctionNode, int]
+    program: "Program", endpoint: Endpoint, counts: dict[FunctionNode, tuple[int, int]]
 ) -> float:
+    """Return the share of resolved calls; ``counts`` keeps how many there are, and unresolved."""
     calls = 0
     missing = 0
     for function in _reached(program, tuple(_entered(endpoint)), RUN_HOW):
-        if function not in unresolved:
-            unresolved[function] = unresolved_calls(program, function)
-        calls += len(function.facts.calls)
-        missing += unresolved[function]
+        counted = counts.get(function)
+        if counted is None:
+            unresolved = unresolved_calls(program, function)
+            counted = counts[function] = (len(function.facts.calls), unresolved)
+        calls += counted[0]
+        missing += counted[1]
     return round(1 - missing / calls, 2) if calls else 1.0
 
 

@@ -5,7 +5,7 @@ from enum import IntEnum
 
 from perfaudit.facts import types as t
 from perfaudit.program.loops import fills_gap, fills_object
-from perfaudit.program.nodes import LOOP_KINDS, FunctionNode
+from perfaudit.program.nodes import LOOP_KINDS, FunctionNode, remembered
 from perfaudit.program.questions import (
     asks_for_class,
     asks_for_entry,
@@ -39,6 +39,7 @@ class Standing(IntEnum):
     STATE = 3
 
 
+@remembered
 def standing(function: FunctionNode, context: int, sequence: int) -> Standing:
     """Return what a place of a function hangs on: its blocks, and the guards that leave before."""
     contexts = function.facts.contexts
@@ -87,6 +88,7 @@ def branches_around(function: FunctionNode, context: int) -> int:
     return found
 
 
+@remembered
 def ends_in_error(function: FunctionNode, context: int, sequence: int) -> bool:
     """Return whether a place stands in a branch that ends in an exception, or makes that."""
     contexts = function.facts.contexts
@@ -160,6 +162,7 @@ def is_special(function: FunctionNode, context: int, sequence: int) -> bool:
     )
 
 
+@remembered
 def is_first_use(function: FunctionNode, context: int, sequence: int) -> bool:
     """Return whether a place runs only until something is there that the function asks for.
 
@@ -287,13 +290,14 @@ def _left_before(
 ) -> Iterator[tuple[t.Context, t.Exit]]:
     """Yield the clauses that leave the function before a place, and how each leaves it."""
     contexts = function.facts.contexts
+    around = (-1, *chain)
     for exit_ in function.facts.exits:
         if exit_.sequence >= sequence:
             return
         if exit_.kind not in ("raise", "return") or exit_.context < 0:
             continue
         guard = contexts[exit_.context]
-        if guard.kind == "if" and guard.parent in (-1, *chain):
+        if guard.kind == "if" and guard.parent in around:
             yield guard, exit_
 
 

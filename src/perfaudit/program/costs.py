@@ -43,7 +43,7 @@ def costs_of(
         return edge.how in COUNTED_HOW and edge.callee not in memoised
 
     reaching = reach(
-        program.functions, program.sites_of, program.edges_to, counts=counts, follows=follows
+        program.costly, program.sites_of, program.edges_to, counts=counts, follows=follows
     )
     edges = {
         function: [

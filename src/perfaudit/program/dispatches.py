@@ -35,9 +35,7 @@ def dispatch_reach(program: Program) -> Reach:
             and is_usual(edge.caller, edge.context)
         )
 
-    return reach(
-        program.functions, program.sites_of, program.edges_to, counts=counts, follows=follows
-    )
+    return reach(program.costly, program.sites_of, program.edges_to, counts=counts, follows=follows)
 
 
 def is_staggered(function: FunctionNode, loop: int, place: Site | Edge) -> bool:

@@ -203,6 +203,8 @@ OPERATIONS = {
 """The special methods that operators run, by the names of ast."""
 
 
+_SIMPLE = frozenset({t.Name, t.Const, t.CallRef, t.Lambda})
+"""Kinds of expressions with no parts of their own."""
 _PLAIN = frozenset({t.Name, t.CallRef, t.Const, t.Text, t.Lambda, t.Mapping, t.Comp, t.Element})
 """Kinds of expressions without operators of their own."""
 
@@ -219,6 +221,8 @@ def add_operators(found: Found) -> None:
     facts = found.function.facts
     seen: set[tuple[str, t.Expr, int]] = set()
     for fact, value in _valued(facts):
+        if type(value) in _SIMPLE:
+            continue
         if shows and isinstance(value, t.Comp) and not isinstance(fact, t.Context):
             inside = msgspec.structs.replace(fact, context=value.context)
             _show_parts(found, inside, value.element)

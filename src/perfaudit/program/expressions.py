@@ -1,6 +1,7 @@
 """Questions about expressions: the names in them, their parts, their constant values."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from perfaudit.facts import types as t
 from perfaudit.program.nodes import FunctionNode
@@ -12,50 +13,47 @@ def parts(function: FunctionNode, value: t.Expr) -> Iterator[t.Expr]:
     while stack:
         item = stack.pop()
         yield item
-        if not isinstance(item, t.Name | t.Const):
-            stack.extend(children(function, item))
+        parts_of = _PARTS.get(type(item))
+        if parts_of is not None:
+            stack.extend(parts_of(function, item))
 
 
-def children(function: FunctionNode, value: t.Expr) -> Iterator[t.Expr]:
-    """Yield the direct parts of an expression."""
-    match value:
-        case t.Attr(base=base):
-            yield base
-        case t.CallRef(index=index):
-            call = function.facts.calls[index]
-            yield call.callee
-            yield from call.arguments
-            for _, argument in call.keywords:
-                yield argument
-        case t.Item(base=base, key=key):
-            yield base
-            yield key
-        case t.Slice():
-            yield from (part for part in (value.lower, value.upper, value.step) if part is not None)
-        case t.Text(parts=texts):
-            yield from (part for part in texts if not isinstance(part, str))
-        case t.Seq(items=items):
-            yield from items
-        case t.Mapping(keys=keys, values=values):
-            yield from (key for key in keys if key is not None)
-            yield from values
-        case (
-            t.Await(value=inner) | t.Not(value=inner) | t.Star(value=inner) | t.Entered(value=inner)
-        ):
-            yield inner
-        case t.Either(options=options, test=test):
-            yield from options
-            if test is not None:
-                yield test
-        case t.Binary(left=left, right=right) | t.Compare(left=left, right=right):
-            yield left
-            yield right
-        case t.Comp(element=element, key=key_part):
-            yield element
-            if key_part is not None:
-                yield key_part
-        case t.Element(iterable=iterable):
-            yield iterable
+def children(function: FunctionNode, value: t.Expr) -> Sequence[t.Expr]:
+    """Return the direct parts of an expression."""
+    parts_of = _PARTS.get(type(value))
+    return () if parts_of is None else parts_of(function, value)
+
+
+def _parts_of_call(function: FunctionNode, value: t.CallRef) -> Sequence[t.Expr]:
+    call = function.facts.calls[value.index]
+    if not call.keywords:
+        return (call.callee, *call.arguments)
+    return (call.callee, *call.arguments, *(argument for _, argument in call.keywords))
+
+
+def _given(*values: t.Expr | None) -> list[t.Expr]:
+    return [value for value in values if value is not None]
+
+
+_PARTS: dict[type[t.Expr], Callable[[FunctionNode, Any], Sequence[t.Expr]]] = {
+    t.Attr: lambda _, value: (value.base,),
+    t.CallRef: _parts_of_call,
+    t.Item: lambda _, value: (value.base, value.key),
+    t.Slice: lambda _, value: _given(value.lower, value.upper, value.step),
+    t.Text: lambda _, value: [part for part in value.parts if not isinstance(part, str)],
+    t.Seq: lambda _, value: value.items,
+    t.Mapping: lambda _, value: (*_given(*value.keys), *value.values),
+    t.Await: lambda _, value: (value.value,),
+    t.Not: lambda _, value: (value.value,),
+    t.Star: lambda _, value: (value.value,),
+    t.Entered: lambda _, value: (value.value,),
+    t.Either: lambda _, value: (*value.options, *_given(value.test)),
+    t.Binary: lambda _, value: (value.left, value.right),
+    t.Compare: lambda _, value: (value.left, value.right),
+    t.Comp: lambda _, value: (value.element, *_given(value.key)),
+    t.Element: lambda _, value: (value.iterable,),
+}
+"""How the direct parts of each kind of expression are found; others have none."""
 
 
 def names(function: FunctionNode, value: t.Expr) -> set[str]:
@@ -143,9 +141,10 @@ def argument(call: t.Call, spec: str | None) -> t.Expr | None:
 
 def has_splat(call: t.Call) -> bool:
     """Return whether ``*`` or ``**`` hides which arguments are given."""
-    return any(isinstance(given, t.Star) for given in call.arguments) or any(
-        name == "**" for name, _ in call.keywords
-    )
+    for given in call.arguments:
+        if isinstance(given, t.Star):
+            return True
+    return bool(call.keywords) and "**" in [name for name, _ in call.keywords]
 
 
 def argument_for(call: t.Call, callee: FunctionNode, name: str) -> t.Expr | None:

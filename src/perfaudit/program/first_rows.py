@@ -42,6 +42,8 @@ def first_rows(program: "Program", function: FunctionNode) -> Iterator[FirstRow]
     """Yield the lists of rows in a function of which one end is used, and nothing else."""
     seen: set[int] = set()
     for value, at in _expressions(function):
+        if isinstance(value, t.Name | t.Const):
+            continue
         for part in expressions.parts(function, value):
             if not isinstance(part, t.Item) or part.key not in ENDS:
                 continue

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from perfaudit.core.effect import DATABASE_ROUND_TRIPS
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
-from perfaudit.program.loops import item_names, unwrapped
+from perfaudit.program.loops import Walk, item_names, unwrapped, walk_of
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.values import LibraryInstance, Type
@@ -105,10 +105,10 @@ def _hands_group(
             return True
     if any(_asks_for_any_of(program, function, value, items) for value in given):
         return True
-    meant = [_meant(function, value) for value in given]
-    chained = [value for value in meant if _is_statement(program, function, value)]
+    told = [_told(function, value) for value in given]
+    chained = [value for value in told if _is_statement(program, function, value)]
     if isinstance(call.callee, t.Attr):
-        chained.append(call.callee.base)
+        chained.append(_told(function, call.callee.base))
     return any(
         _hands_group(program, function, inner, items, groups, steps - 1)
         for value in chained
@@ -131,10 +131,12 @@ def _asks_for_any_of(
     return program.types.call(function, condition.index).has_flag(TESTS)
 
 
-def _meant(function: FunctionNode, value: t.Expr) -> t.Expr:
-    """Return what a name was bound to, once for all: a statement before it is run."""
-    bound = function.only_value(value.id) if isinstance(value, t.Name) else None
-    return value if bound is None else bound
+def _told(function: FunctionNode, value: t.Expr) -> t.Expr:
+    """Return what a name was put under once, and anything else as it is."""
+    found = function.binds.get(value.id, ()) if isinstance(value, t.Name) else ()
+    if len(found) == 1 and found[0].kind in ("assign", "annotated") and found[0].value is not None:
+        return found[0].value
+    return value
 
 
 def _calls_along(function: FunctionNode, value: t.Expr) -> list[t.Call]:
@@ -147,8 +149,13 @@ def _is_statement(program: "Program", function: FunctionNode, value: t.Expr) -> 
     """Return whether a call makes something of a library that is handed over: a query, a filter."""
     if not isinstance(value, t.CallRef):
         return False
-    result = program.types.call(function, value.index).result
-    return isinstance(result, LibraryInstance) and not result.path.startswith("builtins.")
+    called = program.types.call(function, value.index)
+    if isinstance(called.result, LibraryInstance):
+        return not called.result.path.startswith("builtins.")
+    return any(
+        target.kind in ("library", "external") and not target.name.startswith("builtins.")
+        for target in called.targets
+    )
 
 
 def _is_group(
@@ -170,6 +177,8 @@ def _is_group(
                 return False
             if isinstance(value, t.Name) and _is_filled_group(function, value.id):
                 return True
+            if isinstance(value, t.Name) and _is_chunk(program, function, value.id, items):
+                return True
             return is_collection(program.types.evaluate(function, value, at))
         case t.Comp(kind="list" | "set", context=context):
             walked = function.facts.contexts[context].subject
@@ -178,6 +187,17 @@ def _is_group(
             walked = unwrapped(program, function, walked)
             return isinstance(walked, t.Name) and walked.id in items
     return False
+
+
+def _is_chunk(program: "Program", function: FunctionNode, name: str, items: set[str]) -> bool:
+    """Return whether a loop binds a name to one part after the other of what hangs on the item."""
+    return any(
+        bind.kind == "for"
+        and (subject := function.facts.contexts[bind.context].subject) is not None
+        and bool(expressions.names(function, subject) & items)
+        and walk_of(program, function, bind.context) is Walk.CHUNKS
+        for bind in function.binds.get(name, ())
+    )
 
 
 def _is_filled_group(function: FunctionNode, name: str) -> bool:

@@ -128,16 +128,29 @@ def model_form(program: Program, table: Table, wanted: Wanted) -> str:
         more += declaration.index_include
     is_plain = not others and not more
     if is_plain and declaration.index_column and is_own:
-        return f"{declaration.index_column} on {first.name}"
+        return f"{declaration.index_column} on {attribute_of(table, first)}"
+
+    def names(columns: Sequence[Column]) -> str:
+        fields = declaration.index_names_fields
+        return ", ".join(
+            f'"{attribute_of(table, column) if fields else column.name}"' for column in columns
+        )
+
     words = {
-        "{columns}": ", ".join(f'"{column.name}"' for column in wanted.columns),
+        "{columns}": names(wanted.columns),
         "{name}": index_name(program, table, wanted.columns),
         "{more}": more,
-        "{where}": wanted.where,
+        "{where}": f"'{wanted.where}'" if '"' in wanted.where else f'"{wanted.where}"',
         "{lookup}": wanted.lookup,
-        "{include}": ", ".join(f'"{column.name}"' for column in wanted.include),
+        "{include}": names(wanted.include),
     }
     form = declaration.index_table
     for place in ("{more}", *words):
         form = form.replace(place, words[place])
     return form
+
+
+def attribute_of(table: Table, column: Column) -> str:
+    """Return the attribute of a class that a column is; its own name where there is none."""
+    named = (name for name, found in table.columns.items() if found.name == column.name)
+    return next(named, column.name)

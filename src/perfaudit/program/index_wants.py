@@ -1,6 +1,6 @@
 """Which index a query wants: equality, then a range or the order; and what all queries say."""
 
-from perfaudit.program.index_advice import Wanted, quoted
+from perfaudit.program.index_advice import Wanted, attribute_of, quoted
 from perfaudit.program.key_uses import filtering_queries
 from perfaudit.program.program import Program
 from perfaudit.program.projection import projection
@@ -63,13 +63,14 @@ def _has(query: Query, wanted: Condition) -> bool:
 def _constant(condition: Condition) -> tuple[str, str] | None:
     """Return a condition with a constant, in SQL and as a look-up, where both are surely known."""
     name, given = quoted(condition.column.name), (condition.constant or "").lower()
+    attribute = attribute_of(condition.table, condition.column)
     if condition.operator == NULL and given in ("null", "none", "true"):
-        return f"{name} IS NULL", f"{condition.column.name}=None"
+        return f"{name} IS NULL", f"{attribute}=None"
     if condition.operator == EQUALITY and condition.column.type == "boolean":
         if given in TRUE:
-            return name, f"{condition.column.name}=True"
+            return name, f"{attribute}=True"
         if given in FALSE:
-            return f"NOT {name}", f"{condition.column.name}=False"
+            return f"NOT {name}", f"{attribute}=False"
     return None
 
 

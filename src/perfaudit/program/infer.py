@@ -93,8 +93,8 @@ class Types:
         self.sql_files: dict[str, str] = {}
         self.named_sql: dict[str, str] = {}
         """Statements of these files by the names that they are given there."""
-        self._calls: dict[tuple[FunctionNode, int], calls.Resolved] = {}
-        self._binds: dict[tuple[FunctionNode, int], Type] = {}
+        self._calls: dict[FunctionNode, dict[int, calls.Resolved]] = {}
+        self._binds: dict[FunctionNode, dict[int, Type]] = {}
         self._returns: dict[FunctionNode, Type] = {}
         self._stores = Stores(modules.files)
         self._given: dict[tuple[Type, str], Type] = {}
@@ -264,7 +264,8 @@ class Types:
 
     def bound(self, scope: FunctionNode, bind: t.Bind) -> Type:
         """Return the type that a bind gives to its target."""
-        return self._once(self._binds, (scope, bind.sequence), lambda: self._bound(scope, bind))
+        known = self._binds.setdefault(scope, {})
+        return self._once(known, bind.sequence, lambda: self._bound(scope, bind))
 
     def _bound(self, scope: FunctionNode, bind: t.Bind) -> Type:
         result: Type = Unknown("no value")
@@ -354,15 +355,13 @@ class Types:
 
     def call(self, function: FunctionNode, index: int) -> calls.Resolved:
         """Return what a call runs and what it gives."""
-        known = self._calls.get((function, index))
-        if known is not None:
-            return known
-        return self._once(
-            self._calls,
-            (function, index),
-            lambda: self._resolved(function, index),
-            NOT_RESOLVED,
-        )
+        known = self._calls.get(function)
+        if known is None:
+            known = self._calls[function] = {}
+        found = known.get(index)
+        if found is not None:
+            return found
+        return self._once(known, index, lambda: self._resolved(function, index), NOT_RESOLVED)
 
     def _resolved(self, function: FunctionNode, index: int) -> calls.Resolved:
         known = row_of_view(self, calls.resolve(self, function, function.facts.calls[index]))
@@ -446,7 +445,8 @@ class Types:
         held = self._provisional.get(busy)
         if held is not None:
             self._reached = min(self._reached, held[1])
-            return cast("V", held[0])
+            answer: V = held[0]
+            return answer
         position = self._busy[busy] = len(self._busy)
         outer, self._reached, mark = self._reached, NOWHERE, len(self._noted)
         try:
@@ -469,6 +469,8 @@ class Types:
 
     def _forget(self, mark: int) -> None:
         """Drop the provisional answers of a ring that is closed."""
+        if len(self._noted) == mark:
+            return
         for busy in self._noted[mark:]:
             self._provisional.pop(busy, None)
         del self._noted[mark:]

@@ -54,6 +54,10 @@ class Load(Struct, frozen=True):
         """Return the same read as one of another relation with the same name."""
         return replace(self, relation=relation)
 
+    def along(self, path: tuple[str, ...]) -> "Load":
+        """Return the same read, with only some of the attributes that lead to its object."""
+        return self if path == self.path else replace(self, path=path)
+
 
 Asked = Callable[["Program", FunctionNode, Site], tuple[t.Expr, Relation] | None]
 """What a site asks for: the row, and the relation of it; None where it is nothing of the kind."""

@@ -10,7 +10,7 @@ from perfaudit.program import expressions
 from perfaudit.program.expressions import argument_for
 from perfaudit.program.handfuls import FEW, gives_handful, is_counted_few
 from perfaudit.program.names import AT_END, Meaning, meanings
-from perfaudit.program.nodes import ClassNode, FunctionNode, is_handler
+from perfaudit.program.nodes import ClassNode, FunctionNode, is_handler, remembered
 from perfaudit.program.sizes import iterable_size, passes_items
 from perfaudit.program.values import (
     ClassType,
@@ -627,6 +627,7 @@ def _test_of(function: FunctionNode, context: int) -> t.Expr:
     return subject if subject is not None else t.Opaque("no test")
 
 
+@remembered
 def is_rare(function: FunctionNode, context: int) -> bool:
     """Return whether a place runs only where ten minutes or more have passed since it last ran."""
     for step in function.context_chain(context):
@@ -726,6 +727,7 @@ def fills_mapping(function: FunctionNode, loop: int) -> bool:
     )
 
 
+@remembered
 def fills_gap(function: FunctionNode, context: int) -> bool:
     """Return whether a place runs only where a kept answer is missing, and keeps the answer."""
     facts = function.facts

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from perfaudit.facts import types as t
-from perfaudit.program.nodes import ClassNode, FunctionNode
+from perfaudit.program.nodes import ClassNode, FunctionNode, remembered
 
 PLAIN_BLOCKS = frozenset({"with", "async with", "try", "finally"})
 COMPREHENSIONS = frozenset({"comprehension", "async comprehension"})
@@ -33,7 +33,7 @@ def meanings(function: FunctionNode, name: str, at: tuple[int, int]) -> list[Mea
                 scope = scope.parent
                 local = False
                 continue
-            found = _in_scope(scope, name, at if local else AT_END, local=local)
+            found = _in_scope(scope, name, at) if local else _from_inside(scope, name)
             if found:
                 return found
         at = AT_END
@@ -42,17 +42,24 @@ def meanings(function: FunctionNode, name: str, at: tuple[int, int]) -> list[Mea
     return []
 
 
-def _in_scope(scope: FunctionNode, name: str, at: tuple[int, int], *, local: bool) -> list[Meaning]:
-    found: list[Meaning] = []
-    for held in (scope.inner, scope.inner_classes, scope.imports):
-        if name in held:
-            found += [Meaning(scope, definition) for definition in held[name]]
+@remembered
+def _from_inside(scope: FunctionNode, name: str) -> list[Meaning]:
+    """Return what a name of a scope can mean in the functions inside it."""
+    found = _definitions(scope, name)
+    found += [Meaning(scope, bind) for bind in _lasting(scope, scope.binds.get(name, []))]
+    if name in scope.outer_binds:
+        found += [Meaning(function, bind) for function, bind in scope.outer_binds[name]]
+    if name in scope.params:
+        found.append(Meaning(scope, scope.params[name]))
+    return found
+
+
+def _in_scope(scope: FunctionNode, name: str, at: tuple[int, int]) -> list[Meaning]:
+    found = _definitions(scope, name)
     binds = scope.binds.get(name)
     dominated = False
     if binds:
-        reaching, dominated = (
-            _reaching(scope, binds, at) if local else (_lasting(scope, binds), False)
-        )
+        reaching, dominated = _reaching(scope, binds, at)
         found += [Meaning(scope, bind) for bind in reaching]
         if dominated and at != AT_END:
             return found
@@ -60,6 +67,15 @@ def _in_scope(scope: FunctionNode, name: str, at: tuple[int, int], *, local: boo
         found += [Meaning(function, bind) for function, bind in scope.outer_binds[name]]
     if not dominated and name in scope.params:
         found.append(Meaning(scope, scope.params[name]))
+    return found
+
+
+def _definitions(scope: FunctionNode, name: str) -> list[Meaning]:
+    """Return the functions, classes and imports of a scope with a name."""
+    found: list[Meaning] = []
+    for held in (scope.inner, scope.inner_classes, scope.imports):
+        if name in held:
+            found += [Meaning(scope, definition) for definition in held[name]]
     return found
 
 

@@ -3,9 +3,9 @@
 Each exists once and is compared by identity.
 """
 
-from collections.abc import Iterator
-from functools import cached_property
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from functools import cached_property, wraps
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
 
 from perfaudit.core.levels import Role
 from perfaudit.core.location import Location
@@ -58,7 +58,7 @@ class FunctionNode:
 
     __slots__ = (
         "file", "index", "facts", "parent", "inner", "inner_classes", "owner", "outer_binds",
-        "tests", "_binds", "_imports", "_params",
+        "tests", "_binds", "_imports", "_params", "_chains", "_answers",
     )  # fmt: skip
 
     def __init__(self, file: FileNode, index: int, facts: t.Function) -> None:
@@ -76,6 +76,8 @@ class FunctionNode:
         self._binds: dict[str, list[t.Bind]] | None = None
         self._imports: dict[str, list[t.Import]] | None = None
         self._params: dict[str, t.Param] | None = None
+        self._chains: dict[int, tuple[int, ...]] | None = None
+        self._answers: dict[tuple[object, ...], Any] | None = None
 
     def __repr__(self) -> str:
         return f"<function {self.qualname}>"
@@ -141,6 +143,12 @@ class FunctionNode:
             self._params = {param.name: param for param in self.facts.params}
         return self._params
 
+    def answers(self) -> dict[tuple[object, ...], Any]:
+        """Return what has been answered about its places, for ``remembered``."""
+        if self._answers is None:
+            self._answers = {}
+        return self._answers
+
     def only_value(self, name: str) -> t.Expr | None:
         """Return the expression that a local name always stands for; None where it may not."""
         binds = self.binds.get(name, ())
@@ -148,16 +156,21 @@ class FunctionNode:
             return None
         return None if name in self.facts.outer_names else binds[0].value
 
-    def context_chain(self, context: int) -> Iterator[int]:
-        """Yield the context and those around it, innermost first."""
-        contexts = self.facts.contexts
-        while context >= 0:
-            yield context
-            context = contexts[context].parent
+    def context_chain(self, context: int) -> tuple[int, ...]:
+        """Return the context and those around it, innermost first."""
+        if context < 0:
+            return ()
+        if self._chains is None:
+            self._chains = {}
+        found = self._chains.get(context)
+        if found is None:
+            outer = self.context_chain(self.facts.contexts[context].parent)
+            found = self._chains[context] = (context, *outer)
+        return found
 
     def is_within(self, context: int, ancestor: int) -> bool:
         """Return whether one context is the other or lies in it; everything lies in -1."""
-        return ancestor < 0 or any(step == ancestor for step in self.context_chain(context))
+        return ancestor < 0 or ancestor in self.context_chain(context)
 
     def loops(self, context: int) -> list[int]:
         """Return the loops around a context, innermost first."""
@@ -171,6 +184,31 @@ class FunctionNode:
     def line(self, line: int, column: int = 1) -> Location:
         """Return a place of this function's file."""
         return Location(self.file.path, line, column)
+
+
+P = ParamSpec("P")
+V = TypeVar("V")
+
+
+def remembered(
+    question: Callable[Concatenate[FunctionNode, P], V],
+) -> Callable[Concatenate[FunctionNode, P], V]:
+    """Return a question about a place of a function that is worked out once for each place.
+
+    Only for what hangs on the facts of the function's file alone.
+    """
+
+    @wraps(question)
+    def ask(function: FunctionNode, *place: P.args, **named: P.kwargs) -> V:
+        answers = function.answers()
+        key = (question, *place, *named.items())
+        try:
+            found: V = answers[key]
+        except KeyError:
+            found = answers[key] = question(function, *place, **named)
+        return found
+
+    return cast("Callable[Concatenate[FunctionNode, P], V]", ask)
 
 
 class ClassNode:
@@ -320,6 +358,7 @@ def _scope_of(function: FunctionNode, name: str) -> FunctionNode:
     return scope
 
 
+@remembered
 def is_handler(function: FunctionNode, context: int) -> bool:
     """Return whether a place runs only after an exception."""
     contexts = function.facts.contexts

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
-from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from perfaudit.core.effect import DATABASE_ROUND_TRIPS
 from perfaudit.core.levels import Role
@@ -20,7 +20,7 @@ from perfaudit.program.kept_results import is_memoised, keeps_by_name, keeps_in_
 from perfaudit.program.loads import Loads
 from perfaudit.program.loops import fills_gap, fills_object, is_periodic, is_rare
 from perfaudit.program.modules import Modules
-from perfaudit.program.nodes import ClassNode, FunctionNode, is_handler
+from perfaudit.program.nodes import ClassNode, FunctionNode, is_handler, remembered
 from perfaudit.program.reach import Reach, reach
 from perfaudit.program.record_lists import ListClass, list_classes, row_parameters
 from perfaudit.program.schema import Schema, build_schema
@@ -93,9 +93,10 @@ class Program:
             for function in file.functions
         ]
         names = property_names_of(types, self.functions)
+        chained = names | schema.relation_names
         forwards = Forwards(types)
         self._activities: dict[FunctionNode, Activity] = {
-            function: activity(types, schema, function, names, forwards)
+            function: activity(types, schema, function, names, chained, forwards)
             for function in self.functions
         }
         self._reaches: dict[frozenset[str], Reach] = {}
@@ -113,9 +114,11 @@ class Program:
         What is given must be hashable, and the answer must not be changed.
         """
         key = (question, given, *named.items())
-        if key not in self._answers:
-            self._answers[key] = question(self, *given, **named)
-        return cast("V", self._answers[key])
+        try:
+            found: V = self._answers[key]
+        except KeyError:
+            found = self._answers[key] = question(self, *given, **named)
+        return found
 
     def sites_of(self, function: FunctionNode) -> tuple[Site, ...]:
         """Return the places of a function that cost something themselves, in order of running."""
@@ -133,8 +136,13 @@ class Program:
 
     def sites(self) -> Iterable[Site]:
         """Yield all sites of the program, in file order."""
-        for function in self.functions:
+        for function in self.costly:
             yield from self._activities[function].sites
+
+    @cached_property
+    def costly(self) -> list[FunctionNode]:
+        """Return the functions that have a site, in file order."""
+        return [function for function in self.functions if self._activities[function].sites]
 
     def exposure_of(self, function: FunctionNode) -> Exposure:
         """Return from where a function is reached."""
@@ -253,7 +261,7 @@ class Program:
                 and is_usual(edge.caller, edge.context)
             )
 
-        return reach(self.functions, self.sites_of, self.edges_to, counts=counts, follows=follows)
+        return reach(self.costly, self.sites_of, self.edges_to, counts=counts, follows=follows)
 
     @cached_property
     def process_wide(self) -> frozenset[ClassNode]:
@@ -338,9 +346,10 @@ class Program:
                 and not self._runs_on_leaving(edge.caller, edge.sequence)
             )
 
-        return reach(self.functions, self.sites_of, self.edges_to, counts=counts, follows=follows)
+        return reach(self.costly, self.sites_of, self.edges_to, counts=counts, follows=follows)
 
 
+@remembered
 def is_usual(function: FunctionNode, context: int) -> bool:
     """Return whether a place runs as a rule.
 

@@ -32,6 +32,7 @@ from perfaudit.program.shown_rows import ROW_OF_VIEW
 from perfaudit.program.sites import Edge
 from perfaudit.program.sizes import passes_items
 from perfaudit.program.tables import Relation
+from perfaudit.program.unmentioned import is_never_loaded
 from perfaudit.program.values import (
     ClassType,
     External,
@@ -290,7 +291,10 @@ class _Search:
             is_super = self.is_super_of_query(function, base)
             if is_super or is_query(types, types.evaluate(function, base, at)):
                 asked = None if KEEPS_PREFETCH in flags else self.asked(spot, base)
-                before.append(asked or self.rows(spot, base, steps))
+                known = asked or self.rows(spot, base, steps)
+                if known is None and KEEPS_PREFETCH in flags:
+                    known = self.never_loaded(spot, base)
+                before.append(known)
             elif any("db.query" in effect for effect in self.effects(function, index)):
                 before.extend(self.of_class(types.evaluate(function, base, at)))
         for given in call.arguments[:1]:
@@ -349,14 +353,26 @@ class _Search:
             ):
                 return None
             value = callee.base
+        relation = self.relation_to_many(spot, value)
+        return None if relation is None else self.related(relation, Rows())
+
+    def never_loaded(self, spot: Spot, value: t.Expr) -> Rows | None:
+        """Return the rows of a relation that no query loads, wherever its row may come from."""
+        relation = self.relation_to_many(spot, value)
+        if relation is None or not is_never_loaded(self.program, relation):
+            return None
+        return self.related(relation, Rows())
+
+    def relation_to_many(self, spot: Spot, value: t.Expr) -> Relation | None:
+        """Return the relation that an expression reads of an object, if it leads to many rows."""
         if not isinstance(value, t.Attr) or value.name not in self.program.schema.relation_names:
             return None
-        owner = self.types.evaluate(function, value.base, spot.at)
+        owner = self.types.evaluate(spot.function, value.base, spot.at)
         for option in options_of(owner):
             if isinstance(option, Instance):
                 relation = self.program.schema.relation(option.node, value.name)
                 if relation is not None and relation.many:
-                    return self.related(relation, Rows())
+                    return relation
         return None
 
     def of_class(self, given: Type) -> list[Rows | None]:

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from perfaudit.program.members import library_member
 from perfaudit.program.nodes import ClassNode
 from perfaudit.program.rows import Path, Rows
 from perfaudit.program.tables import Relation
@@ -68,6 +69,30 @@ def relation_at(program: "Program", row: ClassNode, path: Path) -> Relation | No
         relation = None if node is None else program.schema.relation(node, name)
         node = None if relation is None else relation.target
     return relation
+
+
+def relations_along(program: "Program", row: ClassNode, path: Path) -> Path | None:
+    """Return the relations that a path from a row leads by; None where another attribute does.
+
+    An object that is made around a row leads back to it by what no query loads. What a library
+    gives for the row itself is no step.
+    """
+    node: ClassNode | None = row
+    steps = []
+    for name in path:
+        relation = None if node is None else program.schema.relation(node, name)
+        if node is None or relation is not None:
+            steps.append(name)
+            node = None if relation is None else relation.target
+        elif not _is_row_itself(program.types, node, name):
+            return None
+    return tuple(steps)
+
+
+def _is_row_itself(types: "Types", node: ClassNode, name: str) -> bool:
+    row = Instance(node)
+    bases = types.classes.library_bases(node)
+    return any(library_member(types, row, base, name) == row for base in bases)
 
 
 def can_be(types: "Types", rows: Rows, node: ClassNode) -> bool:

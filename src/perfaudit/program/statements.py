@@ -17,6 +17,7 @@ from perfaudit.libraries.types import Behaviour
 from perfaudit.program.expressions import argument, argument_for
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.sites import Site
+from perfaudit.program.sql_methods import handed_to_methods
 from perfaudit.program.sql_text import sql_effects, text_of
 from perfaudit.program.values import External, FunctionType, Unknown
 
@@ -46,7 +47,13 @@ def statements(program: "Program") -> tuple[Site, ...]:
     found = [site for site in program.sites() if site.kind == "call" and site.sql]
     unknown = list(_of_unknown(program))
     found += [site for site in unknown if site.sql]
-    found += _handed_over(program, [site for site in unknown if not site.sql])
+    handed = _HandedOver(program, [site for site in unknown if not site.sql])
+    found += handed.through_edges()
+    known = {(site.function, site.value) for site in found}
+    for site in handed.to_methods():
+        if (site.function, site.value) not in known:
+            known.add((site.function, site.value))
+            found.append(site)
     return tuple(sorted(found, key=lambda site: (site.location, site.sequence)))
 
 
@@ -56,44 +63,76 @@ def is_statement(text: str) -> bool:
     return _WORDS.match(head) is not None and _STATEMENT.match(head) is not None
 
 
-def _handed_over(program: "Program", unknown: list[Site]) -> Iterator[Site]:
-    """Yield the calls of project functions that are given a statement, and run it."""
-    runners: dict[Parameter, Site] = {}
-    for site in (*program.sites(), *unknown):
-        if site.kind == "call" and not site.sql and site.call and site.behaviour.sql:
-            parameter = _parameter(site.function, argument(site.call, site.behaviour.sql))
-            if parameter is not None:
-                runners.setdefault(parameter, site)
-    seen = set(runners)
-    for _ in range(MAX_WRAPPERS):
-        further: dict[Parameter, Site] = {}
-        for (function, name), site in runners.items():
-            for edge in program.edges_to(function):
-                if edge.call is None or edge.via != "call":
-                    continue
-                given = argument_for(edge.call, function, name)
-                at = (edge.call.sequence, edge.call.context)
-                text = None if given is None else text_of(program.types, edge.caller, given, at)
-                if text is not None and is_statement(text):
-                    yield structs.replace(
-                        site,
-                        function=edge.caller,
-                        location=edge.location,
-                        context=edge.context,
-                        sequence=edge.sequence,
-                        call=edge.call,
-                        value=edge.value,
-                        receiver=None,
-                        effects=sql_effects(text) or site.effects,
-                        sql=text,
-                        confidence=min(site.confidence, edge.confidence),
-                    )
-                    continue
-                outer = _parameter(edge.caller, given)
-                if outer is not None and outer not in seen:
-                    seen.add(outer)
-                    further[outer] = site
-        runners = further
+class _HandedOver:
+    """The statements that project functions are given to run.
+
+    ``runners``: functions, and their parameters that are run as SQL, with where that happens.
+    """
+
+    def __init__(self, program: "Program", unknown: list[Site]) -> None:
+        self.program = program
+        self.runners: dict[Parameter, Site] = {}
+        for site in (*program.sites(), *unknown):
+            if site.kind == "call" and not site.sql and site.call and site.behaviour.sql:
+                given = argument(site.call, site.behaviour.sql)
+                parameter = _parameter(site.function, given)
+                if parameter is not None:
+                    self.runners.setdefault(parameter, site)
+
+    def through_edges(self) -> Iterator[Site]:
+        """Yield the calls of project functions that are given a statement, and run it."""
+        latest = dict(self.runners)
+        for _ in range(MAX_WRAPPERS):
+            further: dict[Parameter, Site] = {}
+            for (function, name), site in latest.items():
+                for edge in self.program.edges_to(function):
+                    if edge.call is None or edge.via != "call":
+                        continue
+                    given = argument_for(edge.call, function, name)
+                    made = self._given(site, edge.caller, edge.call, edge.value, given)
+                    if made is not None:
+                        yield structs.replace(
+                            made, confidence=min(site.confidence, edge.confidence)
+                        )
+                        continue
+                    outer = _parameter(edge.caller, given)
+                    if outer is not None and outer not in self.runners:
+                        further[outer] = self.runners[outer] = site
+            latest = further
+
+    def to_methods(self) -> Iterator[Site]:
+        """Yield the calls on something unknown that every class would run. Ask it last."""
+        for site, function, index, given in handed_to_methods(self.program, self.runners):
+            call = function.facts.calls[index]
+            made = self._given(site, function, call, t.CallRef(index), given)
+            if made is not None:
+                yield structs.replace(made, confidence=Confidence.MEDIUM)
+
+    def _given(
+        self,
+        site: Site,
+        function: FunctionNode,
+        call: t.Call,
+        value: t.Expr | None,
+        given: t.Expr | None,
+    ) -> Site | None:
+        """Return the site of a call that gives a statement to what is run there, or None."""
+        at = (call.sequence, call.context)
+        text = None if given is None else text_of(self.program.types, function, given, at)
+        if text is None or not is_statement(text):
+            return None
+        return structs.replace(
+            site,
+            function=function,
+            location=function.place(call),
+            context=call.context,
+            sequence=call.sequence,
+            call=call,
+            value=value,
+            receiver=None,
+            effects=sql_effects(text) or site.effects,
+            sql=text,
+        )
 
 
 def _parameter(function: FunctionNode, value: t.Expr | None) -> Parameter | None:

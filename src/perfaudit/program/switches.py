@@ -8,7 +8,7 @@ from perfaudit.program.carried import Carried, carried
 from perfaudit.program.conditions import guards_before
 from perfaudit.program.expressions import conjuncts
 from perfaudit.program.names import AT_END, meanings
-from perfaudit.program.nodes import ClassNode, FunctionNode
+from perfaudit.program.nodes import ClassNode, FunctionNode, remembered
 from perfaudit.program.sites import Site
 from perfaudit.program.values import (
     ClassType,
@@ -114,12 +114,13 @@ def _followed(program: "Program", trail: _Trail, here: "Site | Edge") -> _Trail 
     return _Trail([*trail.way, here], receiver, trail.known | needed if is_own else {})
 
 
+@remembered
 def _own_state(function: FunctionNode, context: int, sequence: int) -> dict[str, bool]:
     """Return which attributes of its own object are true or not where a place of a method runs."""
     params, contexts = function.facts.params, function.facts.contexts
     if function.owner is None or not params:
         return {}
-    chain = list(function.context_chain(context))
+    chain = function.context_chain(context)
     tests = [(contexts[step], True) for step in chain if contexts[step].kind in ("if", "and")]
     tests += [(contexts[step], False) for step in chain if contexts[step].kind in ("else", "or")]
     tests += [(guard, False) for guard in guards_before(function, chain, sequence)]
@@ -191,24 +192,54 @@ def leaves_off(
     call = incoming.call
     if call is None or expressions.has_splat(call):
         return False
-    callee = incoming.callee
+    return any(
+        _stands_against(program, way, needed, looks_on=looks_on)
+        for needed in _needed(incoming.callee, context, sequence)
+    )
+
+
+@remembered
+def _needed(callee: FunctionNode, context: int, sequence: int) -> tuple[t.Expr | t.Context, ...]:
+    """Return the conditions that hold where a place runs, and the blocks whose tests do not."""
     contexts = callee.facts.contexts
-    chain = list(callee.context_chain(context))
+    chain = callee.context_chain(context)
+    found: list[t.Expr | t.Context] = []
     for step in chain:
         here = contexts[step]
-        if here.kind in ("if", "and") and here.subject is not None:
-            parts = conjuncts(here.subject)
-            if any(_is_off(program, way, part, looks_on=looks_on) for part in parts):
-                return True
-        if here.kind == "match" and here.subject is not None and here.target is not None:
-            at = (here.sequence, here.parent)
-            if _is_given_of(program, incoming, here.subject, here.target, at) is False:
-                return True
-        if here.kind in ("else", "or") and _surely_holds(program, way, here, looks_on=looks_on):
-            return True
+        if here.kind in ("if", "and"):
+            found += conjuncts(here.subject)
+        elif here.kind in ("else", "or", "match"):
+            found.append(here)
+    return (*found, *guards_before(callee, chain, sequence))
+
+
+def _stands_against(
+    program: "Program", way: "list[Edge]", needed: t.Expr | t.Context, *, looks_on: bool
+) -> bool:
+    """Return whether what the last of some calls gives surely fails what a place needs."""
+    if not isinstance(needed, t.Context):
+        return _is_off(program, way, needed, looks_on=looks_on)
+    if needed.kind == "match":
+        if needed.subject is None or needed.target is None:
+            return False
+        at = (needed.sequence, needed.parent)
+        return _is_given_of(program, way[-1], needed.subject, needed.target, at) is False
+    return _surely_holds(program, way, needed, looks_on=looks_on) or (
+        needed.kind == "or" and _fills_in(program, way, needed.subject, looks_on=looks_on)
+    )
+
+
+def _fills_in(
+    program: "Program", way: "list[Edge]", asked: t.Expr | None, *, looks_on: bool
+) -> bool:
+    """Return whether what stands behind ``or`` is there for calls that leave a parameter off.
+
+    ``size = size or read_size()`` means what ``if not size:`` does.
+    """
+    options = asked.options if isinstance(asked, t.Either) and asked.kind == "or" else (asked,)
     return any(
-        _surely_holds(program, way, guard, looks_on=looks_on)
-        for guard in guards_before(callee, chain, sequence)
+        isinstance(option, t.Name) and _is_off(program, way, t.Not(option), looks_on=looks_on)
+        for option in options
     )
 
 
@@ -344,7 +375,8 @@ def _passed(way: "list[Edge]", name: str) -> t.Expr | None:
 def _only_filled(function: FunctionNode, name: str) -> bool:
     """Return whether a parameter is bound nowhere but where it was found to be missing."""
     return all(
-        any(
+        _is_default_for(bind.value, name)
+        or any(
             (around := function.facts.contexts[step]).kind == "if"
             and around.subject is not None
             and (test := _switch(around.subject)) is not None
@@ -354,6 +386,11 @@ def _only_filled(function: FunctionNode, name: str) -> bool:
         )
         for bind in function.binds[name]
     )
+
+
+def _is_default_for(value: t.Expr | None, name: str) -> bool:
+    """Return whether an expression is a name, or another value where that is empty."""
+    return isinstance(value, t.Either) and value.kind == "or" and value.options[0] == t.Name(name)
 
 
 def _surely_holds(

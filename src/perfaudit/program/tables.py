@@ -59,7 +59,7 @@ class Index:
 
     A part that is an expression is written in parentheses. ``where``: the condition of a partial
     index. ``method`` is what CREATE INDEX says after USING, such as gin. ``include``: columns that
-    it only carries.
+    it only carries. ``operators``: its columns are compared in a way that is not the usual one.
     """
 
     columns: tuple[str, ...]
@@ -69,6 +69,7 @@ class Index:
     method: str = ""
     name: str = ""
     include: tuple[str, ...] = ()
+    operators: bool = False
 
 
 def own_indexes(columns: dict[str, Column]) -> list[Index]:

@@ -536,6 +536,7 @@ def made_index(scope: FunctionNode, call: t.Call, maker: IndexMaker) -> Index:
         include=tuple(
             _part_name(scope, part) for part in items_of(argument(call, maker.include_argument))
         ),
+        operators=argument(call, maker.operators_argument) is not None,
     )
 
 

@@ -266,6 +266,17 @@ def _part(part: Any) -> str:
     return f"({inner.sql(dialect='postgres')})"
 
 
+def _operators(part: Any) -> bool:
+    inner = part.this if type(part).__name__ == "Ordered" else part
+    return type(inner).__name__ == "Opclass"
+
+
+def _column_of(part: Any) -> Any:
+    """Return what a part of an index is of, without the operators that compare it."""
+    inner = part.this if type(part).__name__ == "Ordered" else part
+    return inner.this if type(inner).__name__ == "Opclass" else inner
+
+
 def _read_index(found: SqlTables, place: Location, tree: Any) -> None:
     index = tree.this
     if type(index).__name__ != "Index":
@@ -274,9 +285,13 @@ def _read_index(found: SqlTables, place: Location, tree: Any) -> None:
     params = index.args.get("params")
     if not name or params is None:
         return
-    columns = _names(params.args.get("columns") or [])
-    where = params.args.get("where")
     using = params.args.get("using")
+    method = using.name.lower() if using is not None else ""
+    parts = params.args.get("columns") or []
+    # Kinds that are no trees look into a column with such operators: they do not sort it.
+    operators = method in ("", "btree") and any(_operators(part) for part in parts)
+    columns = _names([_column_of(part) for part in parts] if operators else parts)
+    where = params.args.get("where")
     if columns:
         found.indexes.setdefault(name, []).append(
             Index(
@@ -284,9 +299,10 @@ def _read_index(found: SqlTables, place: Location, tree: Any) -> None:
                 bool(tree.args.get("unique")),
                 where.this.sql(dialect="postgres") if where is not None else None,
                 place,
-                using.name.lower() if using is not None else "",
+                method,
                 index.name,
                 _names(params.args.get("include") or []),
+                operators,
             )
         )
 

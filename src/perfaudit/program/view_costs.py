@@ -32,7 +32,7 @@ def cost_of_view(program: "Program", costs: Costs, endpoint: Endpoint) -> Cost |
     if view is None:
         return None
     for words in program.libraries.answers:
-        action = _action(program, words, view, endpoint)
+        action = action_of(program, words, view, endpoint)
         if action is not None:
             return _answered(program, costs, words, view, action)
     return None
@@ -105,7 +105,7 @@ def _shown(
     return total
 
 
-def _action(
+def action_of(
     program: "Program", words: Answers, view: ClassNode, endpoint: Endpoint
 ) -> AnsweringView | None:
     """Return what the library does for a request, unless the project does it itself."""

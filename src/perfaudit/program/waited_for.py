@@ -93,7 +93,7 @@ def _waited_reach(
 ) -> Reach:
     memoised = program.memoised
     return reach(
-        program.functions,
+        program.costly,
         program.sites_of,
         program.edges_to,
         counts=lambda site: (

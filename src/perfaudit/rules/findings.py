@@ -134,6 +134,8 @@ def _shown(text: str) -> str:
     folded = _SPACES.sub(" ", mask_secrets(text))
     if len(folded) > LONGEST_WORD:
         folded = f"{folded[: LONGEST_WORD - 3]}..."
+    if folded.isprintable():
+        return folded
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in folded)
 
 

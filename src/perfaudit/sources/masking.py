@@ -1,6 +1,7 @@
 """Hide secrets in a line that is shown."""
 
 import re
+from functools import lru_cache
 
 MASK = "***"
 NAME = (
@@ -51,6 +52,7 @@ STAND_IN = re.compile(
 )
 
 
+@lru_cache(maxsize=4096)
 def mask_secrets(text: str) -> str:
     """Return the text with passwords, tokens and keys written as ``***``."""
     masked = URL.sub(_mask_value, text)
