@@ -37,7 +37,7 @@ ALL = (
     Package("sqlalchemy", "2.1.9", "wheel"),
 )
 QUICK = (Package("fastapi", "0.165.0", "source"),)
-GROWN = Package("sqlalchemy", "2.1.9", "wheel")
+GROWN = Package("celery", "5.7.0", "source")
 """The package whose copies make trees of 1, 2, 4 and 8 times the lines."""
 
 

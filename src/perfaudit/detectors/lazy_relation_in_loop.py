@@ -294,6 +294,7 @@ def _match(
     trace.extend(
         TraceStep(query, "rows are queried without the relation") for query in rows.places[-1:]
     )
+    trace.extend(TraceStep(place, "others are loaded here") for place in rows.extended)
     if walk.loop >= 0:
         trace.append(TraceStep(walk.location, f"loop over {walk.name}"))
     else:

@@ -62,6 +62,8 @@ def _judge(
     trace = list(exposure.chain)
     without = f" without `{'.'.join(cost.path)}`" if cost.relation else ""
     trace.extend(TraceStep(place, f"the rows are queried{without}") for place in rows.places[-1:])
+    if cost.relation:
+        trace.extend(TraceStep(place, "others are loaded here") for place in rows.extended)
     trace.append(TraceStep(showing.location, f"shows each row with {showing.shown.name}"))
     trace.extend(spent.way)
     trace.append(TraceStep(spent.location, f"{spent.field} is shown"))

@@ -97,6 +97,8 @@ def _match(program: Program, page: _Page, found: Sequence[tuple[Paid, Rows]]) ->
     trace = list(exposure.chain)
     trace.append(TraceStep(page.location, "the rows are shown here"))
     trace.extend(TraceStep(place, "the rows are queried") for place in rows.places[-1:])
+    if paid.cost.relation is not None:
+        trace.extend(TraceStep(place, "others are loaded here") for place in rows.extended)
     trace.extend(paid.way)
     trace.append(TraceStep(paid.location, f"reads {paid.written}"))
     for other, _ in found:

@@ -16,9 +16,10 @@ from perfaudit.program.exposure import BY_HAND, Exposure
 from perfaudit.program.handles import is_used_elsewhere
 from perfaudit.program.nodes import FunctionNode, is_handler
 from perfaudit.program.occasions import begins_or_ends
-from perfaudit.program.opt_ins import hangs_on_option
+from perfaudit.program.opt_ins import hangs_on_begun, hangs_on_option
 from perfaudit.program.own_loops import is_main
 from perfaudit.program.program import BLOCKING_KINDS, Program
+from perfaudit.program.proved_kinds import sureness_of_way
 from perfaudit.program.reach import site_step
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.switches import is_switched_off
@@ -153,6 +154,7 @@ def _meant(program: Program, way: Sequence[Site | Edge], kind: str) -> Confidenc
     doubtful = any(
         is_one_of_several(program, place, reached)
         or hangs_on_option(program, place)
+        or hangs_on_begun(program, place)
         or (isinstance(place, Edge) and begins_or_ends(place.callee))
         for place in way
     )
@@ -243,7 +245,7 @@ def _reached(program: Program, edge: Edge, kind: str) -> Blocking:
     way = [edge, *(here.edge or here.site for here in reached.chain(edge.callee))]
     sure = weakest(
         edge.confidence,
-        step.confidence,
+        sureness_of_way(program, edge, reached),
         _usually(program, edge.caller, edge),
         _for_long(program, sink),
         _meant(program, [place for place in way if place is not None], kind),

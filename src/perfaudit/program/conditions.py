@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from enum import IntEnum
 
 from perfaudit.facts import types as t
+from perfaudit.program.expressions import conjuncts
 from perfaudit.program.loops import fills_gap, fills_object
 from perfaudit.program.nodes import LOOP_KINDS, FunctionNode, remembered
 from perfaudit.program.questions import (
@@ -42,6 +43,13 @@ class Standing(IntEnum):
 @remembered
 def standing(function: FunctionNode, context: int, sequence: int) -> Standing:
     """Return what a place of a function hangs on: its blocks, and the guards that leave before."""
+    return standing_where(function, context, sequence, ())
+
+
+def standing_where(
+    function: FunctionNode, context: int, sequence: int, passed: Sequence[t.Expr]
+) -> Standing:
+    """Return what a place hangs on where some tests of kinds are passed for sure."""
     contexts = function.facts.contexts
     chain = tuple(function.context_chain(context))
     found = Standing.ALWAYS
@@ -58,7 +66,11 @@ def standing(function: FunctionNode, context: int, sequence: int) -> Standing:
         if is_state(function, here.subject, here.sequence):
             return Standing.STATE
         if here.kind in ("if", "and") and (
-            asks_for_kind(function, here.subject)
+            any(
+                asks_for_kind(function, part)
+                for part in conjuncts(here.subject)
+                if part not in passed
+            )
             or is_off_by_default(function, here.subject)
             or asks_whether_new(function, here.subject)
             or is_one_of_kinds(function, here)
@@ -74,6 +86,16 @@ def standing(function: FunctionNode, context: int, sequence: int) -> Standing:
         if exit_.kind == "return":
             found = max(found, Standing.REST)
     return found
+
+
+def branches_at(function: FunctionNode, hangs_on: Standing, context: int) -> int:
+    """Return in how many branches a place stands; clauses that leave before it are one."""
+    return max(1, branches_around(function, context)) if hangs_on > Standing.ALWAYS else 0
+
+
+def is_often_taken(branches: int) -> bool:
+    """Return whether a chain with so many branches is taken by more than a few who enter it."""
+    return branches <= MAX_BRANCHES
 
 
 def branches_around(function: FunctionNode, context: int) -> int:

@@ -4,15 +4,18 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from msgspec.structs import replace as changed
+
 from perfaudit.core.finding import TraceStep
 from perfaudit.core.levels import Confidence, Role
 from perfaudit.program.classes import Hierarchy
 from perfaudit.program.conditions import MAX_BRANCHES, Standing, option_of, standing
 from perfaudit.program.endpoints import Endpoint
+from perfaudit.program.implementers import standing_below
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.request_methods import is_in_branch, methods_at, usual_of
 from perfaudit.program.sites import Edge
-from perfaudit.program.switches import is_overridden
+from perfaudit.program.switches import is_call_of_base, is_overridden
 
 KINDS = (
     ("endpoint", frozenset({"route", "websocket", "middleware", "graph-field", "resolver"})),
@@ -117,7 +120,9 @@ class Exposures:
                     return set_off
                 waiting.extend(self._entered(kind, [later.popleft()]))
                 continue
-            for edge in self._edges_from(waiting.popleft()):
+            function = waiting.popleft()
+            postponed[Standing.STATE].extend(self._meant_by(function))
+            for edge in self._edges_from(function):
                 if kind != "task" and _is_task(kind, edge):
                     set_off.append(edge)
                 elif edge.callee not in self._kind:
@@ -126,6 +131,20 @@ class Exposures:
                         waiting.extend(self._entered(kind, [edge]))
                     else:
                         postponed[hangs_on].append(edge)
+
+    def _meant_by(self, function: FunctionNode) -> list[Edge]:
+        """Return the edges to what stands for an abstract method, where it is reached by a call.
+
+        Of few, the graph of calls knows them all; here are the many, one of which will run.
+        """
+        edge = self._edge.get(function)
+        if edge is None or is_call_of_base(edge):
+            return []
+        return [
+            changed(edge, callee=method, confidence=Confidence.MEDIUM)
+            for method in standing_below(self._classes, function)
+            if method not in self._kind
+        ]
 
     def _hangs_on(self, edge: Edge) -> Standing:
         """Return how surely who comes to the caller of an edge takes it."""

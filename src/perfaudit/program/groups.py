@@ -8,7 +8,7 @@ from perfaudit.program import expressions
 from perfaudit.program.loops import Walk, item_names, unwrapped, walk_of
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.sites import Edge, Site
-from perfaudit.program.values import LibraryInstance, Type
+from perfaudit.program.values import External, LibraryInstance, Type, Unknown
 
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
@@ -105,15 +105,26 @@ def _hands_group(
             return True
     if any(_asks_for_any_of(program, function, value, items) for value in given):
         return True
-    told = [_told(function, value) for value in given]
+    told = [_told(program, function, value) for value in given]
     chained = [value for value in told if _is_statement(program, function, value)]
     if isinstance(call.callee, t.Attr):
-        chained.append(_told(function, call.callee.base))
+        chained.append(_told(program, function, call.callee.base))
     return any(
         _hands_group(program, function, inner, items, groups, steps - 1)
         for value in chained
         for inner in _calls_along(function, value)
     )
+
+
+def _told(program: "Program", function: FunctionNode, value: t.Expr) -> t.Expr:
+    """Return the statement that a name was put under once, and anything else as it is."""
+    found = function.binds.get(value.id, ()) if isinstance(value, t.Name) else ()
+    if len(found) != 1 or found[0].kind not in ("assign", "annotated"):
+        return value
+    held = found[0].value
+    if held is None or held in _queried(program, function):
+        return value
+    return held if _is_statement(program, function, held) else value
 
 
 def _asks_for_any_of(
@@ -131,14 +142,6 @@ def _asks_for_any_of(
     return program.types.call(function, condition.index).has_flag(TESTS)
 
 
-def _told(function: FunctionNode, value: t.Expr) -> t.Expr:
-    """Return what a name was put under once, and anything else as it is."""
-    found = function.binds.get(value.id, ()) if isinstance(value, t.Name) else ()
-    if len(found) == 1 and found[0].kind in ("assign", "annotated") and found[0].value is not None:
-        return found[0].value
-    return value
-
-
 def _calls_along(function: FunctionNode, value: t.Expr) -> list[t.Call]:
     while isinstance(value, t.Attr):
         value = value.base
@@ -152,7 +155,7 @@ def _is_statement(program: "Program", function: FunctionNode, value: t.Expr) -> 
     called = program.types.call(function, value.index)
     if isinstance(called.result, LibraryInstance):
         return not called.result.path.startswith("builtins.")
-    return any(
+    return isinstance(called.result, Unknown | External) and any(
         target.kind in ("library", "external") and not target.name.startswith("builtins.")
         for target in called.targets
     )
@@ -244,17 +247,22 @@ def _fills_lists_of(function: FunctionNode, mapping: t.Expr | None) -> bool:
 
 def _is_queried(program: "Program", function: FunctionNode, name: str) -> bool:
     """Return whether a list was just asked for: then it costs a query per item all the same."""
-    queried = [
-        site.value
-        for site in program.sites_of(function)
-        if not DATABASE_ROUND_TRIPS.isdisjoint(site.effects)
-    ]
+    queried = _queried(program, function)
     return any(
         part in queried
         for bind in function.binds.get(name, ())
         if bind.value is not None and bind.kind != "for"
         for part in expressions.parts(function, bind.value)
     )
+
+
+def _queried(program: "Program", function: FunctionNode) -> list[t.Expr]:
+    """Return what asks the database in a function."""
+    return [
+        site.value
+        for site in program.sites_of(function)
+        if not DATABASE_ROUND_TRIPS.isdisjoint(site.effects)
+    ]
 
 
 def is_collection(value: Type) -> bool:

@@ -6,6 +6,7 @@ from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.values import ClassType, Instance, Type
 
 if TYPE_CHECKING:
+    from perfaudit.program.classes import Hierarchy
     from perfaudit.program.infer import Types
 
 MAX_IMPLEMENTERS = 8
@@ -31,6 +32,25 @@ def implementers(types: "Types", node: FunctionNode, receiver: Type | None) -> l
                 continue
             found.append(method)
     return found if len(found) <= MAX_IMPLEMENTERS else []
+
+
+def standing_below(classes: "Hierarchy", node: FunctionNode) -> list[FunctionNode]:
+    """Return the methods of subclasses that stand for an abstract one, however many they are.
+
+    Not those of tests.
+    """
+    if node.owner is None or not classes.is_abstract(node.owner, node):
+        return []
+    own = [
+        subclass.methods[node.name]
+        for subclass in classes.subclasses(node.owner)
+        if node.name in subclass.methods and _role_of(subclass) != "test"
+    ]
+    return [
+        method
+        for method in own
+        if method.owner is not None and not classes.is_abstract(method.owner, method)
+    ]
 
 
 def _role_of(node: ClassNode) -> str:

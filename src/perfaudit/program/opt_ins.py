@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from perfaudit.facts import types as t
+from perfaudit.program.conditions import guards_before
 from perfaudit.program.expressions import conjuncts
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.questions import is_of_settings
@@ -11,6 +12,9 @@ from perfaudit.program.values import Instance, options_of
 
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
+
+ASKS_WHETHER_BEGUN = "asks-whether-begun"
+"""The flag of calls that say whether something was begun before, without beginning it."""
 
 
 def hangs_on_option(program: "Program", place: Site | Edge) -> bool:
@@ -22,6 +26,26 @@ def hangs_on_option(program: "Program", place: Site | Edge) -> bool:
         for step in function.context_chain(place.context)
         if contexts[step].kind in ("if", "and")
         for part in conjuncts(contexts[step].subject)
+    )
+
+
+def hangs_on_begun(program: "Program", place: Site | Edge) -> bool:
+    """Return whether a place runs only where something was begun before: a session of a thread.
+
+    Where the loop runs, and sessions are those of other threads, there is none.
+    """
+    function = place.function
+    contexts = function.facts.contexts
+    chain = function.context_chain(place.context)
+    tests = [contexts[step] for step in chain if contexts[step].kind in ("if", "and")]
+    tests += guards_before(function, chain, place.sequence)
+    return any(
+        isinstance(part, t.CallRef)
+        and program.types.call(function, part.index).has_flag(ASKS_WHETHER_BEGUN)
+        for test in tests
+        for part in conjuncts(
+            test.subject.value if isinstance(test.subject, t.Not) else test.subject
+        )
     )
 
 

@@ -185,12 +185,19 @@ def _is_state_name(function: FunctionNode, name: str, sequence: int, steps: int)
         outer = function.parent
         if outer is None or outer.kind == "module":
             return True
+        if name in outer.params and _is_given_away(outer, function):
+            return True
         return _is_state_name(outer, name, sequence, steps)
     if function.kind == "module":
         return True
     if len(binds) != 1 or binds[0].value is None or binds[0].kind != "assign" or not steps:
         return False
     return is_state(function, binds[0].value, binds[0].sequence, steps - 1)
+
+
+def _is_given_away(maker: FunctionNode, inner: FunctionNode) -> bool:
+    """Return whether a function gives one that is written in it: what it knows is fixed then."""
+    return any(item.value == t.Name(inner.name) for item in maker.facts.results)
 
 
 def _is_state_attribute(function: FunctionNode, test: t.Attr) -> bool:

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from perfaudit.core.finding import TraceStep
 from perfaudit.core.levels import Confidence, weakest
-from perfaudit.program.conditions import MAX_BRANCHES, Standing, branches_around, standing
+from perfaudit.program.conditions import Standing, branches_at, is_often_taken, standing
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.sites import Edge, Site
 
@@ -131,7 +131,7 @@ def reach(
         waiting: deque[Iterable[Edge]] = deque([postponed[worst]])
         for function, site in starts[worst]:
             if function not in steps:
-                branches = _branches(function, worst, site.context)
+                branches = branches_at(function, worst, site.context)
                 sure = weakest(site.confidence, CONFIDENCES[worst], _taken(branches))
                 steps[function] = Step(0, site, None, sure, branches)
                 waiting.append(edges_to(function))
@@ -144,7 +144,7 @@ def reach(
                     postponed[hangs_on].append(edge)
                     continue
                 here = steps[edge.callee]
-                branches = here.branches + _branches(edge.caller, hangs_on, edge.context)
+                branches = here.branches + branches_at(edge.caller, hangs_on, edge.context)
                 sure = weakest(
                     here.confidence, edge.confidence, CONFIDENCES[worst], _taken(branches)
                 )
@@ -153,13 +153,8 @@ def reach(
     return Reach(steps)
 
 
-def _branches(function: FunctionNode, hangs_on: Standing, context: int) -> int:
-    """Return in how many branches a place stands; clauses that leave before it are one."""
-    return max(1, branches_around(function, context)) if hangs_on > Standing.ALWAYS else 0
-
-
 def _taken(branches: int) -> Confidence:
-    return Confidence.MEDIUM if branches > MAX_BRANCHES else Confidence.HIGH
+    return Confidence.HIGH if is_often_taken(branches) else Confidence.MEDIUM
 
 
 def _starts(

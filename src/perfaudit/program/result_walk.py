@@ -60,7 +60,7 @@ from perfaudit.program.result_shapes import (
 from perfaudit.program.result_shown import Shown, handed
 from perfaudit.program.tables import Relation
 from perfaudit.program.template_words import Words, given_to_templates, words_of
-from perfaudit.program.values import FunctionType, options_of
+from perfaudit.program.values import FunctionType, Instance, options_of
 
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
@@ -963,7 +963,8 @@ class Walk:
             return
         followed = list(self._given_to(scope, role.call, role.argument, shape))
         targets = self.types.call(scope, role.call).targets
-        if followed and len(followed) >= len(targets):
+        is_known = len(followed) >= len(targets) and not self._may_be_another(scope, role.call)
+        if followed and is_known:
             for callee, origins in followed:
                 self._enter(callee, origins)
             return
@@ -974,6 +975,18 @@ class Walk:
         else:
             called = spelled(scope, scope.facts.calls[role.call].callee)
             self.reading.escape(f"given to {called}")
+
+    def _may_be_another(self, scope: FunctionNode, index: int) -> bool:
+        """Return whether a method is called on what may be of a class that has none of the name."""
+        call = scope.facts.calls[index]
+        if not isinstance(call.callee, t.Attr):
+            return False
+        found = self.types.evaluate(scope, call.callee.base, (call.sequence, call.context))
+        name = call.callee.name
+        return any(
+            isinstance(option, Instance) and self.types.classes.method(option.node, name) is None
+            for option in options_of(found)
+        )
 
     def _shows_text(self, scope: FunctionNode, index: int) -> bool:
         targets = self.types.call(scope, index).targets

@@ -315,6 +315,8 @@ class _Search:
             )
             before.append(said if row is None else self.with_managers(said, row))
         start = begun(self.program, spot, call, row, names=LOADS_NAMED in flags)
+        if OPTION in flags:
+            start = replace(start, loading=(function.line(call.end_line),))
         if NO_LATER_LOADS in flags:
             start = replace(start, settled=self.program.schema.relation_names)
         found = made_of([start, *before])

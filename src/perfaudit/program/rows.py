@@ -27,6 +27,7 @@ class Rows(Struct, frozen=True):
     they are made of, ``=name`` for each of their keywords, and ``VIA_RELATION`` where rows are of
     another row. ``of``: their classes, as far as known. ``agreed``: all ways load the same.
     ``settled``: relations that cannot be read of them unless they were loaded, nor below them.
+    ``loading``: the ends of the calls that say what is loaded.
     """
 
     written: tuple[Location, ...] = ()
@@ -39,6 +40,17 @@ class Rows(Struct, frozen=True):
     agreed: bool = True
     settled: frozenset[str] = frozenset()
     declared: tuple[Location, ...] = ()
+    loading: tuple[Location, ...] = ()
+
+    @property
+    def extended(self) -> tuple[Location, ...]:
+        """Return the place of a long query where what it loads ends, and more can be added."""
+        begun = self.places[-1:]
+        return tuple(
+            place
+            for place in self.loading
+            if any(one.path == place.path and one.line < place.line for one in begun)
+        )[:1]
 
     @property
     def places(self) -> tuple[Location, ...]:
@@ -116,6 +128,7 @@ def _together(known: Sequence[Rows], *, agreed: bool) -> Rows:
         agreed and all(rows.agreed for rows in known),
         frozenset().union(*(rows.settled for rows in known)),
         _in_order([place for rows in known for place in rows.declared]),
+        _in_order([place for rows in known for place in rows.loading]),
     )
 
 

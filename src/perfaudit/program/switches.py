@@ -158,6 +158,15 @@ def _is_call_of_own(edge: "Edge") -> bool:
     return bool(params) and base == t.Name(params[0].name)
 
 
+def is_call_of_base(edge: "Edge") -> bool:
+    """Return whether a method calls the method of a base class: ``super().save()``."""
+    callee = edge.call.callee if edge.call is not None else None
+    base = callee.base if isinstance(callee, t.Attr) else None
+    return isinstance(base, t.CallRef) and edge.caller.facts.calls[base.index].callee == t.Name(
+        "super"
+    )
+
+
 def is_overridden(classes: "Hierarchy", edge: "Edge", receiver: ClassNode) -> bool:
     """Return whether a method's call of its own object runs another method than the edge says."""
     if not _is_call_of_own(edge) or edge.call is None or not isinstance(edge.call.callee, t.Attr):
@@ -223,7 +232,8 @@ def _stands_against(
         if needed.subject is None or needed.target is None:
             return False
         at = (needed.sequence, needed.parent)
-        return _is_given_of(program, way[-1], needed.subject, needed.target, at) is False
+        asked, wanted = needed.subject, needed.target
+        return _is_given_of(program, way, asked, wanted, at, looks_on=looks_on) is False
     return _surely_holds(program, way, needed, looks_on=looks_on) or (
         needed.kind == "or" and _fills_in(program, way, needed.subject, looks_on=looks_on)
     )
@@ -244,7 +254,9 @@ def _fills_in(
 
 
 def _is_off(program: "Program", way: "list[Edge]", condition: t.Expr, *, looks_on: bool) -> bool:
-    if _text_differs(way, condition) or _is_of(program, way, condition) is False:
+    if _text_differs(way, condition):
+        return True
+    if _is_of(program, way, condition, looks_on=looks_on) is False:
         return True
     test = _switch(condition)
     if test is None:
@@ -292,10 +304,12 @@ def _lacks(written: "tuple[t.Expr | None, ...]", value: t.Const) -> bool:
     return all(isinstance(item, t.Const) for item in written) and value not in written
 
 
-def _is_of(program: "Program", way: "list[Edge]", condition: t.Expr) -> bool | None:
+def _is_of(
+    program: "Program", way: "list[Edge]", condition: t.Expr, *, looks_on: bool
+) -> bool | None:
     """Return whether ``isinstance`` holds of what the last call gives; None where not known."""
     if isinstance(condition, t.Not):
-        found = _is_of(program, way, condition.value)
+        found = _is_of(program, way, condition.value, looks_on=looks_on)
         return None if found is None else not found
     if not isinstance(condition, t.CallRef):
         return None
@@ -303,13 +317,21 @@ def _is_of(program: "Program", way: "list[Edge]", condition: t.Expr) -> bool | N
     if call.callee != t.Name("isinstance") or len(call.arguments) != 2:
         return None
     asked, wanted = call.arguments
-    return _is_given_of(program, way[-1], asked, wanted, (call.sequence, call.context))
+    at = (call.sequence, call.context)
+    return _is_given_of(program, way, asked, wanted, at, looks_on=looks_on)
 
 
 def _is_given_of(
-    program: "Program", edge: "Edge", asked: t.Expr, wanted: t.Expr, at: tuple[int, int]
+    program: "Program",
+    way: "list[Edge]",
+    asked: t.Expr,
+    wanted: t.Expr,
+    at: tuple[int, int],
+    *,
+    looks_on: bool,
 ) -> bool | None:
-    """Return whether what a call gives is of one of some classes; None where not known."""
+    """Return whether what the last call gives is of one of some classes; None where not known."""
+    edge = way[-1]
     given = (
         expressions.argument_for(edge.call, edge.callee, asked.id)
         if (
@@ -328,7 +350,19 @@ def _is_given_of(
         classes = classes[0].items
     values = options_of(types.evaluate(edge.caller, given, (edge.sequence, edge.context)))
     answers = {_is_instance(program, value, tested) for value in values for tested in classes}
+    if answers == {None} or len(answers) > 1:
+        made = _made(program, way, asked) if looks_on else None
+        answers = {None if made is None else _is_instance(program, made, each) for each in classes}
     return answers.pop() if len(answers) == 1 else None
+
+
+def _made(program: "Program", way: "list[Edge]", asked: t.Expr) -> Type | None:
+    """Return the class of the object that the calls carry, where one of them made it."""
+    found = carried(program, Carried(way[-1].callee, way, asked), _leaves_off_itself)
+    if found is None or not isinstance(found.value, t.CallRef):
+        return None
+    call = found.function.facts.calls[found.value.index]
+    return program.types.evaluate(found.function, found.value, (call.sequence, call.context))
 
 
 def _is_instance(program: "Program", value: Type, tested: Type) -> bool | None:
@@ -405,7 +439,7 @@ def _holds(program: "Program", way: "list[Edge]", asked: t.Expr, *, looks_on: bo
     if isinstance(asked, t.Either) and asked.kind in ("and", "or"):
         found = [_holds(program, way, option, looks_on=looks_on) for option in asked.options]
         return all(found) if asked.kind == "and" else any(found)
-    if _is_of(program, way, asked):
+    if _is_of(program, way, asked, looks_on=looks_on):
         return True
     test = _switch(asked)
     if test is None:
