@@ -10,7 +10,8 @@ from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
 from perfaudit.program.applied import Applied, applied_by, is_of_helper
-from perfaudit.program.eager_words import eager_words
+from perfaudit.program.commits import COMMITS
+from perfaudit.program.eager_words import eager_words, joined_words, words_on_expiry
 from perfaudit.program.edge_values import item_param, walked_by
 from perfaudit.program.exposure import BY_HAND
 from perfaudit.program.load_sureness import DYNAMIC, load_sureness
@@ -37,6 +38,7 @@ from perfaudit.program.switches import is_left_off
 
 RULES = {False: "lazy-relation-in-loop", True: "incomplete-prefetch"}
 """Whether the query of the rows loads some relations already, and the rule for it."""
+JOINS = frozenset({"join", "outerjoin"})
 CALMER = dict.fromkeys(BY_HAND, Severity.MEDIUM)
 
 
@@ -315,16 +317,16 @@ def _match(
         exposure=exposure.kind,
         cost=f"N({walk.name})",
         role=function.role,
-        fix=_fix(program, load, rows, row),
+        fix=_fix(program, walk, rows, row),
         rule=RULES[bool(rows.loaded)],
     )
 
 
-def _fix(program: Program, load: Load, rows: Rows, row: ClassNode | None) -> str:
+def _fix(program: Program, walk: _Walk, rows: Rows, row: ClassNode | None) -> str:
     """Return what loads the relation with the rows, and where it goes; nothing if not known."""
     if row is None or not rows.places:
         return ""
-    place = rows.places[-1]
+    load, place = walk.load, rows.places[-1]
     if load.relation.lazy == DYNAMIC:
         return (
             f"No query loads the dynamic relation `{load.relation.name}` with its rows: after "
@@ -337,4 +339,20 @@ def _fix(program: Program, load: Load, rows: Rows, row: ClassNode | None) -> str
         return (
             f"Where the relation at {place.path}:{place.line} is loaded, add {words} for its rows."
         )
-    return f"Add {words} to the query at {place.path}:{place.line}."
+    found = [f"Add {words} to the query at {place.path}:{place.line}."]
+    joined = joined_words(program, row, load.names)
+    if joined and not JOINS.isdisjoint(rows.steps):
+        found.append(f"Where it joins the relation already, {joined} takes it from there.")
+    expiry = words_on_expiry(program, row)
+    if expiry and _commits(program, walk):
+        found.append(expiry)
+    return " ".join(found)
+
+
+def _commits(program: Program, walk: _Walk) -> bool:
+    """Return whether a loop ends the transaction in which its rows were loaded."""
+    function = walk.function
+    return walk.loop >= 0 and any(
+        COMMITS in site.behaviour.flags and function.is_within(site.context, walk.loop)
+        for site in program.sites_of(function)
+    )

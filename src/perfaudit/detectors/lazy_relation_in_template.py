@@ -33,6 +33,14 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
         yield from _judged(program, page, shown.paid, seen)
 
 
+OWN_QUERY = (
+    "Ask once for all rows, with the query of the rows, and read the answer here: an annotation, "
+    "or the related rows loaded under the conditions and in the order that are asked for. To load "
+    "a relation does not help where it is filtered or ordered again: that is a query again."
+)
+"""What cures a query of its own, which no relation that is loaded with the rows spares."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Page:
     """What shows rows: a function, and the class of the view if it is one.
@@ -59,9 +67,12 @@ def _judged(
         if rows is None:
             continue
         same = (cost.path or (cost.name,), rows.places)
-        if same in told or (paid.location, *same) in seen:
+        if same in told:
             continue
+        # What an earlier page has told of is loaded on this one by then, too.
         told.add(same)
+        if (paid.location, *same) in seen:
+            continue
         seen.add((paid.location, *same))
         yield Opportunity(paid.location, _exposure(program, page).kind)
         if cost.relation is None or not (rows.covers(cost.path) or is_joined(program, cost)):
@@ -148,7 +159,9 @@ def _fix(program: Program, page: _Page, costs: Sequence[Cost], rows: Rows) -> st
         for path in paths
         if not any(other[: len(path)] == path and other != path for other in paths)
     ]
-    if not paths or node is None:
+    if not paths:
+        return OWN_QUERY
+    if node is None:
         return ""
     if page.cure and page.view is not None:
         if not any(leads_to_many(program, node, path) for path in paths):

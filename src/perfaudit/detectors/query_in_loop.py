@@ -18,7 +18,7 @@ from perfaudit.program.misses import writes_on_miss
 from perfaudit.program.nodes import FunctionNode, is_handler
 from perfaudit.program.per_item import is_per_item, is_same_in_each
 from perfaudit.program.plurals import can_be_plural, is_of_new_row
-from perfaudit.program.program import Program
+from perfaudit.program.program import SCHEMA, Program
 from perfaudit.program.reach import Reach, hops, steps_per_item
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.switches import is_switched_off
@@ -58,9 +58,11 @@ def _found(program: Program) -> Iterator[Match | Opportunity]:
 def _places(program: Program, function: FunctionNode) -> Iterator[Site | Edge]:
     for site in program.sites_of(function):
         if site.relation is None and not DATABASE_ROUND_TRIPS.isdisjoint(site.effects):
-            yield site
+            if SCHEMA not in site.behaviour.flags:
+                yield site
     for edge in program.edges_from(function):
-        if edge.how in ("call", "task", "loop", "thread") and edge.callee in program.database_reach:
+        asks = edge.callee in program.query_reach or edge.callee in program.write_reach
+        if asks and edge.how in ("call", "task", "loop", "thread"):
             if edge.callee not in program.memoised and edge.via != "exit":
                 yield edge
 

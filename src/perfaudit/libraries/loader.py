@@ -195,6 +195,8 @@ _QUERIES_PLACES = {
     "load": ("path", "steps"),
     "load_each": ("class", "relation"),
     "refine": ("path", "relation"),
+    "joined": ("class", "relation"),
+    "expires": (),
     "membership": (),
 }
 """Keys of `queries` that word a fix, and the places in braces that each may have."""

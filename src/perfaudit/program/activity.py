@@ -58,7 +58,7 @@ def activity(
     found.edges = [one for edge in found.edges for one in placed(found, edge)]
     found.sites = [with_relation(found, schema, site) for site in found.sites]
     add_relations(found, schema)
-    found.sites = [*without_kept(function, found.sites)]
+    found.sites = [*without_kept(types, function, found.sites)]
     found.edges.sort(key=lambda edge: edge.sequence)
     return Activity(tuple(found.sites), tuple(found.edges))
 

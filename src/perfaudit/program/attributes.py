@@ -11,11 +11,11 @@ from perfaudit.program.decorators import method_kind
 from perfaudit.program.forwarding import made_by
 from perfaudit.program.key_tests import Said, said_of_key
 from perfaudit.program.names import meanings
-from perfaudit.program.nodes import ClassNode, FunctionNode, accessor_of
+from perfaudit.program.nodes import FunctionNode, accessor_of
 from perfaudit.program.schema import Schema
 from perfaudit.program.sites import Edge, Found, Site
 from perfaudit.program.tables import Relation
-from perfaudit.program.tables_vocabulary import attribute_value
+from perfaudit.program.tables_vocabulary import has_order
 from perfaudit.program.values import ClassType, Instance, LibraryInstance, Type, options_of
 
 if TYPE_CHECKING:
@@ -136,19 +136,9 @@ def with_relation(found: Found, schema: Schema, site: Site) -> Site:
     relation = _asked_relation(
         found.types, schema, found.function, value, (site.sequence, site.context)
     )
-    if relation is None or (ORDERED in flags and not _has_order(found.types, relation.target)):
+    if relation is None or (ORDERED in flags and not has_order(found.types, relation.target)):
         return site
     return msgspec.structs.replace(site, relation=relation)
-
-
-def _has_order(types: "Types", node: ClassNode | None) -> bool:
-    """Return whether the rows of a class have an order without asking for one."""
-    return node is not None and any(
-        attribute_value(owner, attribute) is not None
-        for owner in types.classes.project_order(node)
-        for schema in types.libraries.schemas
-        for attribute in schema.order_attributes
-    )
 
 
 def _asked_relation(

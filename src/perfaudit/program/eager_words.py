@@ -33,6 +33,20 @@ def refining_words(program: "Program", node: ClassNode, path: Sequence[str]) -> 
     return queries.refine.replace("{path}", KEPT.join(path)).replace("{relation}", path[-1])
 
 
+def joined_words(program: "Program", node: ClassNode, path: Sequence[str]) -> str:
+    """Return what takes a relation of a class from a join that is there; empty if not known."""
+    queries = _queries_of(program, node)
+    if queries is None or len(path) != 1:
+        return ""
+    return queries.joined.replace("{class}", node.name).replace("{relation}", path[0])
+
+
+def words_on_expiry(program: "Program", node: ClassNode) -> str:
+    """Return what to do about commits that make objects forget what was loaded, if they do."""
+    queries = _queries_of(program, node)
+    return "" if queries is None else queries.expires
+
+
 def _queries_of(program: "Program", node: ClassNode) -> EntityQueries | None:
     bases = program.types.classes.library_bases(node)
     found = (program.libraries.queries(base) for base in bases)

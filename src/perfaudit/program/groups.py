@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 COLLECTIONS = ("builtins.list", "builtins.set")
 FILLING = frozenset({"add", "append", "extend", "update"})
 """Methods that put something into a list or a set."""
+TESTS = "tests-membership"
 MAX_STEPS = 6
 
 
@@ -102,6 +103,8 @@ def _hands_group(
         parts = value.values if isinstance(value, t.Mapping) else (value,)
         if any(_is_group(program, function, part, call, items, groups) for part in parts):
             return True
+    if any(_asks_for_any_of(program, function, value, items) for value in given):
+        return True
     told = [_told(program, function, value) for value in given]
     chained = [value for value in told if _is_statement(program, function, value)]
     if isinstance(call.callee, t.Attr):
@@ -122,6 +125,21 @@ def _told(program: "Program", function: FunctionNode, value: t.Expr) -> t.Expr:
     if held is None or held in _queried(program, function):
         return value
     return held if _is_statement(program, function, held) else value
+
+
+def _asks_for_any_of(
+    program: "Program", function: FunctionNode, condition: t.Expr, items: set[str]
+) -> bool:
+    """Return whether a condition asks for any of an item's values: the item is a list then."""
+    if not isinstance(condition, t.CallRef):
+        return False
+    call = function.facts.calls[condition.index]
+    given = call.arguments[0] if call.arguments else None
+    if not isinstance(given, t.Name) or given.id not in items:
+        return False
+    if _is_queried(program, function, given.id):
+        return False
+    return program.types.call(function, condition.index).has_flag(TESTS)
 
 
 def _calls_along(function: FunctionNode, value: t.Expr) -> list[t.Call]:

@@ -250,25 +250,62 @@ def super_member(types: "Types", function: FunctionNode, value: t.CallRef, name:
     owner = enclosing_class(function)
     if owner is None:
         return Unknown("super outside a class")
-    receiver = Instance(owner)
-    found: Type | None
-    for base in types.classes.order(owner)[1:]:
+    found = _first_of(types, Instance(owner), types.classes.order(owner)[1:], name)
+    if found is not None:
+        return found
+    mixed = _above_mixin(types, owner, name)
+    if mixed is not None:
+        return mixed
+    if name in OBJECT_METHODS and not types.classes.is_open(owner):
+        return Factory(Instance(owner) if name == "__new__" else NONE)
+    return _open_member(types, owner, name, NO_ATTRIBUTE)
+
+
+def _first_of(
+    types: "Types", receiver: Instance, bases: tuple[Type, ...], name: str
+) -> Type | None:
+    """Return the member of the first of some classes in a row that has it."""
+    for base in bases:
         if isinstance(base, ClassType):
             found = own_member(types, base.node, name)
             if isinstance(found, FunctionType) and found.node.owner is not None:
                 return _bound(types, receiver, found)
         elif isinstance(base, LibrarySymbol | LibraryInstance):
-            inherited = library_member(types, LibraryInstance(base.path), base.path, name)
-            if inherited is not None:
-                return inherited
-            continue
+            found = library_member(types, LibraryInstance(base.path), base.path, name)
         else:
-            break
+            return None
         if found is not None:
             return found
-    if name in OBJECT_METHODS and not types.classes.is_open(owner):
-        return Factory(receiver if name == "__new__" else NONE)
-    return _open_member(types, owner, name, NO_ATTRIBUTE)
+    return None
+
+
+def _above_mixin(types: "Types", owner: ClassNode, name: str) -> Type | None:
+    """Return the member of a library that stands above a class without bases where it is mixed in.
+
+    None where that is not the same for all classes that it is mixed into and that have it.
+    """
+    if owner.facts.bases or name in OBJECT_METHODS:
+        return None
+    found: Type | None = None
+    for node in types.classes.subclasses(owner):
+        order = types.classes.order(node)
+        place = next(
+            (
+                n
+                for n, base in enumerate(order)
+                if isinstance(base, ClassType) and base.node is owner
+            ),
+            None,
+        )
+        if node is owner or place is None:
+            continue
+        above = _first_of(types, Instance(owner), order[place + 1 :], name)
+        if above is None and not types.classes.is_open(node):
+            continue
+        if not isinstance(above, LibraryMethod) or (found is not None and above != found):
+            return None
+        found = above
+    return found
 
 
 def accessor(

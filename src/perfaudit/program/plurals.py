@@ -90,6 +90,9 @@ def can_be_plural(program: "Program", site: Site) -> bool:
     """Return whether the plural twin of a call can do what the call does, as far as is known."""
     if not site.behaviour.batch or skips_hooks(program, site) or _reckons(site):
         return False
+    # What runs a statement many times gives no rows.
+    if site.behaviour.sql is not None and "db.write" not in site.effects:
+        return False
     node = _table_class(program, site)
     if BY_KEY in site.behaviour.flags and not _is_by_key(program, site, node):
         return False

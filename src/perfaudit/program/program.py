@@ -35,6 +35,8 @@ V = TypeVar("V")
 UNSEEN_ROLES = frozenset({Role.TEST})
 """Roles whose code is read but not linked: it runs nothing of what the audit is about."""
 
+SCHEMA = "changes-schema"
+"""The flag of what makes or drops tables, and writes no row."""
 MAX_MAKERS = 3
 """How many calls may lie between what is made once and its constructor."""
 
@@ -215,7 +217,7 @@ class Program:
 
     @cached_property
     def write_reach(self) -> Reach:
-        """Return which functions reach a write."""
+        """Return which functions reach a write of rows."""
         return self.reach_of(frozenset({"db.write"}))
 
     @cached_property
@@ -247,6 +249,8 @@ class Program:
             # What may have been loaded with its object is not surely a round trip: see
             # program.loads.
             if site.relation is not None:
+                return False
+            if SCHEMA in site.behaviour.flags and effects == {"db.write"}:
                 return False
             return not effects.isdisjoint(site.effects) and is_usual(site.function, site.context)
 

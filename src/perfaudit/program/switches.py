@@ -232,10 +232,8 @@ def _stands_against(
         if needed.subject is None or needed.target is None:
             return False
         at = (needed.sequence, needed.parent)
-        return (
-            _is_given_of(program, way, needed.subject, needed.target, at, looks_on=looks_on)
-            is False
-        )
+        asked, wanted = needed.subject, needed.target
+        return _is_given_of(program, way, asked, wanted, at, looks_on=looks_on) is False
     return _surely_holds(program, way, needed, looks_on=looks_on) or (
         needed.kind == "or" and _fills_in(program, way, needed.subject, looks_on=looks_on)
     )
@@ -332,7 +330,7 @@ def _is_given_of(
     *,
     looks_on: bool,
 ) -> bool | None:
-    """Return whether what a call gives is of one of some classes; None where not known."""
+    """Return whether what the last call gives is of one of some classes; None where not known."""
     edge = way[-1]
     given = (
         expressions.argument_for(edge.call, edge.callee, asked.id)

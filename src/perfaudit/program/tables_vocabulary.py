@@ -174,3 +174,13 @@ def attribute_value(node: ClassNode, name: str) -> tuple[FunctionNode, t.Expr] |
     binds = body.binds.get(inner)
     value = binds[-1].value if binds else None
     return (body, value) if value is not None else None
+
+
+def has_order(types: "Types", node: ClassNode | None) -> bool:
+    """Return whether the rows of a class have an order without asking for one."""
+    return node is not None and any(
+        attribute_value(owner, attribute) is not None
+        for owner in types.classes.project_order(node)
+        for schema in types.libraries.schemas
+        for attribute in schema.order_attributes
+    )
