@@ -8,6 +8,7 @@ from perfaudit.facts import types as t
 from perfaudit.libraries.answers import Answers
 from perfaudit.program import expressions
 from perfaudit.program.class_values import class_value
+from perfaudit.program.conditions import guards_before
 from perfaudit.program.decorators import decorators_of
 from perfaudit.program.given_names import Given
 from perfaudit.program.names import AT_END
@@ -17,6 +18,9 @@ from perfaudit.program.values import ClassType, Unknown, options_of
 
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
+
+CHOOSING = frozenset({"if", "else", "match"})
+"""Blocks that run only for some answers to a test."""
 
 
 def told_by_decorator(program: "Program", words: Answers, function: FunctionNode) -> Given | None:
@@ -40,32 +44,56 @@ def shown_of_view(
         return [(node, Confidence.HIGH) for node in found]
     named: list[ClassNode] = []
     open_ones: list[ClassNode] = []
+    is_named = False
     for item in method.facts.results:
         if item.value is None:
             continue
-        actions = _actions_tested(method, item.context)
+        meant = _is_for(method, item, action)
+        if meant is False:
+            continue
         result = Given(method, item.value, (item.sequence, item.context))
-        classes = list(classes_of(program, words, result, view))
-        if actions and action in actions:
+        classes = classes_of(program, words, result, view)
+        if meant:
+            is_named = True
             named.extend(classes)
-        elif not actions:
+        else:
             open_ones.extend(classes)
-    chosen = list(dict.fromkeys(named or open_ones))
+    # What is meant for an action is shown then, also where its class is not known.
+    chosen = list(dict.fromkeys(named if is_named else open_ones))
     sure = Confidence.HIGH if len(chosen) == 1 else Confidence.MEDIUM
     return [(node, sure) for node in chosen]
 
 
-def _actions_tested(method: FunctionNode, context: int) -> set[str]:
-    """Return the texts that the conditions around a place compare something with."""
-    found: set[str] = set()
-    while context >= 0:
-        block = method.facts.contexts[context]
-        if block.kind in ("if", "match") and block.subject is not None:
-            for part in expressions.parts(method, block.subject):
-                if isinstance(part, t.Const) and isinstance(part.value, str):
-                    found.add(part.value)
-        context = block.parent
-    return found
+def _is_for(method: FunctionNode, result: t.Return, action: str) -> bool | None:
+    """Return whether conditions choose a result for an action, or for others; None without."""
+    chain = tuple(method.context_chain(result.context))
+    blocks = [method.facts.contexts[step] for step in chain]
+    tests = [(block.subject, block.kind != "else") for block in blocks if block.kind in CHOOSING]
+    tests += [(guard.subject, False) for guard in guards_before(method, chain, result.sequence)]
+    answers = {
+        (action in texts) is (holds is not _is_denied(method, subject))
+        for subject, holds in tests
+        if subject is not None and (texts := _texts(method, subject))
+    }
+    return all(answers) if answers else None
+
+
+def _texts(method: FunctionNode, subject: t.Expr) -> set[str]:
+    """Return the texts that a condition compares something with."""
+    return {
+        part.value
+        for part in expressions.parts(method, subject)
+        if isinstance(part, t.Const) and isinstance(part.value, str)
+    }
+
+
+def _is_denied(method: FunctionNode, subject: t.Expr) -> bool:
+    """Return whether a condition holds for what is not one of its texts."""
+    return any(
+        isinstance(part, t.Not)
+        or (isinstance(part, t.Compare) and part.operator in ("NotEq", "NotIn"))
+        for part in expressions.parts(method, subject)
+    )
 
 
 def classes_of(
@@ -73,21 +101,29 @@ def classes_of(
 ) -> Iterator[ClassNode]:
     value = program.types.evaluate(given.function, given.value, given.at)
     options = list(options_of(value))
-    if view is not None and all(isinstance(option, Unknown) for option in options):
-        attribute = class_value(program.types, view, words.shown)
-        if attribute is not None and _asks_above(given):
+    if view is not None:
+        name = _own_attribute(given)
+        if name is None and all(isinstance(option, Unknown) for option in options):
+            name = words.shown if _asks_above(given) else None
+        attribute = None if name is None else class_value(program.types, view, name)
+        if attribute is not None:
             yield from classes_of(program, words, attribute)
-        return
+            return
     for option in options:
         if isinstance(option, ClassType) and shows(program, words, option.node):
             yield option.node
 
 
+def _own_attribute(given: Given) -> str | None:
+    """Return the attribute of the object itself that a value is, which its class may have set."""
+    value, params = given.value, given.function.facts.params
+    is_own = isinstance(value, t.Attr) and bool(params) and value.base == t.Name(params[0].name)
+    return value.name if is_own and isinstance(value, t.Attr) else None
+
+
 def _asks_above(given: Given) -> bool:
     """Return whether a value is what the method of the class above gives."""
     value = given.value
-    if isinstance(value, t.Attr):
-        return True
     if not isinstance(value, t.CallRef):
         return False
     callee = given.function.facts.calls[value.index].callee
