@@ -18,7 +18,7 @@ from perfaudit.cli.output import uses_color, write
 from perfaudit.core.report import CostTerm, EndpointCard
 from perfaudit.core.visible import visible
 from perfaudit.reporters.escaping import json_text
-from perfaudit.reporters.json_report import endpoint_entry
+from perfaudit.reporters.json_report import explained_entry
 from perfaudit.runs import report_of
 
 _DEGREE_COLORS = {0: "green", 1: "yellow"}
@@ -49,7 +49,7 @@ def command(
     report = report_of(root, present, with_reading_options(settings, given)).report
     cards = sorted(report.endpoints, key=lambda card: (-card.degree, card.path, card.method))
     if form == "json":
-        document = {"schema_version": 1, "endpoints": [endpoint_entry(card) for card in cards]}
+        document = {"schema_version": 1, "endpoints": [explained_entry(card) for card in cards]}
         write(json_text(json.dumps(document, indent=2)), for_machines=True)
     else:
         write(_cards(cards, explain=explain), color=uses_color(given["color"]))

@@ -132,7 +132,7 @@ def _place(location: Location) -> dict[str, Any]:
 
 
 def endpoint_entry(card: EndpointCard) -> dict[str, Any]:
-    """Return the card of an endpoint as the JSON of every command says it."""
+    """Return the card of an endpoint as the JSON of every command says it, without its terms."""
     return {
         "method": card.method,
         "path": card.path,
@@ -148,15 +148,23 @@ def endpoint_entry(card: EndpointCard) -> dict[str, Any]:
         "resolved": card.resolved,
         "reads": card.reads,
         "writes": card.writes,
-        "terms": [
-            {
-                "text": term.text,
-                "effect": term.effect,
-                "traces": [_trace(steps) for steps in term.traces],
-            }
-            for term in card.terms
-        ],
     }
+
+
+def explained_entry(card: EndpointCard) -> dict[str, Any]:
+    """Return the card of an endpoint with the terms of its cost, each with its chains of calls.
+
+    All of them would be most of the report of a large project: a thousand endpoints share chains.
+    """
+    terms = [
+        {
+            "text": term.text,
+            "effect": term.effect,
+            "traces": [_trace(steps) for steps in term.traces],
+        }
+        for term in card.terms
+    ]
+    return endpoint_entry(card) | {"terms": terms}
 
 
 def _score(card: Scorecard) -> dict[str, Any]:
