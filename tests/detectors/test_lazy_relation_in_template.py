@@ -40,7 +40,7 @@ def test_a_relation_of_each_row_is_loaded_with_the_rows() -> None:
     found = found_in("{% for follow in follows %}{{ follow.user.username }}{% endfor %}")
 
     assert found.words["why"] == ", whose query does not load it"
-    assert found.fix == 'Add `select_related("user")` to the query at shop/views.py:6.'
+    assert found.fix == 'Add select_related("user") to the query at shop/views.py:6.'
 
 
 def test_a_relation_of_whoever_asks_is_read_before_the_loop() -> None:
