@@ -39,6 +39,11 @@ OWN_QUERY = (
     "a relation does not help where it is filtered or ordered again: that is a query again."
 )
 """What cures a query of its own, which no relation that is loaded with the rows spares."""
+SAME_FOR_ALL = (
+    "Ask once before the loop, in the view or under a name that `{% with %}` gives it, and read "
+    "that in the loop."
+)
+"""What cures a relation of something that is the same in all turns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +116,7 @@ def _match(program: Program, page: _Page, found: Sequence[tuple[Paid, Rows]]) ->
             "read": ", ".join(dict.fromkeys(other.written for other, _ in found)),
             "walked": paid.turn.walked,
             "does": _does(names),
-            "why": _why(names, asks=asks),
+            "why": _why(names, asks=asks, same=_is_same_for_all(found)),
         },
         trace=tuple(trace),
         confidence=weakest(
@@ -123,7 +128,9 @@ def _match(program: Program, page: _Page, found: Sequence[tuple[Paid, Rows]]) ->
         exposure=exposure.kind,
         cost=f"N({paid.turn.walked})",
         role=page.function.role,
-        fix=_fix(program, page, [other.cost for other, _ in found], rows),
+        fix=SAME_FOR_ALL
+        if _is_same_for_all(found)
+        else _fix(program, page, [other.cost for other, _ in found], rows),
     )
 
 
@@ -142,9 +149,16 @@ def _does(names: Sequence[str]) -> str:
     return f"loads the relation {listed}" if "," not in listed else f"loads the relations {listed}"
 
 
-def _why(names: Sequence[str], *, asks: bool) -> str:
+def _is_same_for_all(found: Sequence[tuple[Paid, Rows]]) -> bool:
+    """Return whether what is read belongs to something that does not change with the loop."""
+    return all(not paid.cost.owner.loop and paid.cost.relation is not None for paid, _ in found)
+
+
+def _why(names: Sequence[str], *, asks: bool, same: bool) -> str:
     if not names:
         return ""
+    if same:
+        return ", though its owner is the same for all items"
     return ", whose query does not load it" + (", and runs a query of its own" if asks else "")
 
 

@@ -1,0 +1,54 @@
+"""What a finding in a template says of rows, and of what is the same for all of them."""
+
+from perfaudit.audit import program_of
+from perfaudit.core.finding import Match
+from perfaudit.detectors.lazy_relation_in_template import detect
+
+MODELS = """
+from django.contrib.auth.models import AbstractUser
+from django.db import models
+
+class User(AbstractUser):
+    blocks = models.ManyToManyField("self", symmetrical=False)
+
+class Follow(models.Model):
+    user = models.ForeignKey(User, on_delete=models.CASCADE)
+"""
+VIEWS = """
+from django.shortcuts import render
+from shop.models import Follow
+
+def follows(request):
+    return render(request, "follows.html", {"follows": Follow.objects.all()})
+"""
+
+
+def found_in(template: str) -> Match:
+    program = program_of(
+        {
+            "shop/models.py": MODELS,
+            "shop/views.py": VIEWS,
+            "settings.py": 'AUTH_USER_MODEL = "shop.User"\n',
+            "shop/templates/follows.html": template,
+        }
+    )
+    (found,) = [item for item in detect(program) if isinstance(item, Match)]
+    return found
+
+
+def test_a_relation_of_each_row_is_loaded_with_the_rows() -> None:
+    found = found_in("{% for follow in follows %}{{ follow.user.username }}{% endfor %}")
+
+    assert found.words["why"] == ", whose query does not load it"
+    assert found.fix == 'Add select_related("user") to the query at shop/views.py:6.'
+
+
+def test_a_relation_of_whoever_asks_is_read_before_the_loop() -> None:
+    found = found_in(
+        "{% for follow in follows %}"
+        "{% for user in request.user.blocks.all %}{{ user.username }}{% endfor %}"
+        "{% endfor %}"
+    )
+
+    assert found.words["why"] == ", though its owner is the same for all items"
+    assert found.fix.startswith("Ask once before the loop")
