@@ -148,7 +148,7 @@ def test_a_match_lowers_its_rule_and_never_raises_it(
         ({"exposure": "endpoint", "endpoint": ""}, Confidence.MEDIUM),
         ({"exposure": "command", "endpoint": "command sync"}, Confidence.MEDIUM),
         ({"exposure": "task", "endpoint": "task sync"}, Confidence.LOW),
-        ({"exposure": "unknown"}, Confidence.HIGH),
+        ({"exposure": "unknown"}, Confidence.MEDIUM),
     ],
 )
 def test_a_rule_may_be_less_sure_where_nobody_waits(

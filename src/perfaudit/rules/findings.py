@@ -12,7 +12,7 @@ from perfaudit.core.finding import Finding, Match, TraceStep
 from perfaudit.core.levels import Confidence, Severity, weakest
 from perfaudit.core.location import Location
 from perfaudit.core.rule import Rule
-from perfaudit.program.exposure import BY_HAND, BY_ROLE
+from perfaudit.program.exposure import BY_HAND
 from perfaudit.sources.masking import mask_secrets
 
 EXPOSURES = ("endpoint", "task", "startup", "command", "script", "unknown", "unreached")
@@ -107,8 +107,6 @@ def _confidence(rule: Rule, match: Match) -> Confidence:
 
 
 def _is_offline(match: Match) -> bool:
-    if match.exposure == "unknown":
-        return match.role in BY_ROLE
     return match.exposure in BY_HAND or not match.endpoint
 
 
