@@ -9,7 +9,7 @@ from perfaudit.core.location import Location
 from perfaudit.core.report import Opportunity
 from perfaudit.program.bounds import is_short
 from perfaudit.program.eager_words import eager_words, leads_to_many
-from perfaudit.program.exposure import Exposure, label_of
+from perfaudit.program.exposure import Exposure
 from perfaudit.program.list_pages import list_pages
 from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FunctionNode
@@ -18,6 +18,7 @@ from perfaudit.program.renderings import Known, renderings
 from perfaudit.program.rows import Rows
 from perfaudit.program.template_costs import Paid, paid_by
 from perfaudit.program.template_values import Cost, is_joined, table_class
+from perfaudit.program.view_exposures import exposure_of_page
 
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:
@@ -175,11 +176,4 @@ def _fix(program: Program, page: _Page, costs: Sequence[Cost], rows: Rows) -> st
 def _exposure(program: Program, page: _Page) -> Exposure:
     """Return from where rows are shown: a view class also where it has no method."""
     found = program.exposure_within(page.function, page.at)
-    if page.view is None or found.endpoint:
-        return found
-    for endpoint in program.endpoints:
-        if endpoint.view is page.view:
-            label = label_of(endpoint)
-            step = TraceStep(page.view.location, f"{label} enters {page.view.name}")
-            return Exposure("endpoint", label, None, (step,))
-    return found
+    return exposure_of_page(program, found, page.view, page.location)
