@@ -14,6 +14,7 @@ from perfaudit.program.list_pages import list_pages
 from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.program import Program
+from perfaudit.program.read_before import with_earlier_reads
 from perfaudit.program.renderings import Known, renderings
 from perfaudit.program.rows import Rows
 from perfaudit.program.template_costs import Paid, paid_by
@@ -28,7 +29,8 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
     seen: set[tuple[object, ...]] = set()
     for rendering in program.once(renderings):
         page = _Page(rendering.function, rendering.view, rendering.location, at=rendering.at)
-        yield from _judged(program, page, paid_by(program, rendering), seen)
+        costs = with_earlier_reads(program, rendering, paid_by(program, rendering))
+        yield from _judged(program, page, costs, seen)
     for shown in list_pages(program):
         page = _Page(shown.node.body, shown.node, shown.node.location, shown.cure)
         yield from _judged(program, page, shown.paid, seen)
@@ -77,6 +79,11 @@ def _judged(
         seen.add((paid.location, *same))
         yield Opportunity(paid.location, _exposure(program, page).kind)
         if cost.relation is None or not (rows.covers(cost.path) or is_joined(program, cost)):
+            if paid.is_before:
+                # One place for the rows of all views that share it.
+                if (paid.location, cost.path) in seen:
+                    continue
+                seen.add((paid.location, cost.path))
             unsound.setdefault(paid.location, []).append((paid, rows))
     for found in unsound.values():
         yield _match(program, page, found)
