@@ -468,6 +468,84 @@ class Single(viewsets.ViewSet):
     ]
 
 
+def test_rest_framework_routes_enter_the_hooks_of_their_own_action() -> None:
+    found = endpoints(
+        urls="""
+from django.urls import path
+
+from views import Alone, Books, Lists, Ones
+
+urlpatterns = [
+    path("books/list/", Books.as_view({"get": "list"})),
+    path("books/one/", Books.as_view({"get": "retrieve"})),
+    path("books/make/", Books.as_view({"post": "create"})),
+    path("books/sell/", Books.as_view({"post": "sell"})),
+    path("lists/", Lists.as_view()),
+    path("ones/", Ones.as_view()),
+    path("alone/", Alone.as_view()),
+]
+""",
+        views="""
+from rest_framework import generics, viewsets
+
+
+class Hooks:
+    def get_queryset(self): ...
+
+    def get_object(self): ...
+
+    def paginate_queryset(self, queryset): ...
+
+    def perform_create(self, serializer): ...
+
+    def perform_update(self, serializer): ...
+
+    def get_serializer_class(self): ...
+
+
+class Books(Hooks, viewsets.ModelViewSet):
+    def list(self, request): ...
+
+    def retrieve(self, request, pk): ...
+
+    def create(self, request): ...
+
+    def sell(self, request): ...
+
+
+class Lists(Hooks, generics.ListCreateAPIView):
+    def get(self, request): ...
+
+
+class Ones(Hooks, generics.RetrieveUpdateAPIView):
+    def get(self, request, pk): ...
+
+    def put(self, request, pk): ...
+
+
+class Alone(Hooks, generics.GenericAPIView):
+    def get(self, request): ...
+""",
+    )
+    hooks = {
+        f"{item.method} {item.path}": {item.handler.name, *(it.name for it in item.dependencies)}
+        for item in found
+    }
+    shared = {"get_serializer_class"}
+    assert hooks == {
+        "GET /books/list/": {"list", "get_queryset", "paginate_queryset", *shared},
+        "GET /books/one/": {"retrieve", "get_queryset", "get_object", *shared},
+        "POST /books/make/": {"create", "perform_create", *shared},
+        "POST /books/sell/": {"sell", *shared},
+        "GET /lists/": {"get", "get_queryset", "paginate_queryset", *shared},
+        "POST /lists/": {"perform_create", *shared},
+        "GET /ones/": {"get", "get_queryset", "get_object", *shared},
+        "PUT /ones/": {"put", "get_queryset", "get_object", "perform_update", *shared},
+        "PATCH /ones/": {"get_queryset", "get_object", "perform_update", *shared},
+        "GET /alone/": {"get", "get_queryset", *shared},
+    }
+
+
 def test_aiohttp_tables_lists_and_untyped_applications() -> None:
     assert lines(
         main="""

@@ -6,15 +6,13 @@ from perfaudit.core.finding import Match, TraceStep
 from perfaudit.core.levels import weakest
 from perfaudit.core.report import Opportunity
 from perfaudit.program.eager_words import eager_words
-from perfaudit.program.endpoints import Endpoint
-from perfaudit.program.exposure import Exposure, label_of
-from perfaudit.program.nodes import ClassNode
 from perfaudit.program.program import Program
 from perfaudit.program.rows import Rows
 from perfaudit.program.showing_costs import Spent, spent_by, spent_to_fill
 from perfaudit.program.showings import Showing, is_one, showings
 from perfaudit.program.template_values import Value
 from perfaudit.program.values import Instance
+from perfaudit.program.view_exposures import exposure_of_page
 
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:
@@ -54,7 +52,9 @@ def _each_once(spending: list[Spent]) -> list[Spent]:
 def _judge(
     program: Program, showing: Showing, spent: Spent, rows: Rows
 ) -> Iterator[Match | Opportunity]:
-    exposure = _exposure(program, showing)
+    exposure = exposure_of_page(
+        program, program.exposure_of(showing.function), showing.view, showing.location
+    )
     yield Opportunity(spent.location, exposure.kind)
     cost = spent.cost
     if cost.relation is not None and rows.covers(cost.path):
@@ -92,26 +92,3 @@ def _judge(
         cost=f"N({showing.row.name})",
         role=showing.function.role,
     )
-
-
-def _exposure(program: Program, showing: Showing) -> Exposure:
-    """Return from where rows are shown: a view class by the request for all of them."""
-    found = program.exposure_of(showing.function)
-    if showing.view is None or (found.endpoint and showing.location != showing.view.location):
-        return found
-    return program.once(_exposures_of_views).get(showing.view, found)
-
-
-def _exposures_of_views(program: Program) -> dict[ClassNode, Exposure]:
-    found: dict[ClassNode, Exposure] = {}
-    for endpoint in sorted(program.endpoints, key=_is_for_one):
-        view = endpoint.view or endpoint.handler.owner
-        if view is not None and view not in found:
-            label = label_of(endpoint)
-            step = TraceStep(view.location, f"{label} enters {view.name}")
-            found[view] = Exposure("endpoint", label, None, (step,))
-    return found
-
-
-def _is_for_one(endpoint: Endpoint) -> tuple[bool, bool]:
-    return endpoint.method != "GET", endpoint.path.rstrip("/").endswith("}")

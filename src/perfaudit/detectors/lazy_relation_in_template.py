@@ -9,15 +9,17 @@ from perfaudit.core.location import Location
 from perfaudit.core.report import Opportunity
 from perfaudit.program.bounds import is_short
 from perfaudit.program.eager_words import eager_words, leads_to_many
-from perfaudit.program.exposure import Exposure, label_of
+from perfaudit.program.exposure import Exposure
 from perfaudit.program.list_pages import list_pages
 from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.program import Program
+from perfaudit.program.read_before import with_earlier_reads
 from perfaudit.program.renderings import Known, renderings
 from perfaudit.program.rows import Rows
 from perfaudit.program.template_costs import Paid, paid_by
 from perfaudit.program.template_values import Cost, is_joined, table_class
+from perfaudit.program.view_exposures import exposure_of_page
 
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:
@@ -27,7 +29,8 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
     seen: set[tuple[object, ...]] = set()
     for rendering in program.once(renderings):
         page = _Page(rendering.function, rendering.view, rendering.location, at=rendering.at)
-        yield from _judged(program, page, paid_by(program, rendering), seen)
+        costs = with_earlier_reads(program, rendering, paid_by(program, rendering))
+        yield from _judged(program, page, costs, seen)
     for shown in list_pages(program):
         page = _Page(shown.node.body, shown.node, shown.node.location, shown.cure)
         yield from _judged(program, page, shown.paid, seen)
@@ -81,6 +84,11 @@ def _judged(
         seen.add((paid.location, *same))
         yield Opportunity(paid.location, _exposure(program, page).kind)
         if cost.relation is None or not (rows.covers(cost.path) or is_joined(program, cost)):
+            if paid.is_before:
+                # One place for the rows of all views that share it.
+                if (paid.location, cost.path) in seen:
+                    continue
+                seen.add((paid.location, cost.path))
             unsound.setdefault(paid.location, []).append((paid, rows))
     for found in unsound.values():
         yield _match(program, page, found)
@@ -189,11 +197,4 @@ def _fix(program: Program, page: _Page, costs: Sequence[Cost], rows: Rows) -> st
 def _exposure(program: Program, page: _Page) -> Exposure:
     """Return from where rows are shown: a view class also where it has no method."""
     found = program.exposure_within(page.function, page.at)
-    if page.view is None or found.endpoint:
-        return found
-    for endpoint in program.endpoints:
-        if endpoint.view is page.view:
-            label = label_of(endpoint)
-            step = TraceStep(page.view.location, f"{label} enters {page.view.name}")
-            return Exposure("endpoint", label, None, (step,))
-    return found
+    return exposure_of_page(program, found, page.view, page.location)

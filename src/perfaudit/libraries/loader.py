@@ -244,7 +244,9 @@ _SCHEMA_KEYS = frozenset(
         "index_name_length",
     ]
 )
-_COLUMN_KEYS = frozenset(["type", "relation", "to", "lazy", "reverse", "indexed", "value"])
+_COLUMN_KEYS = frozenset(
+    ["type", "relation", "to", "lazy", "reverse", "indexed", "value", "private"]
+)
 _INDEX_MAKER_KEYS = frozenset(
     [
         "columns",
@@ -773,6 +775,7 @@ def _column(path: str, node: YamlNode) -> ColumnKind:
         reverse_argument=_optional_argument(keys.get("reverse")),
         indexed="indexed" in keys and keys["indexed"].flag(),
         value=_optional_type(keys.get("value"), ()),
+        private="private" in keys and keys["private"].flag(),
     )
 
 

@@ -251,7 +251,8 @@ class ColumnKind(Struct, frozen=True, gc=False):
     many_to_many, "annotation" where the annotation says, "argument" where an argument says.
     ``to``: the argument that names the other table. ``lazy_argument``: the one that sets loading.
     ``reverse_argument``: the one that names the relation seen from the other side.
-    ``value``: what reading the column gives, where its type does not say.
+    ``value``: what reading the column gives, where its type does not say. ``private``: not among
+    the fields of the table that are shown or filled where all of them are meant.
     """
 
     path: str
@@ -262,6 +263,7 @@ class ColumnKind(Struct, frozen=True, gc=False):
     reverse_argument: str | None
     indexed: bool
     value: TypeExpr | None = None
+    private: bool = False
 
 
 class IndexMaker(Struct, frozen=True, gc=False):

@@ -266,8 +266,8 @@ def view_methods(
         (name, *_entry(row)) for name, row in rows.items() if not row.startswith((HOOK, BEFORE))
     ]
     if actions:
-        suffixes = {name: suffix for name, _, suffix in entries}
-        entries = [(name, method, suffixes.get(name, "")) for method, name in actions]
+        # The path of such a route is written out: nothing is added to it.
+        entries = [(name, method, "") for method, name in actions]
     for name, method, suffix in entries:
         own = _own(types, node, name)
         if own is None and not actions and not _is_provided(types, node, name, method):
@@ -277,7 +277,12 @@ def view_methods(
             continue
         if own is not None:
             written.add(key)
-        behind = [(words[0], hook) for words, hook in hooks if not words[1:] or method in words[1:]]
+        run = {name} if view.is_viewset else _run_for(types, node, entries, method)
+        behind = [
+            (words[0], hook)
+            for words, hook in hooks
+            if not words[1:] or not {method, *run}.isdisjoint(words[1:])
+        ]
         handler = own or next((hook for word, hook in behind if word == HOOK), node.body)
         rest = tuple(hook for _, hook in behind if hook is not handler)
         found[key] = Handled(handler, method, suffix, rest, framework)
@@ -285,6 +290,18 @@ def view_methods(
         shared = tuple(hook for words, hook in hooks if not words[1:])
         return [*found.values(), *_extra_actions(sites, node, shared, framework)]
     return list(found.values())
+
+
+def _run_for(
+    types: Types, node: ClassNode, entries: list[tuple[str, str, str]], method: str
+) -> set[str]:
+    """Return the methods of a view class, its own and a library's, that can answer a method."""
+    return {
+        name
+        for name, answered, _ in entries
+        if answered == method
+        and (_own(types, node, name) is not None or _is_provided(types, node, name, method))
+    }
 
 
 def _entry(row: str) -> tuple[str, str]:

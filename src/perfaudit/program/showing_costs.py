@@ -213,7 +213,11 @@ class _Walk:
         for option in options_of(row.type):
             if isinstance(option, Instance):
                 relations = self.program.schema.relations_of(option.node)
-                found.extend(name for name, item in relations.items() if not item.reverse)
+                found.extend(
+                    name
+                    for name, item in relations.items()
+                    if not item.reverse and not item.private
+                )
         return list(dict.fromkeys(found))
 
     def hidden(self, shown: ClassNode) -> set[str]:

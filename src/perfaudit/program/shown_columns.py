@@ -227,7 +227,7 @@ def _all_of(program: "Program", row: ClassNode | None, declared: list[str]) -> l
     if row is None or table is None:
         return None
     relations = program.schema.relations_of(row)
-    own = [name for name, item in relations.items() if not item.reverse]
+    own = [name for name, item in relations.items() if not item.reverse and not item.private]
     return list(dict.fromkeys([*declared, *table.columns, *own]))
 
 

@@ -38,7 +38,7 @@ class Relation:
     where the other class is not known or is a library's. ``lazy``: lazy, eager, dynamic, raise
     (reading never queries) or unknown. ``column``: the attribute that holds the key. ``reverse``:
     declared by the other side. ``inverse``: the attribute over there. ``value``: what reading it
-    on an object gives.
+    on an object gives. ``private``: not among the fields that are meant by all of them.
     """
 
     name: str
@@ -51,6 +51,7 @@ class Relation:
     location: Location
     value: Type
     inverse: str = ""
+    private: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,6 +143,7 @@ def relation_of(
         reverse=False,
         location=found.location,
         value=_value(types, found.declaration, target, kind, loading),
+        private=found.kind is not None and found.kind.private,
     )
 
 

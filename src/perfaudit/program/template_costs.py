@@ -39,6 +39,7 @@ class Paid(Struct, frozen=True):
     """A cost that is paid in each turn of a loop, and the place in the template that pays it.
 
     ``way`` leads to it: the loop, and what is included. ``written``: the path as it stands there.
+    ``is_before``: the place is in the view, which reads it before the template is rendered.
     """
 
     cost: Cost
@@ -46,6 +47,7 @@ class Paid(Struct, frozen=True):
     turn: Turn
     way: tuple[TraceStep, ...]
     written: str
+    is_before: bool = False
 
 
 Names = Mapping[str, Value]

@@ -1,0 +1,43 @@
+"""From where the pages of a view class are asked for, also where others share its methods."""
+
+from typing import TYPE_CHECKING
+
+from perfaudit.core.finding import TraceStep
+from perfaudit.core.location import Location
+from perfaudit.program.endpoints import Endpoint
+from perfaudit.program.exposure import Exposure, label_of
+from perfaudit.program.nodes import ClassNode
+
+if TYPE_CHECKING:
+    from perfaudit.program.program import Program
+
+
+def exposure_of_page(
+    program: "Program", found: Exposure, view: ClassNode | None, location: Location
+) -> Exposure:
+    """Return from where what is shown at a place is asked for: by the routes of its view class.
+
+    ``found``: how the function is reached that shows it, which other classes may have as well.
+    """
+    if view is None or (found.endpoint and location != view.location):
+        return found
+    own = program.once(_exposures_of_views).get(view)
+    if own is None and found.endpoint:
+        # The route is that of another class.
+        return Exposure(found.kind)
+    return own or found
+
+
+def _exposures_of_views(program: "Program") -> dict[ClassNode, Exposure]:
+    found: dict[ClassNode, Exposure] = {}
+    for endpoint in sorted(program.endpoints, key=_is_for_one):
+        view = endpoint.view or endpoint.handler.owner
+        if view is not None and view not in found:
+            label = label_of(endpoint)
+            step = TraceStep(view.location, f"{label} enters {view.name}")
+            found[view] = Exposure("endpoint", label, None, (step,))
+    return found
+
+
+def _is_for_one(endpoint: Endpoint) -> tuple[bool, bool]:
+    return endpoint.method != "GET", endpoint.path.rstrip("/").endswith("}")
