@@ -32,7 +32,7 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
         costs = with_earlier_reads(program, rendering, paid_by(program, rendering))
         yield from _judged(program, page, costs, seen)
     for shown in list_pages(program):
-        page = _Page(shown.node.body, shown.node, shown.node.location, shown.cure)
+        page = _Page(shown.node.body, shown.node, shown.node.location, shown.cure, shown.kept)
         yield from _judged(program, page, shown.paid, seen)
 
 
@@ -53,14 +53,15 @@ SAME_FOR_ALL = (
 class _Page:
     """What shows rows: a function, and the class of the view if it is one.
 
-    ``cure``: how the class itself has relations to one row loaded. ``at``: when the function shows
-    them.
+    ``cure``: how the class itself has relations to one row loaded, ``kept``: those that it has
+    loaded already. ``at``: when the function shows them.
     """
 
     function: FunctionNode
     view: ClassNode | None
     location: Location
     cure: str = ""
+    kept: tuple[tuple[str, ...], ...] = ()
     at: tuple[int, int] = AT_END
 
 
@@ -174,24 +175,28 @@ def _fix(program: Program, page: _Page, costs: Sequence[Cost], rows: Rows) -> st
     """Return what loads the relations with the rows, and where it goes."""
     known = costs[0].owner.known
     node = None if known is None else table_class(known.type)
-    paths = [cost.path for cost in costs if cost.relation is not None]
-    # Loading a chain loads what it begins with.
-    paths = [
-        path
-        for path in paths
-        if not any(other[: len(path)] == path and other != path for other in paths)
-    ]
+    paths = _ends([cost.path for cost in costs if cost.relation is not None])
     if not paths:
         return OWN_QUERY
     if node is None:
         return ""
-    if page.cure and page.view is not None:
+    # A query that joins by itself is left as it is by the class.
+    if page.cure and page.view is not None and all(rows.loaded.values()):
         if not any(leads_to_many(program, node, path) for path in paths):
-            named = '", "'.join("__".join(path) for path in paths)
+            named = '", "'.join("__".join(path) for path in _ends([*page.kept, *paths]))
             return f"Set {page.cure.replace('{path}', named)} in {page.view.name}."
     words = [eager_words(program, node, path) for path in paths]
     place = f" at {rows.places[-1].path}:{rows.places[-1].line}" if rows.places else ""
     return f"Add {' and '.join(words)} to the query{place}." if all(words) else ""
+
+
+def _ends(paths: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Return chains of relations without those that others begin with: loading these loads them."""
+    return [
+        path
+        for path in dict.fromkeys(paths)
+        if not any(other[: len(path)] == path and other != path for other in paths)
+    ]
 
 
 def _exposure(program: Program, page: _Page) -> Exposure:

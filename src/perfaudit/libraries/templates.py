@@ -21,7 +21,20 @@ KEYS = (
 CALL_KEYS = ("template", "context", "keywords", "made")
 VIEW_KEYS = ("default", "rows", "row", "pages")
 WORD_KEYS = ("template", "templates", "model", "queryset", "rows", "row", "name", "context")
-LIST_KEYS = ("columns", "default", "always", "model", "joined", "joins", "rows", "cure", "listed")
+LIST_KEYS = (
+    "columns",
+    "default",
+    "always",
+    "model",
+    "joined",
+    "joins",
+    "rows",
+    "cure",
+    "listed",
+    "inner",
+    "key",
+    "staff",
+)
 
 
 class TemplateCall(Struct, frozen=True, gc=False):
@@ -84,7 +97,10 @@ class RecordList(Struct, frozen=True, gc=False):
     attribute that names relations that are loaded with the rows, all that must be there where it is
     true, or where it is not given and a column is one; ``joins`` is the method in its place.
     ``rows``: the method that gives the rows. ``cure``: how relations to one row are loaded with
-    them, with {path}. ``listed``: it is shown only where another class names it.
+    them, with {path}. ``listed``: it is shown only where another class names it. ``inner``: the
+    attribute that names such classes, whose rows are those of the object that a page shows;
+    ``key``: the attribute of these that names their relation to it. ``staff``: it is a page that
+    the library makes for those who administer, who are few.
     """
 
     path: str
@@ -97,6 +113,9 @@ class RecordList(Struct, frozen=True, gc=False):
     rows: str
     cure: str
     listed: bool = False
+    inner: str = ""
+    key: str = ""
+    staff: bool = False
 
 
 class Templates(Struct, frozen=True, gc=False):
@@ -193,4 +212,7 @@ def _list(path: str, node: YamlNode) -> RecordList:
         text("rows"),
         text("cure"),
         "listed" in keys and keys["listed"].flag(),
+        text("inner"),
+        text("key"),
+        "staff" in keys and keys["staff"].flag(),
     )

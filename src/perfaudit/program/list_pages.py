@@ -16,7 +16,7 @@ from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.record_lists import ListClass
 from perfaudit.program.renderings import Known, Rendering, renderings
 from perfaudit.program.template_costs import Paid, Turn, paid_within
-from perfaudit.program.template_values import Cost, Reading, Value
+from perfaudit.program.template_values import Cost, Reading, Value, is_joined
 from perfaudit.program.values import Instance, list_of, options_of
 
 if TYPE_CHECKING:
@@ -26,17 +26,32 @@ TEXT = "__str__"
 
 
 class ListPage(Struct, frozen=True):
-    """A page of rows: the class that makes it, and what each row costs."""
+    """A page of rows: the class that makes it, and what each row costs.
+
+    ``cure``: how the class has relations loaded with the rows. ``kept``: those that it has loaded
+    now and that are read, which what is set in its place must name.
+    """
 
     node: ClassNode
     paid: tuple[Paid, ...]
     cure: str
+    kept: tuple[tuple[str, ...], ...]
 
 
 def list_pages(program: "Program") -> Iterator[ListPage]:
     """Yield the pages of rows that the classes of the project make, in file order."""
     for shown in program.list_classes:
-        yield ListPage(shown.node, tuple(_paid(program, shown)), shown.kind.cure)
+        if not shown.is_of_one:
+            paid = tuple(_paid(program, shown))
+            yield ListPage(shown.node, paid, shown.kind.cure, tuple(_kept(program, paid)))
+
+
+def _kept(program: "Program", paid: Sequence[Paid]) -> Iterator[tuple[str, ...]]:
+    """Yield the relations that a page has loaded with its rows: named, or read and there."""
+    costs = [each.cost for each in paid]
+    named = [path for cost in costs if cost.owner.known for path in cost.owner.known.joined]
+    read = [cost.path for cost in costs if cost.relation and is_joined(program, cost)]
+    yield from dict.fromkeys((*named, *read))
 
 
 def _paid(program: "Program", shown: ListClass) -> Iterator[Paid]:
@@ -46,7 +61,7 @@ def _paid(program: "Program", shown: ListClass) -> Iterator[Paid]:
     node = shown.node
     turn = Turn(f"rows of {node.name}", node.location, is_rows=True)
     row = Value(Instance(shown.model), known, loop=1)
-    is_known = _is_known(program, node)
+    is_sure = _is_known(program, node) and not shown.kind.staff
     for column in shown.columns:
         reading = Reading(program, runs_methods=True)
         if column.function is not None:
@@ -59,7 +74,7 @@ def _paid(program: "Program", shown: ListClass) -> Iterator[Paid]:
             _shown(program, reading, row, column.name)
         for cost in reading.costs:
             place = _own_place(node, cost) or column.location
-            yield Paid(_as_sure(cost, is_known=is_known), place, turn, (), column.name)
+            yield Paid(_as_sure(cost, is_sure=is_sure), place, turn, (), column.name)
 
 
 def _is_known(program: "Program", node: ClassNode) -> bool:
@@ -68,8 +83,8 @@ def _is_known(program: "Program", node: ClassNode) -> bool:
     return all(program.libraries.type(base) is not None for base in bases)
 
 
-def _as_sure(cost: Cost, *, is_known: bool) -> Cost:
-    if is_known:
+def _as_sure(cost: Cost, *, is_sure: bool) -> Cost:
+    if is_sure:
         return cost
     return replace(cost, confidence=weakest(cost.confidence, Confidence.MEDIUM))
 

@@ -9,7 +9,7 @@ from perfaudit.core.location import Location
 from perfaudit.facts import types as t
 from perfaudit.libraries.templates import RecordList
 from perfaudit.program import expressions
-from perfaudit.program.class_values import class_value, texts_of
+from perfaudit.program.class_values import class_texts, class_value, texts_of
 from perfaudit.program.given_names import Given
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.values import ClassType, FunctionType, Instance, Type, options_of
@@ -17,6 +17,8 @@ from perfaudit.program.values import ClassType, FunctionType, Instance, Type, op
 if TYPE_CHECKING:
     from perfaudit.program.infer import Types
     from perfaudit.program.schema import Schema
+
+ONE_TO_ONE = "one_to_one"
 
 
 class Column(Struct, frozen=True):
@@ -32,12 +34,13 @@ class Column(Struct, frozen=True):
 
 
 class ListClass(Struct, frozen=True):
-    """A class that shows the rows of a table class."""
+    """A class that shows the rows of a table class; at most one, where ``is_of_one`` says so."""
 
     node: ClassNode
     kind: RecordList
     model: ClassNode
     columns: tuple[Column, ...]
+    is_of_one: bool = False
 
 
 def list_classes(types: "Types", schema: "Schema") -> tuple[ListClass, ...]:
@@ -56,12 +59,59 @@ def list_classes(types: "Types", schema: "Schema") -> tuple[ListClass, ...]:
         return ()
     registered = _registered(types, schema, shown)
     named = _named(types, {node.name for node, found in shown.items() if found.listed})
+    outer = _outer_models(types, schema, shown, registered)
     return tuple(
-        ListClass(node, found, model, tuple(_columns(types, node, found)))
+        ListClass(
+            node,
+            found,
+            model,
+            tuple(_columns(types, node, found)),
+            found.listed and _is_of_one(types, schema, node, found, model, outer.get(node, [])),
+        )
         for node, found in shown.items()
         if not found.listed or node.name in named
         for model in _models(types, schema, node, found, registered)
     )
+
+
+def _outer_models(
+    types: "Types",
+    schema: "Schema",
+    shown: dict[ClassNode, RecordList],
+    registered: dict[ClassNode, list[ClassNode]],
+) -> dict[ClassNode, list[ClassNode]]:
+    """Return of the classes that others name the table classes whose objects these show."""
+    outer: dict[ClassNode, list[ClassNode]] = {}
+    for node, found in shown.items():
+        given = class_value(types, node, found.inner) if found.inner else None
+        for inner in _classes_in(types, schema, given, tables=False) if given else ():
+            outer.setdefault(inner, []).extend(_models(types, schema, node, found, registered))
+    return outer
+
+
+def _is_of_one(
+    types: "Types",
+    schema: "Schema",
+    node: ClassNode,
+    found: RecordList,
+    model: ClassNode,
+    outer: list[ClassNode],
+) -> bool:
+    """Return whether the object whose page shows the rows of a class has one of them at most.
+
+    Where it is not known whose page that is, a relation to one object is taken for that to it.
+    """
+    keys = [relation for relation in schema.relations_of(model).values() if not relation.reverse]
+    names = class_texts(types, node, found.key) if found.key else []
+    above = {base for one in outer for base in types.classes.project_order(one)}
+    to_it = [
+        relation
+        for relation in keys
+        if (relation.name in names if names else not above or relation.target in above)
+    ]
+    if above or names:
+        return bool(to_it) and all(relation.kind == ONE_TO_ONE for relation in to_it)
+    return any(relation.kind == ONE_TO_ONE for relation in to_it)
 
 
 def row_parameters(

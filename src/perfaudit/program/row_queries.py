@@ -126,7 +126,7 @@ class _Search:
 
     def with_loaders(self, spot: Spot, value: t.Expr, rows: Rows | None) -> Rows | None:
         """Return rows with what a call before has loaded for all of them."""
-        if rows is None or not has_loaded(self.program, spot.function, value, spot.at[0]):
+        if rows is None or not has_loaded(self.program, spot.function, value, spot.at):
             return rows
         return made_of([rows, Rows(all_eager=True)])
 
@@ -495,7 +495,11 @@ class _Search:
             places = [(node.body, bind) for bind in node.body.binds.get(name, ())]
             for function, bind in (*node.stores.get(name, ()), *places):
                 if bind.value is not None and bind.value != NONE:
-                    answers.append(self.of_bind(spot, function, bind, steps))
+                    kept = self.of_bind(spot, function, bind, steps)
+                    if function is not spot.function and bind.target is not None:
+                        # What made the object has run to its end by then.
+                        kept = self.with_loaders(Spot(function, AT_END), bind.target, kept)
+                    answers.append(kept)
         return _of_ways(answers)
 
 
