@@ -13,6 +13,7 @@ from perfaudit.program.handles import handles_of
 from perfaudit.program.hooks import is_shared_hook
 from perfaudit.program.makers import is_made_aside
 from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.own_loops import is_in_job
 from perfaudit.program.program import BLOCKING_KINDS, Program
 from perfaudit.program.remedies import Remedies
 from perfaudit.program.sites import Edge, Site
@@ -52,8 +53,10 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
                     continue
                 severity = severity_on_loop(program, function, reached)
                 later = uses.get(id(blocked), [])
-                if _is_other_implementation(program, function, reached) or is_shared_hook(
-                    program, place, program.blocking_reach[kind]
+                if (
+                    _is_other_implementation(program, function, reached)
+                    or is_in_job(program, function)
+                    or is_shared_hook(program, place, program.blocking_reach[kind])
                 ):
                     blocked = blocked.less_sure()
                 remedy = remedies.for_place(blocked)
