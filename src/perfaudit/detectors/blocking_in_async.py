@@ -12,6 +12,7 @@ from perfaudit.program.exposure import SERVED, Exposure
 from perfaudit.program.handles import handles_of
 from perfaudit.program.hooks import is_shared_hook
 from perfaudit.program.makers import is_made_aside
+from perfaudit.program.named_by_text import is_left_to_settings
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.own_loops import is_in_job
 from perfaudit.program.program import BLOCKING_KINDS, Program
@@ -69,7 +70,7 @@ def _is_other_implementation(program: Program, function: FunctionNode, exposure:
         function.owner is not None
         and exposure.kind in SERVED
         and not exposure.endpoint
-        and is_made_aside(program, function.owner)
+        and (is_made_aside(program, function.owner) or is_left_to_settings(program, function.owner))
     )
 
 
