@@ -11,6 +11,7 @@ from perfaudit.program.blocking import Blocking, blocking_at, places_of, severit
 from perfaudit.program.exposure import SERVED, Exposure
 from perfaudit.program.handles import handles_of
 from perfaudit.program.hooks import is_shared_hook
+from perfaudit.program.kept_for_all import runs_for_all
 from perfaudit.program.makers import is_made_aside
 from perfaudit.program.named_by_text import is_left_to_settings
 from perfaudit.program.nodes import FunctionNode
@@ -57,6 +58,7 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
                 if (
                     _is_other_implementation(program, function, reached)
                     or is_in_job(program, function)
+                    or runs_for_all(program, function)
                     or is_shared_hook(program, place, program.blocking_reach[kind])
                 ):
                     blocked = blocked.less_sure()
