@@ -11,8 +11,11 @@ from perfaudit.program.blocking import Blocking, blocking_at, places_of, severit
 from perfaudit.program.exposure import SERVED, Exposure
 from perfaudit.program.handles import handles_of
 from perfaudit.program.hooks import is_shared_hook
+from perfaudit.program.kept_for_all import runs_for_all
 from perfaudit.program.makers import is_made_aside
+from perfaudit.program.named_by_text import is_left_to_settings
 from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.own_loops import is_in_job
 from perfaudit.program.program import BLOCKING_KINDS, Program
 from perfaudit.program.remedies import Remedies
 from perfaudit.program.sites import Edge, Site
@@ -52,8 +55,11 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
                     continue
                 severity = severity_on_loop(program, function, reached)
                 later = uses.get(id(blocked), [])
-                if _is_other_implementation(program, function, reached) or is_shared_hook(
-                    program, place, program.blocking_reach[kind]
+                if (
+                    _is_other_implementation(program, function, reached)
+                    or is_in_job(program, function)
+                    or runs_for_all(program, function)
+                    or is_shared_hook(program, place, program.blocking_reach[kind])
                 ):
                     blocked = blocked.less_sure()
                 remedy = remedies.for_place(blocked)
@@ -66,7 +72,7 @@ def _is_other_implementation(program: Program, function: FunctionNode, exposure:
         function.owner is not None
         and exposure.kind in SERVED
         and not exposure.endpoint
-        and is_made_aside(program, function.owner)
+        and (is_made_aside(program, function.owner) or is_left_to_settings(program, function.owner))
     )
 
 

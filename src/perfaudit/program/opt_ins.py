@@ -8,7 +8,8 @@ from perfaudit.program.expressions import conjuncts
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.questions import is_of_settings
 from perfaudit.program.sites import Edge, Site
-from perfaudit.program.values import Instance, options_of
+from perfaudit.program.switched_off import is_off_in, is_switch_that_is_off
+from perfaudit.program.values import Instance, ModuleType, options_of
 
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
@@ -56,11 +57,14 @@ def _asks_for_option(
         test = test.left
     if isinstance(test, t.CallRef):
         return _asks_settings(program, function, test.index)
+    if isinstance(test, t.Name):
+        return is_switch_that_is_off(program, function, test, (block.sequence, block.parent))
     if not isinstance(test, t.Attr):
         return False
     owners = options_of(program.types.evaluate(function, test.base, (block.sequence, block.parent)))
     return any(
-        isinstance(owner, Instance) and _is_off_by_default(program, owner.node, test.name)
+        (isinstance(owner, Instance) and _is_off_by_default(program, owner.node, test.name))
+        or (isinstance(owner, ModuleType) and is_off_in(program, owner.node, test.name))
         for owner in owners
     )
 

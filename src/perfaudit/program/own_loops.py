@@ -4,6 +4,7 @@ from perfaudit.facts import types as t
 from perfaudit.program.arguments import passed_to
 from perfaudit.program.names import meanings
 from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.opt_ins import hangs_on_option
 from perfaudit.program.program import Program
 from perfaudit.program.result_roots import arguments_of
 from perfaudit.program.sites import Edge
@@ -16,6 +17,8 @@ GIVEN_LOOP, MAKES_LOOP = "given-loop", "makes-loop"
 """Flags of a call that runs a coroutine on the loop it is given, and of one that makes a loop."""
 MAX_STEPS = 3
 """How many names are followed to where a loop comes from."""
+BY_WORKER = "worker"
+"""How a job is run that is sent to a worker, which begins a loop for one that is a coroutine."""
 
 
 def is_main(program: Program, function: FunctionNode, steps: int = MAX_AWAITS) -> bool:
@@ -25,7 +28,8 @@ def is_main(program: Program, function: FunctionNode, steps: int = MAX_AWAITS) -
     """
     edges = program.edges_to(function)
     return bool(edges) and all(
-        _begins_loop(program, edge)
+        edge.how == BY_WORKER
+        or _begins_loop(program, edge)
         or (
             steps > 0
             and edge.how == "call"
@@ -34,6 +38,38 @@ def is_main(program: Program, function: FunctionNode, steps: int = MAX_AWAITS) -
         )
         for edge in edges
     )
+
+
+def is_in_job(program: Program, function: FunctionNode) -> bool:
+    """Return whether a coroutine is seen to run in jobs of a worker, and nowhere else for sure.
+
+    Where it runs behind an option that is off by default, or is awaited by what nobody is seen to
+    run, it is not sure that it ever runs on a loop that serves others.
+    """
+    seen, layer = {function}, [function]
+    is_sent = False
+    for _ in range(MAX_AWAITS):
+        if any(_may_be_served(program, each) for each in layer):
+            return False
+        above: list[FunctionNode] = []
+        for edge in (edge for each in layer for edge in program.edges_to(each)):
+            if edge.how == BY_WORKER:
+                is_sent = True
+            elif hangs_on_option(program, edge) or _begins_loop(program, edge):
+                continue
+            elif edge.how != "call" or not edge.caller.is_async:
+                return False
+            elif edge.caller not in seen:
+                seen.add(edge.caller)
+                above.append(edge.caller)
+        layer = above
+    return is_sent and not layer
+
+
+def _may_be_served(program: Program, function: FunctionNode) -> bool:
+    """Return whether an entry point enters a function, or its decorator may make it one."""
+    is_left_to_decorator = bool(function.facts.decorators) and not program.edges_to(function)
+    return program.is_entry(function) or is_left_to_decorator
 
 
 def _begins_loop(program: Program, edge: Edge) -> bool:
