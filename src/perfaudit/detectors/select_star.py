@@ -162,7 +162,7 @@ def _whole(program: Program, read: EntityRead) -> Iterator[Match | Opportunity]:
         place,
         {
             "call": query.name,
-            "star": f"all {len(columns)} columns of {read.table.name}",
+            "star": f"all {len(columns)} columns of {query.rows_of}",
             "read": _are_read(read_names),
             "unread": _listed(unread),
         },

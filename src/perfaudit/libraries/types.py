@@ -252,6 +252,8 @@ class ColumnKind(Struct, frozen=True, gc=False):
     ``to``: the argument that names the other table. ``lazy_argument``: the one that sets loading.
     ``reverse_argument``: the one that names the relation seen from the other side.
     ``value``: what reading the column gives, where its type does not say.
+    ``keys``: the attributes that a relation reads, each with the argument that may name another.
+    ``as_text``: the database holds the JSON as a text, and knows no keys in it.
     """
 
     path: str
@@ -262,6 +264,8 @@ class ColumnKind(Struct, frozen=True, gc=False):
     reverse_argument: str | None
     indexed: bool
     value: TypeExpr | None = None
+    keys: dict[str, str] = {}
+    as_text: bool = False
 
 
 class IndexMaker(Struct, frozen=True, gc=False):
@@ -370,14 +374,14 @@ class EntityQueries(Struct, frozen=True, gc=False):
     """How a library queries for the objects of a table class.
 
     ``statements``: types that are no query by themselves: something else runs them.
-    ``keeps_objects``: what is loaded is kept, and given again to whoever asks by its key. The rest
-    words a fix. ``aggregate``: how to ask for several aggregates at once. ``count``: how to ask for
+    ``keeps_objects``: what is loaded is kept, and given again to whoever asks by its key.
+    ``makers``: methods of a class that run for each row that is loaded. The rest words a fix. ``aggregate``: how to ask for several aggregates at once. ``count``: how to ask for
     the number, ``exists``: whether there is any. ``stream``: how to have rows in parts.
     ``defer``: how to leave columns out, with ``{columns}``, each of them by ``defer_each``.
     ``only``: how to load nothing but ``{columns}``, each of them by ``only_each``;
     ``only_objects``: the same, where objects must come of it.
     ``keys``: how to take keys out of a JSON column, with ``{items}``, each of them by
-    ``keys_each``, where ``{steps}`` is a ``keys_step`` for each key: ``{key}``, or as Python writes
+    ``keys_each``; ``keys_objects``: the same where objects must come of it. ``{steps}`` is a ``keys_step`` for each key: ``{key}``, or as Python writes
     it ``{literal}``. ``join``: how to load a chain of relations to one row each with the rows,
     ``load``: one with many rows; ``{path}`` is the chain with two underscores, ``{steps}`` a
     ``join_each`` or ``load_each`` for each of it. ``refine``: how to load some of the rows that a
@@ -389,6 +393,7 @@ class EntityQueries(Struct, frozen=True, gc=False):
 
     statements: tuple[str, ...] = ()
     keeps_objects: bool = False
+    makers: tuple[str, ...] = ()
     aggregate: str = ""
     count: str = ""
     exists: str = ""
@@ -399,6 +404,7 @@ class EntityQueries(Struct, frozen=True, gc=False):
     only_objects: str = ""
     only_each: str = ""
     keys: str = ""
+    keys_objects: str = ""
     keys_each: str = ""
     keys_step: str = ""
     join: str = ""
