@@ -245,7 +245,9 @@ _SCHEMA_KEYS = frozenset(
         "index_name_length",
     ]
 )
-_COLUMN_KEYS = frozenset(["type", "relation", "to", "lazy", "reverse", "indexed", "value", "keys", "as_text"])
+_COLUMN_KEYS = frozenset(
+    ["type", "relation", "to", "lazy", "reverse", "indexed", "value", "keys", "as_text"]
+)
 _INDEX_MAKER_KEYS = frozenset(
     [
         "columns",

@@ -375,20 +375,20 @@ class EntityQueries(Struct, frozen=True, gc=False):
 
     ``statements``: types that are no query by themselves: something else runs them.
     ``keeps_objects``: what is loaded is kept, and given again to whoever asks by its key.
-    ``makers``: methods of a class that run for each row that is loaded. The rest words a fix. ``aggregate``: how to ask for several aggregates at once. ``count``: how to ask for
-    the number, ``exists``: whether there is any. ``stream``: how to have rows in parts.
-    ``defer``: how to leave columns out, with ``{columns}``, each of them by ``defer_each``.
-    ``only``: how to load nothing but ``{columns}``, each of them by ``only_each``;
-    ``only_objects``: the same, where objects must come of it.
-    ``keys``: how to take keys out of a JSON column, with ``{items}``, each of them by
-    ``keys_each``; ``keys_objects``: the same where objects must come of it. ``{steps}`` is a ``keys_step`` for each key: ``{key}``, or as Python writes
-    it ``{literal}``. ``join``: how to load a chain of relations to one row each with the rows,
-    ``load``: one with many rows; ``{path}`` is the chain with two underscores, ``{steps}`` a
-    ``join_each`` or ``load_each`` for each of it. ``refine``: how to load some of the rows that a
-    chain leads to, or in an order. ``joined``: how to take a relation from a join that the query
-    has already. ``expires``: what to do where a commit makes objects forget what was loaded.
-    ``membership``: what the name of a condition with a list ends
-    in. Empty where that is not known.
+    ``makers``: methods of a class that run for each row that is loaded. The rest words a fix.
+    ``aggregate``: how to ask for several aggregates at once. ``count``: how to ask for the number,
+    ``exists``: whether there is any. ``stream``: how to have rows in parts. ``defer``: how to leave
+    columns out, with ``{columns}``, each of them by ``defer_each``. ``only``: how to load nothing
+    but ``{columns}``, each of them by ``only_each``; ``only_objects``: the same, where objects must
+    come of it. ``keys``: how to take keys out of a JSON column, with ``{items}``, each of them by
+    ``keys_each``; ``keys_objects``: the same where objects must come of it. ``{steps}`` is a
+    ``keys_step`` for each key: ``{key}``, or as Python writes it ``{literal}``. ``join``: how to
+    load a chain of relations to one row each with the rows, ``load``: one with many rows;
+    ``{path}`` is the chain with two underscores, ``{steps}`` a ``join_each`` or ``load_each`` for
+    each of it. ``refine``: how to load some of the rows that a chain leads to, or in an order.
+    ``joined``: how to take a relation from a join that the query has already. ``expires``: what to
+    do where a commit makes objects forget what was loaded. ``membership``: what the name of a
+    condition with a list ends in. Empty where that is not known.
     """
 
     statements: tuple[str, ...] = ()
