@@ -162,7 +162,7 @@ def _whole(program: Program, read: EntityRead) -> Iterator[Match | Opportunity]:
         place,
         {
             "call": query.name,
-            "star": f"all {len(columns)} columns of {read.table.name}",
+            "star": f"all {len(columns)} columns of {query.rows_of}",
             "read": _are_read(read_names),
             "unread": _listed(unread),
         },
@@ -205,8 +205,10 @@ def _unread_of_objects(read: EntityRead, columns: dict[str, Column]) -> list[str
         return []
     taken = len(columns) - len(unread)
     share = MOST if len(large) >= HEAVY else HALF
+    holds_files = any(columns[name].wrapped for name in use.columns if name in columns)
     if (large and taken <= len(columns) * share) or (
-        len(columns) >= WIDE and taken <= len(columns) * FEW
+        # Beside opening a file, small columns cost nothing.
+        len(columns) >= WIDE and taken <= len(columns) * FEW and not holds_files
     ):
         return sorted(unread, key=lambda name: (name not in large, unread.index(name)))
     return []

@@ -168,7 +168,7 @@ def _entities(program: Program, read: EntityRead) -> Iterator[Match | Opportunit
     yield Opportunity(place, exposure.kind)
     if use.entire or not use.columns:
         return
-    unread = [name for name in columns if name not in use.columns]
+    unread = [name for name in columns if name not in use.columns | use.needed]
     if unread and not may_be_taken_again(read):
         words = f"nothing of {'it' if len(unread) == 1 else 'them'} is read"
         match = _entity_match(program, query, use, _joined(unread), words, _less(read, unread))
@@ -178,8 +178,9 @@ def _entities(program: Program, read: EntityRead) -> Iterator[Match | Opportunit
     for name in columns:
         keys = _shortest(use.keys.get(name, frozenset()))
         known = _verdict(name, use, unread=False)
-        if known is not None:
-            yield _entity_match(program, query, use, name, known, _entity_fix(query, name, keys))
+        if known is None or name in use.needed or read.table.columns[name].as_text:
+            continue
+        yield _entity_match(program, query, use, name, known, _entity_fix(read, name, keys))
 
 
 def _named(program: Program, read: ColumnRead) -> Iterator[Match | Opportunity]:
@@ -198,6 +199,8 @@ def _named(program: Program, read: ColumnRead) -> Iterator[Match | Opportunity]:
         if words is None:
             continue
         keys = _shortest(use.keys.get(item.name, frozenset()))
+        if keys and item.column is not None and item.column.as_text:
+            continue
         given = {"class": query.entity.name, "column": item.name}
         items = [
             query.orm.keys_each.format(**given, steps=_steps(query.orm.keys_step, path))
@@ -236,7 +239,7 @@ def _entity_match(
         place,
         {
             "call": query.name,
-            "table": query.table.name if query.table is not None else "",
+            "table": query.rows_of,
             "column": columns,
             "read": words,
         },
@@ -291,11 +294,13 @@ def _class_name(query: EntityQuery) -> str:
     return query.source.entity.name if query.source.entity is not None else query.name
 
 
-def _entity_fix(query: EntityQuery, column: str, keys: list[JsonPath]) -> str:
-    orm = query.orm
+def _entity_fix(read: EntityRead, column: str, keys: list[JsonPath]) -> str:
+    query, orm = read.query, read.query.orm
     words = {"class": _class_name(query), "column": column}
     items = [orm.keys_each.format(**words, steps=_steps(orm.keys_step, path)) for path in keys]
-    return orm.keys.format(**words, items=", ".join(items), first=keys[0][0])
+    as_objects = read.use.as_objects or bool(read.use.needed)
+    pattern = orm.keys_objects if as_objects and orm.keys_objects else orm.keys
+    return pattern.format(**words, items=", ".join(items), first=keys[0][0])
 
 
 def _steps(pattern: str, path: JsonPath) -> str:

@@ -188,6 +188,7 @@ _QUERIES_PLACES = {
     "only_objects": ("columns",),
     "only_each": ("class", "column"),
     "keys": ("items", "first", "class", "column"),
+    "keys_objects": ("items", "first", "class", "column"),
     "keys_each": ("class", "column", "steps"),
     "keys_step": ("key", "literal"),
     "join": ("path", "steps"),
@@ -245,7 +246,7 @@ _SCHEMA_KEYS = frozenset(
     ]
 )
 _COLUMN_KEYS = frozenset(
-    ["type", "relation", "to", "lazy", "reverse", "indexed", "value", "private"]
+    ["type", "relation", "to", "lazy", "reverse", "indexed", "value", "private", "keys", "as_text"]
 )
 _INDEX_MAKER_KEYS = frozenset(
     [
@@ -776,6 +777,8 @@ def _column(path: str, node: YamlNode) -> ColumnKind:
         indexed="indexed" in keys and keys["indexed"].flag(),
         value=_optional_type(keys.get("value"), ()),
         private="private" in keys and keys["private"].flag(),
+        keys=_named(keys.get("keys"), lambda _, entry: _argument(entry)),
+        as_text="as_text" in keys and keys["as_text"].flag(),
     )
 
 
@@ -811,10 +814,11 @@ def _dialect(node: YamlNode | None) -> Dialect | None:
 def _queries(node: YamlNode | None) -> EntityQueries | None:
     if node is None:
         return None
-    keys = node.mapping(("statements", "keeps_objects", *_QUERIES_PLACES))
+    keys = node.mapping(("statements", "keeps_objects", "makers", *_QUERIES_PLACES))
     return EntityQueries(
         statements=_dotted_names(keys["statements"]) if "statements" in keys else (),
         keeps_objects="keeps_objects" in keys and keys["keeps_objects"].flag(),
+        makers=keys["makers"].texts() if "makers" in keys else (),
         **{
             key: _with_places(keys[key], places)
             for key, places in _QUERIES_PLACES.items()

@@ -253,6 +253,8 @@ class ColumnKind(Struct, frozen=True, gc=False):
     ``reverse_argument``: the one that names the relation seen from the other side.
     ``value``: what reading the column gives, where its type does not say. ``private``: not among
     the fields of the table that are shown or filled where all of them are meant.
+    ``keys``: the attributes that a relation reads, each with the argument that may name another.
+    ``as_text``: the database holds the JSON as a text, and knows no keys in it.
     """
 
     path: str
@@ -264,6 +266,8 @@ class ColumnKind(Struct, frozen=True, gc=False):
     indexed: bool
     value: TypeExpr | None = None
     private: bool = False
+    keys: dict[str, str] = {}
+    as_text: bool = False
 
 
 class IndexMaker(Struct, frozen=True, gc=False):
@@ -372,25 +376,26 @@ class EntityQueries(Struct, frozen=True, gc=False):
     """How a library queries for the objects of a table class.
 
     ``statements``: types that are no query by themselves: something else runs them.
-    ``keeps_objects``: what is loaded is kept, and given again to whoever asks by its key. The rest
-    words a fix. ``aggregate``: how to ask for several aggregates at once. ``count``: how to ask for
-    the number, ``exists``: whether there is any. ``stream``: how to have rows in parts.
-    ``defer``: how to leave columns out, with ``{columns}``, each of them by ``defer_each``.
-    ``only``: how to load nothing but ``{columns}``, each of them by ``only_each``;
-    ``only_objects``: the same, where objects must come of it.
-    ``keys``: how to take keys out of a JSON column, with ``{items}``, each of them by
-    ``keys_each``, where ``{steps}`` is a ``keys_step`` for each key: ``{key}``, or as Python writes
-    it ``{literal}``. ``join``: how to load a chain of relations to one row each with the rows,
-    ``load``: one with many rows; ``{path}`` is the chain with two underscores, ``{steps}`` a
-    ``join_each`` or ``load_each`` for each of it. ``refine``: how to load some of the rows that a
-    chain leads to, or in an order. ``joined``: how to take a relation from a join that the query
-    has already. ``expires``: what to do where a commit makes objects forget what was loaded.
-    ``membership``: what the name of a condition with a list ends
-    in. Empty where that is not known.
+    ``keeps_objects``: what is loaded is kept, and given again to whoever asks by its key.
+    ``makers``: methods of a class that run for each row that is loaded. The rest words a fix.
+    ``aggregate``: how to ask for several aggregates at once. ``count``: how to ask for the number,
+    ``exists``: whether there is any. ``stream``: how to have rows in parts. ``defer``: how to leave
+    columns out, with ``{columns}``, each of them by ``defer_each``. ``only``: how to load nothing
+    but ``{columns}``, each of them by ``only_each``; ``only_objects``: the same, where objects must
+    come of it. ``keys``: how to take keys out of a JSON column, with ``{items}``, each of them by
+    ``keys_each``; ``keys_objects``: the same where objects must come of it. ``{steps}`` is a
+    ``keys_step`` for each key: ``{key}``, or as Python writes it ``{literal}``. ``join``: how to
+    load a chain of relations to one row each with the rows, ``load``: one with many rows;
+    ``{path}`` is the chain with two underscores, ``{steps}`` a ``join_each`` or ``load_each`` for
+    each of it. ``refine``: how to load some of the rows that a chain leads to, or in an order.
+    ``joined``: how to take a relation from a join that the query has already. ``expires``: what to
+    do where a commit makes objects forget what was loaded. ``membership``: what the name of a
+    condition with a list ends in. Empty where that is not known.
     """
 
     statements: tuple[str, ...] = ()
     keeps_objects: bool = False
+    makers: tuple[str, ...] = ()
     aggregate: str = ""
     count: str = ""
     exists: str = ""
@@ -401,6 +406,7 @@ class EntityQueries(Struct, frozen=True, gc=False):
     only_objects: str = ""
     only_each: str = ""
     keys: str = ""
+    keys_objects: str = ""
     keys_each: str = ""
     keys_step: str = ""
     join: str = ""

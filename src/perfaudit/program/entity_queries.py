@@ -15,7 +15,7 @@ from perfaudit.program.result_roots import is_eager_option
 from perfaudit.program.result_shapes import BOUNDING, OBJECT, RESULT, ROW, ROWS, STEPS
 from perfaudit.program.result_walk import Source
 from perfaudit.program.sites import Site
-from perfaudit.program.tables import Table
+from perfaudit.program.tables import Relation, Table
 from perfaudit.program.values import (
     ClassType,
     FunctionType,
@@ -74,7 +74,8 @@ class EntityQuery:
     """A query that an ORM builds.
 
     ``orm``: what its library says of such queries. ``is_whole``: it surely loads all columns of one
-    class, whose ``table`` that is.
+    class, whose ``table`` that is. ``parent_key``: the attribute with the key of the one object
+    whose relation is asked for its rows: the library reads it of each row.
     """
 
     source: Source
@@ -83,11 +84,19 @@ class EntityQuery:
     name: str
     is_whole: bool
     is_bounded: bool
+    parent_key: str = ""
 
     def may_be_narrowed(self, program: Program) -> bool:
         """Return whether a manager that is not known gives the rows: it may leave columns out."""
         row = self.source.entity
         return row is not None and has_unread_manager(program.types, row)
+
+    @property
+    def rows_of(self) -> str:
+        """Return the name of the table, or of the class where that is in no table alone."""
+        entity = self.source.entity
+        named = self.table.name if self.table is not None else ""
+        return named or (entity.name if entity is not None else "")
 
     @property
     def location(self) -> Location:
@@ -135,7 +144,17 @@ def _begun_query(program: Program, function: FunctionNode, index: int) -> Entity
     )
     takes_columns = callee.name == "select" and bool(call.arguments)
     whole = not takes_columns and _is_plain_manager(program, function, call, node)
-    return EntityQuery(source, table, orm, f"{node.name} query", whole, callee.name in BOUNDING)
+    key = _parent_key(program, _relation_asked(program, function, call))
+    bounded = callee.name in BOUNDING
+    return EntityQuery(source, table, orm, f"{node.name} query", whole, bounded, key)
+
+
+def _parent_key(program: Program, relation: Relation | None) -> str:
+    """Return the attribute of the rows of a relation that holds the key of their parent."""
+    if relation is None or relation.target is None or relation.kind != "one_to_many":
+        return ""
+    inverse = program.schema.relation(relation.target, relation.inverse)
+    return (inverse.column or "") if inverse is not None else ""
 
 
 def _queried_class(
@@ -155,7 +174,13 @@ def _queried_class(
 
 
 def _of_relation(program: Program, function: FunctionNode, call: t.Call) -> ClassNode | None:
-    """Return the class of the rows where a call is one on the manager of a relation, or None.
+    """Return the class of the rows where a call is one on the manager of a relation, or None."""
+    relation = _relation_asked(program, function, call)
+    return None if relation is None else relation.target
+
+
+def _relation_asked(program: Program, function: FunctionNode, call: t.Call) -> Relation | None:
+    """Return the relation to many rows that a call asks for them.
 
     Some calls may be answered from rows that have been loaded before.
     """
@@ -175,7 +200,7 @@ def _of_relation(program: Program, function: FunctionNode, call: t.Call) -> Clas
             else None
         )
         if relation is not None and relation.many:
-            return relation.target
+            return relation
     return None
 
 

@@ -1,6 +1,6 @@
 """What each query of the program fetches, and what is read of it: worked out once for all rules."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from perfaudit.facts import types as t
 from perfaudit.program.column_queries import ColumnQuery, column_queries
@@ -9,6 +9,7 @@ from perfaudit.program.expressions import argument
 from perfaudit.program.program import Program
 from perfaudit.program.projection import Projection, projection
 from perfaudit.program.result_use import Readers, Use, use_of
+from perfaudit.program.row_makers import read_when_made
 from perfaudit.program.row_sources import row_source
 from perfaudit.program.sites import Site
 from perfaudit.program.sql_dialects import dialect_of
@@ -44,7 +45,10 @@ class ColumnRead:
 
 
 def entity_reads(program: Program) -> tuple[EntityRead, ...]:
-    """Return the queries for whole objects whose readers are all known, in file order."""
+    """Return the queries for whole objects whose readers are all known and change nothing.
+
+    They are in file order.
+    """
     return program.once(_entity_reads)
 
 
@@ -75,9 +79,22 @@ def _entity_reads(program: Program) -> tuple[EntityRead, ...]:
         if query.table is None or not query.is_whole:
             continue
         use = use_of(readers, query.source)
-        if use.escapes is None:
-            found.append(EntityRead(query, query.table, use))
+        if use.escapes is not None or use.changed:
+            continue
+        completed = _with_own_reads(program, query, query.table, use)
+        if completed is not None:
+            found.append(EntityRead(query, query.table, completed))
     return tuple(found)
+
+
+def _with_own_reads(program: Program, query: EntityQuery, table: Table, use: Use) -> Use | None:
+    """Return a use with what the library and the class read of each row, None if not known."""
+    made = read_when_made(program, query)
+    if made is None:
+        return None
+    needed = use.needed | made | ({query.parent_key} if query.parent_key else set())
+    wrapped = any(column.wrapped for name, column in table.columns.items() if name in use.columns)
+    return replace(use, needed=needed, as_objects=use.as_objects or wrapped)
 
 
 def _statement_reads(program: Program) -> tuple[StatementRead, ...]:
@@ -135,5 +152,6 @@ def less_fetched(read: EntityRead) -> str:
     taken = use.columns | use.needed
     columns = [column for column in read.table.columns if column in taken]
     listed = ", ".join(orm.only_each.format(**{"class": name}, column=item) for item in columns)
-    pattern = orm.only_objects if use.as_objects and orm.only_objects else orm.only
+    as_objects = use.as_objects or bool(use.needed)
+    pattern = orm.only_objects if as_objects and orm.only_objects else orm.only
     return pattern.format(columns=listed)

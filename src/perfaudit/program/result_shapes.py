@@ -27,6 +27,9 @@ PAIR = Shape("pair")
 MANY = frozenset({"result", "rows", "map", "pairs", "values"})
 """Forms that hold more than one row."""
 
+OF_ROWS = frozenset({"result", "rows", "row", "map", "pairs", "pair"})
+"""Forms that hold rows, and not only values of one column."""
+
 LOADERS = frozenset(
     f"{module}.loads"
     for module in ("json", "orjson", "ujson", "rapidjson", "simplejson", "msgspec.json")
@@ -132,6 +135,17 @@ COUNTING = frozenset(
     }
 )
 """Methods of a query of whole objects that fetch none of them."""
+
+WRITING = frozenset({"update", "delete", "aupdate", "adelete"})
+"""Those of them that write to the rows."""
+
+CHANGING = frozenset(
+    [
+        *("pop", "popitem", "update", "setdefault", "clear"),
+        *("append", "extend", "insert", "remove", "sort", "reverse"),
+    ]
+)
+"""Methods of dictionaries and lists that change them: the value of a JSON column is either."""
 
 OBJECT = frozenset(
     [

@@ -11,7 +11,7 @@ from perfaudit.program.decorators import decorator_paths
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.program import Program
 from perfaudit.program.result_roots import arguments_of, last_name
-from perfaudit.program.result_shapes import JsonPath, Shape
+from perfaudit.program.result_shapes import OF_ROWS, JsonPath, Shape
 from perfaudit.program.result_shown import answered
 from perfaudit.program.result_walk import MAX_DEPTH, Reading, SizedAt, Source, Walk
 
@@ -30,7 +30,8 @@ class Use:
     else is done with rows, whatever it reads of them. ``bounded``: a slice or limit is put on them.
     ``returned``: what the function returns of it; ``crossed``: readers were found by following
     that. ``steps``: where keys are read, in order. ``as_objects``: more than columns is read, such
-    as relations and properties. ``needed``: keys of rows that are fetched together with these.
+    as relations and properties, or functions are given rows. ``changed``: values or rows are
+    written to. ``needed``: keys of rows that are fetched together with these.
     """
 
     columns: frozenset[str]
@@ -49,6 +50,7 @@ class Use:
     crossed: bool
     steps: tuple[TraceStep, ...]
     as_objects: bool
+    changed: bool
     needed: frozenset[str]
     places: Mapping[str, Location]
 
@@ -165,6 +167,7 @@ def use_of(readers: Readers, source: Source, *, follow_returns: bool = True) -> 
         reading.crossed,
         tuple(reading.steps),
         reading.as_objects,
+        reading.changed,
         frozenset(reading.needed),
         dict(reading.columns),
     )
@@ -197,6 +200,7 @@ def _return_to_callers(
             reading.escape(reason or "returned to callers that are not known")
         return
     reading.crossed = True
+    reading.as_objects |= returned.form in OF_ROWS
     for edge in edges:
         if edge.how != "call" or edge.via != "call" or not isinstance(edge.value, t.CallRef):
             reading.escape("returned to the code that calls back")

@@ -28,6 +28,7 @@ from perfaudit.program.result_shapes import (
     ADDING,
     ALL_ROWS,
     BOUNDING,
+    CHANGING,
     CONDITIONS,
     COUNTING,
     DECODERS,
@@ -39,6 +40,7 @@ from perfaudit.program.result_shapes import (
     NARROWING,
     NEUTRAL,
     OBJECT,
+    OF_ROWS,
     ONE_ROW,
     ONE_VALUE,
     PAIRS,
@@ -52,6 +54,7 @@ from perfaudit.program.result_shapes import (
     SELECTING,
     SILENT,
     STEPS,
+    WRITING,
     JsonPath,
     Shape,
     element,
@@ -125,6 +128,7 @@ class Reading:
         self.bounded = False
         self.crossed = False
         self.as_objects = False
+        self.changed = False
         self.added: set[str] = set()
         self.needed: set[str] = set()
         self.steps: list[TraceStep] = []
@@ -675,6 +679,8 @@ class Walk:
         if self.depth >= MAX_DEPTH:
             self.reading.escape("given on through many calls")
             return None
+        # What is written for objects takes no plain values.
+        self.reading.as_objects |= any(shape.form in OF_ROWS for shape in origins.values())
         walk = Walk(self.reading, callee, origins, depth=self.depth + 1)
         walk.run()
         self.reading.returns[key] = walk.returned
@@ -735,6 +741,8 @@ class Walk:
             self.reading.touched = True
 
     def _used_value(self, scope: FunctionNode, shape: Shape, role: Role, value: t.Expr) -> None:
+        if role.kind == "assigned":
+            self.reading.changed = True
         if role.kind == "test" and not shape.path:
             self.reading.tested.add(shape.column)
         elif role.kind == "has key":
@@ -779,8 +787,8 @@ class Walk:
         relation = source.relations.get(name)
         if relation is not None:
             self.reading.as_objects = True
-            if relation.column:
-                self.reading.note(relation.column, self.place)
+            for key in relation.keys:
+                self.reading.note(key, self.place)
             return
         entity = source.entity
         method = None if entity is None else self.types.classes.method(entity, name)
@@ -895,8 +903,8 @@ class Walk:
     def _need_relation(self, name: str) -> None:
         """Note that rows of a relation are fetched together with these, by its key."""
         relation = self.reading.source.relations.get(name)
-        if relation is not None and relation.column:
-            self.reading.needed.add(relation.column)
+        if relation is not None:
+            self.reading.needed.update(relation.keys)
 
     def _used_rows(self, shape: Shape, role: Role) -> None:
         kind = role.kind
@@ -1010,6 +1018,10 @@ class Walk:
         )
 
     def _used_by_method(self, scope: FunctionNode, shape: Shape, role: Role, value: t.Expr) -> None:
+        if shape.form == "value":
+            self.reading.changed |= role.argument in CHANGING
+        elif shape.form in ("rows", "result"):
+            self.reading.changed |= role.argument in WRITING
         if self._of_call(scope, role.call) is not None:
             return
         call = scope.facts.calls[role.call]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from perfaudit.core.levels import Role
 from perfaudit.core.location import Location
 from perfaudit.libraries.types import Schema as Declaration
+from perfaudit.program.annotations import annotated
 from perfaudit.program.migrations import Replay, replay
 from perfaudit.program.nodes import ClassNode
 from perfaudit.program.tables import Column, Index, Relation, SqlTables, Table, own_indexes
@@ -30,7 +31,7 @@ from perfaudit.program.tables_orm import (
 from perfaudit.program.tables_relations import Registry, registry, relation_of, reverse_of
 from perfaudit.program.tables_sql import read_sql_tables
 from perfaudit.program.tables_vocabulary import Vocabulary, vocabulary
-from perfaudit.program.values import Instance, LibraryInstance
+from perfaudit.program.values import Instance, LibraryInstance, options_of
 
 if TYPE_CHECKING:
     from perfaudit.program.infer import Types
@@ -192,7 +193,7 @@ def _columns(
 ) -> dict[str, Column]:
     columns: dict[str, Column] = {}
     for found in declared.fields[node].values():
-        if not found.is_relation or has_key(found):
+        if (not found.is_relation or has_key(found)) and not _leads_to_rows(types, declared, found):
             attribute, column = column_of(types, words, found, declared.names)
             columns[attribute] = column
     declaration = declared.classes.get(node)
@@ -205,6 +206,20 @@ def _columns(
             key = declaration.relation_column.replace("{name}", _link_name(declaration, parent))
         columns = {key: Column(key, "integer", False, True, False, node.location), **columns}
     return columns
+
+
+def _leads_to_rows(types: "Types", declared: _Declared, found: Field) -> bool:
+    """Return whether an annotation alone says that a field holds rows: it is no column."""
+    if found.kind is not None or not found.is_wrapped or found.annotation is None:
+        return False
+    value = annotated(types, found.annotation_scope, found.annotation)
+    return any(
+        isinstance(option, Instance)
+        and not declared.classes.keys().isdisjoint(
+            (option.node, *types.classes.subclasses(option.node))
+        )
+        for option in options_of(value)
+    )
 
 
 def _is_extended(declared: _Declared, node: ClassNode, parent: ClassNode) -> bool:

@@ -16,6 +16,8 @@ class Column:
     ``nullable`` is None where it is not known. ``indexed``: an index, a unique constraint or the
     primary key leads with it. ``references``: the ``table.column`` or table of a foreign key;
     ``on_delete``: what becomes of the row when that one is deleted, in lower case, where said.
+    ``wrapped``: objects give more than the value, such as a file. ``as_text``: JSON that the
+    database holds as a text.
     """
 
     name: str
@@ -28,6 +30,8 @@ class Column:
     references: str = ""
     on_delete: str = ""
     long: bool = False
+    wrapped: bool = False
+    as_text: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,8 @@ class Relation:
 
     ``kind``: many_to_one, one_to_one, one_to_many, many_to_many or unknown. ``target`` is None
     where the other class is not known or is a library's. ``lazy``: lazy, eager, dynamic, raise
-    (reading never queries) or unknown. ``column``: the attribute that holds the key. ``reverse``:
+    (reading never queries) or unknown. ``column``: the attribute that holds the key; ``beside``:
+    others that reading it reads. ``reverse``:
     declared by the other side. ``inverse``: the attribute over there. ``value``: what reading it
     on an object gives. ``private``: not among the fields that are meant by all of them.
     """
@@ -52,6 +57,12 @@ class Relation:
     value: Type
     inverse: str = ""
     private: bool = False
+    beside: tuple[str, ...] = ()
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Return the attributes that reading it reads of its row."""
+        return (*((self.column,) if self.column else ()), *self.beside)
 
 
 @dataclass(frozen=True, slots=True)

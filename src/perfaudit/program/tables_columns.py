@@ -229,6 +229,8 @@ def column_of(
         references=_references(types, words, found, tables),
         on_delete=_on_delete(found),
         long=type_name == LONG,
+        wrapped=kind is not None and kind.value is not None,
+        as_text=kind is not None and kind.as_text,
     )
 
 

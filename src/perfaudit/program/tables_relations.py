@@ -133,13 +133,15 @@ def relation_of(
     kind = _kind(known, node, found, shape, target.node)
     loading = _loading(types, words, found)
     many = kind in MANY
+    read = _read_by(known, node, found)
     return Relation(
         name=found.name,
         kind=kind,
         target=target.node,
         many=many,
         lazy=loading,
-        column=_key_column(known, node, found, kind, target.node),
+        column=None if read else _key_column(known, node, found, kind, target.node),
+        beside=read,
         reverse=False,
         location=found.location,
         value=_value(types, found.declaration, target, kind, loading),
@@ -338,6 +340,19 @@ def _key_column(
     if guessed in columns and columns[guessed].references:
         return guessed
     return _key_to(known, node, target) if target is not None else None
+
+
+def _read_by(known: Registry, node: ClassNode, found: Field) -> tuple[str, ...]:
+    """Return the attributes that a relation reads, where its arguments or defaults name them."""
+    if found.kind is None or not found.calls:
+        return ()
+    pattern = found.declaration.relation_column or "{name}"
+    columns = known.columns.get(node, {})
+    read = []
+    for default, spec in found.kind.keys.items():
+        name = text(argument(found.calls[0][1], spec)) or default
+        read.append(name if name in columns else pattern.replace("{name}", name))
+    return tuple(read)
 
 
 def _loading(types: "Types", words: Vocabulary, found: Field) -> str:

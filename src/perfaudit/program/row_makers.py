@@ -1,0 +1,70 @@
+"""What a class reads of itself whenever one of its rows is loaded."""
+
+from collections.abc import Iterator
+
+from perfaudit.facts import types as t
+from perfaudit.program.entity_queries import EntityQuery
+from perfaudit.program.expressions import parts
+from perfaudit.program.nodes import ClassNode, FunctionNode
+from perfaudit.program.program import Program
+
+SUPER = t.Name("super")
+
+
+def read_when_made(program: Program, query: EntityQuery) -> frozenset[str] | None:
+    """Return the columns that methods of the class read of each row, or None if not known."""
+    node = query.source.entity
+    if node is None:
+        return frozenset()
+    found: set[str] = set()
+    for owner in program.types.classes.project_order(node):
+        for method in (owner.methods.get(name) for name in query.orm.makers):
+            read = frozenset[str]() if method is None else _read_by(program, query, node, method)
+            if read is None:
+                return None
+            found |= read
+    return frozenset(found)
+
+
+def _read_by(
+    program: Program, query: EntityQuery, node: ClassNode, method: FunctionNode
+) -> frozenset[str] | None:
+    """Return the columns that a method reads of the row, None where the row goes elsewhere."""
+    rows = _rows_in(method)
+    found: set[str] = set()
+    for call in method.facts.calls:
+        if any(value in rows for value in (*call.arguments, *(item for _, item in call.keywords))):
+            return None
+    for value in _parts_in(method):
+        if not isinstance(value, t.Attr) or value.base not in rows:
+            continue
+        relation = query.source.relations.get(value.name)
+        if program.types.classes.method(node, value.name) is not None:
+            return None
+        if relation is not None:
+            found.update(relation.keys)
+        elif value.name in query.source.columns:
+            found.add(value.name)
+    return frozenset(found)
+
+
+def _rows_in(method: FunctionNode) -> list[t.Expr]:
+    """Return the names of the row: what the method is called on, and what its base gives."""
+    rows: list[t.Expr] = [t.Name(param.name) for param in method.facts.params[:1]]
+    for bind in method.facts.binds:
+        if isinstance(bind.value, t.CallRef) and isinstance(bind.target, t.Name):
+            callee = method.facts.calls[bind.value.index].callee
+            if isinstance(callee, t.Attr) and SUPER in parts(method, callee):
+                rows.append(bind.target)
+    return rows
+
+
+def _parts_in(method: FunctionNode) -> Iterator[t.Expr]:
+    facts = method.facts
+    for call in facts.calls:
+        yield from parts(method, call.callee)
+    for read in facts.reads:
+        yield from parts(method, read.value)
+    for bind in facts.binds:
+        if bind.value is not None:
+            yield from parts(method, bind.value)
