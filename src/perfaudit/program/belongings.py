@@ -49,6 +49,8 @@ def _is_of_one(
     match value:
         case t.Await(value=inner) | t.Star(value=inner):
             return _is_of_one(program, function, inner, at, steps - 1)
+        case t.Binary(operator="Add" | "BitOr", left=left, right=right):
+            return all(_is_of_one(program, function, side, at, steps - 1) for side in (left, right))
         case t.Attr():
             return _is_relation(program, function, value, at) or _is_filled_of_one(
                 program, function, value, at, steps
