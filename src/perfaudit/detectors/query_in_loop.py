@@ -22,6 +22,7 @@ from perfaudit.program.program import SCHEMA, Program
 from perfaudit.program.reach import Reach, hops, steps_per_item
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.switches import is_switched_off
+from perfaudit.program.unawaited import is_never_awaited
 from perfaudit.program.values import FunctionType
 
 RULES = {"db.query": "query-in-loop", "db.write": "write-in-loop"}
@@ -63,7 +64,8 @@ def _places(program: Program, function: FunctionNode) -> Iterator[Site | Edge]:
     for edge in program.edges_from(function):
         asks = edge.callee in program.query_reach or edge.callee in program.write_reach
         if asks and edge.how in ("call", "task", "loop", "thread"):
-            if edge.callee not in program.memoised and edge.via != "exit":
+            kept = edge.callee in program.memoised or edge.via == "exit"
+            if not kept and not is_never_awaited(edge):
                 yield edge
 
 

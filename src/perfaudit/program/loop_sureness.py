@@ -7,6 +7,7 @@ from perfaudit.core.levels import Confidence, weakest
 from perfaudit.facts import types as t
 from perfaudit.libraries.types import TypeExpr
 from perfaudit.program import expressions
+from perfaudit.program.belongings import walks_belongings
 from perfaudit.program.bounds import is_short
 from perfaudit.program.conditions import is_special
 from perfaudit.program.dearer_work import does_dearer_work
@@ -84,6 +85,7 @@ def _is_doubtful(program: "Program", place: Site | Edge, loop: int, reached: Rea
         or _is_few_on_way(program, function, loop)
         or is_short(program.types, function, walked.subject, (walked.sequence, walked.parent))
         or _is_of_state(function, walked.subject, walked.sequence, MAX_STEPS)
+        or walks_belongings(program, function, loop)
         or _is_own_unit(program, function, loop, place.context)
         or _may_fail(function, loop, place.context, whatever=not _writes(program, place))
         or _asks_other_tables(program, function, loop, place)
