@@ -126,7 +126,11 @@ def asks_whether_new(function: FunctionNode, test: t.Expr, steps: int = MAX_STEP
         case t.Name(id=name) if steps and name not in function.params:
             value = function.only_value(name)
             return value is not None and asks_whether_new(function, value, steps - 1)
-        case t.Attr(base=t.Name(id=name), name="pk" | "id"):
+        case (
+            t.Attr(base=t.Name(id=name), name="pk" | "id")
+            | t.Attr(base=t.Attr(base=t.Name(id=name)), name="pk" | "id")
+        ):
+            # Also of one that its object was made with: a form and its ``instance``.
             return function.owner is not None and name in function.params
         case t.Attr(base=t.Attr(name="_state"), name="adding"):
             return True
