@@ -11,7 +11,12 @@ from perfaudit.facts import types as t
 from perfaudit.program import expressions
 from perfaudit.program.applied import Applied, applied_by, is_of_helper
 from perfaudit.program.commits import COMMITS
-from perfaudit.program.eager_words import eager_words, joined_words, words_on_expiry
+from perfaudit.program.eager_words import (
+    eager_words,
+    joined_words,
+    words_on_columns,
+    words_on_expiry,
+)
 from perfaudit.program.edge_values import item_param, walked_by
 from perfaudit.program.exposure import BY_HAND
 from perfaudit.program.load_sureness import DYNAMIC, load_sureness
@@ -340,6 +345,9 @@ def _fix(program: Program, walk: _Walk, rows: Rows, row: ClassNode | None) -> st
             f"Where the relation at {place.path}:{place.line} is loaded, add {words} for its rows."
         )
     found = [f"Add {words} to the query at {place.path}:{place.line}."]
+    named = words_on_columns(program, row, load.names, rows.only)
+    if named:
+        found.append(named)
     joined = joined_words(program, row, load.names)
     if joined and not JOINS.isdisjoint(rows.steps):
         found.append(f"Where it joins the relation already, {joined} takes it from there.")
