@@ -54,3 +54,39 @@ def _advised(query: str, read: str) -> str:
     code = MODELS.replace("QUERY", query).replace("READ", read)
     found = detect(program_of({"app.py": code}))
     return " ".join(match.fix for match in found if isinstance(match, Match))
+
+
+NESTED = """
+from django.db import models
+
+class City(models.Model):
+    name = models.CharField(max_length=50)
+
+class Author(models.Model):
+    name = models.CharField(max_length=50)
+
+class Book(models.Model):
+    author = models.ForeignKey(Author, related_name="books", on_delete=models.CASCADE)
+    city = models.ForeignKey(City, on_delete=models.CASCADE)
+
+def lines():
+    for author in Author.objects.filter(id__gt=3):
+        for book in BOOKS:
+            print(book.city.name)
+"""
+
+
+@pytest.mark.parametrize(
+    ("books", "words", "confidence"),
+    [
+        ("author.books.all()", 'prefetch_related("books__city") to the query at app.py:15', "high"),
+        ('author.books.filter(city__name="a")', "to the query at app.py:16", "medium"),
+        ("Book.objects.filter(author=author)", "to the query at app.py:16", "medium"),
+    ],
+)
+def test_rows_of_rows_are_loaded_with_those_around(books: str, words: str, confidence: str) -> None:
+    found = detect(program_of({"app.py": NESTED.replace("BOOKS", books)}))
+    matches = [match for match in found if isinstance(match, Match) if "city" in match.fix]
+    assert [(words in match.fix, match.confidence.value) for match in matches] == [
+        (True, confidence)
+    ]
