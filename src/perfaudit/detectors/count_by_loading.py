@@ -2,26 +2,31 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from perfaudit.core.finding import Match, TraceStep
 from perfaudit.core.levels import Confidence
 from perfaudit.core.location import Location
 from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
-from perfaudit.program.entity_queries import entity_queries
-from perfaudit.program.expressions import spelled
+from perfaudit.program.entity_queries import EntityQuery, entity_queries
+from perfaudit.program.expressions import last_name, spelled
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.presence import asks_for_any
 from perfaudit.program.program import Program
 from perfaudit.program.projection import is_bounded
+from perfaudit.program.query_conditions import NEGATED
 from perfaudit.program.result_roots import inner_functions
 from perfaudit.program.result_use import Readers, Use, use_of
 from perfaudit.program.result_walk import Source
 from perfaudit.program.row_sources import row_source
+from perfaudit.program.sameness import is_query
 from perfaudit.program.sql_dialects import dialect_of
 
 MAX_RETURNS = 3
 LEN = t.Name("len")
+PRIMARY = "pk"
+"""The name of the key of any table in conditions."""
 LOCKS = re.compile(r"\bfor\s+(?:no\s+key\s+)?(?:update|share)\b", re.IGNORECASE)
 """Loading rows to lock them is no counting."""
 
@@ -32,16 +37,18 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
     """Yield each ``len`` of a fetched result that is used for nothing else."""
     readers = program.once(Readers)
     reported: set[Location] = set()
-    for source, fix, name in _sources(program):
+    for source, fix, name, query in _sources(program):
         for found in _judged(readers, source, fix, name, MAX_RETURNS):
+            if isinstance(found, Match) and query is not None and _is_of_keys(program, query):
+                found = replace(found, confidence=Confidence.MEDIUM)
             if found.location not in reported or isinstance(found, Opportunity):
                 yield found
             if isinstance(found, Match):
                 reported.add(found.location)
 
 
-def _sources(program: Program) -> Iterator[tuple[Source, str, str]]:
-    """Yield what loads rows, how the number is asked for instead, and its name."""
+def _sources(program: Program) -> Iterator[tuple[Source, str, str, EntityQuery | None]]:
+    """Yield what loads rows, how the number is asked for instead, its name, and the query."""
     for site in program.sites():
         reads = site.kind == "call" and site.effects == ("db.query",)
         if (
@@ -50,10 +57,39 @@ def _sources(program: Program) -> Iterator[tuple[Source, str, str]]:
             and not is_bounded(site.sql, dialect_of(program, site))
             and not LOCKS.search(site.sql)
         ):
-            yield row_source(site, ()), SQL_FIX, site.name
+            yield row_source(site, ()), SQL_FIX, site.name, None
     for query in entity_queries(program):
         if not query.is_bounded:
-            yield query.source, query.orm.count, query.name
+            yield query.source, query.orm.count, query.name, query
+
+
+def _is_of_keys(program: Program, query: EntityQuery) -> bool:
+    """Return whether a query gives the rows of some keys that are listed: these are few."""
+    function, suffix = query.source.function, query.orm.membership
+    names = {PRIMARY} | {
+        column.name
+        for column in (query.table.columns.values() if query.table else ())
+        if column.primary
+    }
+    keys = {f"{name}{suffix}" for name in names} if suffix else set()
+    value: t.Expr | None = t.CallRef(query.source.index)
+    while isinstance(value, t.CallRef):
+        call = function.facts.calls[value.index]
+        at = (call.sequence, call.context)
+        if last_name(call.callee) not in NEGATED and any(
+            name in keys and not is_query(program, program.types.evaluate(function, given, at))
+            for name, given in call.keywords
+        ):
+            return True
+        value = next(
+            (
+                t.CallRef(index)
+                for index, after in enumerate(function.facts.calls)
+                if isinstance(after.callee, t.Attr) and after.callee.base == value
+            ),
+            None,
+        )
+    return False
 
 
 def _judged(

@@ -4,14 +4,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from perfaudit.core.finding import Match, TraceStep
-from perfaudit.core.levels import Confidence, Severity
+from perfaudit.core.levels import Confidence, Severity, weakest
 from perfaudit.core.location import Location
 from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
 from perfaudit.program.applied import Applied, applied_by, is_of_helper
 from perfaudit.program.commits import COMMITS
-from perfaudit.program.eager_words import eager_words, joined_words, words_on_expiry
+from perfaudit.program.eager_options import flags_of
+from perfaudit.program.eager_words import (
+    eager_words,
+    joined_words,
+    words_on_columns,
+    words_on_expiry,
+)
 from perfaudit.program.edge_values import item_param, walked_by
 from perfaudit.program.exposure import BY_HAND
 from perfaudit.program.load_sureness import DYNAMIC, load_sureness
@@ -29,7 +35,7 @@ from perfaudit.program.loops import (
 from perfaudit.program.nodes import ClassNode, FunctionNode, is_handler
 from perfaudit.program.program import Program
 from perfaudit.program.row_costs import row_class
-from perfaudit.program.row_queries import rows_at, rows_of
+from perfaudit.program.row_queries import KEEPS_PREFETCH, rows_at, rows_of
 from perfaudit.program.row_types import can_be, relation_at, relations_along
 from perfaudit.program.rows import VIA_RELATION, Rows
 from perfaudit.program.sites import Edge, Site
@@ -61,6 +67,18 @@ class _Walk:
     name: str
     applied: Applied | None = None
     """The loop of the helper that is called to walk, which is in another function."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Outer:
+    """The rows of a loop around a walk, and by which relations of each the walk gets its rows.
+
+    ``path`` is empty where a query of its own gives them, which no cure of the outer rows spares.
+    """
+
+    rows: Rows
+    row: ClassNode | None
+    path: tuple[str, ...]
 
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:
@@ -220,7 +238,49 @@ def _judge(
         loaded.add(key)
     confidence = load_sureness(program, load, place, function, walk.loop, rows)
     if confidence is not None:
-        yield _match(program, walk, rows, row, confidence)
+        outer = _outer_of(program, walk, rows)
+        if outer is not None and not outer.path:
+            confidence = weakest(confidence, Confidence.MEDIUM)
+        yield _match(program, walk, rows, row, confidence, outer)
+
+
+def _outer_of(program: Program, walk: _Walk, rows: Rows) -> _Outer | None:
+    """Return the rows of a loop around, each of which has a query of its own for those walked."""
+    function = walk.function
+    if walk.loop < 0 or not rows.places:
+        return None
+    place = rows.places[-1]
+    found: _Outer | None = None
+    root, path = _root_and_path(program, function, walk.subject)
+    for loop in function.loops(function.facts.contexts[walk.loop].parent):
+        context = function.facts.contexts[loop]
+        is_inside = place.path == walk.location.path and context.line <= place.line
+        if not is_inside or place.line > walk.location.line or context.subject is None:
+            continue
+        at = (context.sequence, context.parent)
+        outer = rows_of(program, function, context.subject, at)
+        row = row_class(program, program.types.evaluate(function, t.Name(root), walk.at))
+        if outer is None or not outer.places:
+            continue
+        if root not in target_names(context.target):
+            found = found or _Outer(outer, None, ())
+        elif row is not None and relation_at(program, row, path) is not None:
+            return _Outer(outer, row, path)
+        else:
+            found = _Outer(outer, None, ())
+    return found
+
+
+def _root_and_path(
+    program: Program, function: FunctionNode, value: t.Expr | None
+) -> tuple[str, tuple[str, ...]]:
+    """Return the name and the attributes that lead to rows, if a relation gives all of them."""
+    while isinstance(value, t.CallRef):
+        callee = function.facts.calls[value.index].callee
+        if KEEPS_PREFETCH not in flags_of(program, function, value.index):
+            return "", ()
+        value = callee.base if isinstance(callee, t.Attr) else None
+    return (value and root_of(function, value)) or ("", ())
 
 
 def _walks_data(program: Program, walk: _Walk) -> bool:
@@ -286,7 +346,12 @@ def _is_set_before(function: FunctionNode, load: Load, place: Site | Edge) -> bo
 
 
 def _match(
-    program: Program, walk: _Walk, rows: Rows, row: ClassNode | None, confidence: Confidence
+    program: Program,
+    walk: _Walk,
+    rows: Rows,
+    row: ClassNode | None,
+    confidence: Confidence,
+    outer: _Outer | None,
 ) -> Match:
     function, load, place = walk.function, walk.load, walk.place
     exposure = program.exposure_at(place)
@@ -317,9 +382,18 @@ def _match(
         exposure=exposure.kind,
         cost=f"N({walk.name})",
         role=function.role,
-        fix=_fix(program, walk, rows, row),
+        fix=_outer_fix(program, walk, outer) or _fix(program, walk, rows, row),
         rule=RULES[bool(rows.loaded)],
     )
+
+
+def _outer_fix(program: Program, walk: _Walk, outer: _Outer | None) -> str:
+    """Return what loads a relation of rows with the rows around them; empty where nothing does."""
+    if outer is None or outer.row is None or walk.load.relation.lazy == DYNAMIC:
+        return ""
+    words = eager_words(program, outer.row, (*outer.path, *walk.load.names))
+    place = outer.rows.places[-1]
+    return f"Add {words} to the query at {place.path}:{place.line}." if words else ""
 
 
 def _fix(program: Program, walk: _Walk, rows: Rows, row: ClassNode | None) -> str:
@@ -340,6 +414,9 @@ def _fix(program: Program, walk: _Walk, rows: Rows, row: ClassNode | None) -> st
             f"Where the relation at {place.path}:{place.line} is loaded, add {words} for its rows."
         )
     found = [f"Add {words} to the query at {place.path}:{place.line}."]
+    named = words_on_columns(program, row, load.names, rows.only)
+    if named:
+        found.append(named)
     joined = joined_words(program, row, load.names)
     if joined and not JOINS.isdisjoint(rows.steps):
         found.append(f"Where it joins the relation already, {joined} takes it from there.")

@@ -8,7 +8,7 @@ from perfaudit.core.levels import Confidence, weakest
 from perfaudit.core.location import Location
 from perfaudit.core.report import Opportunity
 from perfaudit.program.bounds import is_short
-from perfaudit.program.eager_words import eager_words, leads_to_many
+from perfaudit.program.eager_words import eager_words, leads_to_many, words_on_columns
 from perfaudit.program.exposure import Exposure
 from perfaudit.program.list_pages import list_pages
 from perfaudit.program.names import AT_END
@@ -187,7 +187,10 @@ def _fix(program: Program, page: _Page, costs: Sequence[Cost], rows: Rows) -> st
             return f"Set {page.cure.replace('{path}', named)} in {page.view.name}."
     words = [eager_words(program, node, path) for path in paths]
     place = f" at {rows.places[-1].path}:{rows.places[-1].line}" if rows.places else ""
-    return f"Add {' and '.join(words)} to the query{place}." if all(words) else ""
+    if not all(words):
+        return ""
+    columns = [words_on_columns(program, node, path, rows.only) for path in paths]
+    return " ".join([f"Add {' and '.join(words)} to the query{place}.", *filter(None, columns)])
 
 
 def _ends(paths: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:

@@ -86,17 +86,16 @@ def _match(
     exposure = program.exposure_at(place)
     line = function.line(function.facts.contexts[loop].line)
     begun = TraceStep(line, f"loop over {walked}")
-    confidence = place.confidence
     sink = sink_of(place, reached)
-    if sink is None or has_long_task(program, sink) is None:
-        confidence = weakest(Confidence.MEDIUM, confidence)
+    # Each task may be tried again on its own, and take its turn among others: that can be meant.
+    confidence = weakest(Confidence.MEDIUM, place.confidence)
     if isinstance(place, Site):
         distance = 0
     else:
         step = reached.step(place.callee)
         distance = len(reached.chain(place.callee))
         sure = step.confidence if step is not None else Confidence.LOW
-        confidence = weakest(Confidence.MEDIUM, confidence, sure)
+        confidence = weakest(confidence, sure)
     batch = "" if sink is None else sink.behaviour.batch
     return Match(
         place.location,

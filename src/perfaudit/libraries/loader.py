@@ -187,6 +187,7 @@ _QUERIES_PLACES = {
     "only": ("columns",),
     "only_objects": ("columns",),
     "only_each": ("class", "column"),
+    "only_joined": ("path",),
     "keys": ("items", "first", "class", "column"),
     "keys_objects": ("items", "first", "class", "column"),
     "keys_each": ("class", "column", "steps"),

@@ -382,7 +382,8 @@ class EntityQueries(Struct, frozen=True, gc=False):
     ``exists``: whether there is any. ``stream``: how to have rows in parts. ``defer``: how to leave
     columns out, with ``{columns}``, each of them by ``defer_each``. ``only``: how to load nothing
     but ``{columns}``, each of them by ``only_each``; ``only_objects``: the same, where objects must
-    come of it. ``keys``: how to take keys out of a JSON column, with ``{items}``, each of them by
+    come of it. ``only_joined``: what lets a relation be joined where a query loads nothing but what
+    it names. ``keys``: how to take keys out of a JSON column, with ``{items}``, each of them by
     ``keys_each``; ``keys_objects``: the same where objects must come of it. ``{steps}`` is a
     ``keys_step`` for each key: ``{key}``, or as Python writes it ``{literal}``. ``join``: how to
     load a chain of relations to one row each with the rows, ``load``: one with many rows;
@@ -405,6 +406,7 @@ class EntityQueries(Struct, frozen=True, gc=False):
     only: str = ""
     only_objects: str = ""
     only_each: str = ""
+    only_joined: str = ""
     keys: str = ""
     keys_objects: str = ""
     keys_each: str = ""

@@ -9,6 +9,8 @@ from perfaudit.program.reach import Reach, reach
 from perfaudit.program.sites import Edge, Site
 
 SENDS_TASK = "sends-task"
+AT = "at-"
+"""Before the name of the argument that says when a task is to run."""
 TASK = "task"
 JOBS = frozenset(
     {"http.request", "process.spawn", "file.read", "file.write", "cpu", "sleep", "thread.wait"}
@@ -43,9 +45,17 @@ def is_staggered(function: FunctionNode, loop: int, place: Site | Edge) -> bool:
     if place.call is None:
         return False
     items = item_names(function, loop)
+    # A time that grows from turn to turn is worked out for each item too.
+    own = items | {
+        bind.target.id
+        for bind in function.facts.binds
+        if isinstance(bind.target, t.Name) and function.is_within(bind.context, loop)
+    }
+    flags = place.behaviour.flags if isinstance(place, Site) else ()
     return any(
-        isinstance(value, t.Binary) and expressions.names(function, value) & items
-        for _, value in place.call.keywords
+        expressions.names(function, value) & (own if AT + name in flags else items)
+        and (AT + name in flags or isinstance(value, t.Binary))
+        for name, value in place.call.keywords
     )
 
 

@@ -17,6 +17,7 @@ JOINED = "loads-joined"
 APART = "loads-apart"
 OPTION = "query-option"
 COLUMNS = "columns-only"
+KEPT_COLUMNS = "keeps-columns"
 ANY = "loads-any"
 LATER = "loads-later"
 GROWING = frozenset({"append", "extend", "insert", "add", "update"})
@@ -55,9 +56,11 @@ def named_by(
     """Return what a call that says what a query loads names; anything where that is not clear."""
     if ANY in flags:
         return Rows(all_eager=True)
+    reading = _Reading(program, function, queried)
+    if KEPT_COLUMNS in flags:
+        return Rows(only=reading.names(call) or frozenset())
     if COLUMNS in flags or takes_back(call):
         return Rows()
-    reading = _Reading(program, function, queried)
     loaded = reading.options(call, flags)
     if loaded is not None:
         return Rows(loaded=loaded)

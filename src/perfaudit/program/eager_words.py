@@ -25,6 +25,19 @@ def eager_words(program: "Program", node: ClassNode, path: Sequence[str]) -> str
     return pattern.replace("{path}", KEPT.join(path)).replace("{steps}", ".".join(written))
 
 
+def words_on_columns(
+    program: "Program", node: ClassNode, path: Sequence[str], only: frozenset[str] | None
+) -> str:
+    """Return what a query that fetches only the columns that it names must name for a chain."""
+    queries = _queries_of(program, node)
+    if queries is None or only is None or only.issuperset(path):
+        return ""
+    relation = program.schema.relation(node, path[0])
+    if relation is None or relation.column is None or relation.reverse:
+        return ""
+    return queries.only_joined.replace("{path}", KEPT.join(path))
+
+
 def refining_words(program: "Program", node: ClassNode, path: Sequence[str]) -> str:
     """Return what loads the chosen rows at the end of a chain of relations; empty if not known."""
     queries = _queries_of(program, node)

@@ -27,7 +27,8 @@ class Rows(Struct, frozen=True):
     they are made of, ``=name`` for each of their keywords, and ``VIA_RELATION`` where rows are of
     another row. ``of``: their classes, as far as known. ``agreed``: all ways load the same.
     ``settled``: relations that cannot be read of them unless they were loaded, nor below them.
-    ``loading``: the ends of the calls that say what is loaded.
+    ``loading``: the ends of the calls that say what is loaded. ``only``: the names that a query
+    keeps to, None where it fetches all columns.
     """
 
     written: tuple[Location, ...] = ()
@@ -41,6 +42,7 @@ class Rows(Struct, frozen=True):
     settled: frozenset[str] = frozenset()
     declared: tuple[Location, ...] = ()
     loading: tuple[Location, ...] = ()
+    only: frozenset[str] | None = None
 
     @property
     def extended(self) -> tuple[Location, ...]:
@@ -117,6 +119,7 @@ def made_of(parts: Sequence[Rows | None]) -> Rows | None:
 
 
 def _together(known: Sequence[Rows], *, agreed: bool) -> Rows:
+    only = [rows.only for rows in known if rows.only is not None]
     return Rows(
         _in_order([place for rows in known for place in rows.written]),
         frozenset().union(*(rows.steps for rows in known)),
@@ -129,6 +132,7 @@ def _together(known: Sequence[Rows], *, agreed: bool) -> Rows:
         frozenset().union(*(rows.settled for rows in known)),
         _in_order([place for rows in known for place in rows.declared]),
         _in_order([place for rows in known for place in rows.loading]),
+        frozenset().union(*only) if only else None,
     )
 
 

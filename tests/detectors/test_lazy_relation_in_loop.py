@@ -1,0 +1,92 @@
+"""What is advised where a loop over rows loads relations one by one."""
+
+import pytest
+
+from perfaudit.audit import program_of
+from perfaudit.core.finding import Match
+from perfaudit.detectors.lazy_relation_in_loop import detect
+
+MODELS = """
+from django.db import models
+
+class City(models.Model):
+    name = models.CharField(max_length=50)
+
+class Author(models.Model):
+    name = models.CharField(max_length=50)
+    city = models.ForeignKey(City, on_delete=models.CASCADE)
+
+class Book(models.Model):
+    title = models.CharField(max_length=50)
+    author = models.ForeignKey(Author, on_delete=models.CASCADE)
+    tags = models.ManyToManyField(City)
+
+def lines():
+    return [READ for book in Book.objects.QUERY]
+"""
+NARROW = {
+    ('only("title")', "book.author.name"): '"author"',
+    ('only("title").filter(id__gt=3)', "book.author.city.name"): '"author__city"',
+    ('filter(id__gt=3).only("title", "author")', "book.author.city.name"): '"author__city"',
+}
+WIDE = {
+    ("all()", "book.author.name"),
+    ('only("title", "author")', "book.author.name"),
+    ('only("title", "author__name")', "book.author.name"),
+    ('only("title")', "list(book.tags.all())"),
+    ('defer("title")', "book.author.name"),
+}
+
+
+@pytest.mark.parametrize(("query", "read"), NARROW)
+def test_a_query_that_names_its_columns_must_name_the_relation(query: str, read: str) -> None:
+    assert f"Name {NARROW[query, read]} in its .only() as well" in _advised(query, read)
+
+
+@pytest.mark.parametrize(("query", "read"), sorted(WIDE))
+def test_other_queries_need_the_join_alone(query: str, read: str) -> None:
+    advised = _advised(query, read)
+    assert advised.startswith("Add ")
+    assert ".only()" not in advised
+
+
+def _advised(query: str, read: str) -> str:
+    code = MODELS.replace("QUERY", query).replace("READ", read)
+    found = detect(program_of({"app.py": code}))
+    return " ".join(match.fix for match in found if isinstance(match, Match))
+
+
+NESTED = """
+from django.db import models
+
+class City(models.Model):
+    name = models.CharField(max_length=50)
+
+class Author(models.Model):
+    name = models.CharField(max_length=50)
+
+class Book(models.Model):
+    author = models.ForeignKey(Author, related_name="books", on_delete=models.CASCADE)
+    city = models.ForeignKey(City, on_delete=models.CASCADE)
+
+def lines():
+    for author in Author.objects.filter(id__gt=3):
+        for book in BOOKS:
+            print(book.city.name)
+"""
+
+
+@pytest.mark.parametrize(
+    ("books", "words", "confidence"),
+    [
+        ("author.books.all()", 'prefetch_related("books__city") to the query at app.py:15', "high"),
+        ('author.books.filter(city__name="a")', "to the query at app.py:16", "medium"),
+        ("Book.objects.filter(author=author)", "to the query at app.py:16", "medium"),
+    ],
+)
+def test_rows_of_rows_are_loaded_with_those_around(books: str, words: str, confidence: str) -> None:
+    found = detect(program_of({"app.py": NESTED.replace("BOOKS", books)}))
+    matches = [match for match in found if isinstance(match, Match) if "city" in match.fix]
+    assert [(words in match.fix, match.confidence.value) for match in matches] == [
+        (True, confidence)
+    ]
