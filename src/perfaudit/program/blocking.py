@@ -13,6 +13,7 @@ from perfaudit.program.alternatives import is_one_of_several
 from perfaudit.program.conditions import ends_in_error, hangs_on_settings, is_first_use
 from perfaudit.program.databases import are_in_files
 from perfaudit.program.exposure import BY_HAND, Exposure
+from perfaudit.program.file_databases import is_row_of_file
 from perfaudit.program.handles import is_used_elsewhere
 from perfaudit.program.nodes import FunctionNode, is_handler
 from perfaudit.program.occasions import begins_or_ends
@@ -167,6 +168,7 @@ def _for_long(program: Program, site: Site) -> Confidence:
         not SHORT.isdisjoint(site.behaviour.flags)
         or _is_told_to_end(program, site)
         or (not BLOCKING_KINDS["database"].isdisjoint(site.effects) and program.once(are_in_files))
+        or is_row_of_file(program, site)
     )
     return Confidence.MEDIUM if is_short else Confidence.HIGH
 
