@@ -1,6 +1,6 @@
 """Find relations of a loop's items loaded one by one because the query did not load them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from perfaudit.core.finding import Match, TraceStep
@@ -81,12 +81,23 @@ class _Outer:
     path: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Lazy:
+    """A relation that a walk loads for each row: of which rows, of which class, and how surely."""
+
+    walk: _Walk
+    rows: Rows
+    row: ClassNode | None
+    confidence: Confidence
+    outer: _Outer | None
+
+
 def detect(program: Program) -> Iterator[Match | Opportunity]:
     """Yield each loop over rows of a known query, and a match per relation loaded per item."""
     if not program.schema.relation_names:
         return
     for function in program.functions:
-        told: dict[tuple[Location, str], Match] = {}
+        told: dict[tuple[object, ...], list[_Lazy]] = {}
         loaded: set[tuple[object, ...]] = set()
         walks = [
             *_loops(program, function),
@@ -95,12 +106,26 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
         ]
         for walk in sorted(walks, key=lambda walk: walk.place.sequence):
             for found in _judge(program, walk, loaded):
-                if isinstance(found, Match):
-                    place = (found.location, found.rule)
-                    told[place] = _together(told[place], found) if place in told else found
+                if isinstance(found, _Lazy):
+                    told.setdefault(_query_of(found), []).append(found)
                 else:
                     yield found
-        yield from told.values()
+        yield from _told_once(_match(program, found) for found in told.values())
+
+
+def _query_of(found: _Lazy) -> tuple[object, ...]:
+    """Return what relations share that one change of one query loads, in one loop."""
+    own = () if found.rows.places else (found.walk.place.location,)
+    return (found.walk.location, found.walk.name, found.rows.places, found.row, own)
+
+
+def _told_once(matches: Iterable[Match]) -> Iterable[Match]:
+    """Return one match for each place, also where it loads relations of several rows."""
+    told: dict[tuple[Location, str], Match] = {}
+    for found in matches:
+        place = (found.location, found.rule)
+        told[place] = _together(told[place], found) if place in told else found
+    return told.values()
 
 
 def _loops(program: Program, function: FunctionNode) -> Iterator[_Walk]:
@@ -199,7 +224,7 @@ def _together(first: Match, more: Match) -> Match:
 
 def _judge(
     program: Program, walk: _Walk, loaded: set[tuple[object, ...]]
-) -> Iterator[Match | Opportunity]:
+) -> Iterator[_Lazy | Opportunity]:
     """Yield what is found of a walk; ``loaded`` are relations that earlier ones have read."""
     function, load, place = walk.function, walk.load, walk.place
     if not _walks_data(program, walk) or _is_set_before(function, load, place):
@@ -241,7 +266,7 @@ def _judge(
         outer = _outer_of(program, walk, rows)
         if outer is not None and not outer.path:
             confidence = weakest(confidence, Confidence.MEDIUM)
-        yield _match(program, walk, rows, row, confidence, outer)
+        yield _Lazy(walk, rows, row, confidence, outer)
 
 
 def _outer_of(program: Program, walk: _Walk, rows: Rows) -> _Outer | None:
@@ -345,15 +370,15 @@ def _is_set_before(function: FunctionNode, load: Load, place: Site | Edge) -> bo
     )
 
 
-def _match(
-    program: Program,
-    walk: _Walk,
-    rows: Rows,
-    row: ClassNode | None,
-    confidence: Confidence,
-    outer: _Outer | None,
-) -> Match:
-    function, load, place = walk.function, walk.load, walk.place
+def _match(program: Program, found: Sequence[_Lazy]) -> Match:
+    """Return the match of the relations that one loop loads of the rows of one query.
+
+    It stands where the first of those is loaded that are most surely dear.
+    """
+    surest = min(found, key=lambda lazy: lazy.confidence.rank)
+    walk, rows = surest.walk, surest.rows
+    function, place = walk.function, walk.place
+    loads = list({lazy.walk.load.names: lazy.walk.load for lazy in (surest, *found)}.values())
     exposure = program.exposure_at(place)
     trace = list(exposure.chain)
     trace.extend(
@@ -365,65 +390,89 @@ def _match(
     else:
         callee = place.name if isinstance(place, Site) else place.callee.facts.qualname
         trace.append(TraceStep(walk.location, f"runs {callee} for each of {walk.name}"))
-    trace.extend(load.steps)
+    for each in loads:
+        trace.extend(step for step in each.steps if step not in trace)
     return Match(
         place.location,
         {
             "call": expressions.spelled(function, place.value),
-            "relation": load.relation.name,
+            "relation": "`, `".join(dict.fromkeys(each.relation.name for each in loads)),
             "walked": walk.name,
-            "path": "__".join(load.names),
+            "path": "`, `".join("__".join(each.names) for each in loads),
         },
         trace=tuple(trace),
-        confidence=confidence,
+        confidence=surest.confidence,
         severity=CALMER.get(exposure.kind),
         function=function.qualname,
         endpoint=exposure.endpoint,
         exposure=exposure.kind,
         cost=f"N({walk.name})",
         role=function.role,
-        fix=_outer_fix(program, walk, outer) or _fix(program, walk, rows, row),
+        fix=_outer_fix(program, loads, surest.outer)
+        or _fix(program, walk, rows, surest.row, loads),
         rule=RULES[bool(rows.loaded)],
     )
 
 
-def _outer_fix(program: Program, walk: _Walk, outer: _Outer | None) -> str:
-    """Return what loads a relation of rows with the rows around them; empty where nothing does."""
-    if outer is None or outer.row is None or walk.load.relation.lazy == DYNAMIC:
+def _outer_fix(program: Program, loads: Sequence[Load], outer: _Outer | None) -> str:
+    """Return what loads relations of rows with the rows around them; empty where nothing does."""
+    if outer is None or outer.row is None:
         return ""
-    words = eager_words(program, outer.row, (*outer.path, *walk.load.names))
+    if any(load.relation.lazy == DYNAMIC for load in loads):
+        return ""
+    paths = _whole([load.names for load in loads])
+    listed = [eager_words(program, outer.row, (*outer.path, *path)) for path in paths]
+    words = " and ".join(filter(None, listed))
     place = outer.rows.places[-1]
     return f"Add {words} to the query at {place.path}:{place.line}." if words else ""
 
 
-def _fix(program: Program, walk: _Walk, rows: Rows, row: ClassNode | None) -> str:
-    """Return what loads the relation with the rows, and where it goes; nothing if not known."""
+def _fix(
+    program: Program, walk: _Walk, rows: Rows, row: ClassNode | None, loads: Sequence[Load]
+) -> str:
+    """Return what loads the relations with the rows, and where it goes; nothing if not known."""
     if row is None or not rows.places:
         return ""
-    load, place = walk.load, rows.places[-1]
-    if load.relation.lazy == DYNAMIC:
-        return (
-            f"No query loads the dynamic relation `{load.relation.name}` with its rows: after "
-            f"the query at {place.path}:{place.line}, ask for it once, by the keys of all rows."
-        )
-    words = eager_words(program, row, load.names)
+    place = rows.places[-1]
+    found = [_of_dynamic(load, place) for load in loads if load.relation.lazy == DYNAMIC]
+    paths = _whole([load.names for load in loads if load.relation.lazy != DYNAMIC])
+    listed = [eager_words(program, row, path) for path in paths]
+    words = " and ".join(filter(None, listed))
     if not words:
-        return ""
+        return " ".join(found)
     if not rows.written and VIA_RELATION in rows.steps:
-        return (
+        found.append(
             f"Where the relation at {place.path}:{place.line} is loaded, add {words} for its rows."
         )
-    found = [f"Add {words} to the query at {place.path}:{place.line}."]
-    named = words_on_columns(program, row, load.names, rows.only)
-    if named:
-        found.append(named)
-    joined = joined_words(program, row, load.names)
-    if joined and not JOINS.isdisjoint(rows.steps):
-        found.append(f"Where it joins the relation already, {joined} takes it from there.")
+        return " ".join(found)
+    found.append(f"Add {words} to the query at {place.path}:{place.line}.")
+    found.extend(
+        named for path in paths if (named := words_on_columns(program, row, path, rows.only))
+    )
+    joined = [joined_words(program, row, path) for path in paths]
+    if any(joined) and not JOINS.isdisjoint(rows.steps):
+        taken = " or ".join(filter(None, joined))
+        found.append(f"Where it joins the relation already, {taken} takes it from there.")
     expiry = words_on_expiry(program, row)
     if expiry and _commits(program, walk):
         found.append(expiry)
     return " ".join(found)
+
+
+def _of_dynamic(load: Load, place: Location) -> str:
+    return (
+        f"No query loads the dynamic relation `{load.relation.name}` with its rows: after "
+        f"the query at {place.path}:{place.line}, ask for it once, by the keys of all rows."
+    )
+
+
+def _whole(paths: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Return paths without those that others begin with: loading a chain loads its beginning."""
+    return [
+        path
+        for path in paths
+        if not any(other[: len(path)] == path and other != path for other in paths)
+    ]
 
 
 def _commits(program: Program, walk: _Walk) -> bool:

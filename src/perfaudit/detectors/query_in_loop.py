@@ -20,6 +20,7 @@ from perfaudit.program.per_item import is_per_item, is_same_in_each
 from perfaudit.program.plurals import can_be_plural, is_of_new_row
 from perfaudit.program.program import SCHEMA, Program
 from perfaudit.program.reach import Reach, hops, steps_per_item
+from perfaudit.program.read_again import read_again
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.switches import is_switched_off
 from perfaudit.program.unawaited import is_never_awaited
@@ -269,6 +270,7 @@ def _match(
         found = reached.site(place.callee)
         sink = found if found is not None else program.sites_of(place.callee)[0]
         distance = len(reached.chain(place.callee))
+    again = read_again(program, way_of(place, reached), sink)
     return Match(
         place.location,
         {
@@ -288,6 +290,9 @@ def _match(
         cost=f"N({walked})",
         role=function.role,
         rule=rule,
+        fix=f"Hand on the row itself in place of its `{again}`: the caller of the query holds it."
+        if again and rule == RULES["db.query"]
+        else "",
     )
 
 

@@ -43,7 +43,7 @@ def _is_of_one(
 ) -> bool:
     if not steps or _is_of_outer(function, value, at[1]):
         return False
-    asked = program.once(_queries_by_value).get((function, value), ())
+    asked = program.once(queries_by_value).get((function, value), ())
     if asked:
         return all(map(_asks_for_one, asked)) or _asks_for_kinds(program, function, value, at)
     match value:
@@ -207,7 +207,8 @@ def _fills_with_one(program: "Program", callee: FunctionNode, name: str, steps: 
     return bool(loops) and any(_walks(program, callee, loop, steps) for loop in loops)
 
 
-def _queries_by_value(program: "Program") -> Mapping[tuple[FunctionNode, t.Expr], list[Query]]:
+def queries_by_value(program: "Program") -> Mapping[tuple[FunctionNode, t.Expr], list[Query]]:
+    """Return the queries of the program by the expression that runs them. Ask it ``once``."""
     found: dict[tuple[FunctionNode, t.Expr], list[Query]] = {}
     for query in program.once(queries):
         found.setdefault((query.site.function, query.site.value), []).append(query)

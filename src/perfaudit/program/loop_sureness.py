@@ -19,6 +19,7 @@ from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.plurals import has_no_plural, skips_hooks
 from perfaudit.program.questions import is_state
 from perfaudit.program.reach import Reach
+from perfaudit.program.read_again import read_again
 from perfaudit.program.record_lists import is_of_list
 from perfaudit.program.sites import WITH_KINDS, Edge, Site
 
@@ -46,7 +47,7 @@ def sureness(
         return weakest(*levels)
     step = reached.step(place.callee)
     levels.append(step.confidence if step is not None else Confidence.LOW)
-    if len(reached.chain(place.callee)) >= FAR:
+    if len(reached.chain(place.callee)) >= FAR or read_again(program, way_of(place, reached), sink):
         levels.append(Confidence.MEDIUM)
     if place.callee in program.reach_of(CONNECTING):
         # Another database for each item, as a rule: no query asks them all.
