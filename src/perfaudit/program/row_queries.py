@@ -23,6 +23,7 @@ from perfaudit.program.row_parts import parts_under
 from perfaudit.program.row_spots import Spot, Way
 from perfaudit.program.row_stores import Stored, added_to, parts_at, stored_before
 from perfaudit.program.row_types import (
+    is_around_rows,
     is_in_memory,
     is_page,
     is_query,
@@ -218,6 +219,9 @@ class _Search:
             return self.of_super(here, steps)
         resolved = self.types.call(function, index)
         if isinstance(resolved.callee, ClassType):
+            if is_around_rows(self.types, resolved.result):
+                own = any(target.function is not None for target in resolved.targets)
+                return None if own else self.queried(here, call, index, steps)
             if is_query(self.types, resolved.result):
                 return Rows()
             if self.program.schema.table_of(resolved.callee.node) is not None:
