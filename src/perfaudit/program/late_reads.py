@@ -2,12 +2,17 @@
 
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
+from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.sites import Site
 
 
 def is_late(site: Site) -> bool:
+    """Return whether a site is read only where what stands before it, in a chain, does not decide."""
+    return is_read_late(site.function, site.value)
+
+
+def is_read_late(function: FunctionNode, read: t.Expr) -> bool:
     """Return whether a value is read only where those before it, in a chain, do not decide."""
-    function = site.function
     facts = function.facts
     values = [item.value for item in facts.results if item.value is not None]
     values += [bind.value for bind in facts.binds if bind.value is not None]
@@ -16,8 +21,8 @@ def is_late(site: Site) -> bool:
     return any(
         isinstance(part, t.Either)
         and part.kind in ("and", "or")
-        and site.value not in expressions.parts(function, part.options[0])
-        and any(site.value in expressions.parts(function, late) for late in part.options[1:])
+        and read not in expressions.parts(function, part.options[0])
+        and any(read in expressions.parts(function, late) for late in part.options[1:])
         for value in values
         for part in expressions.parts(function, value)
     )
