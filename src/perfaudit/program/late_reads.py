@@ -7,7 +7,7 @@ from perfaudit.program.sites import Site
 
 
 def is_late(site: Site) -> bool:
-    """Return whether a site is read only where what stands before it, in a chain, does not decide."""
+    """Return whether a site reads only where values before it, in a chain, do not decide."""
     return is_read_late(site.function, site.value)
 
 
