@@ -198,6 +198,14 @@ class Libraries:
         """Return what calling the class costs, as it or the nearest of its bases says."""
         return _first(found.constructor for found in self.linear(type_path))
 
+    def is_made_of_items(self, type_path: str) -> bool:
+        """Return whether an object of a class is made around items that it asks for later."""
+        made = self.constructor(type_path)
+        if made is None or made.returns is None or "iterates-argument" in made.flags:
+            return False
+        given = made.returns.arguments
+        return any(part.kind == "element" for part in given)
+
     def iterates(self, type_path: str) -> TypeExpr | None:
         """Return what iterating an instance gives."""
         return _first(found.iterates for found in self.linear(type_path))

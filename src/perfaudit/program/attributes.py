@@ -11,7 +11,7 @@ from perfaudit.program.decorators import method_kind
 from perfaudit.program.forwarding import made_by
 from perfaudit.program.key_tests import Said, said_of_key
 from perfaudit.program.names import meanings
-from perfaudit.program.nodes import FunctionNode, accessor_of
+from perfaudit.program.nodes import ClassNode, FunctionNode, accessor_of
 from perfaudit.program.schema import Schema
 from perfaudit.program.sites import Edge, Found, Site
 from perfaudit.program.tables import Relation
@@ -104,6 +104,20 @@ def _getter(types: "Types", owner: Instance, name: str) -> FunctionNode | None:
         return method if method_kind(types, method) == "property" else None
     accessor = members.accessor(types, owner.node, name, "__get__")
     return None if accessor is None else accessor[0]
+
+
+def getters_of(types: "Types", node: ClassNode, name: str) -> list[FunctionNode]:
+    """Return the properties of a name that objects of a class may have, also of those below it.
+
+    Empty where one of them may have something else under the name.
+    """
+    found: list[FunctionNode] = []
+    for each in (node, *types.classes.subclasses(node)):
+        method = types.classes.method(each, name)
+        if method is None or method_kind(types, method) != "property":
+            return []
+        found.append(method)
+    return list(dict.fromkeys(found))
 
 
 def add_setters(found: Found, bind: t.Bind, target: t.Attr) -> None:

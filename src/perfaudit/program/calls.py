@@ -273,9 +273,21 @@ def _construct(
         for path in types.classes.library_bases(node):
             behaviour = types.libraries.constructor(path)
             if behaviour is not None:
+                if not made.arguments and types.libraries.is_made_of_items(path):
+                    made = _around_items(types, function, call, behaviour, made)
                 targets.append(Target("library", behaviour.path, None, behaviour, made))
                 break
     return targets or [Target("class", node.qualname)], made
+
+
+def _around_items(
+    types: "Types", function: FunctionNode, call: t.Call, behaviour: Behaviour, made: Instance
+) -> Instance:
+    """Return an object of the project whose library class is made around what it is given."""
+    _, above = _library_call(types, function, call, behaviour, None)
+    parts = above.arguments if isinstance(above, LibraryInstance) else ()
+    known = not any(isinstance(part, Unknown | External) for part in parts)
+    return Instance(made.node, parts) if known else made
 
 
 def _symbol_call(

@@ -7,12 +7,12 @@ from perfaudit.program.sites import Site
 
 
 def is_late(site: Site) -> bool:
-    """Return whether a value is read only where those before it, in a chain, do not decide."""
+    """Return whether a site reads only where values before it, in a chain, do not decide."""
     return is_read_late(site.function, site.value)
 
 
 def is_read_late(function: FunctionNode, read: t.Expr) -> bool:
-    """Return the same of a value that a function reads somewhere."""
+    """Return whether a value is read only where those before it, in a chain, do not decide."""
     facts = function.facts
     values = [item.value for item in facts.results if item.value is not None]
     values += [bind.value for bind in facts.binds if bind.value is not None]

@@ -271,7 +271,9 @@ def _first_of(
             if isinstance(found, FunctionType) and found.node.owner is not None:
                 return _bound(types, receiver, found)
         elif isinstance(base, LibrarySymbol | LibraryInstance):
-            found = library_member(types, LibraryInstance(base.path), base.path, name)
+            items = types.libraries.is_made_of_items(base.path)
+            above = receiver if items else LibraryInstance(base.path)
+            found = library_member(types, above, base.path, name)
         else:
             return None
         if found is not None:

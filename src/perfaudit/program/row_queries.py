@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
+from perfaudit.program.attributes import getters_of
 from perfaudit.program.class_values import class_value
 from perfaudit.program.eager_options import OPTION, flags_of, named_by, takes_back
 from perfaudit.program.edge_values import given_for
@@ -22,6 +23,7 @@ from perfaudit.program.row_parts import parts_under
 from perfaudit.program.row_spots import Spot, Way
 from perfaudit.program.row_stores import Stored, added_to, parts_at, stored_before
 from perfaudit.program.row_types import (
+    is_around_rows,
     is_in_memory,
     is_page,
     is_query,
@@ -217,6 +219,9 @@ class _Search:
             return self.of_super(here, steps)
         resolved = self.types.call(function, index)
         if isinstance(resolved.callee, ClassType):
+            if is_around_rows(self.types, resolved.result):
+                own = any(target.function is not None for target in resolved.targets)
+                return None if own else self.queried(here, call, index, steps)
             if is_query(self.types, resolved.result):
                 return Rows()
             if self.program.schema.table_of(resolved.callee.node) is not None:
@@ -446,7 +451,7 @@ class _Search:
             if isinstance(option, Instance):
                 relation = program.schema.relation(option.node, name)
                 if relation is None:
-                    return self.held(spot, option, name, steps)
+                    return self.of_object(spot, option, value, steps)
                 parent = self.rows(spot, base, steps)
                 if parent is None or parent is EMPTY:
                     return parent
@@ -485,6 +490,14 @@ class _Search:
         managers = managers_of(self.types, relation.target)
         more = [self.of_manager(manager) for manager in managers]
         return made_of([found, self.start(relation.target), *more]) or found
+
+    def of_object(self, spot: Spot, owner: Instance, value: t.Attr, steps: int) -> Rows | None:
+        """Return the rows of an attribute that is no relation: by a property, or kept in it."""
+        getters = getters_of(self.types, owner.node, value.name)
+        if not getters:
+            return self.held(spot, owner, value.name, steps)
+        read = t.Call(value, (), (), spot.at[1], spot.at[0], 0, 0, 0, 0, False, False)
+        return joined([self.returned(one, Way(one, read, spot), steps) for one in getters])
 
     def held(self, spot: Spot, owner: Instance, name: str, steps: int) -> Rows | None:
         """Return the rows that an object keeps in an attribute, if only its class sets it."""

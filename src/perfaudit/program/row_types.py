@@ -42,7 +42,7 @@ def is_query(types: "Types", value: Type) -> bool:
 def _is_query(types: "Types", option: Type) -> bool:
     if isinstance(option, Instance):
         return bool(option.arguments) or any(
-            types.libraries.loads_relations(path)
+            types.libraries.loads_relations(path) or types.libraries.is_made_of_items(path)
             for path in types.classes.library_bases(option.node)
         )
     if not isinstance(option, LibraryInstance):
@@ -55,10 +55,21 @@ def _is_query(types: "Types", option: Type) -> bool:
 def is_page(types: "Types", owner: Type, held: Type) -> bool:
     """Return whether an attribute is the list of rows that a library's page of a query holds."""
     return (
-        all(isinstance(option, LibraryInstance) for option in options_of(owner))
+        all(_may_hold_rows(types, option) for option in options_of(owner))
         and is_query(types, owner)
         and is_query(types, held)
     )
+
+
+def is_around_rows(types: "Types", value: Type) -> bool:
+    """Return whether an object of the project is made around the rows it is given."""
+    return isinstance(value, Instance) and any(
+        types.libraries.is_made_of_items(path) for path in types.classes.library_bases(value.node)
+    )
+
+
+def _may_hold_rows(types: "Types", option: Type) -> bool:
+    return isinstance(option, LibraryInstance) or is_around_rows(types, option)
 
 
 def relation_at(program: "Program", row: ClassNode, path: Path) -> Relation | None:

@@ -12,6 +12,7 @@ from perfaudit.facts import template_types as n
 from perfaudit.facts import types as t
 from perfaudit.program.renderings import Known, Rendering, known_names
 from perfaudit.program.template_files import TemplateFiles, template_files
+from perfaudit.program.template_functions import read_by
 from perfaudit.program.template_tags import TemplateTag, template_tags
 from perfaudit.program.template_values import NOT_KNOWN, Cost, Reading, Value
 from perfaudit.program.values import Instance, TupleType, options_of
@@ -216,7 +217,9 @@ class Walk:
                 break
         tag = self.program.once(template_tags).get(path.filters[0]) if path.filters else None
         if tag is not None:
-            reading.function(tag.function, tag.bound([value], {}))
+            given = tag.bound([value], {})
+            reading.function(tag.function, given)
+            reading.costs.extend(read_by(self.program, tag.function, given))
         if not quiet:
             self.note(reading.costs, path)
         for name in path.filters:
@@ -358,6 +361,7 @@ class Walk:
         given = found.bound(arguments, self.given(node.keywords, names))
         reading = Reading(self.program, runs_methods=self.runs_methods)
         reading.function(found.function, given)
+        reading.costs.extend(read_by(self.program, found.function, given))
         place = n.Path(node.name, (), (), node.line, node.column, node.column)
         self.note(reading.costs, place)
         if not found.template:

@@ -48,6 +48,7 @@ class TemplateTag(Struct, frozen=True):
 def template_tags(program: "Program") -> dict[str, TemplateTag]:
     """Return the tags by name; ask for them with ``program.once``."""
     found: dict[str, TemplateTag] = {}
+    several: set[str] = set()
     entries = program.libraries.templates.tags
     if not entries:
         return found
@@ -69,9 +70,14 @@ def template_tags(program: "Program") -> dict[str, TemplateTag]:
                 named = keywords.get("name")
                 if isinstance(named, t.Const) and isinstance(named.value, str):
                     name = named.value
-                takes = "takes_context" in keywords
+                wanted = keywords.get("takes_context", t.Const(False, "bool"))
+                takes = not (isinstance(wanted, t.Const) and wanted.value is False)
+            other = found.get(name)
+            if other is not None and other.function is not function:
+                several.add(name)
             found[name] = TemplateTag(function, template, takes)
-    return found
+    # Which of several libraries a template has loaded is not known.
+    return {name: tag for name, tag in found.items() if name not in several}
 
 
 def _paths(decorator: Type) -> list[str]:

@@ -12,10 +12,11 @@ from perfaudit.facts import types as t
 from perfaudit.program import members
 from perfaudit.program.conditions import Standing, standing
 from perfaudit.program.decorators import method_kind
+from perfaudit.program.given_names import given_back
 from perfaudit.program.late_reads import is_late
 from perfaudit.program.loads import Load
 from perfaudit.program.nodes import ClassNode, FunctionNode
-from perfaudit.program.renderings import Known
+from perfaudit.program.renderings import Known, known_names
 from perfaudit.program.tables import Relation
 from perfaudit.program.values import (
     FunctionType,
@@ -280,7 +281,15 @@ class Reading:
         if lazily is not None:
             return lazily
         result = members.returned_by(program.types, owner, method)
-        return Value(result, loop=value.loop, asked=self.is_query(result), owner=value)
+        known = self._known_from(owner, method) if not value.loop and not arguments else None
+        return Value(result, known, loop=value.loop, asked=self.is_query(result), owner=value)
+
+    def _known_from(self, owner: Instance, method: FunctionNode) -> Known | None:
+        """Return the rows that an object gives that is none itself, such as a view."""
+        program = self.program
+        if program.schema.table_of(owner.node) is not None:
+            return None
+        return known_names(program, {method.name: given_back(method)}).get(method.name)
 
     def _given_by(self, method: FunctionNode, names: dict[str, Value]) -> Value | None:
         """Return the value where the method does no more than name a relation of its object."""
@@ -372,7 +381,8 @@ class Reading:
         path = value.path
         owner = value.owner if value.relation is not None else None
         known = value.known
-        if value.asked and value.relation is None and value.owner is not None:
+        asked_of = value.owner if value.asked and value.relation is None else None
+        if asked_of is not None and known is asked_of.known:
             known = None
         return Value(
             members.element(self.program.types, value.type),
