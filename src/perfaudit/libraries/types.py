@@ -220,7 +220,8 @@ class Framework(Struct, frozen=True, gc=False):
     ``settings``: names in the project's settings that stand for the application where nothing
     constructs one. ``middleware``: names of settings that list dotted paths of middleware, and
     ``middleware_methods`` what a request runs of its classes. ``request_objects``: types of what
-    lives for one request. ``caller``: objects that hold what is known of who asks; ``proxies``:
+    lives for one request. ``handed``: the first parameters of handlers, by name, and their types.
+    ``caller``: objects that hold what is known of who asks; ``proxies``:
     types that may stand for one. ``pages``: view classes, or modules of them, that answer with a
     page.
     """
@@ -237,6 +238,7 @@ class Framework(Struct, frozen=True, gc=False):
     middleware: tuple[str, ...] = ()
     middleware_methods: tuple[str, ...] = ()
     request_objects: tuple[str, ...] = ()
+    handed: dict[str, str] = {}
     caller: tuple[str, ...] = ()
     proxies: tuple[str, ...] = ()
     pages: tuple[str, ...] = ()

@@ -340,9 +340,9 @@ def _named(
         return Factory(parts[0] if parts else Unknown("library does not say"))
     if short == "type" and parts:
         return _class_of(parts[0])
-    return LibraryInstance(
-        types.libraries.canonical(name if "." in name else f"builtins.{name}"), parts
-    )
+    path = types.libraries.canonical(name if "." in name else f"builtins.{name}")
+    swapped = types.swapped.get(path)
+    return LibraryInstance(path, parts) if swapped is None else Instance(swapped)
 
 
 def _type_parameter(types: "Types", receiver: Type | None, name: str) -> Type:

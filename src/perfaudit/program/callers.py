@@ -29,6 +29,10 @@ class Callers:
         """What is called in files, by how it is written there."""
         self._nested = 0
 
+    def forget(self) -> None:
+        """Forget what calls mean, as more has come to be known."""
+        self._meanings.clear()
+
     def passed(self, types: "Types", function: FunctionNode, param: t.Param) -> Type | None:
         """Return what the known callers pass for a parameter.
 

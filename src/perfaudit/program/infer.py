@@ -90,6 +90,8 @@ class Types:
         """Types of attributes that an ORM makes, by class and name, from ``program.schema``."""
         self.told: dict[tuple[FunctionNode, str], Type] = {}
         """Types of parameters that a library gives its rows to, by function and name."""
+        self.swapped: dict[str, ClassNode] = {}
+        """Classes that settings put in the place of a library's, by its name."""
         self.sql_files: dict[str, str] = {}
         self.named_sql: dict[str, str] = {}
         """Statements of these files by the names that they are given there."""
@@ -114,6 +116,30 @@ class Types:
         self._noted: list[object] = []
         self._attempts: dict[object, int] = {}
         self._depth = 0
+
+    def learn(
+        self,
+        *,
+        swapped: dict[str, ClassNode] | None = None,
+        told: dict[tuple[FunctionNode, str], Type] | None = None,
+    ) -> None:
+        """Note what only the linked program tells; what was answered without it is forgotten."""
+        if not swapped and not told:
+            return
+        self.swapped.update(swapped or {})
+        self.told = {**(told or {}), **self.told}
+        self.callers.forget()
+        for memo in (
+            self._calls,
+            self._binds,
+            self._returns,
+            self._given,
+            self._attributes,
+            self._exports,
+            self._params,
+            self._wrappers,
+        ):
+            cast("dict[object, object]", memo).clear()
 
     def evaluate(self, function: FunctionNode, value: t.Expr, at: tuple[int, int]) -> Type:
         """Return the type of an expression at a point (sequence, context) of the function."""

@@ -15,6 +15,7 @@ from perfaudit.program.endpoints import Endpoint, find_endpoints
 from perfaudit.program.exposure import Exposure, Exposures
 from perfaudit.program.forwarding import Forwards
 from perfaudit.program.graph import GraphType, find_graph
+from perfaudit.program.handed import handed_parameters
 from perfaudit.program.infer import Types
 from perfaudit.program.kept_results import is_memoised, keeps_by_name, keeps_in_global
 from perfaudit.program.loads import Loads
@@ -396,10 +397,12 @@ def link(
     types.sql_files = dict(sql)
     types.named_sql = named_statements(types.sql_files.values())
     schema = build_schema(types, sql)
+    types.learn(swapped=schema.swapped)
     shown = list_classes(types, schema)
     types.told.update(row_parameters(shown))
     graph = find_graph(types)
     endpoints = find_endpoints(types, graph)
+    types.learn(told=handed_parameters(types, endpoints))
     return Program(types, schema, documents, endpoints, shown, graph, dialect)
 
 

@@ -403,7 +403,7 @@ def _many(types: "Types", expression: TypeExpr, element: Type) -> Type:
 
 
 def _default_manager(types: "Types", declaration: Declaration, target: ClassNode) -> Type | None:
-    """Return the manager that a table class sets in place of the library's, bound to the class."""
+    """Return the manager of a table class, bound to it: its own, or that of a library's base."""
     for owner in types.classes.project_order(target):
         binds = owner.body.binds.get(declaration.default_manager)
         if not binds:
@@ -411,8 +411,25 @@ def _default_manager(types: "Types", declaration: Declaration, target: ClassNode
         made = types.bound(owner.body, binds[-1])
         if isinstance(made, Instance) and any(library_lineage(types, made.node)):
             return Instance(made.node, (Instance(target),))
-        return None
+        return _library_manager(types, declaration, made, target)
+    for path in types.classes.library_bases(target):
+        given = types.libraries.class_attribute(path, declaration.default_manager)
+        if given is not None:
+            made = types.instantiate(given, receiver=Instance(target))
+            return _library_manager(types, declaration, made, target)
     return None
+
+
+def _library_manager(
+    types: "Types", declaration: Declaration, made: Type, target: ClassNode
+) -> Type | None:
+    """Return a manager of a library, where it does all that those of the ORM do, bound to rows."""
+    usual = declaration.many_type
+    if usual is None or not isinstance(made, LibraryInstance):
+        return None
+    if not types.libraries.is_subtype(made.path, usual.name):
+        return None
+    return LibraryInstance(made.path, (Instance(target),))
 
 
 def reverse_of(
