@@ -9,8 +9,12 @@ from perfaudit.config import Settings
 from perfaudit.core.levels import Confidence
 
 CALLER = """
+from fastapi import FastAPI
 from app.store import {name}
 
+app = FastAPI()
+
+@app.get("/page")
 async def page({given}):
     {call}
 """
@@ -276,7 +280,10 @@ def test_confidence_of_a_place_that_settings_switch(place: str, tmp_path: Path) 
 
 SWITCHED = """
 import time
+from fastapi import FastAPI
 from shop.settings import LIMIT
+
+app = FastAPI()
 
 class Shop:
     def __init__(self, is_on=False):
@@ -285,6 +292,10 @@ class Shop:
     async def page(self, key: str):
         {test}
             time.sleep(1)
+
+@app.get("/page")
+async def show(key: str, shop: Shop):
+    await shop.page(key)
 """
 
 ENTERED = """
@@ -386,7 +397,11 @@ def test_the_way_that_special_cases_leave_is_the_proof(tmp_path: Path) -> None:
 
 STORED = """
 import sqlite3
+from fastapi import FastAPI
 
+app = FastAPI()
+
+@app.get("/page")
 async def page():
     connection = sqlite3.connect("shop.db")
     return connection.execute("SELECT name FROM shop").fetchall()
