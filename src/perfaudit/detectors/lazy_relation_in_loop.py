@@ -249,6 +249,8 @@ def _judge(
         # What is given may be of several classes; these rows have a relation of their own.
         load = load.of_relation(own)
         walk = replace(walk, load=load)
+    if row is not None and own is None and not _may_have(program, row, load):
+        return
     rule = RULES[bool(rows.loaded)]
     yield Opportunity(place.location, program.exposure_of(function).kind, rule=rule)
     # What the row itself is asked for by another of its attributes may be loaded then.
@@ -360,13 +362,26 @@ def _row_with(program: Program, load: Load, rows: Rows) -> ClassNode | None:
 
 
 def _is_set_before(function: FunctionNode, load: Load, place: Site | Edge) -> bool:
-    """Return whether the relation was set on an object of the function before the place."""
-    return any(
-        isinstance(bind.target, t.Attr)
-        and bind.target.name == load.relation.name
-        and bind.sequence < place.sequence
-        and root_of(function, bind.target.base) == (load.root, load.path)
-        for bind in function.facts.binds
+    """Return whether the relation, or one on the way to it, was set on an object before."""
+    for bind in function.facts.binds:
+        if isinstance(bind.target, t.Attr) and bind.sequence < place.sequence:
+            rooted = root_of(function, bind.target.base)
+            if rooted is not None and rooted[0] == load.root:
+                way = (*rooted[1], bind.target.name)
+                if load.names[: len(way)] == way:
+                    return True
+    return False
+
+
+def _may_have(program: Program, row: ClassNode, load: Load) -> bool:
+    """Return whether rows of a class may have a relation that what they are given to reads."""
+    owner: ClassNode | None = row
+    if load.path:
+        last = relation_at(program, row, load.path)
+        owner = None if last is None else last.target
+    return owner is None or any(
+        program.schema.relation(node, load.relation.name) is not None
+        for node in (owner, *program.types.classes.subclasses(owner))
     )
 
 
