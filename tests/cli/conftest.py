@@ -12,9 +12,9 @@ from click.testing import CliRunner, Result
 from perfaudit.cli import cli
 
 SLOW = """\
-import time
-
-
+import time, fastapi
+app = fastapi.FastAPI()
+@app.websocket("/slow")
 async def slow() -> None:
     time.sleep(1)
 """

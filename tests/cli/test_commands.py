@@ -189,6 +189,7 @@ def test_endpoints_tell_reads_from_writes_and_explain_each_term(project: Path, r
 
 
 def test_endpoints_without_any(project: Path, run: Run) -> None:
+    (project / "app" / "views.py").write_text("")
     assert run("endpoints").stdout == "No endpoint was found.\n"
 
 

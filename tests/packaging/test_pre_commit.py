@@ -10,7 +10,13 @@ from .conftest import git, run
 
 pytestmark = pytest.mark.slow
 
-SLOW = "import time\n\n\nasync def slow() -> None:\n    time.sleep(1)\n"
+SLOW = """\
+import time, fastapi
+app = fastapi.FastAPI()
+@app.websocket("/slow")
+async def slow() -> None:
+    time.sleep(1)
+"""
 CLEAN = "async def quick() -> None:\n    pass\n"
 
 
