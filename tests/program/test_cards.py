@@ -344,3 +344,20 @@ def test_a_page_of_rows_that_were_loaded_with_another_does_not_grow(tmp_path: Pa
     report = audit(tmp_path, (tmp_path,), Settings()).report
 
     assert [(card.path, card.degree) for card in report.endpoints] == [("/orders/<int:key>", 0)]
+
+
+def test_terms_are_there_where_they_were_asked_for() -> None:
+    program = program_of(
+        {
+            "app.py": "import sqlite3\nfrom fastapi import FastAPI\napp = FastAPI()\n"
+            "@app.get('/rows')\ndef rows(db: sqlite3.Connection):\n"
+            "    return db.execute('SELECT name FROM shop').fetchall()\n"
+        }
+    )
+
+    (plain,) = endpoint_cards(program)
+    (explained,) = endpoint_cards(program, explained=True)
+
+    assert plain.terms == ()
+    assert [(term.text, term.effect) for term in explained.terms] == [("1", "read")]
+    assert plain.queries == explained.queries == "1"

@@ -15,6 +15,7 @@ from perfaudit.cli.options import (
     with_reading_options,
 )
 from perfaudit.cli.output import uses_color, write
+from perfaudit.config import Settings
 from perfaudit.core.report import CostTerm, EndpointCard
 from perfaudit.core.visible import visible
 from perfaudit.reporters.escaping import json_text
@@ -46,13 +47,26 @@ def command(
     """Show what each endpoint costs per request, dearest first."""
     remember_verbosity(ctx, given["verbose"])
     settings, root, present = located(paths, given["config"])
-    report = report_of(root, present, with_reading_options(settings, given)).report
-    cards = sorted(report.endpoints, key=lambda card: (-card.degree, card.path, card.method))
+    explained = explain or form == "json"
+    found = _endpoints(root, present, with_reading_options(settings, given), explained=explained)
+    cards = sorted(found, key=lambda card: (-card.degree, card.path, card.method))
     if form == "json":
         document = {"schema_version": 1, "endpoints": [explained_entry(card) for card in cards]}
         write(json_text(json.dumps(document, indent=2)), for_machines=True)
     else:
         write(_cards(cards, explain=explain), color=uses_color(given["color"]))
+
+
+def _endpoints(
+    root: Path, paths: Sequence[Path], settings: Settings, *, explained: bool
+) -> Sequence[EndpointCard]:
+    """Return the cards of a report, or, with the terms that no report has, of the program."""
+    if not explained:
+        return report_of(root, paths, settings).report.endpoints
+    from perfaudit.audit import audit
+    from perfaudit.program.cards import endpoint_cards
+
+    return endpoint_cards(audit(root, paths, settings).program, explained=True)
 
 
 def _cards(cards: Sequence[EndpointCard], *, explain: bool) -> str:

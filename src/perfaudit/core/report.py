@@ -72,7 +72,7 @@ class CostTerm:
 class EndpointCard:
     """What one endpoint costs per request.
 
-    ``queries`` are ``reads`` and ``writes`` together.
+    ``queries`` are ``reads`` and ``writes`` together; ``terms`` are there if they were asked for.
     """
 
     method: str

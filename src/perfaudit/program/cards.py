@@ -42,13 +42,17 @@ MAX_FUNCTIONS = 2000
 MAX_BLOCKING = 8
 
 
-def endpoint_cards(program: "Program") -> tuple[EndpointCard, ...]:
-    """Return the card of each route and websocket, by path and method."""
+def endpoint_cards(program: "Program", *, explained: bool = False) -> tuple[EndpointCard, ...]:
+    """Return the card of each route and websocket, by path and method.
+
+    ``explained``: with the terms of their costs. A thousand endpoints share what they call, so that
+    all chains of all terms are many times as large as everything else that is known.
+    """
     queries = program.once(costs_of, DATABASE_ROUND_TRIPS)
     requests = program.once(costs_of, HTTP_REQUESTS)
     counts: dict[FunctionNode, tuple[int, int]] = {}
     cards = [
-        _card(program, endpoint, queries, requests, counts)
+        _card(program, endpoint, queries, requests, counts, explained=explained)
         for endpoint in program.endpoints
         if endpoint.kind in CARD_KINDS
     ]
@@ -210,6 +214,8 @@ def _card(
     queries: Mapping[FunctionNode, Cost],
     requests: Mapping[FunctionNode, Cost],
     counts: dict[FunctionNode, tuple[int, int]],
+    *,
+    explained: bool,
 ) -> EndpointCard:
     cost = cost_of_answer(program, endpoint, queries)
     return EndpointCard(
@@ -226,7 +232,7 @@ def _card(
         resolved=_resolved_share(program, endpoint, counts),
         reads=str(cost.of("db.query")),
         writes=str(cost.of("db.write")),
-        terms=tuple(_term(term) for term in cost.terms),
+        terms=tuple(_term(term) for term in cost.terms) if explained else (),
     )
 
 

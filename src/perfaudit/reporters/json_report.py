@@ -152,10 +152,7 @@ def endpoint_entry(card: EndpointCard) -> dict[str, Any]:
 
 
 def explained_entry(card: EndpointCard) -> dict[str, Any]:
-    """Return the card of an endpoint with the terms of its cost, each with its chains of calls.
-
-    All of them would be most of the report of a large project: a thousand endpoints share chains.
-    """
+    """Return the card of an endpoint with the terms of its cost, each with its chains of calls."""
     terms = [
         {
             "text": term.text,
