@@ -58,7 +58,7 @@ def awaits(program: Program, function: FunctionNode) -> bool:
     values = [item.value for item in facts.results if item.value is not None]
     values += [bind.value for bind in facts.binds if bind.value is not None]
     for call in facts.calls:
-        values += [*call.arguments, *(value for _, value in call.keywords)]
+        values += call.given
     for value in values:
         if any(isinstance(part, t.Await) for part in expressions.parts(function, value)):
             return True

@@ -165,7 +165,7 @@ def _uses(site: Site) -> Iterator[t.Call]:
         callee = call.callee
         if isinstance(callee, t.Attr) and callee.name in ("close", "aclose"):
             continue
-        read = (callee, *call.arguments, *(value for _, value in call.keywords))
+        read = (callee, *call.given)
         if any(
             isinstance(part, t.Name) and part.id in names
             for value in read

@@ -81,6 +81,6 @@ def _needs_its_own(site: Site) -> bool:
 def _sureness(site: Site) -> Confidence:
     """Return low where the arguments say where to connect: no single pool could serve that."""
     call = site.call
-    given = (*call.arguments, *(value for _, value in call.keywords)) if call is not None else ()
+    given = call.given if call is not None else ()
     is_chosen = depends_on_parameters(site.function, given)
     return Confidence.LOW if is_chosen else Confidence.HIGH

@@ -1,6 +1,6 @@
 """Find keys with a ``*`` that are given to a call that deletes exactly the keys it is given."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from perfaudit.core.finding import Match, TraceStep
@@ -40,7 +40,7 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
             continue
         exposure = program.exposure_of(site.function)
         yield Opportunity(site.location, exposure.kind)
-        given = list(site.call.arguments) + [value for _, value in site.call.keywords]
+        given = site.call.given
         at = (site.call.sequence, site.call.context)
         for key in _keys(program, site.function, given, at):
             if key not in literal:
@@ -93,7 +93,7 @@ def _match(
 
 
 def _keys(
-    program: Program, function: FunctionNode, given: list[t.Expr], at: tuple[int, int]
+    program: Program, function: FunctionNode, given: Sequence[t.Expr], at: tuple[int, int]
 ) -> Iterator[str]:
     """Yield the known texts among the keys that hold a wildcard."""
     for value in given:
@@ -130,7 +130,7 @@ def _items(
 
 
 def _deleters(
-    function: FunctionNode, given: list[t.Expr], site: Site, steps: int
+    function: FunctionNode, given: Sequence[t.Expr], site: Site, steps: int
 ) -> Iterator[Deleter]:
     """Yield the parameters of the function that are deleted as they come."""
     for value in given:

@@ -119,13 +119,14 @@ def _match(program: Program, page: _Page, found: Sequence[tuple[Paid, Rows]]) ->
         trace.extend(step for step in other.cost.steps if step not in trace)
     names = [other.cost.name for other, _ in found if other.cost.relation is not None]
     asks = len(names) < len(found)
+    same = _is_same_for_all(found)
     return Match(
         paid.location,
         {
             "read": ", ".join(dict.fromkeys(other.written for other, _ in found)),
             "walked": paid.turn.walked,
             "does": _does(names),
-            "why": _why(names, asks=asks, same=_is_same_for_all(found)),
+            "why": _why(names, asks=asks, same=same),
         },
         trace=tuple(trace),
         confidence=weakest(
@@ -137,9 +138,7 @@ def _match(program: Program, page: _Page, found: Sequence[tuple[Paid, Rows]]) ->
         exposure=exposure.kind,
         cost=f"N({paid.turn.walked})",
         role=page.function.role,
-        fix=SAME_FOR_ALL
-        if _is_same_for_all(found)
-        else _fix(program, page, [other.cost for other, _ in found], rows),
+        fix=SAME_FOR_ALL if same else _fix(program, page, [other.cost for other, _ in found], rows),
     )
 
 

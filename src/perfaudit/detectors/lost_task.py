@@ -112,8 +112,7 @@ def _use(function: FunctionNode, name: str) -> Confidence | None:
 
 def _inputs(call: t.Call) -> Iterator[t.Expr]:
     yield call.callee
-    yield from call.arguments
-    yield from (value for _, value in call.keywords)
+    yield from call.given
 
 
 def _others(function: FunctionNode) -> Iterator[t.Expr]:
@@ -193,8 +192,7 @@ def _is_kept(wrapper: FunctionNode, site: Site) -> bool:
     for call in facts.calls:
         receiver = call.callee.base if isinstance(call.callee, t.Attr) else None
         asks = isinstance(receiver, t.Name) and receiver.id in names
-        inputs = [*call.arguments, *(value for _, value in call.keywords)]
-        inputs += [] if asks else [call.callee]
+        inputs = call.given if asks else (call.callee, *call.given)
         if any(isinstance(part, t.Name) and part.id in names for part in inputs):
             return True
     stored = [bind for bind in facts.binds if not isinstance(bind.target, t.Name)]

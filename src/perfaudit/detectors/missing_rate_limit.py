@@ -192,7 +192,7 @@ def _is_set(body: FunctionNode, is_limiting: NameTest) -> bool:
 def _answers_too_many(function: FunctionNode) -> bool:
     """Return whether code answers 429: compared or listed for retries, it is what others answer."""
     for call in function.facts.calls:
-        given = [*call.arguments, *(value for _, value in call.keywords)]
+        given = call.given
         if any(_is_too_many(value) for value in given) or _is_too_many(call.callee):
             return True
     for bind in function.facts.binds:

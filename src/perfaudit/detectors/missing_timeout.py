@@ -67,8 +67,7 @@ def _is_used(site: Site) -> bool:
         if isinstance(part, t.Name)
     }
     values = [call.callee for call in facts.calls]
-    values += [given for call in facts.calls for given in call.arguments]
-    values += [given for call in facts.calls for _, given in call.keywords]
+    values += [given for call in facts.calls for given in call.given]
     values += [read.value for read in facts.reads]
     values += [item.value for item in facts.results if item.value is not None]
     values += [context.subject for context in facts.contexts if context.subject is not None]
@@ -151,7 +150,7 @@ def _is_unbounded(value: Value, steps: int = MAX_NAMES) -> bool:
     if not isinstance(expr, t.CallRef):
         return _is_none(expr)
     call = function.facts.calls[expr.index]
-    given = (*call.arguments, *(item for _, item in call.keywords))
+    given = call.given
     name = expressions.spelled(function, call.callee)
     return bool(given) and name.endswith("Timeout") and all(map(_is_none, given))
 

@@ -98,8 +98,7 @@ def _optional_calls(function: FunctionNode) -> frozenset[int]:
     values = [bind.value for bind in facts.binds]
     values += [item.value for item in facts.results]
     values += [context.subject for context in facts.contexts]
-    values += [value for call in facts.calls for value in call.arguments]
-    values += [value for call in facts.calls for _, value in call.keywords]
+    values += [value for call in facts.calls for value in call.given]
     return frozenset(
         part.index
         for value in values

@@ -87,8 +87,7 @@ def _match(
     line = function.line(function.facts.contexts[loop].line)
     begun = TraceStep(line, f"loop over {walked}")
     sink = sink_of(place, reached)
-    # Each task may be tried again on its own, and take its turn among others: that can be meant.
-    confidence = weakest(Confidence.MEDIUM, place.confidence)
+    confidence = place.confidence
     if isinstance(place, Site):
         distance = 0
     else:

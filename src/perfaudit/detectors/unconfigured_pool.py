@@ -141,7 +141,7 @@ def _texts(function: FunctionNode) -> Iterator[str]:
     values = [bind.value for bind in facts.binds]
     values += [context.subject for context in facts.contexts if context.kind in ("if", "else")]
     for call in facts.calls:
-        values += [*call.arguments, *(item for _, item in call.keywords)]
+        values += call.given
     for value in values:
         for part in (value, getattr(value, "left", None)):
             if isinstance(part, t.Const) and isinstance(part.value, str):
@@ -200,14 +200,11 @@ def _outlives(program: Program, function: FunctionNode, index: int, pool: Pool) 
 
 
 def _is_part_of_call(function: FunctionNode, made: t.CallRef) -> bool:
-    return any(
-        made in (*call.arguments, *(value for _, value in call.keywords))
-        for call in function.facts.calls
-    )
+    return any(made in call.given for call in function.facts.calls)
 
 
 def _takes(call: t.Call, names: set[str]) -> bool:
-    given = (*call.arguments, *(value for _, value in call.keywords))
+    given = call.given
     return any(isinstance(value, t.Name) and value.id in names for value in given)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from perfaudit.core.finding import Match, TraceStep
 from perfaudit.core.levels import Confidence
 from perfaudit.core.report import Opportunity
-from perfaudit.program.exposure import SERVED, UNSEEN, Exposure, label_of
+from perfaudit.program.exposure import SERVED, UNSEEN, Exposure
 from perfaudit.program.expression_advice import key_index, pattern_index, wrapped_cure
 from perfaudit.program.growing_tables import growing_tables, is_small
 from perfaudit.program.index_advice import is_list_of_words, takes_parts
@@ -22,9 +22,10 @@ from perfaudit.program.relational import (
     Query,
     queries,
 )
-from perfaudit.program.searched_fields import Search, searches
+from perfaudit.program.searched_fields import searches
 from perfaudit.program.selectivity import FEW_VALUES, tells_rows_apart
 from perfaudit.program.sql_dialects import main_dialect
+from perfaudit.program.view_exposures import exposure_of_view
 
 RULES = {
     JSON: "unindexed-jsonb-filter",
@@ -47,7 +48,11 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
         if query.table.name not in grows or is_small(query.table):
             continue
         search = searched.get(query.site)
-        exposure = program.exposure_at(query.site) if search is None else _of_view(search)
+        exposure = (
+            program.exposure_at(query.site)
+            if search is None
+            else exposure_of_view(search.endpoint, search.view)
+        )
         if exposure.kind not in SERVED:
             continue
         for rule in RULES.values():
@@ -61,13 +66,6 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
                 continue
             reported.add(key)
             yield _match(program, query, condition, kind, exposure)
-
-
-def _of_view(search: Search) -> Exposure:
-    """Return how the rows of a view are searched: by the request for all of them."""
-    label = label_of(search.endpoint)
-    step = TraceStep(search.view.location, f"{label} enters {search.view.name}")
-    return Exposure("endpoint", label, None, (step,))
 
 
 def _kind(program: Program, query: Query, condition: Condition) -> str:

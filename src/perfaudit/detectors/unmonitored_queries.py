@@ -152,7 +152,7 @@ def _texts(function: FunctionNode) -> Iterator[str]:
     given += [item.value for item in function.facts.results]
     given += [param.default for param in function.facts.params]
     for call in function.facts.calls:
-        given += [*call.arguments, *(value for _, value in call.keywords)]
+        given += call.given
     for value in given:
         if isinstance(value, t.Text) and value.parts:
             yield value.parts[0] if isinstance(value.parts[0], str) else ""
@@ -248,7 +248,7 @@ def _word(part: t.Expr) -> str:
 def _listens(function: FunctionNode, hooks: frozenset[str]) -> bool:
     """Return whether a function registers for the events of queries, or makes a meter for them."""
     for call in function.facts.calls:
-        given = [*call.arguments, *(value for _, value in call.keywords)]
+        given = call.given
         words = [_word(value) for value in given]
         if not hooks.isdisjoint(words):
             return True
@@ -265,7 +265,7 @@ def _is_timing(program: Program, function: FunctionNode) -> bool:
     for site in program.sites_of(function):
         if DATABASE_ROUND_TRIPS.isdisjoint(site.effects) or site.call is None:
             continue
-        for given in (*site.call.arguments, *(value for _, value in site.call.keywords)):
+        for given in site.call.given:
             inner = given.value if isinstance(given, t.Star) else given
             if isinstance(inner, t.Name) and inner.id in function.params:
                 return True

@@ -226,6 +226,13 @@ class Call(Struct, frozen=True, array_like=True, gc=False):
     awaited: bool
     discarded: bool
 
+    @property
+    def given(self) -> tuple[Expr, ...]:
+        """All that is given: the positional arguments, then the values of the keywords."""
+        if not self.keywords:
+            return self.arguments
+        return (*self.arguments, *(value for _, value in self.keywords))
+
 
 class Bind(Struct, frozen=True, array_like=True, gc=False):
     """A name, attribute or item that receives a value.

@@ -178,7 +178,7 @@ def _tables(
 
 def _spans_many(program: "Program", function: FunctionNode, call: t.Call, table: ClassNode) -> bool:
     """Return whether a call names rows of a relation to many, whose join would repeat others."""
-    for given in (*call.arguments, *(value for _, value in call.keywords)):
+    for given in call.given:
         for part in expressions.parts(function, given):
             texts = [part.value] if isinstance(part, t.Const) else []
             if isinstance(part, t.CallRef):

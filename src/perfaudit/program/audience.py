@@ -267,7 +267,7 @@ def _values(function: FunctionNode) -> Iterator[tuple[t.Expr, tuple[int, int]]]:
     for call in function.facts.calls:
         at = (call.sequence, call.context)
         yield call.callee, at
-        for given in (*call.arguments, *(value for _, value in call.keywords)):
+        for given in call.given:
             if isinstance(given, t.Name):
                 yield given, at
 
@@ -335,7 +335,7 @@ def _used_names(function: FunctionNode) -> set[str]:
     found: set[str] = set()
     facts = function.facts
     for call in facts.calls:
-        for value in (call.callee, *call.arguments, *(value for _, value in call.keywords)):
+        for value in (call.callee, *call.given):
             found |= names(function, value)
     for read in facts.reads:
         found |= names(function, read.value)

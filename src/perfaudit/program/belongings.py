@@ -7,7 +7,7 @@ from perfaudit.facts import types as t
 from perfaudit.program import expressions
 from perfaudit.program.loops import ADDING, item_names
 from perfaudit.program.names import meanings
-from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.nodes import WALK_KINDS, FunctionNode
 from perfaudit.program.query_conditions import PAGES
 from perfaudit.program.relational import EQUALITY, Query, queries
 from perfaudit.program.sizes import passes_items
@@ -22,7 +22,6 @@ COUNTED = frozenset(
 )
 """Calls that say of rows that many are expected."""
 DISTINCT = "distinct"
-LOOPS = frozenset({"for", "async for", "comprehension", "async comprehension"})
 MAX_STEPS = 8
 At = tuple[int, int]
 
@@ -120,7 +119,7 @@ def _is_made_up(program: "Program", callee: FunctionNode) -> bool:
     """Return whether a function fills the list that it returns, and walks no data for it."""
     if program.sites_of(callee) or program.edges_from(callee):
         return False
-    if any(context.kind in LOOPS for context in callee.facts.contexts):
+    if any(context.kind in WALK_KINDS for context in callee.facts.contexts):
         return False
     return all(
         isinstance(value, t.Seq) and not any(isinstance(item, t.Star) for item in value.items)
@@ -234,7 +233,7 @@ def _asks_for_kinds(program: "Program", function: FunctionNode, value: t.Expr, a
         if not isinstance(part, t.CallRef):
             continue
         call = function.facts.calls[part.index]
-        given = [*call.arguments, *(each for _, each in call.keywords)]
+        given = call.given
         if any(_is_distinct(program, function, each) for each in given):
             return True
     return False

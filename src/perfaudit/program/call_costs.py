@@ -109,8 +109,7 @@ def _is_in_memory(
     types: "Types", function: FunctionNode, call: t.Call, receiver: Type | None
 ) -> bool:
     at = (call.sequence, call.context)
-    given = [types.evaluate(function, value, at) for value in call.arguments]
-    given += [types.evaluate(function, value, at) for _, value in call.keywords]
+    given = [types.evaluate(function, value, at) for value in call.given]
     if receiver is not None:
         given.append(receiver)
         given.extend(getattr(receiver, "arguments", ()))

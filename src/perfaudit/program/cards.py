@@ -137,7 +137,7 @@ def cost_of_lazy_answers(program: "Program", endpoint: Endpoint) -> Cost:
 
 
 def _given(program: "Program", function: FunctionNode, call: t.Call) -> Iterator[Type]:
-    for value in (*call.arguments, *(value for _, value in call.keywords)):
+    for value in call.given:
         yield program.types.evaluate(function, value, (call.sequence, call.context))
 
 

@@ -55,7 +55,7 @@ def _speaks_of(function: FunctionNode, call: t.Call, name: str) -> bool:
     """Return whether a call changes a list, or is given it for what is not known."""
     if isinstance(call.callee, t.Attr) and call.callee.base == t.Name(name):
         return True
-    given = (*call.arguments, *(value for _, value in call.keywords))
+    given = call.given
     return any(
         part == t.Name(name)
         for value in given

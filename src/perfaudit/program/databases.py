@@ -42,8 +42,7 @@ def _schemes(program: Program) -> set[str]:
     found: set[str] = set()
     for function in program.functions:
         given = [bind.value for bind in function.facts.binds]
-        given += [value for call in function.facts.calls for value in call.arguments]
-        given += [value for call in function.facts.calls for _, value in call.keywords]
+        given += [value for call in function.facts.calls for value in call.given]
         given += [
             call.callee.base
             for call in function.facts.calls

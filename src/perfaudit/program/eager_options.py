@@ -188,7 +188,7 @@ class _Reading:
             return None
         found: set[str] = set()
         at = (call.sequence, call.context)
-        for given in (*call.arguments, *(value for _, value in call.keywords)):
+        for given in call.given:
             names = self.names_in(self.function, given, at, 6)
             if names is None:
                 return None

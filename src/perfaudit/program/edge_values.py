@@ -21,6 +21,14 @@ def given_for(edge: Edge, name: str) -> t.Expr | None:
     return _receiver(edge) if is_first else None
 
 
+def passed_as(edge: Edge, asked: t.Expr) -> t.Expr | None:
+    """Return what a call passes for a parameter that the callee asks about and never binds anew."""
+    callee = edge.callee
+    if edge.call is None or not isinstance(asked, t.Name) or asked.id in callee.binds:
+        return None
+    return argument_for(edge.call, callee, asked.id) if asked.id in callee.params else None
+
+
 def item_param(edge: Edge) -> str:
     """Return the parameter that gets the items where a call runs a function for each of them.
 
@@ -30,7 +38,7 @@ def item_param(edge: Edge) -> str:
     own = edge.caller.facts.params[:1]
     is_own = edge.call is not None and any(
         isinstance(value, t.Attr) and value.base == t.Name(own[0].name) and is_callback(value, edge)
-        for value in (*edge.call.arguments, *(given for _, given in edge.call.keywords))
+        for value in edge.call.given
         if own
     )
     position = 1 if is_own and is_bound(edge.callee) else 0

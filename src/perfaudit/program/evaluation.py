@@ -9,7 +9,7 @@ from perfaudit.facts import types as t
 from perfaudit.libraries.types import Behaviour
 from perfaudit.program import members
 from perfaudit.program.expressions import spelled
-from perfaudit.program.nodes import LOOP_KINDS, TESTED_BEFORE, FunctionNode
+from perfaudit.program.nodes import TESTED_BEFORE, WALK_KINDS, FunctionNode
 from perfaudit.program.sites import WITH_KINDS, Fact, Found, Place
 from perfaudit.program.values import Instance, LibraryInstance, Type, Unknown, options_of
 
@@ -81,7 +81,7 @@ def add_subject(found: Found, number: int, context: t.Context) -> None:
     subject = context.subject
     if subject is None:
         return
-    if context.kind in LOOP_KINDS and context.kind != "while":
+    if context.kind in WALK_KINDS:
         owner = found.types.evaluate(function, subject, (context.sequence, context.parent))
         quiet_thread = context.kind.startswith("async")
         before = len(found.sites)
@@ -246,7 +246,7 @@ def _show_parts(found: Found, fact: Fact, value: t.Expr) -> None:
         case t.Binary(operator="Mod", left=t.Const(kind="str") | t.Text(), right=shown):
             parts = shown.items if isinstance(shown, t.Seq) else (shown,)
         case t.Attr(base=t.Const(kind="str"), name="format") if isinstance(fact, t.Call):
-            parts = (*fact.arguments, *(given for _, given in fact.keywords))
+            parts = fact.given
     for part in parts:
         if not isinstance(part, str | t.Const):
             run_special(found, part, "__str__", fact, part)

@@ -26,9 +26,7 @@ def children(function: FunctionNode, value: t.Expr) -> Sequence[t.Expr]:
 
 def _parts_of_call(function: FunctionNode, value: t.CallRef) -> Sequence[t.Expr]:
     call = function.facts.calls[value.index]
-    if not call.keywords:
-        return (call.callee, *call.arguments)
-    return (call.callee, *call.arguments, *(argument for _, argument in call.keywords))
+    return (call.callee, *call.given)
 
 
 def _given(*values: t.Expr | None) -> list[t.Expr]:

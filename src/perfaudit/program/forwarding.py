@@ -13,7 +13,7 @@ from perfaudit.program import calls
 from perfaudit.program.decorators import decorators_of, method_kind, receiver_of
 from perfaudit.program.expressions import argument, parts
 from perfaudit.program.names import AT_END, meanings
-from perfaudit.program.nodes import LOOP_KINDS, FunctionNode
+from perfaudit.program.nodes import WALK_KINDS, FunctionNode
 from perfaudit.program.stepping import Steps
 from perfaudit.program.values import (
     ClassType,
@@ -415,7 +415,7 @@ def _is_per_item(function: FunctionNode, context: int) -> bool:
     contexts = function.facts.contexts
     for number in function.context_chain(context):
         here = contexts[number]
-        if here.kind in LOOP_KINDS and here.kind != "while":
+        if here.kind in WALK_KINDS:
             return isinstance(here.subject, t.Name | t.Attr)
     return False
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from perfaudit.facts import types as t
-from perfaudit.program.language_calls import is_super
+from perfaudit.program.language_calls import called_above
 from perfaudit.program.nodes import FunctionNode
 
 if TYPE_CHECKING:
@@ -106,13 +106,7 @@ def _keywords(
     program: "Program", function: FunctionNode, call: t.Call, found: Names, steps: int
 ) -> None:
     """Add the keywords of a call that makes a dictionary of them: ``dict`` or a parent's method."""
-    callee = call.callee
-    is_parent = (
-        isinstance(callee, t.Attr)
-        and isinstance(callee.base, t.CallRef)
-        and is_super(function, callee.base)
-    )
-    if callee != DICT and not is_parent:
+    if call.callee != DICT and not called_above(function, call):
         return
     at = (call.sequence, call.context)
     for name, value in call.keywords:

@@ -120,7 +120,7 @@ def eager_anywhere(program: "Program") -> frozenset[str]:
                 continue
             for target in program.types.call(function, index).targets:
                 if target.behaviour is not None and "query-option" in target.behaviour.flags:
-                    for given in (*call.arguments, *(value for _, value in call.keywords)):
+                    for given in call.given:
                         found.update(_names(function, given))
     return frozenset(found)
 

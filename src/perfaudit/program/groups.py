@@ -98,7 +98,7 @@ def _hands_group(
     """Return whether a call, or one that it is chained to, or its statement, takes a group."""
     if steps == 0:
         return False
-    given = [*call.arguments, *(value for _, value in call.keywords)]
+    given = call.given
     for value in given:
         parts = value.values if isinstance(value, t.Mapping) else (value,)
         if any(_is_group(program, function, part, call, items, groups) for part in parts):

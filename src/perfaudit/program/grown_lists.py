@@ -223,7 +223,7 @@ class _Search:
 
     def are_constant(self, call: t.Call) -> bool:
         """Return whether nothing but constants says which rows a call chooses."""
-        given = [*call.arguments, *(value for _, value in call.keywords)]
+        given = call.given
         at = (call.sequence, call.context)
         return all(self.is_constant(value, at) for value in given)
 
@@ -244,7 +244,7 @@ class _Search:
             case t.CallRef(index=index):
                 call = self.function.facts.calls[index]
                 on = call.callee.base if isinstance(call.callee, t.Attr) else None
-                given = [*call.arguments, *(item for _, item in call.keywords)]
+                given = call.given
                 is_part = on is None or self.is_constant(on, at)
                 return is_part and bool(given) and all(self.is_constant(it, at) for it in given)
         return False

@@ -49,7 +49,7 @@ def _handed_on(program: "Program", function: FunctionNode) -> set[int]:
         ):
             continue
         found.add(index)
-        for value in (*call.arguments, *(value for _, value in call.keywords)):
+        for value in call.given:
             found.update(
                 part.index
                 for part in expressions.parts(function, value)
@@ -64,7 +64,7 @@ def _is_touched(function: FunctionNode, handle: t.Name, handed: set[int]) -> boo
     for index, call in enumerate(facts.calls):
         own = [call.callee]
         if index not in handed:
-            own += [*call.arguments, *(value for _, value in call.keywords)]
+            own += call.given
         if any(_mentions(function, value, handle) for value in own):
             return True
     values = [context.subject for context in facts.contexts if context.subject is not None]

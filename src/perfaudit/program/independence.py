@@ -63,7 +63,7 @@ def _is_checked(
         name = callee.name if isinstance(callee, t.Attr) else root_of(function, callee)
         if name in REPORTING or name in ADDING:
             continue
-        values = (callee, *event.arguments, *(value for _, value in event.keywords))
+        values = (callee, *event.given)
         if any(_mentions(function, value, touched, origin) for value in values):
             return True
     return False
@@ -161,7 +161,7 @@ def _change(
     root = root_of(function, call.callee.base)
     if root not in function.binds and root not in function.params:
         return
-    given = (*call.arguments, *(value for _, value in call.keywords))
+    given = call.given
     if any(_mentions(function, value, touched, origin) for value in given) or (
         call.callee.name in CHANGING and _is_decided(function, call.context, touched, origin)
     ):

@@ -30,7 +30,7 @@ def is_invariant(program: "Program", function: FunctionNode, place: Site | Edge,
     top = function.facts.calls[place.value.index]
     if not function.is_within(top.context, loop):
         return False
-    used = [top.callee, *top.arguments, *(value for _, value in top.keywords)]
+    used = [top.callee, *top.given]
     return all(
         _is_settled(program, function, value, loop, MAX_STEPS) for value in used
     ) and not disturbs_within(program, function, loop)

@@ -43,7 +43,7 @@ def _is_kept_for_long(program: Program, function: FunctionNode) -> bool:
     numbers = [
         value.value
         for call in _calls_of_decorators(program, function)
-        for value in (*call.arguments, *(given for _, given in call.keywords))
+        for value in call.given
         if isinstance(value, t.Const) and isinstance(value.value, int | float)
     ]
     expires = any(
@@ -93,7 +93,7 @@ def _says_its_keys(program: Program, function: FunctionNode) -> bool:
         isinstance(value, t.Lambda)
         or isinstance(program.types.evaluate(outer, value, AT_END), FunctionType)
         for call in _calls_of_decorators(program, function)
-        for value in (*call.arguments, *(given for _, given in call.keywords))
+        for value in call.given
     )
 
 

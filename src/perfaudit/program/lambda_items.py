@@ -19,7 +19,7 @@ def item_given(types: "Types", function: FunctionNode, param: t.Param) -> Type |
         return None
     own = t.Lambda(function.index)
     for index, call in enumerate(parent.facts.calls):
-        if own not in call.arguments and all(value != own for _, value in call.keywords):
+        if own not in call.given:
             continue
         for target in types.call(parent, index).targets:
             for callback in target.behaviour.runs if target.behaviour is not None else ():

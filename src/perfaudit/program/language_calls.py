@@ -72,20 +72,20 @@ def _dict_of(given: Type, types: "Types") -> Type | None:
     return None
 
 
-def is_super(function: FunctionNode, value: t.CallRef) -> bool:
-    """Return whether a call is ``super()``."""
-    return function.facts.calls[value.index].callee == SUPER
+def is_super(function: FunctionNode, value: t.Expr) -> bool:
+    """Return whether a value is ``super()``."""
+    return isinstance(value, t.CallRef) and function.facts.calls[value.index].callee == SUPER
+
+
+def called_above(function: FunctionNode, call: t.Call) -> str:
+    """Return the method of the class above that a call runs, ``super().save()``; empty if none."""
+    callee = call.callee
+    return callee.name if isinstance(callee, t.Attr) and is_super(function, callee.base) else ""
 
 
 def calls_above(method: FunctionNode) -> bool:
     """Return whether a method calls that of the class above by its own name."""
-    return any(
-        isinstance(call.callee, t.Attr)
-        and call.callee.name == method.name
-        and isinstance(call.callee.base, t.CallRef)
-        and is_super(method, call.callee.base)
-        for call in method.facts.calls
-    )
+    return any(called_above(method, call) == method.name for call in method.facts.calls)
 
 
 def typing_call(types: "Types", function: FunctionNode, call: t.Call, path: str) -> Type | None:

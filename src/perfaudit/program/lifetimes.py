@@ -313,7 +313,7 @@ def _holds(function: FunctionNode, value: t.Expr | None, made: t.Expr) -> bool:
             return True
         if isinstance(part, t.CallRef):
             call = function.facts.calls[part.index]
-            given = (*call.arguments, *(item for _, item in call.keywords))
+            given = call.given
             if any(_holds(function, item, made) for item in given):
                 return True
     return False

@@ -55,7 +55,7 @@ def _parts(function: FunctionNode) -> Iterator[t.Expr]:
     """Yield what the calls, binds, reads and results of a function are made of."""
     facts = function.facts
     for call in facts.calls:
-        for given in (call.callee, *call.arguments, *(value for _, value in call.keywords)):
+        for given in (call.callee, *call.given):
             yield from parts(function, given)
     held = [bind.value for bind in facts.binds] + [item.value for item in facts.results]
     held += [read.value for read in facts.reads]

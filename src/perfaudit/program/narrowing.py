@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from perfaudit.facts import types as t
 from perfaudit.program.classes import instance_of
 from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.questions import ISINSTANCE, class_test
 from perfaudit.program.values import (
     ClassType,
     External,
@@ -22,8 +23,6 @@ from perfaudit.program.values import (
 
 if TYPE_CHECKING:
     from perfaudit.program.infer import Types
-
-_ISINSTANCE = t.Name("isinstance")
 
 
 class Test(NamedTuple):
@@ -63,7 +62,7 @@ def tests_of(function: FunctionNode) -> dict[t.Expr, list[Test]]:
 
 def _tests(function: FunctionNode) -> Iterator[tuple[t.Expr, Test]]:
     facts = function.facts
-    asked = any(call.callee == _ISINSTANCE for call in facts.calls)
+    asked = any(call.callee == ISINSTANCE for call in facts.calls)
     left = {item.context for item in facts.exits}
     for number, context in enumerate(facts.contexts):
         subject = context.subject
@@ -90,10 +89,10 @@ def _said(
 ) -> Iterator[tuple[t.Expr, t.Expr, bool]]:
     """Yield each value, classes and answer that a test says when it holds, or does not."""
     match test:
-        case t.CallRef(index=index):
-            call = function.facts.calls[index]
-            if call.callee == _ISINSTANCE and len(call.arguments) == 2:
-                yield call.arguments[0], call.arguments[1], holds
+        case t.CallRef():
+            asked = class_test(function, test)
+            if asked is not None:
+                yield (*asked, holds)
         case t.Not(value=inner):
             yield from _said(function, inner, holds=not holds)
         case t.Either(kind=kind, options=options) if kind == ("and" if holds else "or"):

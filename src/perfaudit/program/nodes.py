@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _SETATTR = t.Name("setattr")
 LOOP_KINDS = frozenset({"for", "async for", "while", "comprehension", "async comprehension"})
+WALK_KINDS = LOOP_KINDS - {"while"}
+"""Kinds of loops that walk something, item by item."""
 TESTED_BEFORE = frozenset({"else", "and", "or"})
 """Kinds of blocks whose subject was worked out before, so that it is not worked out for them."""
 

@@ -116,5 +116,5 @@ def _tests(function: FunctionNode) -> Iterator[tuple[t.Expr, bool]]:
         if item.value is not None:
             yield item.value, False
     for call in facts.calls:
-        for value in (*call.arguments, *(value for _, value in call.keywords)):
+        for value in call.given:
             yield value, False

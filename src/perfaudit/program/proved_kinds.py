@@ -7,6 +7,8 @@ from perfaudit.core.levels import Confidence, weakest
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
 from perfaudit.program.conditions import Standing, branches_at, is_often_taken, standing_where
+from perfaudit.program.edge_values import passed_as
+from perfaudit.program.questions import class_test
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.values import (
     ClassType,
@@ -62,15 +64,11 @@ def _passed(program: "Program", edge: Edge, place: "Site | Edge") -> Iterator[t.
 def _is_passed(program: "Program", edge: Edge, test: t.CallRef) -> bool:
     """Return whether all that a call may give is of a class, or one of several, asked for."""
     callee, call = edge.callee, edge.callee.facts.calls[test.index]
-    if call.callee != t.Name("isinstance") or len(call.arguments) != 2 or edge.call is None:
+    asked = class_test(callee, test)
+    given = None if asked is None else passed_as(edge, asked[0])
+    if asked is None or given is None:
         return False
-    asked, wanted = call.arguments
-    if not isinstance(asked, t.Name) or asked.id in callee.binds or asked.id not in callee.params:
-        return False
-    given = expressions.argument_for(edge.call, callee, asked.id)
-    if given is None:
-        return False
-    tested = program.types.evaluate(callee, wanted, (call.sequence, call.context))
+    tested = program.types.evaluate(callee, asked[1], (call.sequence, call.context))
     classes = tested.items if isinstance(tested, TupleType) else options_of(tested)
     values = options_of(program.types.evaluate(edge.caller, given, (edge.sequence, edge.context)))
     return all(any(_is_of(program, value, each) for each in classes) for value in values)

@@ -90,7 +90,6 @@ def query_of_way(program: "Program", site: Site, way: Way) -> Query | None:
         unknown=way.unknown or reader.unknown,
         steps=names,
         via_relation=way.relation is not None,
-        places=tuple(step.function.place(step.call) for step in way.steps if step.call is not None),
         way=way,
     )
 

@@ -137,10 +137,7 @@ def may_be_taken_again(read: EntityRead) -> bool:
     session = callee.base if isinstance(callee, t.Attr) else None
     if not isinstance(session, t.Name):
         return True
-    return any(
-        session in call.arguments or any(value == session for _, value in call.keywords)
-        for call in function.facts.calls
-    )
+    return any(session in call.given for call in function.facts.calls)
 
 
 def less_fetched(read: EntityRead) -> str:

@@ -78,7 +78,6 @@ def query_of_sql(program: "Program", site: Site) -> Query | None:
         bounded=bool(tree.args.get("limit") or tree.args.get("fetch")) or _is_one_row(tree),
         unknown=unknown,
         steps=frozenset({site.behaviour.path.rpartition(".")[2]}),
-        places=(site.location,),
     )
 
 

@@ -6,7 +6,10 @@ from perfaudit.program.nodes import ClassNode, FunctionNode
 
 MAX_STEPS = 4
 """How many names are followed to what they are bound to."""
-ENVIRONMENT = frozenset({"environ", "getenv", "platform"})
+VARIABLES = frozenset({"environ", "getenv"})
+"""The last names of what reads a variable of the environment: ``os.getenv``, ``environ.get``."""
+ENVIRONMENT = VARIABLES | {"platform"}
+ISINSTANCE = t.Name("isinstance")
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 """The methods that an HTTP request may have."""
@@ -42,7 +45,7 @@ def asks_for_kind(function: FunctionNode, test: t.Expr) -> bool:
             if isinstance(part.right, t.Name | t.Attr) and last_name(part.right).isupper():
                 return True
         callee = function.facts.calls[part.index].callee if isinstance(part, t.CallRef) else None
-        if callee == t.Name("isinstance"):
+        if callee == ISINSTANCE:
             return True
         if isinstance(callee, t.Attr) and callee.name in ("startswith", "endswith"):
             return True
@@ -90,10 +93,17 @@ def asks_for_class(function: FunctionNode, test: t.Expr) -> bool:
     """Return whether a test asks of which class something is, or is not."""
     asked = [part.value if isinstance(part, t.Not) else part for part in conjuncts(test)]
     return any(
-        isinstance(part, t.CallRef)
-        and function.facts.calls[part.index].callee == t.Name("isinstance")
+        isinstance(part, t.CallRef) and function.facts.calls[part.index].callee == ISINSTANCE
         for part in asked
     )
+
+
+def class_test(function: FunctionNode, test: t.Expr) -> tuple[t.Expr, t.Expr] | None:
+    """Return what ``isinstance`` asks about and of which classes; None where a test is no such."""
+    call = function.facts.calls[test.index] if isinstance(test, t.CallRef) else None
+    if call is None or call.callee != ISINSTANCE or len(call.arguments) != 2:
+        return None
+    return call.arguments[0], call.arguments[1]
 
 
 def asks_for_entry(function: FunctionNode, test: t.Expr) -> bool:

@@ -26,7 +26,7 @@ def read_again(program: "Program", way: Sequence[Site | Edge], sink: Site) -> st
     if len(edges) <= NEAR or edges[-1].call is None or edges[-1].callee is not sink.function:
         return ""
     found = program.once(queries_by_value).get((sink.function, sink.value), ())
-    given = [*edges[-1].call.arguments, *(value for _, value in edges[-1].call.keywords)]
+    given = edges[-1].call.given
     for query in found:
         keys = _keys(query)
         for value in given:

@@ -8,16 +8,14 @@ from msgspec import Struct
 from perfaudit.core.finding import TraceStep
 from perfaudit.core.location import Location
 from perfaudit.facts import types as t
-from perfaudit.program.language_calls import calls_above, is_super
+from perfaudit.program.language_calls import called_above, calls_above
 from perfaudit.program.late_reads import is_read_late
-from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.nodes import WALK_KINDS, FunctionNode
 from perfaudit.program.renderings import Rendering, view_of
 from perfaudit.program.template_costs import Paid, Turn
 
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
-
-LOOPS = frozenset({"for", "comprehension"})
 
 
 class _Read(Struct, frozen=True):
@@ -73,7 +71,7 @@ def _reads(program: "Program", rendering: Rendering) -> Iterator[_Read]:
                 break
     for method in reversed(run):
         for index, block in enumerate(method.facts.contexts):
-            if block.kind in LOOPS and block.parent == -1:
+            if block.kind in WALK_KINDS and block.parent == -1:
                 rows = _rows_under(method, block.subject)
                 if rows:
                     yield from _read_in(method, index, block, rows)
@@ -91,14 +89,9 @@ def _rows_under(method: FunctionNode, subject: t.Expr | None) -> str:
 
 
 def _is_from_above(method: FunctionNode, value: t.Expr | None) -> bool:
-    if not isinstance(value, t.CallRef):
-        return False
-    callee = method.facts.calls[value.index].callee
     return (
-        isinstance(callee, t.Attr)
-        and callee.name == method.name
-        and isinstance(callee.base, t.CallRef)
-        and is_super(method, callee.base)
+        isinstance(value, t.CallRef)
+        and called_above(method, method.facts.calls[value.index]) == method.name
     )
 
 

@@ -86,7 +86,6 @@ class Query:
     unknown: str
     steps: frozenset[str] = frozenset()
     via_relation: bool = False
-    places: tuple[Location, ...] = ()
     way: Way | None = None
     optional: tuple[Condition, ...] = ()
 

@@ -14,6 +14,7 @@ from perfaudit.program import members
 from perfaudit.program.class_values import class_texts, class_value, texts_of
 from perfaudit.program.expressions import argument
 from perfaudit.program.given_names import Given, Names, given_back, names_in
+from perfaudit.program.language_calls import SUPER
 from perfaudit.program.names import AT_END, meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode, enclosing_class
 from perfaudit.program.row_queries import rows_of
@@ -410,10 +411,7 @@ def _may_ask_above(method: FunctionNode, attribute: str) -> bool:
         isinstance(value, t.Attr) and value.base == t.Name("self") for value in given
     ):
         return True
-    return any(
-        call.callee == t.Name("super") or _is_of_self(call.callee, attribute)
-        for call in facts.calls
-    )
+    return any(call.callee == SUPER or _is_of_self(call.callee, attribute) for call in facts.calls)
 
 
 def _is_of_self(value: t.Expr, attribute: str) -> bool:

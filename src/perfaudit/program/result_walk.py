@@ -8,6 +8,7 @@ from perfaudit.core.finding import TraceStep
 from perfaudit.core.location import Location
 from perfaudit.facts import types as t
 from perfaudit.program.expressions import outcomes, spelled
+from perfaudit.program.language_calls import SUPER
 from perfaudit.program.names import meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.result_fills import ADDING_MANY, ADDING_ONE, Fill, fills_of
@@ -235,10 +236,7 @@ class Walk:
         params = self.function.facts.params
         if not params or self.origins.get(("param", params[0].name)) != ROW:
             return False
-        return any(
-            isinstance(call.callee, t.Name) and call.callee.id == "super"
-            for call in self.function.facts.calls
-        )
+        return any(call.callee == SUPER for call in self.function.facts.calls)
 
     def _visit(self, scope: FunctionNode, root: Root) -> None:
         if self.reading.escapes:
@@ -248,7 +246,7 @@ class Walk:
 
     def _find_lambdas(self, scope: FunctionNode) -> None:
         for index, call in enumerate(scope.facts.calls):
-            for given in (*call.arguments, *(value for _, value in call.keywords)):
+            for given in call.given:
                 if isinstance(given, t.Lambda):
                     self._lambdas[scope.file.functions[given.function]] = (scope, index)
 

@@ -143,7 +143,7 @@ def _made(
     if isinstance(call.callee, t.CallRef):
         wrapper = _paths(sites.types.call(function, call.callee.index).callee)
     found: list[Target] = []
-    for value in (*call.arguments, *(value for _, value in call.keywords)):
+    for value in call.given:
         if isinstance(value, t.Const | t.Text):
             continue
         for target in find_targets(sites, function, value, at, frame, depth + 1):

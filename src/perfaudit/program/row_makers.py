@@ -5,10 +5,9 @@ from collections.abc import Iterator
 from perfaudit.facts import types as t
 from perfaudit.program.entity_queries import EntityQuery
 from perfaudit.program.expressions import parts
+from perfaudit.program.language_calls import called_above
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.program import Program
-
-SUPER = t.Name("super")
 
 
 def read_when_made(program: Program, query: EntityQuery) -> frozenset[str] | None:
@@ -33,7 +32,7 @@ def _read_by(
     rows = _rows_in(method)
     found: set[str] = set()
     for call in method.facts.calls:
-        if any(value in rows for value in (*call.arguments, *(item for _, item in call.keywords))):
+        if any(value in rows for value in call.given):
             return None
     for value in _parts_in(method):
         if not isinstance(value, t.Attr) or value.base not in rows:
@@ -53,8 +52,7 @@ def _rows_in(method: FunctionNode) -> list[t.Expr]:
     rows: list[t.Expr] = [t.Name(param.name) for param in method.facts.params[:1]]
     for bind in method.facts.binds:
         if isinstance(bind.value, t.CallRef) and isinstance(bind.target, t.Name):
-            callee = method.facts.calls[bind.value.index].callee
-            if isinstance(callee, t.Attr) and SUPER in parts(method, callee):
+            if called_above(method, method.facts.calls[bind.value.index]):
                 rows.append(bind.target)
     return rows
 

@@ -12,7 +12,7 @@ from perfaudit.program.eager_options import OPTION, flags_of, named_by, takes_ba
 from perfaudit.program.edge_values import given_for
 from perfaudit.program.exclusions import exclude_each_other
 from perfaudit.program.expressions import outcomes
-from perfaudit.program.language_calls import SUPER
+from perfaudit.program.language_calls import SUPER, is_super
 from perfaudit.program.managers import has_unread_manager, managers_of, source_of_rows
 from perfaudit.program.names import AT_END, meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode, enclosing_class
@@ -267,8 +267,7 @@ class _Search:
         owner = function.owner
         return (
             owner is not None
-            and isinstance(value, t.CallRef)
-            and function.facts.calls[value.index].callee == SUPER
+            and is_super(function, value)
             and is_query(self.types, Instance(owner))
         )
 

@@ -139,10 +139,7 @@ class _Forms:
     def may_change(self, index: int, call: t.Call, name: str) -> bool:
         if isinstance(call.callee, t.Attr) and _root(call.callee) == name:
             return True
-        if not any(
-            _root(given) == name
-            for given in (*call.arguments, *(value for _, value in call.keywords))
-        ):
+        if not any(_root(given) == name for given in call.given):
             return False
         targets = self.program.types.call(self.function, index).targets
         return not targets or any(target.behaviour is None for target in targets)

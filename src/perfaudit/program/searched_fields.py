@@ -1,6 +1,7 @@
 """Queries that a library makes of the rows of a view, for a text in the fields that it lists."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from perfaudit.core.levels import Confidence
@@ -109,19 +110,7 @@ def _query(program: "Program", site: Site, way: Way, names: list[str]) -> Query 
         for name in names
         if (condition := _condition(asked.table, name, site.location)) is not None
     )
-    return Query(
-        site=site,
-        table=asked.table,
-        conditions=asked.conditions,
-        joins=asked.joins,
-        order=asked.order,
-        bounded=asked.bounded,
-        unknown=asked.unknown,
-        steps=asked.steps,
-        via_relation=asked.via_relation,
-        way=way,
-        optional=asked.optional + optional,
-    )
+    return replace(asked, optional=asked.optional + optional)
 
 
 def _condition(table: Table, name: str, place: Location) -> Condition | None:

@@ -227,7 +227,7 @@ class Sessions:
             return
         if edge.callee not in self._program.database_reach and edge.callee not in self._ending:
             return
-        passed = (*call.arguments, *(value for _, value in call.keywords))
+        passed = call.given
         at = (call.sequence, call.context)
         for value in passed:
             if not isinstance(value, t.Name | t.Attr):

@@ -40,7 +40,7 @@ def _is_given_connection(program: "Program", edge: Edge) -> bool:
     if edge.call is None:
         return False
     at = (edge.sequence, edge.context)
-    given = (*edge.call.arguments, *(value for _, value in edge.call.keywords))
+    given = edge.call.given
     return any(
         isinstance(option, LibraryInstance) and _is_connection(program, option.path)
         for value in given

@@ -16,7 +16,7 @@ from perfaudit.program.class_values import texts_of
 from perfaudit.program.conditions import is_first_use
 from perfaudit.program.expressions import argument
 from perfaudit.program.given_names import names_in
-from perfaudit.program.language_calls import is_super
+from perfaudit.program.language_calls import calls_above
 from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.row_costs import annotated_fields, shown_class
@@ -115,13 +115,7 @@ class _Walk:
         if method is None:
             return True
         self.run(shown, method, row, method.name, method.location)
-        return any(
-            isinstance(call.callee, t.Attr)
-            and call.callee.name == self.words.whole
-            and isinstance(call.callee.base, t.CallRef)
-            and is_super(method, call.callee.base)
-            for call in method.facts.calls
-        )
+        return calls_above(method)
 
     def run(
         self, shown: ClassNode, method: FunctionNode, row: Value, name: str, place: Location

@@ -11,6 +11,7 @@ from perfaudit.program.class_values import class_value
 from perfaudit.program.conditions import guards_before
 from perfaudit.program.decorators import decorators_of
 from perfaudit.program.given_names import Given
+from perfaudit.program.language_calls import called_above
 from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FunctionNode, enclosing_class
 from perfaudit.program.tables_vocabulary import attribute_value
@@ -124,10 +125,11 @@ def _own_attribute(given: Given) -> str | None:
 def _asks_above(given: Given) -> bool:
     """Return whether a value is what the method of the class above gives."""
     value = given.value
-    if not isinstance(value, t.CallRef):
-        return False
-    callee = given.function.facts.calls[value.index].callee
-    return isinstance(callee, t.Attr) and callee.name == given.function.name
+    return (
+        isinstance(value, t.CallRef)
+        and called_above(given.function, given.function.facts.calls[value.index])
+        == given.function.name
+    )
 
 
 def shows(program: "Program", words: Answers, node: ClassNode) -> bool:

@@ -7,7 +7,7 @@ from perfaudit.libraries.answers import Answers
 from perfaudit.program.class_values import texts_of
 from perfaudit.program.decorators import decorator_behaviours, decorators_of
 from perfaudit.program.expressions import argument
-from perfaudit.program.language_calls import calls_above
+from perfaudit.program.language_calls import SUPER, called_above, calls_above
 from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.row_costs import annotated_fields
@@ -160,14 +160,10 @@ def _chooses(node: ClassNode) -> bool:
 
 def _is_above(made: FunctionNode, call: t.Call) -> bool:
     """Return whether a call is that of the constructor above, with what the class is given."""
-    if call.callee == t.Name("super"):
+    if call.callee == SUPER:
         return True
-    callee = call.callee
     return (
-        isinstance(callee, t.Attr)
-        and callee.name == "__init__"
-        and isinstance(callee.base, t.CallRef)
-        and made.facts.calls[callee.base.index].callee == t.Name("super")
+        called_above(made, call) == "__init__"
         and all(isinstance(given, t.Star) for given in call.arguments)
         and all(name == "**" for name, _ in call.keywords)
     )

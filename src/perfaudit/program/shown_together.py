@@ -111,7 +111,7 @@ def _is_filling(program: "Program", body: FunctionNode, given: set[str]) -> bool
 def _roots(call: t.Call) -> set[str]:
     """Return the names that a call is given or is made on."""
     found = set()
-    for value in (call.callee, *call.arguments, *(value for _, value in call.keywords)):
+    for value in (call.callee, *call.given):
         while isinstance(value, t.Attr | t.Star):
             value = value.base if isinstance(value, t.Attr) else value.value
         if isinstance(value, t.Name):

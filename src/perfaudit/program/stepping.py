@@ -12,7 +12,7 @@ from perfaudit.program import calls
 from perfaudit.program.decorators import decorator_paths, method_kind
 from perfaudit.program.expressions import names as names_in
 from perfaudit.program.names import meanings
-from perfaudit.program.nodes import LOOP_KINDS, FunctionNode
+from perfaudit.program.nodes import WALK_KINDS, FunctionNode
 from perfaudit.program.values import ClassType, FunctionType, Instance, Partial, Type, options_of
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ class Steps:
                 yield None
             elif "stepped" in used:
                 yield place
-            elif context.kind in LOOP_KINDS and context.kind != "while":
+            elif context.kind in WALK_KINDS:
                 yield None if context.kind.startswith("async") else place
             elif context.kind not in TESTS:
                 yield None
@@ -363,8 +363,7 @@ def _is_used_inside(function: FunctionNode, name: str) -> bool:
 def _mentions(scope: FunctionNode, name: str) -> bool:
     facts = scope.facts
     values = [call.callee for call in facts.calls]
-    values += [value for call in facts.calls for value in call.arguments]
-    values += [value for call in facts.calls for _, value in call.keywords]
+    values += [value for call in facts.calls for value in call.given]
     values += [bind.value for bind in facts.binds if bind.value is not None]
     values += [item.value for item in facts.results if item.value is not None]
     values += [item.subject for item in facts.contexts if item.subject is not None]

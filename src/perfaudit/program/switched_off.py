@@ -6,12 +6,11 @@ from perfaudit.facts import types as t
 from perfaudit.program.expressions import last_name, parts
 from perfaudit.program.names import meanings
 from perfaudit.program.nodes import FileNode, FunctionNode
+from perfaudit.program.questions import VARIABLES
 
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
 
-READS = frozenset({"getenv", "environ"})
-"""The last names of what reads a variable of the environment: ``os.getenv``, ``environ.get``."""
 OFF = frozenset({"", "0", "false", "no", "off", "none"})
 """Words that say, as the default of a variable, that a switch is off."""
 
@@ -76,13 +75,12 @@ def _is_read(call: t.Call) -> bool:
     callee = call.callee
     if isinstance(callee, t.Attr) and callee.name == "get":
         callee = callee.base
-    return isinstance(callee, t.Name | t.Attr) and last_name(callee) in READS
+    return isinstance(callee, t.Name | t.Attr) and last_name(callee) in VARIABLES
 
 
 def _defaults_to_off(call: t.Call) -> bool:
     """Return whether a call gives no default for a variable, or one that says no."""
-    given = [*call.arguments[1:], *(value for _, value in call.keywords)]
-    return all(_is_off(value) for value in given)
+    return all(_is_off(value) for value in call.given[1:])
 
 
 def _is_off(value: t.Expr) -> bool:

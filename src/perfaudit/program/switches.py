@@ -6,9 +6,12 @@ from perfaudit.facts import types as t
 from perfaudit.program import expressions
 from perfaudit.program.carried import Carried, carried
 from perfaudit.program.conditions import guards_before
+from perfaudit.program.edge_values import passed_as
 from perfaudit.program.expressions import conjuncts
+from perfaudit.program.language_calls import called_above, is_super
 from perfaudit.program.names import AT_END, meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode, remembered
+from perfaudit.program.questions import class_test
 from perfaudit.program.sites import Site
 from perfaudit.program.values import (
     ClassType,
@@ -154,17 +157,13 @@ def _is_call_of_own(edge: "Edge") -> bool:
         return False
     base = call.callee.base
     if isinstance(base, t.CallRef):
-        return edge.caller.facts.calls[base.index].callee == t.Name("super")
+        return is_super(edge.caller, base)
     return bool(params) and base == t.Name(params[0].name)
 
 
 def is_call_of_base(edge: "Edge") -> bool:
     """Return whether a method calls the method of a base class: ``super().save()``."""
-    callee = edge.call.callee if edge.call is not None else None
-    base = callee.base if isinstance(callee, t.Attr) else None
-    return isinstance(base, t.CallRef) and edge.caller.facts.calls[base.index].callee == t.Name(
-        "super"
-    )
+    return edge.call is not None and bool(called_above(edge.caller, edge.call))
 
 
 def is_overridden(classes: "Hierarchy", edge: "Edge", receiver: ClassNode) -> bool:
@@ -311,14 +310,11 @@ def _is_of(
     if isinstance(condition, t.Not):
         found = _is_of(program, way, condition.value, looks_on=looks_on)
         return None if found is None else not found
-    if not isinstance(condition, t.CallRef):
+    asked = class_test(way[-1].callee, condition)
+    if asked is None or not isinstance(condition, t.CallRef):
         return None
     call = way[-1].callee.facts.calls[condition.index]
-    if call.callee != t.Name("isinstance") or len(call.arguments) != 2:
-        return None
-    asked, wanted = call.arguments
-    at = (call.sequence, call.context)
-    return _is_given_of(program, way, asked, wanted, at, looks_on=looks_on)
+    return _is_given_of(program, way, *asked, (call.sequence, call.context), looks_on=looks_on)
 
 
 def _is_given_of(
@@ -332,16 +328,7 @@ def _is_given_of(
 ) -> bool | None:
     """Return whether what the last call gives is of one of some classes; None where not known."""
     edge = way[-1]
-    given = (
-        expressions.argument_for(edge.call, edge.callee, asked.id)
-        if (
-            isinstance(asked, t.Name)
-            and edge.call is not None
-            and asked.id in edge.callee.params
-            and asked.id not in edge.callee.binds
-        )
-        else None
-    )
+    given = passed_as(edge, asked)
     if given is None:
         return None
     types = program.types

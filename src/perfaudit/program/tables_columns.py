@@ -266,7 +266,7 @@ def _on_delete(found: Field) -> str:
         given = [argument(call, spec)] if spec else []
         given += [
             argument(found.scope.facts.calls[value.index], spec)
-            for value in (*call.arguments, *(value for _, value in call.keywords))
+            for value in call.given
             if spec and isinstance(value, t.CallRef)
         ]
         for value in given:
@@ -283,7 +283,7 @@ def _references(
     if given is not None:
         return given
     for _, call in found.calls:
-        for value in (*call.arguments, *(value for _, value in call.keywords)):
+        for value in call.given:
             if not isinstance(value, t.CallRef):
                 continue
             inner = found.scope.facts.calls[value.index]
@@ -315,7 +315,7 @@ def column_type(types: "Types", words: Vocabulary, found: Field) -> str:
     if found.kind is not None and found.kind.type != "argument":
         return found.kind.type
     for _, call in found.calls:
-        for given in (*call.arguments, *(value for _, value in call.keywords)):
+        for given in call.given:
             for part in _dotted_parts(found.scope, given):
                 known = _known_type(types, words, found.scope, part, call)
                 if known is not None:
@@ -336,7 +336,7 @@ def _dotted_parts(scope: FunctionNode, value: t.Expr) -> Iterator[t.Expr]:
             yield item
         elif isinstance(item, t.CallRef):
             call = scope.facts.calls[item.index]
-            waiting[:0] = [call.callee, *call.arguments, *(inner for _, inner in call.keywords)]
+            waiting[:0] = [call.callee, *call.given]
         elif isinstance(item, t.Attr):
             waiting.insert(0, item.base)
         elif isinstance(item, t.Either):

@@ -293,7 +293,7 @@ def _calls(
     types: "Types", words: Vocabulary, scope: FunctionNode, call: t.Call, source: Declaration
 ) -> Iterator[tuple[Declaration, t.Call]]:
     yield source, call
-    for given in (*call.arguments, *(value for _, value in call.keywords)):
+    for given in call.given:
         if isinstance(given, t.CallRef):
             inner = scope.facts.calls[given.index]
             maker = maker_of(types, words, called(types, scope, inner))

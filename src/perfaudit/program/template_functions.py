@@ -13,7 +13,7 @@ from perfaudit.program.conditions import Standing, standing
 from perfaudit.program.expressions import spelled
 from perfaudit.program.key_tests import Said, said_of_key
 from perfaudit.program.late_reads import is_read_late
-from perfaudit.program.nodes import FunctionNode, is_handler
+from perfaudit.program.nodes import WALK_KINDS, FunctionNode, is_handler
 from perfaudit.program.template_values import NOT_KNOWN, Cost, Reading, Value
 from perfaudit.program.values import External, Unknown
 
@@ -65,11 +65,8 @@ def _reads(function: FunctionNode) -> Iterator[Seen]:
     for index, call in enumerate(facts.calls):
         yield Seen(t.CallRef(index), call.context, call.sequence, call.line)
     for block in facts.contexts:
-        if block.kind in WALKS and block.subject is not None:
+        if block.kind in WALK_KINDS and block.subject is not None:
             yield Seen(block.subject, block.parent, block.sequence, block.line, walked=True)
-
-
-WALKS = frozenset({"for", "comprehension"})
 
 
 def _costs(

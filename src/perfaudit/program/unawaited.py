@@ -49,7 +49,7 @@ def _is_used(function: FunctionNode, kept: t.Name) -> bool:
     """Return whether a function does more with a list than to count it, or keep it."""
     facts = function.facts
     for call in facts.calls:
-        given = [*call.arguments, *(value for _, value in call.keywords)]
+        given = call.given
         if any(kept.id in expressions.names(function, value) for value in given):
             if call.callee not in HARMLESS and not _stores(call):
                 return True

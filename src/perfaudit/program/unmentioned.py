@@ -65,7 +65,7 @@ def _written(function: FunctionNode) -> Iterator[tuple[str, int]]:
     """Yield the texts of a function with their lines, and what the body of a class binds."""
     facts = function.facts
     for call in facts.calls:
-        for value in (*call.arguments, *(given for _, given in call.keywords)):
+        for value in call.given:
             yield from ((text, call.line) for text in _texts(function, value))
     for bind in facts.binds:
         if facts.kind == "class" and isinstance(bind.target, t.Name):

@@ -33,10 +33,15 @@ def _exposures_of_views(program: "Program") -> dict[ClassNode, Exposure]:
     for endpoint in sorted(program.endpoints, key=_is_for_one):
         view = endpoint.view or endpoint.handler.owner
         if view is not None and view not in found:
-            label = label_of(endpoint)
-            step = TraceStep(view.location, f"{label} enters {view.name}")
-            found[view] = Exposure("endpoint", label, None, (step,))
+            found[view] = exposure_of_view(endpoint, view)
     return found
+
+
+def exposure_of_view(endpoint: Endpoint, view: ClassNode) -> Exposure:
+    """Return how an endpoint asks for a view class itself, whatever its methods are."""
+    label = label_of(endpoint)
+    step = TraceStep(view.location, f"{label} enters {view.name}")
+    return Exposure("endpoint", label, None, (step,))
 
 
 def _is_for_one(endpoint: Endpoint) -> tuple[bool, bool]:

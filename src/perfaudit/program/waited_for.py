@@ -49,7 +49,7 @@ def _awaited(function: FunctionNode) -> set[t.Expr]:
     roots: list[t.Expr] = []
     for call in facts.calls:
         if call.awaited:
-            roots += (*call.arguments, *(value for _, value in call.keywords))
+            roots += call.given
     values = [bind.value for bind in facts.binds] + [item.value for item in facts.results]
     for value in values:
         if value is not None:
