@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from perfaudit.program.program import Program
     from perfaudit.program.sites import Edge
 
+TAKEN_BY = frozenset({"get", "pop"})
+"""Methods of a dictionary that give an entry, or else what they are given."""
 MAX_STEPS = 6
 """How many names and calls are followed to what an expression stands for."""
 
@@ -91,6 +93,9 @@ def _result(
     """Return what a call gives, where all results that it does not leave off are alike."""
     function, way, _ = start
     call = function.facts.calls[index]
+    keyword = keyword_given(start, call)
+    if keyword is not None:
+        return carried(program, keyword, is_left_off, steps - 1)
     if isinstance(program.types.call(function, index).callee, ClassType):
         return start
     edges = [
@@ -111,6 +116,28 @@ def _result(
     if first is None or any(other is None or other.value != first.value for other in found[1:]):
         return None
     return first if len(found) == 1 or isinstance(first.value, t.Const) else None
+
+
+def keyword_given(taken: Carried, call: t.Call) -> Carried | None:
+    """Return what the last call gives for a keyword: ``kwargs.pop("name", None)``."""
+    function, way, _ = taken
+    edge = way[-1] if way else None
+    if edge is None or edge.call is None or edge.callee is not function:
+        return None
+    match call:
+        case t.Call(
+            callee=t.Attr(base=t.Name(id=kept), name=name),
+            arguments=(t.Const(value=str(key)), t.Const() as default),
+        ) if name in TAKEN_BY:
+            param = function.params.get(kept)
+        case _:
+            return None
+    if param is None or param.kind != "**kwargs" or kept in function.binds:
+        return None
+    if expressions.has_splat(edge.call):
+        return None
+    given = next((value for keyword, value in edge.call.keywords if keyword == key), None)
+    return Carried(function, way, default) if given is None else Carried(edge.caller, way[:-1], given)
 
 
 def _entry(

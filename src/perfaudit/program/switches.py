@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
-from perfaudit.program.carried import Carried, carried
+from perfaudit.program.carried import Carried, carried, keyword_given
 from perfaudit.program.conditions import guards_before
 from perfaudit.program.edge_values import passed_as
 from perfaudit.program.expressions import conjuncts
@@ -449,7 +449,7 @@ def _is_filled(value: t.Expr | None) -> bool:
 class _Switch(NamedTuple):
     """What decides a branch, whether the branch wants it, and whether its presence is enough."""
 
-    value: t.Name | t.Attr
+    value: t.Name | t.Attr | t.CallRef
     wanted: bool
     presence: bool
 
@@ -457,13 +457,13 @@ class _Switch(NamedTuple):
 def _switch(test: t.Expr) -> _Switch | None:
     """Return what decides a branch by being there or not, or by being true."""
     match test:
-        case t.Name() | t.Attr():
+        case t.Name() | t.Attr() | t.CallRef():
             return _Switch(test, wanted=True, presence=False)
-        case t.Not(value=(t.Name() | t.Attr()) as inner):
+        case t.Not(value=(t.Name() | t.Attr() | t.CallRef()) as inner):
             return _Switch(inner, wanted=False, presence=False)
         case t.Compare(
             operator="Is" | "IsNot" as operator,
-            left=(t.Name() | t.Attr()) as inner,
+            left=(t.Name() | t.Attr() | t.CallRef()) as inner,
             right=t.Const(kind="NoneType"),
         ):
             return _Switch(inner, wanted=operator == "IsNot", presence=True)
@@ -479,16 +479,20 @@ def _given(program: "Program", way: "list[Edge]", test: _Switch, *, looks_on: bo
 
 
 def _value(
-    program: "Program", way: "list[Edge]", tested: t.Name | t.Attr, *, looks_on: bool
+    program: "Program", way: "list[Edge]", tested: t.Name | t.Attr | t.CallRef, *, looks_on: bool
 ) -> t.Expr | None:
     """Return what the calls give for what is tested, or None where that is not known."""
+    here = Carried(way[-1].callee, way, tested)
     if isinstance(tested, t.Name):
         value = _passed(way, tested.id)
-    else:
+    elif isinstance(tested, t.Attr):
         value = _half(program, way[-1], tested)
+    else:
+        taken = keyword_given(here, here.function.facts.calls[tested.index])
+        return None if taken is None else taken.value
     if not looks_on or isinstance(value, t.Const) or _is_filled(value):
         return value
-    found = carried(program, Carried(way[-1].callee, way, tested), _leaves_off_itself)
+    found = carried(program, here, _leaves_off_itself)
     return found.value if found is not None and isinstance(found.value, t.Const) else value
 
 
