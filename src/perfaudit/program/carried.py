@@ -137,7 +137,9 @@ def keyword_given(taken: Carried, call: t.Call) -> Carried | None:
     if expressions.has_splat(edge.call):
         return None
     given = next((value for keyword, value in edge.call.keywords if keyword == key), None)
-    return Carried(function, way, default) if given is None else Carried(edge.caller, way[:-1], given)
+    return (
+        Carried(function, way, default) if given is None else Carried(edge.caller, way[:-1], given)
+    )
 
 
 def _entry(

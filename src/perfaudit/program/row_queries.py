@@ -78,11 +78,28 @@ def rows_at(program: "Program", spot: Spot, value: t.Expr) -> Rows | None:
 
 def _rows_at(program: "Program", spot: Spot, value: t.Expr) -> Rows | None:
     found = _Search(program).rows(spot, value, MAX_STEPS)
-    return None if found is EMPTY else found
+    return None if found is EMPTY or found is None else _as_made(program, found)
 
 
 def _rows_of(program: "Program", function: FunctionNode, value: t.Expr, at: At) -> Rows | None:
     return _rows_at(program, Spot(function, at), value)
+
+
+def _as_made(program: "Program", rows: Rows) -> Rows:
+    """Return rows with what their constructors have read of them, whatever was loaded."""
+    read = [program.once(_read_by_constructor, node) for node in rows.of]
+    shared = frozenset.intersection(*read) if read else frozenset()
+    return replace(rows, known=rows.known | shared) if shared else rows
+
+
+def _read_by_constructor(program: "Program", node: ClassNode) -> frozenset[str]:
+    """Return the relations of its own that an object reads while it is made."""
+    maker = program.types.classes.method(node, "__init__")
+    if maker is None or not maker.facts.params:
+        return frozenset()
+    own = maker.facts.params[0].name
+    loads = program.loads.of(maker)
+    return frozenset(load.names[0] for load in loads if load.root == own and not load.path)
 
 
 class _Search:
