@@ -41,6 +41,7 @@ from perfaudit.program.rows import VIA_RELATION, Rows
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.sizes import iterable_size
 from perfaudit.program.switches import is_left_off
+from perfaudit.program.unset_switches import is_never_run
 
 RULES = {False: "lazy-relation-in-loop", True: "incomplete-prefetch"}
 """Whether the query of the rows loads some relations already, and the rule for it."""
@@ -228,6 +229,8 @@ def _judge(
     """Yield what is found of a walk; ``loaded`` are relations that earlier ones have read."""
     function, load, place = walk.function, walk.load, walk.place
     if not _walks_data(program, walk) or _is_set_before(function, load, place):
+        return
+    if is_never_run(program, place):
         return
     rows = _rows_of(program, walk)
     row = _row_of(program, walk)
