@@ -18,6 +18,7 @@ from perfaudit.program.loops import (
 )
 from perfaudit.program.names import meanings
 from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.one_path import MAY_WRITE
 from perfaudit.program.row_queries import rows_of
 from perfaudit.program.rows import is_in
 from perfaudit.program.sites import Edge, Site
@@ -70,7 +71,7 @@ def refined_relation(
     """Return the row and the relation that a query asks for, where loaded rows do not answer it."""
     if site.relation is not None or site.effects != ("db.query",):
         return None
-    if "may-write" in site.behaviour.flags or not program.schema.relation_names:
+    if MAY_WRITE in site.behaviour.flags or not program.schema.relation_names:
         return None
     found = _refined(program, function, site)
     return None if found is None else found[:2]
