@@ -11,6 +11,7 @@ from perfaudit.facts import types as t
 from perfaudit.program import expressions
 from perfaudit.program.applied import Applied, applied_by, is_of_helper
 from perfaudit.program.commits import COMMITS
+from perfaudit.program.conditions import Standing, standing
 from perfaudit.program.eager_options import flags_of
 from perfaudit.program.eager_words import (
     eager_words,
@@ -20,7 +21,7 @@ from perfaudit.program.eager_words import (
 )
 from perfaudit.program.edge_values import item_param, walked_by
 from perfaudit.program.exposure import BY_HAND
-from perfaudit.program.load_sureness import DYNAMIC, load_sureness
+from perfaudit.program.load_sureness import DYNAMIC, is_for_some, load_sureness
 from perfaudit.program.loads import Load, root_of
 from perfaudit.program.loops import (
     Walk,
@@ -132,8 +133,9 @@ def _told_once(matches: Iterable[Match]) -> Iterable[Match]:
 def _loops(program: Program, function: FunctionNode) -> Iterator[_Walk]:
     """Yield the loops in which a relation of the item is loaded, each relation once."""
     seen: set[tuple[int, str, tuple[str, ...], Location]] = set()
-    for load in program.loads.of(function) if function.facts.contexts else ():
-        place = load.through[0] if load.through else load.site
+    loads = program.loads.of(function) if function.facts.contexts else ()
+    for load in sorted(loads, key=_when_read):
+        place = load.place
         for loop in function.loops(place.context):
             context = function.facts.contexts[loop]
             if load.root not in target_names(context.target):
@@ -154,6 +156,13 @@ def _loops(program: Program, function: FunctionNode) -> Iterator[_Walk]:
                     name_of_walked(program, function, loop),
                 )
             break
+
+
+def _when_read(load: Load) -> tuple[bool, Standing, int]:
+    """Return what comes first of the reads of a relation that surely happen: it loads it."""
+    place = load.place
+    hangs_on = standing(place.function, place.context, place.sequence)
+    return (is_for_some(load), hangs_on, place.sequence)
 
 
 def _item_of(function: FunctionNode, name: str, loop: int) -> tuple[t.Expr, int] | None:

@@ -6,6 +6,7 @@ from perfaudit.core.finding import Match, TraceStep
 from perfaudit.core.levels import weakest
 from perfaudit.core.report import Opportunity
 from perfaudit.program.eager_words import eager_words
+from perfaudit.program.loaded_before import is_loaded_before
 from perfaudit.program.program import Program
 from perfaudit.program.rows import Rows
 from perfaudit.program.showing_costs import Spent, spent_by, spent_to_fill
@@ -58,6 +59,8 @@ def _judge(
     yield Opportunity(spent.location, exposure.kind)
     cost = spent.cost
     if cost.relation is not None and rows.covers(cost.path):
+        return
+    if is_loaded_before(program, cost, showing.rows):
         return
     trace = list(exposure.chain)
     without = f" without `{'.'.join(cost.path)}`" if cost.relation else ""

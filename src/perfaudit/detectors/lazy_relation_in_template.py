@@ -11,6 +11,7 @@ from perfaudit.program.bounds import is_short
 from perfaudit.program.eager_words import eager_words, leads_to_many, words_on_columns
 from perfaudit.program.exposure import Exposure
 from perfaudit.program.list_pages import list_pages
+from perfaudit.program.loaded_before import is_loaded_before
 from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.program import Program
@@ -84,6 +85,8 @@ def _judged(
             continue
         seen.add((paid.location, *same))
         yield Opportunity(paid.location, _exposure(program, page).kind)
+        if is_loaded_before(program, cost, cost.owner.known):
+            continue
         if cost.relation is None or not (rows.covers(cost.path) or is_joined(program, cost)):
             if paid.is_before:
                 # One place for the rows of all views that share it.

@@ -52,7 +52,7 @@ class Defeat(Struct, frozen=True):
     @property
     def place(self) -> Site | Edge:
         """Return the place in the loop that runs the query."""
-        return self.load.through[0] if self.load.through else self.load.site
+        return self.load.place
 
     @property
     def path(self) -> tuple[str, ...]:
@@ -180,7 +180,7 @@ def defeats(program: "Program") -> tuple[Defeat, ...]:
             continue
         seen: set[tuple[int, Location]] = set()
         for load in loads.of(function):
-            place = load.through[0] if load.through else load.site
+            place = load.place
             loop = _loop_over_rows(function, load, place)
             if loop is None or (loop, place.location) in seen:
                 continue
@@ -205,7 +205,7 @@ def _loaded_before(
 ) -> tuple[Location, ...] | None:
     """Return where the rows of a loop are queried, if that query surely loads the relation."""
     context = function.facts.contexts[loop]
-    place = load.through[0] if load.through else load.site
+    place = load.place
     if context.subject is None or walk_of(program, function, loop) in (
         Walk.FEW_ITEMS,
         Walk.CONDITION,
