@@ -18,6 +18,7 @@ from perfaudit.program.eager_words import (
     joined_words,
     words_on_columns,
     words_on_expiry,
+    words_on_new_rows,
 )
 from perfaudit.program.edge_values import item_param, walked_by
 from perfaudit.program.exposure import BY_HAND
@@ -278,7 +279,7 @@ def _judge(
     confidence = load_sureness(program, load, place, function, walk.loop, rows)
     if confidence is not None:
         outer = _outer_of(program, walk, rows)
-        if outer is not None and not outer.path:
+        if rows.made or (outer is not None and not outer.path):
             confidence = weakest(confidence, Confidence.MEDIUM)
         yield _Lazy(walk, rows, row, confidence, outer)
 
@@ -461,6 +462,8 @@ def _fix(
     if row is None or not rows.places:
         return ""
     place = rows.places[-1]
+    if rows.made:
+        return _fix_of_new_rows(program, row, loads, place)
     found = [_of_dynamic(load, place) for load in loads if load.relation.lazy == DYNAMIC]
     paths = _whole([load.names for load in loads if load.relation.lazy != DYNAMIC])
     listed = [eager_words(program, row, path) for path in paths]
@@ -484,6 +487,17 @@ def _fix(
     if expiry and _commits(program, walk):
         found.append(expiry)
     return " ".join(found)
+
+
+def _fix_of_new_rows(
+    program: Program, row: ClassNode, loads: Sequence[Load], place: Location
+) -> str:
+    """Return what loads relations of rows that have just been written: no query gives them."""
+    listed = [words_on_new_rows(program, row, path) for path in _whole([it.names for it in loads])]
+    words = " and ".join(filter(None, listed))
+    return (
+        f"After the rows are written at {place.path}:{place.line}, call {words}." if words else ""
+    )
 
 
 def _of_dynamic(load: Load, place: Location) -> str:
