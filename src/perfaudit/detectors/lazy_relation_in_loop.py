@@ -11,16 +11,18 @@ from perfaudit.facts import types as t
 from perfaudit.program import expressions
 from perfaudit.program.applied import Applied, applied_by, is_of_helper
 from perfaudit.program.commits import COMMITS
+from perfaudit.program.conditions import Standing, standing
 from perfaudit.program.eager_options import flags_of
 from perfaudit.program.eager_words import (
     eager_words,
     joined_words,
     words_on_columns,
     words_on_expiry,
+    words_on_new_rows,
 )
 from perfaudit.program.edge_values import item_param, walked_by
 from perfaudit.program.exposure import BY_HAND
-from perfaudit.program.load_sureness import DYNAMIC, load_sureness
+from perfaudit.program.load_sureness import DYNAMIC, is_for_some, load_sureness
 from perfaudit.program.loads import Load, root_of
 from perfaudit.program.loops import (
     Walk,
@@ -41,6 +43,7 @@ from perfaudit.program.rows import VIA_RELATION, Rows
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.sizes import iterable_size
 from perfaudit.program.switches import is_left_off
+from perfaudit.program.unset_switches import is_never_run
 
 RULES = {False: "lazy-relation-in-loop", True: "incomplete-prefetch"}
 """Whether the query of the rows loads some relations already, and the rule for it."""
@@ -131,8 +134,9 @@ def _told_once(matches: Iterable[Match]) -> Iterable[Match]:
 def _loops(program: Program, function: FunctionNode) -> Iterator[_Walk]:
     """Yield the loops in which a relation of the item is loaded, each relation once."""
     seen: set[tuple[int, str, tuple[str, ...], Location]] = set()
-    for load in program.loads.of(function) if function.facts.contexts else ():
-        place = load.through[0] if load.through else load.site
+    loads = program.loads.of(function) if function.facts.contexts else ()
+    for load in sorted(loads, key=_when_read):
+        place = load.place
         for loop in function.loops(place.context):
             context = function.facts.contexts[loop]
             if load.root not in target_names(context.target):
@@ -153,6 +157,13 @@ def _loops(program: Program, function: FunctionNode) -> Iterator[_Walk]:
                     name_of_walked(program, function, loop),
                 )
             break
+
+
+def _when_read(load: Load) -> tuple[bool, Standing, int]:
+    """Return what comes first of the reads of a relation that surely happen: it loads it."""
+    place = load.place
+    hangs_on = standing(place.function, place.context, place.sequence)
+    return (is_for_some(load), hangs_on, place.sequence)
 
 
 def _item_of(function: FunctionNode, name: str, loop: int) -> tuple[t.Expr, int] | None:
@@ -229,6 +240,8 @@ def _judge(
     function, load, place = walk.function, walk.load, walk.place
     if not _walks_data(program, walk) or _is_set_before(function, load, place):
         return
+    if is_never_run(program, place):
+        return
     rows = _rows_of(program, walk)
     row = _row_of(program, walk)
     if row is None and rows is not None:
@@ -266,7 +279,7 @@ def _judge(
     confidence = load_sureness(program, load, place, function, walk.loop, rows)
     if confidence is not None:
         outer = _outer_of(program, walk, rows)
-        if outer is not None and not outer.path:
+        if rows.made or (outer is not None and not outer.path):
             confidence = weakest(confidence, Confidence.MEDIUM)
         yield _Lazy(walk, rows, row, confidence, outer)
 
@@ -449,6 +462,8 @@ def _fix(
     if row is None or not rows.places:
         return ""
     place = rows.places[-1]
+    if rows.made:
+        return _fix_of_new_rows(program, row, loads, place)
     found = [_of_dynamic(load, place) for load in loads if load.relation.lazy == DYNAMIC]
     paths = _whole([load.names for load in loads if load.relation.lazy != DYNAMIC])
     listed = [eager_words(program, row, path) for path in paths]
@@ -472,6 +487,17 @@ def _fix(
     if expiry and _commits(program, walk):
         found.append(expiry)
     return " ".join(found)
+
+
+def _fix_of_new_rows(
+    program: Program, row: ClassNode, loads: Sequence[Load], place: Location
+) -> str:
+    """Return what loads relations of rows that have just been written: no query gives them."""
+    listed = [words_on_new_rows(program, row, path) for path in _whole([it.names for it in loads])]
+    words = " and ".join(filter(None, listed))
+    return (
+        f"After the rows are written at {place.path}:{place.line}, call {words}." if words else ""
+    )
 
 
 def _of_dynamic(load: Load, place: Location) -> str:

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 
 from perfaudit.core.finding import Match, TraceStep
-from perfaudit.core.levels import weakest
+from perfaudit.core.levels import Confidence, weakest
 from perfaudit.core.report import Opportunity
-from perfaudit.program.eager_words import eager_words
+from perfaudit.program.eager_words import eager_words, words_on_new_rows
+from perfaudit.program.loaded_before import is_loaded_before
 from perfaudit.program.program import Program
 from perfaudit.program.rows import Rows
 from perfaudit.program.showing_costs import Spent, spent_by, spent_to_fill
@@ -59,6 +60,8 @@ def _judge(
     cost = spent.cost
     if cost.relation is not None and rows.covers(cost.path):
         return
+    if is_loaded_before(program, cost, showing.rows):
+        return
     trace = list(exposure.chain)
     without = f" without `{'.'.join(cost.path)}`" if cost.relation else ""
     trace.extend(TraceStep(place, f"the rows are queried{without}") for place in rows.places[-1:])
@@ -68,8 +71,7 @@ def _judge(
     trace.extend(spent.way)
     trace.append(TraceStep(spent.location, f"{spent.field} is shown"))
     trace.extend(cost.steps)
-    cure = eager_words(program, showing.row, cost.path) if cost.relation else ""
-    query = rows.places[-1] if rows.places else showing.location
+    cure = _cure(program, showing, spent, rows)
     yield Match(
         spent.location,
         {
@@ -78,17 +80,30 @@ def _judge(
             "does": f"loads the relation `{'.'.join(cost.path)}`"
             if cost.relation
             else f"runs a query{f' in `{cost.name}`' if cost.name else ''}",
-            "cure": (
-                f"add `{cure}` to the query in {query.path}:{query.line}"
-                if cure
-                else "ask once for all rows, with the query of the rows, and read the answer here"
-            ),
+            "cure": cure,
         },
         trace=tuple(trace),
-        confidence=weakest(cost.confidence, showing.confidence),
+        confidence=weakest(
+            cost.confidence,
+            showing.confidence,
+            Confidence.MEDIUM if rows.made else Confidence.HIGH,
+        ),
         function=showing.function.qualname,
         endpoint=exposure.endpoint,
         exposure=exposure.kind,
         cost=f"N({showing.row.name})",
         role=showing.function.role,
     )
+
+
+def _cure(program: Program, showing: Showing, spent: Spent, rows: Rows) -> str:
+    """Return what spares the queries, and where it goes."""
+    path, query = spent.cost.path, rows.places[-1] if rows.places else showing.location
+    if spent.cost.relation is not None and rows.made:
+        words = words_on_new_rows(program, showing.row, path)
+        if words:
+            return f"call `{words}` after the rows are written in {query.path}:{query.line}"
+    words = eager_words(program, showing.row, path) if spent.cost.relation is not None else ""
+    if words:
+        return f"add `{words}` to the query in {query.path}:{query.line}"
+    return "ask once for all rows, with the query of the rows, and read the answer here"

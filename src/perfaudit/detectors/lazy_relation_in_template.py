@@ -8,9 +8,15 @@ from perfaudit.core.levels import Confidence, weakest
 from perfaudit.core.location import Location
 from perfaudit.core.report import Opportunity
 from perfaudit.program.bounds import is_short
-from perfaudit.program.eager_words import eager_words, leads_to_many, words_on_columns
+from perfaudit.program.eager_words import (
+    eager_words,
+    leads_to_many,
+    words_on_columns,
+    words_on_new_rows,
+)
 from perfaudit.program.exposure import Exposure
 from perfaudit.program.list_pages import list_pages
+from perfaudit.program.loaded_before import is_loaded_before
 from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.program import Program
@@ -84,6 +90,8 @@ def _judged(
             continue
         seen.add((paid.location, *same))
         yield Opportunity(paid.location, _exposure(program, page).kind)
+        if is_loaded_before(program, cost, cost.owner.known):
+            continue
         if cost.relation is None or not (rows.covers(cost.path) or is_joined(program, cost)):
             if paid.is_before:
                 # One place for the rows of all views that share it.
@@ -131,7 +139,7 @@ def _match(program: Program, page: _Page, found: Sequence[tuple[Paid, Rows]]) ->
         trace=tuple(trace),
         confidence=weakest(
             min((other.cost.confidence for other, _ in found), key=lambda it: it.rank),
-            Confidence.MEDIUM if _are_few(program, paid.cost) else Confidence.HIGH,
+            Confidence.MEDIUM if rows.made or _are_few(program, paid.cost) else Confidence.HIGH,
         ),
         function=page.function.qualname,
         endpoint=exposure.endpoint,
@@ -184,10 +192,13 @@ def _fix(program: Program, page: _Page, costs: Sequence[Cost], rows: Rows) -> st
         if not any(leads_to_many(program, node, path) for path in paths):
             named = '", "'.join("__".join(path) for path in _ends([*page.kept, *paths]))
             return f"Set {page.cure.replace('{path}', named)} in {page.view.name}."
-    words = [eager_words(program, node, path) for path in paths]
+    to_load = words_on_new_rows if rows.made else eager_words
+    words = [to_load(program, node, path) for path in paths]
     place = f" at {rows.places[-1].path}:{rows.places[-1].line}" if rows.places else ""
     if not all(words):
         return ""
+    if rows.made:
+        return f"After the rows are written{place}, call {' and '.join(words)}."
     columns = [words_on_columns(program, node, path, rows.only) for path in paths]
     return " ".join([f"Add {' and '.join(words)} to the query{place}.", *filter(None, columns)])
 

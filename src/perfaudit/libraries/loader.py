@@ -198,6 +198,7 @@ _QUERIES_PLACES = {
     "load": ("path", "steps"),
     "load_each": ("class", "relation"),
     "refine": ("path", "relation"),
+    "into": ("path",),
     "joined": ("class", "relation"),
     "expires": (),
     "membership": (),

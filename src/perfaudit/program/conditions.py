@@ -19,6 +19,8 @@ from perfaudit.program.questions import (
 )
 
 BRANCHES = frozenset({"if", "else", "and", "or", "match", "except"})
+LEAVING = frozenset({"raise", "return"})
+"""Kinds of jumps that leave a function."""
 MAX_BRANCHES = 2
 """A chain with more branches is taken by few of those who enter it."""
 FILE_TESTS = frozenset({"exists", "isfile", "isdir", "is_file", "is_dir"})
@@ -300,15 +302,18 @@ def _is_kept_outside(function: FunctionNode, container: t.Expr) -> bool:
 
 
 def guards_before(
-    function: FunctionNode, chain: Sequence[int], sequence: int
+    function: FunctionNode, chain: Sequence[int], sequence: int, leaving: frozenset[str] = LEAVING
 ) -> Iterator[t.Context]:
-    """Yield the tests of the clauses that leave the function before a place in some contexts."""
-    for guard, _ in _left_before(function, chain, sequence):
+    """Yield the tests of the clauses that leave the function before a place in some contexts.
+
+    ``leaving``: the kinds of jumps; those that end the turn of a loop leave the place out as well.
+    """
+    for guard, _ in _left_before(function, chain, sequence, leaving):
         yield guard
 
 
 def _left_before(
-    function: FunctionNode, chain: Sequence[int], sequence: int
+    function: FunctionNode, chain: Sequence[int], sequence: int, leaving: frozenset[str] = LEAVING
 ) -> Iterator[tuple[t.Context, t.Exit]]:
     """Yield the clauses that leave the function before a place, and how each leaves it."""
     contexts = function.facts.contexts
@@ -316,7 +321,7 @@ def _left_before(
     for exit_ in function.facts.exits:
         if exit_.sequence >= sequence:
             return
-        if exit_.kind not in ("raise", "return") or exit_.context < 0:
+        if exit_.kind not in leaving or exit_.context < 0:
             continue
         guard = contexts[exit_.context]
         if guard.kind == "if" and guard.parent in around:

@@ -18,6 +18,7 @@ from perfaudit.program.loops import (
 )
 from perfaudit.program.names import meanings
 from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.one_path import MAY_WRITE
 from perfaudit.program.row_queries import rows_of
 from perfaudit.program.rows import is_in
 from perfaudit.program.sites import Edge, Site
@@ -51,7 +52,7 @@ class Defeat(Struct, frozen=True):
     @property
     def place(self) -> Site | Edge:
         """Return the place in the loop that runs the query."""
-        return self.load.through[0] if self.load.through else self.load.site
+        return self.load.place
 
     @property
     def path(self) -> tuple[str, ...]:
@@ -70,7 +71,7 @@ def refined_relation(
     """Return the row and the relation that a query asks for, where loaded rows do not answer it."""
     if site.relation is not None or site.effects != ("db.query",):
         return None
-    if "may-write" in site.behaviour.flags or not program.schema.relation_names:
+    if MAY_WRITE in site.behaviour.flags or not program.schema.relation_names:
         return None
     found = _refined(program, function, site)
     return None if found is None else found[:2]
@@ -179,7 +180,7 @@ def defeats(program: "Program") -> tuple[Defeat, ...]:
             continue
         seen: set[tuple[int, Location]] = set()
         for load in loads.of(function):
-            place = load.through[0] if load.through else load.site
+            place = load.place
             loop = _loop_over_rows(function, load, place)
             if loop is None or (loop, place.location) in seen:
                 continue
@@ -204,7 +205,7 @@ def _loaded_before(
 ) -> tuple[Location, ...] | None:
     """Return where the rows of a loop are queried, if that query surely loads the relation."""
     context = function.facts.contexts[loop]
-    place = load.through[0] if load.through else load.site
+    place = load.place
     if context.subject is None or walk_of(program, function, loop) in (
         Walk.FEW_ITEMS,
         Walk.CONDITION,

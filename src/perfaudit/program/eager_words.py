@@ -46,6 +46,12 @@ def refining_words(program: "Program", node: ClassNode, path: Sequence[str]) -> 
     return queries.refine.replace("{path}", KEPT.join(path)).replace("{relation}", path[-1])
 
 
+def words_on_new_rows(program: "Program", node: ClassNode, path: Sequence[str]) -> str:
+    """Return what loads a chain of relations into rows that are there; empty if not known."""
+    queries = _queries_of(program, node)
+    return "" if queries is None else queries.into.replace("{path}", KEPT.join(path))
+
+
 def joined_words(program: "Program", node: ClassNode, path: Sequence[str]) -> str:
     """Return what takes a relation of a class from a join that is there; empty if not known."""
     queries = _queries_of(program, node)

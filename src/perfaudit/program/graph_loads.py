@@ -48,7 +48,7 @@ def lazy_field(program: "Program", item: GraphType, field: GraphField) -> LazyFi
         path = (*load.path, load.relation.name)
         found = how_loaded(program, item, field, path)
         if found is not None:
-            place = load.through[0] if load.through else load.site
+            place = load.place
             return LazyField(load, found.queries, weakest(place.confidence, found.confidence))
     return None
 

@@ -70,7 +70,7 @@ def load_sureness(
             levels.append(Confidence.MEDIUM)
     query = rows.places[-1] if rows.places else None
     one_by_one = not rows.steps.isdisjoint(OBJECT) and VIA_RELATION not in rows.steps
-    if one_by_one or _is_for_some(load) or may_be_kept(program, load.relation, function, query):
+    if one_by_one or is_for_some(load) or may_be_kept(program, load.relation, function, query):
         levels.append(Confidence.MEDIUM)
     return weakest(*levels)
 
@@ -92,14 +92,14 @@ def _is_read_before(program: "Program", function: FunctionNode, load: Load, loop
     """Return whether an earlier loop has read the relation of objects of the same class."""
     begun = function.facts.contexts[loop].sequence
     for other in program.loads.of(function):
-        place = other.through[0] if other.through else other.site
+        place = other.place
         if other.relation == load.relation and place.sequence < begun:
             if function.loops(place.context):
                 return True
     return False
 
 
-def _is_for_some(load: Load) -> bool:
+def is_for_some(load: Load) -> bool:
     """Return whether only some of the rows are asked for the relation, and perhaps few."""
     site = load.site
     places = [(edge.caller, edge.context, edge.sequence) for edge in load.through]

@@ -36,6 +36,11 @@ class Load(Struct, frozen=True):
     through: tuple[Edge, ...]
 
     @property
+    def place(self) -> Site | Edge:
+        """Return where the function that loads it reads it, or calls who does."""
+        return self.through[0] if self.through else self.site
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Return the names from the root to the relation that is loaded, that one included."""
         return (*self.path, self.relation.name)

@@ -24,6 +24,8 @@ DISTURBING = frozenset(
 )
 """Effects after which the database may hold something else: own writes, and waiting for others."""
 
+MAY_WRITE = "may-write"
+"""The flag of calls that write, but not always."""
 WAITS_BETWEEN = frozenset({"with", "async with"})
 
 
@@ -84,17 +86,18 @@ def _is_disturbed(program: "Program", function: FunctionNode, start: int, end: i
             return True
     disturbing = program.reach_of(DISTURBING)
     for edge in program.edges_from(function):
-        if start < edge.sequence < end and edge.callee in disturbing:
+        if start < edge.sequence < end and (
+            edge.callee in disturbing or _does_unknown(program, edge.callee)
+        ):
             return True
     if any(
         item.kind != "return" and start < item.sequence < end for item in function.facts.results
     ):
         return True
-    for index, call in enumerate(function.facts.calls):
-        if start < call.sequence < end and (call.discarded or call.awaited):
-            if _is_unknown(program, function, index) and not _is_plain(call.callee):
-                return True
-    return False
+    return any(
+        start < call.sequence < end and _may_change(program, function, index)
+        for index, call in enumerate(function.facts.calls)
+    )
 
 
 def disturbs_within(program: "Program", function: FunctionNode, context: int) -> bool:
@@ -111,12 +114,23 @@ def disturbs_within(program: "Program", function: FunctionNode, context: int) ->
     ):
         return True
     return any(
-        (call.discarded or call.awaited)
-        and function.is_within(call.context, context)
-        and _is_unknown(program, function, index)
-        and not _is_plain(call.callee)
+        function.is_within(call.context, context) and _may_change(program, function, index)
         for index, call in enumerate(function.facts.calls)
     )
+
+
+def _does_unknown(program: "Program", function: FunctionNode) -> bool:
+    """Return whether a function runs what nobody knows, for what it does."""
+    return any(_may_change(program, function, index) for index in range(len(function.facts.calls)))
+
+
+def _may_change(program: "Program", function: FunctionNode, index: int) -> bool:
+    """Return whether a call may write: at times, or as it is unknown and run for what it does."""
+    call = function.facts.calls[index]
+    if program.types.call(function, index).has_flag(MAY_WRITE):
+        return True
+    is_run = call.discarded or call.awaited
+    return is_run and _is_unknown(program, function, index) and not _is_plain(call.callee)
 
 
 def _is_unknown(program: "Program", function: FunctionNode, index: int) -> bool:

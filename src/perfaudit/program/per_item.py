@@ -24,6 +24,7 @@ from perfaudit.program.nodes import FunctionNode, is_handler
 from perfaudit.program.one_path import disturbs_within
 from perfaudit.program.program import is_usual
 from perfaudit.program.sites import Edge, Site
+from perfaudit.program.unset_switches import is_never_run
 
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
@@ -34,7 +35,9 @@ def is_per_item(
     program: "Program", function: FunctionNode, place: Site | Edge, loop: int, reached: "Reach"
 ) -> bool:
     """Return whether a place runs once for each item of a loop, and has to do with it."""
-    if walk_of(program, function, loop) is not Walk.DATA or _is_exempt(function, place, loop):
+    if walk_of(program, function, loop) is not Walk.DATA or _is_exempt(
+        program, function, place, loop
+    ):
         return False
     if is_handler(function, place.context):
         return False
@@ -67,7 +70,9 @@ def is_same_in_each(
     items = item_names(function, loop)
     if isinstance(place, Site) and expressions.names(function, place.value) & items:
         return False
-    if walk_of(program, function, loop) is not Walk.DATA or _is_exempt(function, place, loop):
+    if walk_of(program, function, loop) is not Walk.DATA or _is_exempt(
+        program, function, place, loop
+    ):
         return False
     if is_fallback(function, loop, place.context) or not is_usual(function, place.context):
         return False
@@ -87,8 +92,8 @@ def is_same_in_each(
     )
 
 
-def _is_exempt(function: FunctionNode, place: Site | Edge, loop: int) -> bool:
-    """Return whether a place runs after an error, ends the loop, or goes one by one on purpose."""
+def _is_exempt(program: "Program", function: FunctionNode, place: Site | Edge, loop: int) -> bool:
+    """Return whether a place runs never or after an error, ends the loop, or is meant so."""
     return (
         is_handler(function, loop)
         or is_search(function, loop)
@@ -98,6 +103,7 @@ def _is_exempt(function: FunctionNode, place: Site | Edge, loop: int) -> bool:
         or _claims_row(function, place)
         or _runs_item(function, place, loop)
         or _is_for_one_key(function, loop, place.context)
+        or is_never_run(program, place)
     )
 
 

@@ -137,6 +137,27 @@ def _conditions(function: FunctionNode, call: t.Call) -> Iterator[t.Expr]:
             yield given
 
 
+def given_objects(
+    program: "Program", function: FunctionNode, call: t.Call, row: ClassNode
+) -> Iterator[str]:
+    """Yield the relations that rows may have been given as objects, by the call that writes them.
+
+    Or by the calls of the same function that make the objects that it is given to write; where none
+    is seen, any relation may have been.
+    """
+    makers = [call]
+    if call.arguments:
+        makers = [
+            each
+            for index, each in enumerate(function.facts.calls)
+            if program.types.call(function, index).callee == ClassType(row)
+        ]
+    named = {name for maker in makers for name, _ in maker.keywords}
+    for relation in program.schema.relations_of(row).values():
+        if not relation.many and (not makers or not named.isdisjoint({relation.name, "**"})):
+            yield relation.name
+
+
 def _leading_nowhere(program: "Program", call: t.Call, row: ClassNode) -> Iterator[str]:
     """Yield the relations of which a condition leaves only rows whose key is empty."""
     name = call.callee.name if isinstance(call.callee, t.Attr) else ""

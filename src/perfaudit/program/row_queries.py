@@ -17,7 +17,7 @@ from perfaudit.program.managers import has_unread_manager, managers_of, source_o
 from perfaudit.program.names import AT_END, meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode, enclosing_class
 from perfaudit.program.row_costs import row_class
-from perfaudit.program.row_entities import begun
+from perfaudit.program.row_entities import begun, given_objects
 from perfaudit.program.row_loaders import has_loaded
 from perfaudit.program.row_parts import parts_under
 from perfaudit.program.row_spots import Spot, Way
@@ -338,6 +338,11 @@ class _Search:
         start = begun(self.program, spot, call, row, names=LOADS_NAMED in flags)
         if OPTION in flags:
             start = replace(start, loading=(function.line(call.end_line),))
+        if self.only_writes(function, index):
+            start = replace(start, made=True)
+            if row is not None:
+                objects = frozenset(given_objects(self.program, function, call, row))
+                start = replace(start, known=start.known | objects)
         if NO_LATER_LOADS in flags:
             start = replace(start, settled=self.program.schema.relation_names)
         found = made_of([start, *before])
@@ -365,6 +370,11 @@ class _Search:
     def effects(self, function: FunctionNode, index: int) -> list[tuple[str, ...]]:
         targets = self.types.call(function, index).targets
         return [target.behaviour.effects for target in targets if target.behaviour is not None]
+
+    def only_writes(self, function: FunctionNode, index: int) -> bool:
+        """Return whether a call gives rows that it has written, and looks for none."""
+        effects = {effect for each in self.effects(function, index) for effect in each}
+        return "db.write" in effects and "db.query" not in effects
 
     def asked(self, spot: Spot, value: t.Expr) -> Rows | None:
         """Return the rows of a relation that is queried anew, whatever was loaded with its row."""

@@ -28,7 +28,8 @@ class Rows(Struct, frozen=True):
     another row. ``of``: their classes, as far as known. ``agreed``: all ways load the same.
     ``settled``: relations that cannot be read of them unless they were loaded, nor below them.
     ``loading``: the ends of the calls that say what is loaded. ``only``: the names that a query
-    keeps to, None where it fetches all columns.
+    keeps to, None where it fetches all columns. ``made``: they have just been written, and no query
+    gives them.
     """
 
     written: tuple[Location, ...] = ()
@@ -43,6 +44,7 @@ class Rows(Struct, frozen=True):
     declared: tuple[Location, ...] = ()
     loading: tuple[Location, ...] = ()
     only: frozenset[str] | None = None
+    made: bool = False
 
     @property
     def extended(self) -> tuple[Location, ...]:
@@ -106,7 +108,7 @@ def joined(answers: Sequence[Rows | None]) -> Rows | None:
     together = _together(known, agreed=all(answer.loaded == first for answer in known))
     # A condition that only some ways have spares no query on the others.
     shared = frozenset.intersection(*(answer.known for answer in known))
-    return replace(together, known=shared)
+    return replace(together, known=shared, made=all(answer.made for answer in known))
 
 
 def made_of(parts: Sequence[Rows | None]) -> Rows | None:
@@ -133,6 +135,7 @@ def _together(known: Sequence[Rows], *, agreed: bool) -> Rows:
         _in_order([place for rows in known for place in rows.declared]),
         _in_order([place for rows in known for place in rows.loading]),
         frozenset().union(*only) if only else None,
+        any(rows.made for rows in known),
     )
 
 

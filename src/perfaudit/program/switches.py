@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
 from perfaudit.program.carried import Carried, carried, keyword_given
-from perfaudit.program.conditions import guards_before
+from perfaudit.program.conditions import LEAVING, guards_before
 from perfaudit.program.edge_values import passed_as
 from perfaudit.program.expressions import conjuncts
 from perfaudit.program.language_calls import called_above, is_super
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 PLAIN = frozenset(f"builtins.{name}" for name in ("str", "bytes", "int", "float", "bool"))
 ABSTRACT = ("builtins.", "collections.", "typing.", "numbers.")
 """Where the classes stand that plain values may be of."""
+SKIPPING = LEAVING | {"continue", "break"}
+"""Kinds of jumps after which the rest of a block does not run, or not in this turn of a loop."""
 MAX_STEPS = 6
 MAX_FUNCTIONS = 300
 
@@ -218,7 +220,7 @@ def _needed(callee: FunctionNode, context: int, sequence: int) -> tuple[t.Expr |
             found += conjuncts(here.subject)
         elif here.kind in ("else", "or", "match"):
             found.append(here)
-    return (*found, *guards_before(callee, chain, sequence))
+    return (*found, *guards_before(callee, chain, sequence, SKIPPING))
 
 
 def _stands_against(

@@ -218,7 +218,7 @@ class Walk:
         tag = self.program.once(template_tags).get(path.filters[0]) if path.filters else None
         if tag is not None:
             given = tag.bound([value], {})
-            reading.function(tag.function, given)
+            reading.function(tag.function, given, may_give_more=True)
             reading.costs.extend(read_by(self.program, tag.function, given))
         if not quiet:
             self.note(reading.costs, path)

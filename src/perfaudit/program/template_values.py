@@ -17,7 +17,9 @@ from perfaudit.program.late_reads import is_late
 from perfaudit.program.loads import Load
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.renderings import Known, known_names
+from perfaudit.program.switches import is_left_off, is_switched_off
 from perfaudit.program.tables import Relation
+from perfaudit.program.unset_switches import call_with
 from perfaudit.program.values import (
     FunctionType,
     Instance,
@@ -204,7 +206,7 @@ class Reading:
     def _result(self, value: Value, option: Type) -> Value:
         types = self.program.types
         if isinstance(option, FunctionType) and isinstance(option.receiver, Instance):
-            return self.run(value, option.receiver, option.node)
+            return self.run(value, option.receiver, option.node, may_give_more=True)
         if not isinstance(option, LibraryMethod):
             return NOT_KNOWN
         behaviour = option.behaviour
@@ -265,7 +267,13 @@ class Reading:
                 self.costs[before:] = once
 
     def run(
-        self, value: Value, owner: Instance, method: FunctionNode, arguments: tuple[Value, ...] = ()
+        self,
+        value: Value,
+        owner: Instance,
+        method: FunctionNode,
+        arguments: tuple[Value, ...] = (),
+        *,
+        may_give_more: bool = False,
     ) -> Value:
         """Return what a method or property of the project gives, and note what it costs."""
         program = self.program
@@ -276,7 +284,7 @@ class Reading:
         value = msgspec.structs.replace(value, type=owner)
         names = {param.name: item for param, item in zip(params, (value, *arguments), strict=False)}
         if method not in program.memoised:
-            self.function(method, names)
+            self.function(method, names, may_give_more=may_give_more)
         lazily = self._given_by(method, names)
         if lazily is not None:
             return lazily
@@ -319,17 +327,28 @@ class Reading:
             found = quiet.called(found) if step == "()" else quiet.step(found, step)
         return None if found is None or isinstance(found.type, Unknown) else found
 
-    def function(self, function: FunctionNode, names: dict[str, Value]) -> None:
-        """Note what running a function costs, whose parameters are values of the template."""
+    def function(
+        self, function: FunctionNode, names: dict[str, Value], *, may_give_more: bool = False
+    ) -> None:
+        """Note what running a function costs, whose parameters are values of the template.
+
+        ``may_give_more``: it may be given others as well, that are not seen.
+        """
         program = self.program
+        call = None if may_give_more else call_with(function, names)
         for load in program.loads.of(function):
-            value = names.get(load.root)
-            if value is not None:
-                cost = self._loaded(value, load)
-                if cost is not None:
-                    self.costs.append(cost)
+            value, site = names.get(load.root), load.site
+            if value is None or (
+                call is not None
+                and is_left_off(program, [call, *load.through], site.context, site.sequence)
+            ):
+                continue
+            cost = self._loaded(value, load)
+            if cost is not None:
+                self.costs.append(cost)
         step = program.query_reach.step(function)
-        if step is not None:
+        is_off = call is not None and is_switched_off(program, call, program.query_reach)
+        if step is not None and not is_off:
             first = next(iter(names.values()), NOT_KNOWN)
             self.costs.append(
                 Cost(
