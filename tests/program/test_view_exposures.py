@@ -1,0 +1,54 @@
+"""Who asks for a page, or a list, is the route that shows it."""
+
+from pathlib import Path
+
+from perfaudit.audit import audit
+from perfaudit.config import Settings
+
+SHOP = """
+from django.db import models
+from rest_framework import routers, serializers, viewsets
+from rest_framework.decorators import action
+from rest_framework.response import Response
+
+class Kiln(models.Model):
+    name = models.CharField(max_length=50)
+
+class Tile(models.Model):
+    kiln = models.ForeignKey(Kiln, on_delete=models.CASCADE)
+
+class TileSerializer(serializers.ModelSerializer):
+    kiln_name = serializers.CharField(source="kiln.name")
+
+    class Meta:
+        model = Tile
+        fields = ["kiln_name"]
+
+class TileViewSet(viewsets.ModelViewSet):
+    serializer_class = TileSerializer
+
+    def get_queryset(self):
+        return Tile.objects.order_by("kiln")
+
+    @action(detail=True)
+    def glaze(self, request, pk):
+        return Response(Tile.objects.get(pk=pk).glaze)
+
+    def retrieve(self, request, *args, **kwargs):
+        return super().retrieve(request, *args, **kwargs)
+
+    def list(self, request, *args, **kwargs):
+        return super().list(request, *args, **kwargs)
+
+router = routers.DefaultRouter()
+router.register("tiles", TileViewSet)
+"""
+
+
+def test_the_rows_of_a_view_set_are_shown_for_the_route_of_its_list(tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text(SHOP)
+
+    (found,) = audit(tmp_path, (tmp_path,), Settings(select=("PA503",))).report.findings
+
+    assert found.endpoint == "GET /tiles"
+    assert found.trace[0].message == "GET /tiles enters TileViewSet"
