@@ -13,7 +13,7 @@ from perfaudit.program.showing_costs import Spent, spent_by, spent_to_fill
 from perfaudit.program.showings import Showing, is_one, showings
 from perfaudit.program.template_values import Value
 from perfaudit.program.values import Instance
-from perfaudit.program.view_exposures import exposure_of_page
+from perfaudit.program.view_exposures import exposure_of_list
 
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:
@@ -53,9 +53,9 @@ def _each_once(spending: list[Spent]) -> list[Spent]:
 def _judge(
     program: Program, showing: Showing, spent: Spent, rows: Rows
 ) -> Iterator[Match | Opportunity]:
-    exposure = exposure_of_page(
-        program, program.exposure_of(showing.function), showing.view, showing.location
-    )
+    exposure = program.exposure_of(showing.function)
+    if showing.view is not None:
+        exposure = exposure_of_list(program, exposure, showing.words, showing.view)
     yield Opportunity(spent.location, exposure.kind)
     cost = spent.cost
     if cost.relation is not None and rows.covers(cost.path):

@@ -23,8 +23,11 @@ KEYS = (
     *("model", "fields", "source", "many", "method"),
     *("whole", "unread", "settings", "exclude", "depth", "lists", "lists_each"),
     *("hooks", "filled", "fills", "dumps"),
-    *("searched", "searchers"),
+    *("searched", "searchers", "given"),
 )
+
+
+GIVEN = ("row", "shown")
 
 
 class AnsweringView(Struct, frozen=True):
@@ -61,6 +64,8 @@ class Answers(Struct, frozen=True):
     ``showing`` that show what they are given: declared fields only, and relations by their rows.
     ``searched``: the attribute of a view with the columns that requests may search for a text
     anywhere in them, where one of its ``searchers`` is in the list that is their attribute.
+    ``given``: methods of a view that the library gives ``row``, one of its rows, or ``shown``, what
+    shows it.
     """
 
     views: dict[str, AnsweringView] = {}
@@ -91,6 +96,7 @@ class Answers(Struct, frozen=True):
     dumps: tuple[str, ...] = ()
     searched: str = ""
     searchers: dict[str, str] = {}
+    given: dict[str, str] = {}
 
 
 Named = Callable[[YamlNode | None, Callable[[str, YamlNode], Any]], dict[str, Any]]
@@ -134,6 +140,7 @@ def answers_section(node: YamlNode | None, named: Named) -> Answers:
         keys["dumps"].texts() if "dumps" in keys else (),
         text("searched"),
         named(keys.get("searchers"), lambda _, entry: entry.text()),
+        named(keys.get("given"), lambda _, entry: entry.one_of(GIVEN)),
     )
 
 

@@ -1,7 +1,7 @@
 """Where work enters the program: routes, tasks, commands, consumers, middleware, start-up code."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 from perfaudit.core.levels import Role
@@ -50,7 +50,8 @@ class Endpoint:
     handler: what its parameters and routers ask for, and other methods of its view class.
     ``response_model`` is the declared type of the answer. ``decorators``: dotted paths, outermost
     first, wrappers in lists of routes included. ``application``: the call that makes it. ``view``:
-    the class that a route names, which may have the handler from a base.
+    the class that a route names, which may have the handler from a base. ``action``: the name of
+    its method that the route chose, which the library may have; empty where none is chosen.
     """
 
     kind: str
@@ -65,6 +66,7 @@ class Endpoint:
     decorators: tuple[str, ...]
     application: Location | None
     view: ClassNode | None = None
+    action: str = ""
 
 
 def find_endpoints(types: Types, graph: Sequence[GraphType] = ()) -> tuple[Endpoint, ...]:
@@ -145,7 +147,7 @@ def _endpoints(sites: Sites, known: Dependencies, found: Registration) -> Iterat
             item_kind = PSEUDO_METHODS.get(item.method, kind)
             method = "" if item.method in PSEUDO_METHODS else item.method
             full = join(path, item.suffix) if item_kind in ("route", "websocket") else ""
-            yield _endpoint(
+            made = _endpoint(
                 sites,
                 known,
                 found,
@@ -157,6 +159,7 @@ def _endpoints(sites: Sites, known: Dependencies, found: Registration) -> Iterat
                 through,
                 application,
             )
+            yield replace(made, action=item.action)
         if not handled:
             callee = sites.types.classes.method(node, "__call__")
             if callee is not None:
@@ -298,7 +301,8 @@ def _unrouted(
     kind = PSEUDO_METHODS.get(item.method, "route")
     method = "" if item.method in PSEUDO_METHODS else item.method
     path = join(path, item.suffix) if kind in ("route", "websocket") else ""
-    yield _endpoint(sites, known, found, kind, method, path, item.handler, item.hooks, (), None)
+    made = _endpoint(sites, known, found, kind, method, path, item.handler, item.hooks, (), None)
+    yield replace(made, action=item.action)
 
 
 def _of_graph(types: Types, graph: Sequence[GraphType]) -> Iterator[Endpoint]:

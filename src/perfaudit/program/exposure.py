@@ -8,12 +8,14 @@ from msgspec.structs import replace as changed
 
 from perfaudit.core.finding import TraceStep
 from perfaudit.core.levels import Confidence, Role
-from perfaudit.program.classes import Hierarchy
+from perfaudit.facts import types as t
 from perfaudit.program.conditions import MAX_BRANCHES, Standing, option_of, standing
 from perfaudit.program.endpoints import Endpoint
 from perfaudit.program.implementers import standing_below
+from perfaudit.program.infer import Types
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.request_methods import is_in_branch, methods_at, usual_of
+from perfaudit.program.shown_rows import class_given
 from perfaudit.program.sites import Edge
 from perfaudit.program.switches import is_call_of_base, is_overridden
 
@@ -64,18 +66,22 @@ class Exposures:
         endpoints: Sequence[Endpoint],
         edges_from: Callable[[FunctionNode], Iterable[Edge]],
         bodies: Iterable[FunctionNode],
-        classes: Hierarchy,
+        types: Types,
     ) -> None:
         self._kind: dict[FunctionNode, str] = {}
         self._origin: dict[FunctionNode, Endpoint] = {}
         self._edge: dict[FunctionNode, Edge] = {}
         self._routes: dict[FunctionNode, list[Endpoint]] = {}
+        self._entering: dict[FunctionNode, list[Endpoint]] = {}
         self._known: dict[FunctionNode, Exposure] = {}
         self._edges_from = edges_from
-        self._classes = classes
+        self._types = types
+        self._classes = types.classes
         set_off: list[Edge] = []
         for endpoint in endpoints:
             self._routes.setdefault(endpoint.handler, []).append(endpoint)
+            for function in (endpoint.handler, *endpoint.dependencies):
+                self._entering.setdefault(function, []).append(endpoint)
         for kind, entry_kinds in KINDS:
             waiting = self._entered(kind, set_off if kind == "task" else ())
             for endpoint in endpoints:
@@ -98,9 +104,10 @@ class Exposures:
         """Return the functions that some edges reach first, with their kind."""
         waiting: deque[FunctionNode] = deque()
         for edge in edges:
-            if edge.callee not in self._kind:
+            origin = self._origin_of(edge) if edge.callee not in self._kind else None
+            if origin is not None:
                 self._kind[edge.callee] = kind
-                self._origin[edge.callee] = self._origin[edge.caller]
+                self._origin[edge.callee] = origin
                 self._edge[edge.callee] = edge
                 waiting.append(edge.callee)
         return waiting
@@ -148,10 +155,33 @@ class Exposures:
 
     def _hangs_on(self, edge: Edge) -> Standing:
         """Return how surely who comes to the caller of an edge takes it."""
-        view = self._origin[edge.caller].view
+        origin = self._origin_of(edge)
+        view = None if origin is None else origin.view
         if view is not None and self._is_of_other_class(edge, view):
             return Standing.STATE
         return standing(edge.caller, edge.context, edge.sequence)
+
+    def _origin_of(self, edge: Edge) -> Endpoint | None:
+        """Return the entry point that an edge runs for, None where it gives its caller another."""
+        origin = self._origin[edge.caller]
+        if not self._is_of_other_given(edge, origin.view):
+            return origin
+        entering = self._entering.get(edge.caller, ())
+        return next((it for it in entering if not self._is_of_other_given(edge, it.view)), None)
+
+    def _is_of_other_given(self, edge: Edge, view: ClassNode | None) -> bool:
+        """Return whether an edge runs a method of another class than a view's methods are given."""
+        call, params = edge.call, edge.caller.facts.params
+        if view is None or call is None or len(params) < 2 or edge.caller.owner is None:
+            return False
+        given, callee = params[1].name, call.callee
+        if not isinstance(callee, t.Attr) or callee.base != t.Name(given):
+            return False
+        node = class_given(self._types, edge.caller, view)
+        if node is None or given in edge.caller.binds:
+            return False
+        meant = (node, *self._classes.subclasses(node))
+        return all(self._classes.method(one, callee.name) is not edge.callee for one in meant)
 
     def _is_of_other_class(self, edge: Edge, view: ClassNode) -> bool:
         """Return whether the class of a view has a method of its own in place of that of an edge.

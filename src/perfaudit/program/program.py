@@ -184,7 +184,7 @@ class Program:
     @cached_property
     def _exposures(self) -> Exposures:
         bodies = [file.body for file in self.files if file.role not in UNSEEN_ROLES]
-        return Exposures(self.endpoints, self.edges_from, bodies, self.types.classes)
+        return Exposures(self.endpoints, self.edges_from, bodies, self.types)
 
     @cached_property
     def memoised(self) -> frozenset[FunctionNode]:

@@ -55,7 +55,9 @@ class Target(NamedTuple):
 class Handled(NamedTuple):
     """One method of a view class that answers requests. ``suffix`` is what it adds to the path.
 
-    ``hooks`` are other methods of the class that the framework runs on the way.
+    ``hooks`` are other methods of the class that the framework runs on the way. ``action``: the
+    name of the method that a route chose, which the library may have; empty where the method of
+    the request chooses.
     """
 
     handler: FunctionNode
@@ -63,6 +65,7 @@ class Handled(NamedTuple):
     suffix: str
     hooks: tuple[FunctionNode, ...]
     framework: Framework
+    action: str = ""
 
 
 def find_targets(
@@ -285,7 +288,8 @@ def view_methods(
         ]
         handler = own or next((hook for word, hook in behind if word == HOOK), node.body)
         rest = tuple(hook for _, hook in behind if hook is not handler)
-        found[key] = Handled(handler, method, suffix, rest, framework)
+        action = name if view.is_viewset or actions else ""
+        found[key] = Handled(handler, method, suffix, rest, framework, action)
     if view.is_viewset and not actions:
         shared = tuple(hook for words, hook in hooks if not words[1:])
         return [*found.values(), *_extra_actions(sites, node, shared, framework)]
@@ -354,7 +358,7 @@ def _extra_actions(
                 for http in route_methods(
                     sites, owner.body, call, route.methods, route.methods_argument
                 ):
-                    yield Handled(method, http, f"{key}{path}/", hooks, framework)
+                    yield Handled(method, http, f"{key}{path}/", hooks, framework, name)
 
 
 def given_path(sites: Sites, function: FunctionNode, call: t.Call | None, spec: str | None) -> str:

@@ -35,6 +35,7 @@ from perfaudit.program.shown_classes import (
 from perfaudit.program.shown_pages import parts_of_call, parts_of_display
 from perfaudit.program.shown_together import LOADS_INTO, may_load, shows_many_its_way
 from perfaudit.program.values import ClassType, Instance, Type, Unknown, list_of, options_of
+from perfaudit.program.view_exposures import may_list
 
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
@@ -48,7 +49,8 @@ class Showing(Struct, frozen=True):
     """A place that shows rows, with the class that does, and where the rows come from.
 
     ``is_filled``: what is shown are the annotated fields of the class. ``is_together``: the rows
-    are shown by a class that asks once for some of what their methods look up.
+    are shown by a class that asks once for some of what their methods look up. ``view``: the class
+    whose list the library shows.
     """
 
     function: FunctionNode
@@ -328,7 +330,6 @@ def _shown_by_call(
             return None
         givens.append(attribute)
     known = Known(list_of(Instance(row)), tuple(givens))
-    is_view = view is not None and _is_view(program, words, view)
     return Showing(
         function,
         function.place(call),
@@ -336,14 +337,10 @@ def _shown_by_call(
         shown,
         row,
         known,
-        view if is_view else None,
+        None,
         confidence,
         is_together=together,
     )
-
-
-def _is_view(program: "Program", words: Answers, node: ClassNode) -> bool:
-    return class_value(program.types, node, words.shown) is not None
 
 
 def _is_open(value: Type) -> bool:
@@ -374,6 +371,8 @@ def _by_views(program: "Program", words: Answers) -> Iterator[Showing]:
             continue
         for node in file.classes:
             if not node.facts.bases or not _lists(program, words, node):
+                continue
+            if not may_list(program, words, node):
                 continue
             for shown, confidence in shown_of_view(program, words, node, _list_action(words)):
                 found = _viewed(program, words, node, shown, confidence)

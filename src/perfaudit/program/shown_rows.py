@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from perfaudit.facts import types as t
 from perfaudit.libraries.answers import Answers
 from perfaudit.program import members
+from perfaudit.program.class_values import class_value
 from perfaudit.program.classes import instance_of
 from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FunctionNode
@@ -62,6 +63,22 @@ def row_of_view(types: "Types", resolved: "Resolved") -> "Resolved":
             if row is not None:
                 return replace(resolved, result=row)
     return resolved
+
+
+def class_given(types: "Types", function: FunctionNode, view: ClassNode) -> ClassNode | None:
+    """Return the class of what a library gives a method for the routes of a view, where known."""
+    for words in types.libraries.answers:
+        match words.given.get(function.name):
+            case "row":
+                row = _row(types, view)
+                return row.node if isinstance(row, Instance) else None
+            case "shown" if types.classes.method(view, words.chosen) is None:
+                shown = class_value(types, view, words.shown)
+                if shown is None:
+                    return None
+                found = types.evaluate(shown.function, shown.value, shown.at)
+                return found.node if isinstance(found, ClassType) else None
+    return None
 
 
 def _row(types: "Types", view: ClassNode) -> Type | None:
