@@ -30,6 +30,7 @@ from perfaudit.program.narrowing import narrowed
 from perfaudit.program.nodes import ClassNode, FileNode, FunctionNode
 from perfaudit.program.second_opinion import CallPlace, Opinions, reconsidered
 from perfaudit.program.shown_rows import row_given, row_of_view
+from perfaudit.program.sql_text import text_of
 from perfaudit.program.stores import Stores
 from perfaudit.program.values import (
     BOOL,
@@ -175,7 +176,7 @@ class Types:
                     return union([self.evaluate(scope, part, AT_END) for scope, part in written])
                 found = self.evaluate(function, base, at)
                 aliased = annotations.alias(self, function, found, key)
-                return members.item(self, found, key) if aliased is None else aliased
+                return self._item_of(function, found, key, at) if aliased is None else aliased
             case t.Element(iterable=iterable):
                 return members.element(self, self.evaluate(function, iterable, at))
             case t.Entered(value=inner, is_async=is_async):
@@ -216,6 +217,24 @@ class Types:
             case t.Opaque(reason=reason):
                 return Unknown(reason)
         return Unknown("not described")
+
+    def _item_of(
+        self, function: FunctionNode, owner: Type, key: t.Expr, at: tuple[int, int]
+    ) -> Type:
+        """Return what an item is: as its container says, or what the project puts in its place."""
+        asked = Arguments(lambda name: self.evaluate(function, key, at))
+        found = members.item(self, owner, key, asked)
+        if isinstance(owner, LibraryInstance) and isinstance(found, Unknown | External):
+            text = None if owner.path.startswith("builtins.") else text_of(self, function, key, at)
+            if text is not None:
+                put = self._once(
+                    self._given,
+                    (owner, f"[{text}]"),
+                    lambda: self._stores.put(self, owner, text) or NOT_DEFINED,
+                    NOT_DEFINED,
+                )
+                return found if put == NOT_DEFINED else put
+        return found
 
     def _item(self, function: FunctionNode, item: t.Expr, at: tuple[int, int]) -> Type:
         """Return the type of one item of a display, of each one behind a ``*``."""
