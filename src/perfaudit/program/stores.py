@@ -1,4 +1,4 @@
-"""What is set from outside: ``app.state.pool = pool``, ``service.store = Store()``, ``app["db"]``."""
+"""What is set from outside: ``app.state.pool = pool``, ``app["pool"] = pool``."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
