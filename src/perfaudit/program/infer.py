@@ -11,6 +11,7 @@ from perfaudit.libraries.types import TypeExpr
 from perfaudit.program import (
     annotations,
     calls,
+    construction,
     decorators,
     displays,
     fills,
@@ -110,6 +111,7 @@ class Types:
         self._params: dict[tuple[FunctionNode, str], Type] = {}
         self._wrappers: dict[FunctionNode, decorators.Wrapping] = {}
         self._busy: dict[object, int] = {}
+        self._hooks: dict[ClassNode, list[FunctionNode]] = {}
         self.delegating: set[tuple[FunctionNode, str]] = set()
         """What ``__getattr__`` is being asked for: objects may well hold each other in a circle."""
         self._reached = NOWHERE
@@ -437,6 +439,10 @@ class Types:
             lambda: decorators.find_wrapping(self, function),
             decorators.UNWRAPPED,
         )
+
+    def hooks(self, node: ClassNode) -> list[FunctionNode]:
+        """Return the methods that a library runs for each object of a class that is made."""
+        return self._once(self._hooks, node, lambda: construction.hooks(self, node), [])
 
     def attribute(self, node: ClassNode, name: str) -> Type:
         """Return the type of an attribute of the class's objects; ``members`` binds methods."""
