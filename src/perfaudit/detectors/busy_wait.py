@@ -42,16 +42,21 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
     for function in program.functions:
         if not function.is_async or function.role not in AUDITED:
             continue
+        told: dict[str, list[tuple[Wait, Confidence]]] = {}
         for number, context in enumerate(function.facts.contexts):
             if context.kind != "while" or context.subject is None:
                 continue
             wait = _wait(program, function, number, context.subject)
             if wait is None:
                 continue
-            yield Opportunity(wait.sleep.location, program.exposure_of(function).kind)
             confidence = _state(program, function, wait.test, _at(function, number), MAX_STEPS)
-            if confidence is not None:
-                yield _match(program, wait, confidence)
+            if confidence is None:
+                yield Opportunity(wait.sleep.location, program.exposure_of(function).kind)
+            else:
+                told.setdefault(_condition(function, wait.test), []).append((wait, confidence))
+        for waits in told.values():
+            yield Opportunity(waits[0][0].sleep.location, program.exposure_of(function).kind)
+            yield _match(program, waits)
 
 
 def _at(function: FunctionNode, number: int) -> tuple[int, int]:
@@ -261,19 +266,25 @@ def _given(program: Program, function: FunctionNode, left: int) -> Confidence | 
     return None if found is None else weakest(found, Confidence.MEDIUM)
 
 
-def _match(program: Program, wait: Wait, confidence: Confidence) -> Match:
+def _match(program: Program, waits: list[tuple[Wait, Confidence]]) -> Match:
+    """Return one match for all loops of a function that wait for the same."""
+    wait, confidence = waits[0]
     function = wait.function
     exposure = program.exposure_of(function)
     place = wait.sleep.location
-    step = TraceStep(place, f"sleeps {wait.seconds:g} s, then asks again")
+    steps = [
+        TraceStep(each.sleep.location, f"sleeps {each.seconds:g} s, then asks again")
+        for each, _ in waits
+    ]
     return Match(
         place,
         {
             "function": function.facts.qualname,
             "condition": _condition(function, wait.test),
             "interval": f"{wait.seconds:g} s" if wait.seconds else "turn of the event loop",
+            "more": f", at {len(waits)} places" if len(waits) > 1 else "",
         },
-        trace=(*exposure.chain, step),
+        trace=(*exposure.chain, *steps),
         # Who starts, ends or is run by hand alone keeps nobody waiting.
         confidence=weakest(
             confidence,

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from perfaudit.facts import types as t
+from perfaudit.facts.extract import annotation_of
 from perfaudit.libraries.types import TypeExpr
 from perfaudit.program import members, providers
 from perfaudit.program.classes import instance_of
@@ -67,6 +68,8 @@ def annotated(types: "Types", scope: FunctionNode, annotation: t.Expr) -> Type:
     match annotation:
         case t.Const(kind="NoneType"):
             return NONE
+        case t.Const(value=str() as text):
+            return annotated(types, scope, annotation_of(text))
         case t.Binary(operator="BitOr", left=left, right=right):
             return union([annotated(types, scope, left), annotated(types, scope, right)])
         case t.Item(base=base, key=key):

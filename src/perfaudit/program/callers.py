@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING
 
 from perfaudit.facts import types as t
-from perfaudit.program.expressions import argument
+from perfaudit.program.expressions import argument, last_name
+from perfaudit.program.given_beside import given_with
 from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FileNode, FunctionNode
 from perfaudit.program.values import NONE, ClassType, FunctionType, Type, Unknown, options_of, union
@@ -25,6 +26,7 @@ class Callers:
     def __init__(self, files: list[FileNode]) -> None:
         self._files = files
         self._sites: dict[str, list[tuple[FunctionNode, int]]] | None = None
+        self._handed: dict[str, list[tuple[FunctionNode, int, int]]] | None = None
         self._meanings: dict[tuple[FileNode, t.Expr], Type] = {}
         """What is called in files, by how it is written there."""
         self._nested = 0
@@ -60,17 +62,38 @@ class Callers:
         sites = self._named(types, function)
         if function.parent is function.file.body:
             sites = self._meaning(types, function, sites)[:MAX_SITES]
-        if not 0 < len(sites) <= MAX_SITES:
+        if len(sites) > MAX_SITES:
             return []
         self._nested += 1
         try:
-            return [
+            found = [
                 value
                 for caller, index in sites
                 for value in self._given(types, caller, index, function, position, name)
             ]
+            return found + self._given_beside(types, function, position, name)
         finally:
             self._nested -= 1
+
+    def _given_beside(
+        self, types: "Types", function: FunctionNode, position: int | None, name: str
+    ) -> list[Type]:
+        """Return what calls give for a parameter that are given the function with its arguments."""
+        owner = function.owner
+        known = owner.name if owner is not None and function.name == "__init__" else function.name
+        sites = self._beside().get(known, ())
+        if len(sites) > MAX_SITES:
+            return []
+        return [
+            value
+            for caller, index, place in sites
+            for value in given_with(types, caller, index, place, function, position, name)
+        ]
+
+    def _beside(self) -> dict[str, list[tuple[FunctionNode, int, int]]]:
+        if self._handed is None:
+            self._handed = _handed_index(self._files)
+        return self._handed
 
     def made_with(self, types: "Types", node: ClassNode, position: int, name: str) -> list[Type]:
         """Return what each construction of a class gives for a field; empty if too many."""
@@ -223,6 +246,24 @@ def _index(files: list[FileNode]) -> dict[str, list[tuple[FunctionNode, int]]]:
                 elif isinstance(callee, t.Name):
                     name = _first_name(file, callee.id)
                     found.setdefault(name, []).append((function, index))
+    return found
+
+
+def _handed_index(files: list[FileNode]) -> dict[str, list[tuple[FunctionNode, int, int]]]:
+    """Return the calls that are given a function or a class and more, and the place of it."""
+    names = {item.name for file in files for item in file.functions}
+    names |= {item.name for file in files for item in file.classes}
+    found: dict[str, list[tuple[FunctionNode, int, int]]] = {}
+    for file in files:
+        for function in file.functions if file.role.value != "test" else ():
+            for index, call in enumerate(function.facts.calls):
+                if len(call.arguments) + len(call.keywords) < 2:
+                    continue
+                for place, value in enumerate(call.arguments):
+                    name = last_name(value)
+                    name = _first_name(file, name) if isinstance(value, t.Name) else name
+                    if name in names:
+                        found.setdefault(name, []).append((function, index, place))
     return found
 
 

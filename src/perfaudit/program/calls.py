@@ -277,6 +277,8 @@ def _construct(
                     made = _around_items(types, function, call, behaviour, made)
                 targets.append(Target("library", behaviour.path, None, behaviour, made))
                 break
+    for hook in types.hooks(node):
+        targets.append(Target("function", hook.qualname, hook, None, made))
     return targets or [Target("class", node.qualname)], made
 
 

@@ -41,6 +41,8 @@ def _displays(
             return [(function, value)]
         case t.Name(id=name):
             return _held(function, name, at, steps)
+        case t.Attr(base=t.Name(id=receiver), name=name):
+            return _kept(function, receiver, name, steps)
         case t.Item(base=base, key=key):
             outer = _displays(function, base, at, steps - 1)
             if outer is None:
@@ -60,6 +62,20 @@ def _displays(
                     found.extend(inner)
             return found
     return None
+
+
+def _kept(
+    function: FunctionNode, receiver: str, name: str, steps: int
+) -> list[tuple[FunctionNode, t.Mapping]] | None:
+    """Return the display that an attribute of a method's own object is set to, in one place."""
+    owner, params = function.owner, function.facts.params
+    if owner is None or not params or params[0].name != receiver:
+        return None
+    kept = [*owner.stores.get(name, ()), *((owner.body, b) for b in owner.body.binds.get(name, ()))]
+    if len(kept) != 1 or kept[0][1].value is None:
+        return None
+    scope, bind = kept[0]
+    return _displays(scope, bind.value, (bind.sequence, bind.context), steps - 1)
 
 
 def _held(

@@ -14,6 +14,7 @@ from perfaudit.program.decorators import decorators_of, method_kind, receiver_of
 from perfaudit.program.expressions import argument, parts
 from perfaudit.program.names import AT_END, meanings
 from perfaudit.program.nodes import WALK_KINDS, FunctionNode
+from perfaudit.program.origins import origins
 from perfaudit.program.stepping import Steps
 from perfaudit.program.values import (
     ClassType,
@@ -219,12 +220,45 @@ class Forwards:
         call = function.facts.calls[index]
         has_arguments = bool(call.arguments or call.keywords)
         for target in self._types.call(function, index).targets:
-            if target.function is not None and has_arguments:
-                shift = _shift(self._types, target)
-                yield from self._handed_to(function, call, target.function, shift, target)
+            if target.function is not None:
+                if has_arguments:
+                    shift = _shift(self._types, target)
+                    yield from self._handed_to(function, call, target.function, shift, target)
+                yield from self._closed_over(function, call, target)
             elif target.behaviour is not None and target.behaviour.runs:
                 yield from self._handed_out(function, call, target.behaviour, MAX_STEPS)
                 yield from self._kept(target.behaviour, target.receiver)
+
+    def _closed_over(
+        self, function: FunctionNode, call: t.Call, target: calls.Target
+    ) -> Iterator[Handed]:
+        """Yield what the maker of a function was given, where the function runs that."""
+        inner = target.function
+        maker = None if inner is None else inner.parent
+        if inner is None or maker is None or maker.kind != "function":
+            return
+        ways = [way for way in self.of(inner) if way.slot.scope is maker]
+        if not ways:
+            return
+        at = (call.sequence, call.context)
+        made = origins(self._types, function, call.callee, at, maker)
+        doubt = Confidence.MEDIUM if len(made) > 1 else target.confidence
+        for scope, index in made:
+            making = scope.facts.calls[index]
+            point = (making.sequence, making.context)
+            for way in ways:
+                for given in _given(making, maker, 0, way.slot):
+                    if given.index < 0 and not given.key:
+                        yield Handed(
+                            Given(t.Opaque("kept")),
+                            way.how,
+                            way.each,
+                            way.awaited,
+                            way.after,
+                            weakest(way.confidence, doubt),
+                            inner.is_async,
+                            self._types.evaluate(scope, given.value, point),
+                        )
 
     def _handed_to(
         self,

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from perfaudit.program.endpoints import Endpoint
     from perfaudit.program.infer import Types
 
+HANDED_KINDS = frozenset({"route", "websocket", "middleware", "lifespan"})
+"""Kinds of endpoints whose handlers are given something by their framework."""
+
 
 def handed_parameters(
     types: "Types", endpoints: Sequence["Endpoint"]
@@ -24,7 +27,7 @@ def handed_parameters(
 
 
 def _of_endpoint(types: "Types", endpoint: "Endpoint") -> Iterator[tuple[FunctionNode, str, Type]]:
-    if endpoint.kind not in ("route", "middleware"):
+    if endpoint.kind not in HANDED_KINDS:
         return
     given = _words(types, endpoint)
     methods = () if endpoint.view is None else endpoint.dependencies
@@ -52,7 +55,7 @@ def _value(
     types: "Types", endpoint: "Endpoint", function: FunctionNode, name: str, path: str
 ) -> Type | None:
     """Return what a function is handed; a method of a view what the view keeps of it."""
-    if function.owner is None or endpoint.view is None:
+    if function.owner is None or endpoint.view is None or endpoint.kind == "middleware":
         return LibraryInstance(path)
     kept = members.member(types, Instance(endpoint.view), name)
     return kept if isinstance(kept, LibraryInstance) else None

@@ -11,6 +11,7 @@ from perfaudit.libraries.types import TypeExpr
 from perfaudit.program import (
     annotations,
     calls,
+    construction,
     decorators,
     displays,
     fills,
@@ -30,6 +31,7 @@ from perfaudit.program.narrowing import narrowed
 from perfaudit.program.nodes import ClassNode, FileNode, FunctionNode
 from perfaudit.program.second_opinion import CallPlace, Opinions, reconsidered
 from perfaudit.program.shown_rows import row_given, row_of_view
+from perfaudit.program.sql_text import text_of
 from perfaudit.program.stores import Stores
 from perfaudit.program.values import (
     BOOL,
@@ -109,6 +111,7 @@ class Types:
         self._params: dict[tuple[FunctionNode, str], Type] = {}
         self._wrappers: dict[FunctionNode, decorators.Wrapping] = {}
         self._busy: dict[object, int] = {}
+        self._hooks: dict[ClassNode, list[FunctionNode]] = {}
         self.delegating: set[tuple[FunctionNode, str]] = set()
         """What ``__getattr__`` is being asked for: objects may well hold each other in a circle."""
         self._reached = NOWHERE
@@ -175,7 +178,7 @@ class Types:
                     return union([self.evaluate(scope, part, AT_END) for scope, part in written])
                 found = self.evaluate(function, base, at)
                 aliased = annotations.alias(self, function, found, key)
-                return members.item(self, found, key) if aliased is None else aliased
+                return self._item_of(function, found, key, at) if aliased is None else aliased
             case t.Element(iterable=iterable):
                 return members.element(self, self.evaluate(function, iterable, at))
             case t.Entered(value=inner, is_async=is_async):
@@ -216,6 +219,24 @@ class Types:
             case t.Opaque(reason=reason):
                 return Unknown(reason)
         return Unknown("not described")
+
+    def _item_of(
+        self, function: FunctionNode, owner: Type, key: t.Expr, at: tuple[int, int]
+    ) -> Type:
+        """Return what an item is: as its container says, or what the project puts in its place."""
+        asked = Arguments(lambda name: self.evaluate(function, key, at))
+        found = members.item(self, owner, key, asked)
+        if isinstance(owner, LibraryInstance) and isinstance(found, Unknown | External):
+            text = None if owner.path.startswith("builtins.") else text_of(self, function, key, at)
+            if text is not None:
+                put = self._once(
+                    self._given,
+                    (owner, f"[{text}]"),
+                    lambda: self._stores.put(self, owner, text) or NOT_DEFINED,
+                    NOT_DEFINED,
+                )
+                return found if put == NOT_DEFINED else put
+        return found
 
     def _item(self, function: FunctionNode, item: t.Expr, at: tuple[int, int]) -> Type:
         """Return the type of one item of a display, of each one behind a ``*``."""
@@ -418,6 +439,10 @@ class Types:
             lambda: decorators.find_wrapping(self, function),
             decorators.UNWRAPPED,
         )
+
+    def hooks(self, node: ClassNode) -> list[FunctionNode]:
+        """Return the methods that a library runs for each object of a class that is made."""
+        return self._once(self._hooks, node, lambda: construction.hooks(self, node), [])
 
     def attribute(self, node: ClassNode, name: str) -> Type:
         """Return the type of an attribute of the class's objects; ``members`` binds methods."""

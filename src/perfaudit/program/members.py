@@ -11,6 +11,7 @@ from perfaudit.program.values import (
     MANAGED,
     NONE,
     OF_RECEIVER,
+    Arguments,
     Awaitable,
     ClassType,
     External,
@@ -518,11 +519,11 @@ def fields_of(types: "Types", node: ClassNode) -> list[str]:
     ]
 
 
-def item(types: "Types", owner: Type, key: t.Expr) -> Type:
-    """Return what ``owner[key]`` gives."""
+def item(types: "Types", owner: Type, key: t.Expr, asked: Arguments | None = None) -> Type:
+    """Return what ``owner[key]`` gives; ``asked`` tells the type of the key."""
     match owner:
         case UnionType(options=options):
-            return union([item(types, option, key) for option in options])
+            return union([item(types, option, key, asked) for option in options])
         case TupleType(items=items):
             return _tuple_item(items, key)
         case LibraryInstance(path="builtins.dict", arguments=(_, value)):
@@ -534,7 +535,7 @@ def item(types: "Types", owner: Type, key: t.Expr) -> Type:
                 return owner
             declared = types.libraries.items(path)
             if declared is not None:
-                return types.instantiate(declared, receiver=owner)
+                return types.instantiate(declared, receiver=owner, arguments=asked)
             if path.startswith("builtins.") and arguments:
                 return arguments[-1]
             return (

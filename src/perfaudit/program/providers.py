@@ -14,6 +14,7 @@ from perfaudit.program.values import (
     External,
     Factory,
     FunctionType,
+    Instance,
     LibraryMethod,
     LibrarySymbol,
     Partial,
@@ -34,6 +35,9 @@ def injected(types: "Types", outer: FunctionNode, index: int) -> Type | None:
     given = argument(call, "0|dependency|use")
     if given is None:
         return Unknown("dependency by annotation")
+    marked = injected_item(types, outer, given) if isinstance(given, t.Item) else None
+    if marked is not None:
+        return marked
     return _provided(types, types.evaluate(outer, given, (call.sequence, call.context)))
 
 
@@ -57,6 +61,12 @@ def _provided(types: "Types", provider: Type) -> Type:
     return result
 
 
+def provided(types: "Types", value: Type) -> Type:
+    """Return what is injected for a value: what a provider gives, or anything else as it is."""
+    given = _provided(types, value)
+    return value if isinstance(given, Unknown) else given
+
+
 def result_of(types: "Types", callee: Type) -> Type:
     """Return what calling a callable gives, without looking at arguments."""
     match callee:
@@ -78,6 +88,10 @@ def result_of(types: "Types", callee: Type) -> Type:
                 return External(f"{behaviour.path}()")
             given = types.instantiate(behaviour.returns, receiver=receiver)
             return Awaitable(given) if behaviour.awaitable else given
+        case Instance(node=node):
+            method = types.classes.method(node, "__call__")
+            if method is not None:
+                return members.returned_by(types, callee, method)
         case Partial(target=target):
             return result_of(types, target)
         case Factory(result=result):

@@ -1,9 +1,11 @@
-"""Attributes that are set from outside: ``app.state.pool = pool``, ``service.store = Store()``."""
+"""What is set from outside: ``app.state.pool = pool``, ``app["pool"] = pool``."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from perfaudit.facts import types as t
 from perfaudit.program.nodes import FileNode, FunctionNode, attribute_stores
+from perfaudit.program.sql_text import text_of
 from perfaudit.program.values import (
     NONE,
     ClassType,
@@ -30,6 +32,7 @@ class Stores:
     def __init__(self, files: list[FileNode]) -> None:
         self._files = files
         self._places: dict[str, list[tuple[FunctionNode, t.Expr, t.Bind]]] | None = None
+        self._items: dict[str, list[tuple[FunctionNode, t.Expr, t.Bind]]] | None = None
 
     def may_give(self, name: str) -> bool:
         """Return whether an attribute of this name is set from outside, in few enough places."""
@@ -46,23 +49,59 @@ class Stores:
         known = [item for item in found if not isinstance(item, Unknown) and item != NONE]
         return union(known) if known else None
 
+    def put(self, types: "Types", owner: LibraryInstance, key: str) -> Type | None:
+        """Return what is put under a key into an object of a library, or None."""
+        found = []
+        for function, base, bind in self._puts(types).get(key, ()):
+            holders = options_of(types.evaluate(function, base, (bind.sequence, bind.context)))
+            if any(_is_same(types, owner, holder) for holder in holders):
+                found.append(types.bound(function, bind))
+        known = [item for item in found if not isinstance(item, Unknown) and item != NONE]
+        return union(known) if 0 < len(known) <= MAX_SITES else None
+
     def _all(self) -> dict[str, list[tuple[FunctionNode, t.Expr, t.Bind]]]:
         if self._places is None:
             self._places = {}
-            for file in self._files:
-                if file.role.value == "test":
-                    continue
-                for function in file.functions:
-                    for base, name, bind in attribute_stores(function):
-                        if not _is_own(function, base) and (bind.annotation or bind.value):
-                            self._places.setdefault(name, []).append((function, base, bind))
+            for function in self._functions():
+                for base, name, bind in attribute_stores(function):
+                    if not _is_own(function, base) and (bind.annotation or bind.value):
+                        self._places.setdefault(name, []).append((function, base, bind))
         return self._places
+
+    def _puts(self, types: "Types") -> dict[str, list[tuple[FunctionNode, t.Expr, t.Bind]]]:
+        """Return the places that set an item under a known text, by that."""
+        if self._items is None:
+            self._items = {}
+            for function in self._functions():
+                for bind in function.facts.binds:
+                    target = bind.target
+                    if isinstance(target, t.Item) and bind.value and _is_fixed(function, target):
+                        at = (bind.sequence, bind.context)
+                        text = text_of(types, function, target.key, at)
+                        if text is not None:
+                            self._items.setdefault(text, []).append((function, target.base, bind))
+        return self._items
+
+    def _functions(self) -> Iterator[FunctionNode]:
+        for file in self._files:
+            if file.role.value != "test":
+                yield from file.functions
 
 
 def _is_own(function: FunctionNode, base: t.Expr) -> bool:
     """Return whether a method sets an attribute of its own receiver: its class knows of that."""
     params = function.facts.params
     return function.owner is not None and bool(params) and base == t.Name(params[0].name)
+
+
+def _is_fixed(function: FunctionNode, target: t.Item) -> bool:
+    """Return whether a key is a text, or the name of one that the function does not bind."""
+    key = target.key
+    if isinstance(key, t.Const):
+        return isinstance(key.value, str)
+    while isinstance(key, t.Attr):
+        key = key.base
+    return isinstance(key, t.Name) and key.id not in {*function.binds, *function.params}
 
 
 def _is_same(types: "Types", owner: Type, holder: Type) -> bool:

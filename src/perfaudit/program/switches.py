@@ -174,8 +174,14 @@ def is_overridden(classes: "Hierarchy", edge: "Edge", receiver: ClassNode) -> bo
         return False
     if isinstance(edge.call.callee.base, t.CallRef):
         return False
-    meant = classes.method(receiver, edge.call.callee.name)
-    return meant is not None and meant is not edge.callee
+    name = edge.call.callee.name
+    meant = classes.method(receiver, name)
+    if meant is None or meant is edge.callee:
+        return False
+    if not classes.is_abstract(meant.owner or receiver, meant):
+        return True
+    standing = classes.subclasses(receiver) or classes.conforming(receiver)
+    return all(classes.method(node, name) is not edge.callee for node in standing)
 
 
 def is_left_off(program: "Program", way: "list[Edge]", context: int, sequence: int) -> bool:
