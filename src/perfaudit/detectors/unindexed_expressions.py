@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from perfaudit.core.finding import Match, TraceStep
 from perfaudit.core.levels import Confidence
 from perfaudit.core.report import Opportunity
-from perfaudit.program.exposure import SERVED, UNSEEN, Exposure, label_of
+from perfaudit.program.exposure import SERVED, UNSEEN, Exposure
 from perfaudit.program.expression_advice import key_index, pattern_index, wrapped_cure
 from perfaudit.program.growing_tables import growing_tables, is_small
 from perfaudit.program.index_advice import is_list_of_words, takes_parts
@@ -22,7 +22,7 @@ from perfaudit.program.relational import (
     Query,
     queries,
 )
-from perfaudit.program.searched_fields import Search, searches
+from perfaudit.program.searched_fields import exposure_of_search, searches
 from perfaudit.program.selectivity import FEW_VALUES, tells_rows_apart
 from perfaudit.program.sql_dialects import main_dialect
 
@@ -39,7 +39,7 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
     """Yield the columns that served queries search in a way that no index helps, each once."""
     grows = program.once(growing_tables)
     reported: set[tuple[str, str, str]] = set()
-    searched = {search.query.site: search for search in searches(program)}
+    searched = {search.query.site: search for search in program.once(searches)}
     for query in (*program.once(queries), *(search.query for search in searched.values())):
         asked = query.conditions + query.optional
         if query.site.function.role in UNSEEN or not asked:
@@ -47,7 +47,7 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
         if query.table.name not in grows or is_small(query.table):
             continue
         search = searched.get(query.site)
-        exposure = program.exposure_at(query.site) if search is None else _of_view(search)
+        exposure = program.exposure_at(query.site) if search is None else exposure_of_search(search)
         if exposure.kind not in SERVED:
             continue
         for rule in RULES.values():
@@ -61,13 +61,6 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
                 continue
             reported.add(key)
             yield _match(program, query, condition, kind, exposure)
-
-
-def _of_view(search: Search) -> Exposure:
-    """Return how the rows of a view are searched: by the request for all of them."""
-    label = label_of(search.endpoint)
-    step = TraceStep(search.view.location, f"{label} enters {search.view.name}")
-    return Exposure("endpoint", label, None, (step,))
 
 
 def _kind(program: Program, query: Query, condition: Condition) -> str:

@@ -23,7 +23,8 @@ KEYS = (
     *("model", "fields", "source", "many", "method"),
     *("whole", "unread", "settings", "exclude", "depth", "lists", "lists_each"),
     *("hooks", "filled", "fills", "dumps"),
-    *("searched", "searchers"),
+    *("searched", "searchers", "filtered", "filterers", "filter_sets", "filter_fields"),
+    *("filter_column", "filter_lookup", "filter_method", "default_backends"),
 )
 
 
@@ -60,7 +61,11 @@ class Answers(Struct, frozen=True):
     filled from a row by one of their methods in ``fills``. ``dumps``: the methods of an object of
     ``showing`` that show what they are given: declared fields only, and relations by their rows.
     ``searched``: the attribute of a view with the columns that requests may search for a text
-    anywhere in them, where one of its ``searchers`` is in the list that is their attribute.
+    anywhere in them, where one of its ``searchers`` is in the list that is their attribute, or in
+    the entry ``default_backends`` of the settings. ``filtered``: its attributes with columns that
+    requests may compare, where one of its ``filterers`` is; ``filter_sets``: those with a class
+    that says so, in its attribute ``filter_fields`` and by calls with the arguments
+    ``filter_column`` and ``filter_lookup``, but for those with a ``filter_method`` of its own.
     """
 
     views: dict[str, AnsweringView] = {}
@@ -91,6 +96,14 @@ class Answers(Struct, frozen=True):
     dumps: tuple[str, ...] = ()
     searched: str = ""
     searchers: dict[str, str] = {}
+    filtered: tuple[str, ...] = ()
+    filterers: dict[str, str] = {}
+    filter_sets: tuple[str, ...] = ()
+    filter_fields: str = ""
+    filter_column: str = ""
+    filter_lookup: str = ""
+    filter_method: str = ""
+    default_backends: str = ""
 
 
 Named = Callable[[YamlNode | None, Callable[[str, YamlNode], Any]], dict[str, Any]]
@@ -134,6 +147,14 @@ def answers_section(node: YamlNode | None, named: Named) -> Answers:
         keys["dumps"].texts() if "dumps" in keys else (),
         text("searched"),
         named(keys.get("searchers"), lambda _, entry: entry.text()),
+        keys["filtered"].texts() if "filtered" in keys else (),
+        named(keys.get("filterers"), lambda _, entry: entry.text()),
+        keys["filter_sets"].texts() if "filter_sets" in keys else (),
+        text("filter_fields"),
+        text("filter_column"),
+        text("filter_lookup"),
+        text("filter_method"),
+        text("default_backends"),
     )
 
 
