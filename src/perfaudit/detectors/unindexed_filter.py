@@ -9,7 +9,7 @@ from perfaudit.program.databases import leaves_keys
 from perfaudit.program.exposure import SERVED, UNSEEN, Exposure
 from perfaudit.program.growing_tables import growing_tables, is_small
 from perfaudit.program.index_advice import index_fix, is_list_of_words
-from perfaudit.program.index_needs import is_found_otherwise, is_indexed
+from perfaudit.program.index_needs import is_found_otherwise, is_indexed, parent_of_window
 from perfaudit.program.index_wants import wanted_index
 from perfaudit.program.program import Program
 from perfaudit.program.relational import EQUALITY, IN, Condition, Query, queries
@@ -37,6 +37,11 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
             if key not in reported:
                 reported.add(key)
                 yield _match(program, query, wanted, exposure)
+        parent = parent_of_window(query)
+        key = (query.table.name, "" if parent is None else f"{parent.column.name}, time")
+        if parent is not None and key not in reported:
+            reported.add(key)
+            yield _match(program, query, [parent], exposure, is_window=True)
 
 
 def _asked(program: Program) -> Iterator[tuple[Query, Exposure, list[list[Condition]]]]:
@@ -56,14 +61,24 @@ def _asked(program: Program) -> Iterator[tuple[Query, Exposure, list[list[Condit
             yield query, exposure_of_search(search), given
 
 
-def _match(program: Program, query: Query, wanted: list[Condition], exposure: Exposure) -> Match:
+def _match(
+    program: Program,
+    query: Query,
+    wanted: list[Condition],
+    exposure: Exposure,
+    *,
+    is_window: bool = False,
+) -> Match:
+    """Return the finding of a column; of a window also of the time, which its index leaves out."""
     first = wanted[0]
     index = wanted_index(program, query, wanted)
     place = first.column.location
+    names = [column.name for column in (index.columns[:2] if is_window else [first.column])]
+    lacking = "no index has both" if is_window else "no index leads with this column"
     return Match(
         place,
         {
-            "column": f"{query.table.name}.{first.column.name}",
+            "column": f"{query.table.name}.{', '.join(names)}",
             "query": f"{query.site.location.path}:{query.site.location.line}",
             "index": ", ".join(column.name for column in index.columns),
         },
@@ -71,7 +86,7 @@ def _match(program: Program, query: Query, wanted: list[Condition], exposure: Ex
             *exposure.chain,
             TraceStep(query.site.location, f"looks for rows of {query.table.name}"),
             *_asked_at(query, first),
-            TraceStep(place, "no index leads with this column"),
+            TraceStep(place, lacking),
         ),
         confidence=Confidence.HIGH if exposure.endpoint else Confidence.MEDIUM,
         function=query.site.function.qualname,
