@@ -22,7 +22,7 @@ KEYS = (
     ),
     *("model", "fields", "source", "many", "method"),
     *("whole", "unread", "settings", "exclude", "depth", "lists", "lists_each"),
-    *("hooks", "filled", "fills", "dumps"),
+    *("hooks", "filled", "fills", "dumps", "only", "without", "copies"),
     *("searched", "searchers", "filtered", "filterers", "filter_sets", "filter_fields"),
     *("filter_column", "filter_lookup", "filter_method", "default_backends"),
 )
@@ -35,6 +35,19 @@ class AnsweringView(Struct, frozen=True):
     action: str
     method: str
     many: bool
+
+
+class Copy(Struct, frozen=True):
+    """A function that makes plain values of the columns of rows.
+
+    ``rows``: the argument with the row or rows, ``fields`` and ``exclude`` those with the names of
+    columns that are taken, and left out.
+    """
+
+    path: str
+    rows: str
+    fields: str
+    exclude: str
 
 
 class Answers(Struct, frozen=True):
@@ -60,6 +73,8 @@ class Answers(Struct, frozen=True):
     its rows, and may load more with them. ``filled``: base classes whose annotated fields are
     filled from a row by one of their methods in ``fills``. ``dumps``: the methods of an object of
     ``showing`` that show what they are given: declared fields only, and relations by their rows.
+    ``only``, ``without``: arguments of such an object with names of fields that it shows, and does
+    not. ``copies``: functions that make plain values of rows.
     ``searched``: the attribute of a view with the columns that requests may search for a text
     anywhere in them, where one of its ``searchers`` is in the list that is their attribute, or in
     the entry ``default_backends`` of the settings. ``filtered``: its attributes with columns that
@@ -104,6 +119,9 @@ class Answers(Struct, frozen=True):
     filter_lookup: str = ""
     filter_method: str = ""
     default_backends: str = ""
+    only: str = ""
+    without: str = ""
+    copies: dict[str, Copy] = {}
 
 
 Named = Callable[[YamlNode | None, Callable[[str, YamlNode], Any]], dict[str, Any]]
@@ -155,6 +173,9 @@ def answers_section(node: YamlNode | None, named: Named) -> Answers:
         text("filter_lookup"),
         text("filter_method"),
         text("default_backends"),
+        text("only"),
+        text("without"),
+        named(keys.get("copies"), _copy),
     )
 
 
@@ -165,3 +186,11 @@ def _view(path: str, node: YamlNode) -> AnsweringView:
             raise node.error(f"a view that answers needs `{required}`.")
     many = "many" in keys and keys["many"].flag()
     return AnsweringView(path, keys["action"].text(), keys["method"].text(), many)
+
+
+def _copy(path: str, node: YamlNode) -> Copy:
+    keys = node.mapping(("rows", "fields", "exclude"))
+    if "rows" not in keys:
+        raise node.error("a copy needs `rows`.")
+    given = {name: keys[name].text() if name in keys else "" for name in ("fields", "exclude")}
+    return Copy(path, keys["rows"].text(), **given)
