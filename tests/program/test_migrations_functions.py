@@ -66,6 +66,20 @@ def upgrade():{TABLE}
     assert set(indexes(code)) == {("name",), ("town", "name"), ("street",)}
 
 
+def test_what_an_index_says_of_its_columns_is_kept() -> None:
+    code = f"""
+def upgrade():{TABLE}
+    op.create_index("lower", "shops", [sa.text("lower(name)")], postgresql_include=["town"])
+    op.create_index("like", "shops", ["town"], postgresql_ops={{"town": "varchar_pattern_ops"}})
+    op.alter_column("shops", "street", new_column_name="road", nullable=False)
+"""
+    table = project({"versions/one.py": HEAD + code}).schema.tables["shops"]
+    (lower, like) = table.indexes[1:]
+    assert (lower.columns, lower.include, lower.operators) == (("(lower(name))",), ("town",), False)
+    assert (like.columns, like.operators) == (("town",), True)
+    assert table.columns["road"].nullable is False
+
+
 def test_statements_are_carried_out_in_their_order() -> None:
     code = f"""
 def upgrade():{TABLE}

@@ -2,6 +2,9 @@
 
 from schema_project import project
 
+from perfaudit.core.location import Location
+from perfaudit.program.tables_sql import read_sql_tables
+
 DDL = """
 -- the first; table
 CREATE TABLE IF NOT EXISTS public.users (
@@ -117,3 +120,37 @@ ALTER TABLE users RENAME TO people;
     schema = project({}, sql={"changes.sql": text}).schema
     assert schema.tables == {}
     assert schema.unparsed == 0
+
+
+def test_rows_of_dumps_hide_no_statement() -> None:
+    dump = """CREATE TABLE agents (id int PRIMARY KEY, name text);
+COPY public.agents (id, name) FROM stdin;
+1\tit's
+2\ta;b
+\\.
+
+CREATE INDEX by_name ON agents (name);
+"""
+    (index,) = read_sql_tables([(Location("dump.sql", 1), dump)]).indexes["agents"][-1:]
+    assert (index.columns, index.location.line) == (("name",), 7)
+
+
+def test_a_backslash_takes_a_quote_its_meaning_where_the_server_says_so() -> None:
+    head = "CREATE TABLE a (id int PRIMARY KEY) ENGINE=InnoDB;\n"
+    rows = "INSERT INTO a VALUES ('it\\'s');\n"
+    table = "CREATE TABLE b (id int PRIMARY KEY)"
+    found = read_sql_tables([(Location("dump.sql", 1), f"{head}{rows}{table} ENGINE=InnoDB;")])
+    assert sorted(found.tables) == ["a", "b"]
+    other = "SELECT name LIKE 'a' ESCAPE '\\';\n"
+    assert sorted(read_sql_tables([(Location("a.sql", 1), other + table)]).tables) == ["b"]
+
+
+def test_keys_of_other_servers_are_indexes() -> None:
+    table = """CREATE TABLE `agents` (
+  `id` int NOT NULL AUTO_INCREMENT, `email` varchar(99), `name` varchar(99) DEFAULT 'it\\'s',
+  PRIMARY KEY (`id`), UNIQUE KEY `by_email` (`email`), KEY `by_name` (`name`(10), `email`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;"""
+    found = read_sql_tables([(Location("dump.sql", 1), table)])
+    assert sorted(found.tables["agents"].columns) == ["email", "id", "name"]
+    keys = {index.columns: index.unique for index in found.indexes["agents"]}
+    assert keys == {("id",): True, ("email",): True, ("name", "email"): False}

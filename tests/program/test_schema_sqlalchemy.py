@@ -346,3 +346,37 @@ def test_an_unknown_loading_is_not_guessed() -> None:
     posts = found.schema.relation(found.node("User"), "posts")
     assert posts is not None
     assert posts.lazy == "unknown"
+
+
+APART = """
+from sqlalchemy import Column, Index, Integer, MetaData, String, Table, func
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Book(Base):
+    __tablename__ = "books"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    title: Mapped[str] = mapped_column("name", String(100))
+    email: Mapped[str] = mapped_column(String(100))
+
+
+logs = Table("logs", MetaData(), Column("id", Integer, primary_key=True), Column("line", String))
+Index("by_title", Book.title, Book.email.desc())
+Index("by_lower", func.lower(Book.email), unique=True)
+Index("by_line", logs.c.line)
+Index("of_two", Book.title, logs.c.line)
+Index("of_names", "title")
+"""
+
+
+def test_indexes_that_stand_behind_their_table_are_of_it() -> None:
+    tables = project({"models.py": APART}).schema.tables
+    assert [(index.columns, index.unique) for index in tables["books"].indexes[1:]] == [
+        (("name", "email"), False),
+        (("(lower(email))",), True),
+    ]
+    assert [index.columns for index in tables["logs"].indexes[1:]] == [("line",)]

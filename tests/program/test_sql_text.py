@@ -67,6 +67,33 @@ def test_texts_are_put_together(value: str, text: str) -> None:
     [
         ('columns = "a, b"\nquery = f"SELECT {columns} FROM t"', "SELECT a, b FROM t"),
         ('query = "SELECT a FROM t"\nquery += " WHERE b"', "SELECT a FROM t WHERE b"),
+        (
+            'parts = ["SELECT a"]\nparts.append("FROM t")\nquery = " ".join(parts)',
+            "SELECT a FROM t",
+        ),
+        (
+            'parts = ["SELECT a FROM t"]\nif flag:\n    parts.append("WHERE b")\n'
+            'query = " ".join(parts)',
+            "SELECT a FROM t {}",
+        ),
+        (
+            'parts = ["SELECT a"]\nfor each in table:\n    parts.append(each)\n'
+            'query = " ".join(parts)',
+            "{}",
+        ),
+        (
+            'names = ("a", "b")\nquery = f"SELECT {\', \'.join(n for n in names)} FROM t"',
+            "SELECT a, b FROM t",
+        ),
+        (
+            'names = ("a", "b")\n'
+            "query = f\"SELECT {', '.join(f't.{name}' for name in names)} FROM t\"",
+            "SELECT t.a, t.b FROM t",
+        ),
+        (
+            'names = ("a", "b")\nquery = f"SELECT {\', \'.join(n for n in names if flag)} FROM t"',
+            "SELECT {} FROM t",
+        ),
     ],
 )
 def test_names_are_followed(before: str, text: str) -> None:
@@ -92,6 +119,51 @@ class Store:
     )
 
 
+QUERIES = """
+COLUMNS = ("a", "b")
+BY = {"all": "SELECT a FROM t", "one": "SELECT b FROM t"}
+
+def select(column, table="t"):
+    return f"SELECT {column} FROM {table}"
+
+def either(flag):
+    if flag:
+        return "SELECT a FROM t"
+    return "SELECT b FROM t"
+
+def endless(column):
+    return endless(column)
+
+def worked_out(column):
+    if column:
+        return "SELECT a FROM t"
+    return column.text
+"""
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("queries.BY['all']", "SELECT a FROM t"),
+        ("queries.BY[flag]", None),
+        ("f\"SELECT {', '.join(queries.COLUMNS)} FROM t\"", "SELECT a, b FROM t"),
+        ("queries.select('a')", "SELECT a FROM t"),
+        ("queries.select('a', table='u')", "SELECT a FROM u"),
+        ("queries.select(table)", "SELECT {} FROM t"),
+        ("queries.either(flag)", "SELECT b FROM t"),
+        ("queries.endless('a')", None),
+        ("queries.worked_out('a')", None),
+    ],
+)
+def test_what_other_modules_hold_and_give_is_followed(value: str, text: str | None) -> None:
+    assert sql("import queries\n" + run(value), queries=QUERIES) == text
+
+
+def test_what_a_function_gives_on_one_way_or_another_is_not_judged() -> None:
+    code = "import queries\n" + run("queries.either(flag)")
+    assert statement_reads(program(code, queries=QUERIES)) == ()
+
+
 def test_a_part_that_is_only_sometimes_added_is_left_out() -> None:
     before = 'query = "SELECT a FROM t"\nif flag:\n    query += " WHERE b"'
     assert sql(run("query", before)) == "SELECT a FROM t"
@@ -114,14 +186,69 @@ def ask(conn: psycopg.Connection, column):
     assert sql(code) == 'SELECT "a", "b" FROM "shop"."t" WHERE {} = %s'
 
 
-def test_a_file_is_known_by_its_name() -> None:
-    code = """
+@pytest.mark.parametrize(
+    ("columns", "text"),
+    [
+        ("map(sql.Identifier, COLUMNS)", '"a", "b"'),
+        ("[sql.Identifier(name) for name in COLUMNS]", '"a", "b"'),
+        ("(sql.Identifier(name) for name in columns)", "{}"),
+        ("map(quoted, COLUMNS)", "{}"),
+    ],
+)
+def test_composed_columns_are_read(columns: str, text: str) -> None:
+    code = f"""
+import psycopg
+from psycopg import sql
+
+COLUMNS = ["a", "b"]
+
+def ask(conn: psycopg.Connection, columns, quoted):
+    names = sql.SQL(", ").join({columns})
+    conn.execute(sql.SQL("SELECT {{}} FROM t").format(names))
+"""
+    assert sql(code) == f"SELECT {text} FROM t"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        '(Path(__file__).parent / "sql" / "agents.sql").read_text()',
+        "(FOLDER / 'agents.sql').read_text()",
+        "FILE.read_text()",
+        "TEXT",
+        "loaded('agents')",
+        "opened('agents.sql')",
+        "resources.files('app').joinpath('sql/agents.sql').read_text()",
+        "open('sql/agents.sql').read()",
+    ],
+)
+def test_a_file_is_known_by_its_name(value: str) -> None:
+    code = f"""
+import os
+from importlib import resources
 from pathlib import Path
 
+FOLDER = Path(__file__).parent / "sql"
+FILE = FOLDER / "agents.sql"
+TEXT = FILE.read_text()
+
+def loaded(name):
+    return (FOLDER / f"{{name}}.sql").read_text()
+
+def opened(name):
+    with open(os.path.join("sql", name)) as file:
+        return file.read()
+
 async def ask(conn: asyncpg.Connection):
-    await conn.fetch((Path(__file__).parent / "sql" / "agents.sql").read_text())
+    await conn.fetch({value})
 """
-    found = program_of({"sql/agents.sql": "SELECT name FROM agents", "app.py": HEAD + code})
+    found = program_of(
+        {
+            "sql/agents.sql": "SELECT name FROM agents",
+            "sql/others.sql": "SELECT name FROM others",
+            "app.py": HEAD + code,
+        }
+    )
     assert [site.sql for site in found.sites() if site.sql] == ["SELECT name FROM agents"]
 
 

@@ -40,7 +40,7 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
     """Yield the columns that served queries search in a way that no index helps, each once."""
     grows = program.once(growing_tables)
     reported: set[tuple[str, str, str]] = set()
-    searched = {search.query.site: search for search in searches(program)}
+    searched = {search.query.site: search for search in program.once(searches)}
     for query in (*program.once(queries), *(search.query for search in searched.values())):
         asked = query.conditions + query.optional
         if query.site.function.role in UNSEEN or not asked:

@@ -6,14 +6,16 @@ from perfaudit.core.finding import Match, TraceStep
 from perfaudit.core.levels import Confidence
 from perfaudit.core.report import Opportunity
 from perfaudit.program.databases import leaves_keys
-from perfaudit.program.exposure import SERVED, UNSEEN
+from perfaudit.program.exposure import SERVED, UNSEEN, Exposure
 from perfaudit.program.growing_tables import growing_tables, is_small
 from perfaudit.program.index_advice import index_fix, is_list_of_words
-from perfaudit.program.index_needs import is_found_otherwise
+from perfaudit.program.index_needs import is_found_otherwise, is_indexed, parent_of_window
 from perfaudit.program.index_wants import wanted_index
 from perfaudit.program.program import Program
 from perfaudit.program.relational import EQUALITY, IN, Condition, Query, queries
+from perfaudit.program.searched_fields import searches
 from perfaudit.program.selectivity import tells_rows_apart
+from perfaudit.program.view_exposures import exposure_of_view
 
 FINDING = frozenset({EQUALITY, IN})
 """Operators by which an index finds the few rows that are wanted."""
@@ -25,48 +27,75 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
     # Another rule speaks of foreign keys, where the server makes no index for them.
     judges_keys = program.once(leaves_keys)
     reported: set[tuple[str, str]] = set()
-    for query in program.once(queries):
-        function = query.site.function
-        if function.role in UNSEEN or not query.conditions:
-            continue
-        exposure = program.exposure_at(query.site)
-        if exposure.kind not in SERVED:
-            continue
+    for query, exposure, ways in _asked(program):
         yield Opportunity(query.site.location, exposure.kind)
-        if query.table.name not in grows or is_small(query.table):
+        if query.table.name not in grows or is_small(query.table) or is_list_of_words(query.table):
             continue
-        wanted = _hung_on(query)
-        if not wanted or is_list_of_words(query.table):
-            continue
-        if judges_keys and wanted[0].column.references:
-            continue
-        first = wanted[0]
-        key = (query.table.name, first.column.name)
-        if key in reported:
-            continue
-        reported.add(key)
-        index = wanted_index(program, query, wanted)
-        place = first.column.location
-        yield Match(
-            place,
-            {
-                "column": f"{query.table.name}.{first.column.name}",
-                "query": f"{query.site.location.path}:{query.site.location.line}",
-                "index": ", ".join(column.name for column in index.columns),
-            },
-            trace=(
-                *exposure.chain,
-                TraceStep(query.site.location, f"looks for rows of {query.table.name}"),
-                *_asked_at(query, first),
-                TraceStep(place, "no index leads with this column"),
-            ),
-            confidence=Confidence.HIGH if exposure.endpoint else Confidence.MEDIUM,
-            function=function.qualname,
-            endpoint=exposure.endpoint,
-            exposure=exposure.kind,
-            role=function.role,
-            fix=index_fix(program, query.table, index),
-        )
+        for wanted in ways:
+            if not wanted or judges_keys and wanted[0].column.references:
+                continue
+            key = (query.table.name, wanted[0].column.name)
+            if key not in reported:
+                reported.add(key)
+                yield _match(program, query, wanted, exposure)
+        parent = parent_of_window(query)
+        key = (query.table.name, "" if parent is None else f"{parent.column.name}, time")
+        if parent is not None and key not in reported:
+            reported.add(key)
+            yield _match(program, query, [parent], exposure, is_window=True)
+
+
+def _asked(program: Program) -> Iterator[tuple[Query, Exposure, list[list[Condition]]]]:
+    """Yield what requests and jobs ask, with the conditions that find the rows and have no index.
+
+    Of a view whose rows a library lets requests narrow, any of the conditions may be the only one.
+    """
+    for query in program.once(queries):
+        if query.site.function.role not in UNSEEN and query.conditions:
+            exposure = program.exposure_at(query.site)
+            if exposure.kind in SERVED:
+                yield query, exposure, [_hung_on(query, query.conditions)]
+    for search in program.once(searches):
+        query = search.query
+        if query.site.function.role not in UNSEEN and query.optional:
+            given = [_hung_on(query, (condition,)) for condition in query.optional]
+            yield query, exposure_of_view(search.endpoint, search.view), given
+
+
+def _match(
+    program: Program,
+    query: Query,
+    wanted: list[Condition],
+    exposure: Exposure,
+    *,
+    is_window: bool = False,
+) -> Match:
+    """Return the finding of a column; of a window also of the time, which its index leaves out."""
+    first = wanted[0]
+    index = wanted_index(program, query, wanted)
+    place = first.column.location
+    names = [column.name for column in (index.columns[:2] if is_window else [first.column])]
+    lacking = "no index has both" if is_window else "no index leads with this column"
+    return Match(
+        place,
+        {
+            "column": f"{query.table.name}.{', '.join(names)}",
+            "query": f"{query.site.location.path}:{query.site.location.line}",
+            "index": ", ".join(column.name for column in index.columns),
+        },
+        trace=(
+            *exposure.chain,
+            TraceStep(query.site.location, f"looks for rows of {query.table.name}"),
+            *_asked_at(query, first),
+            TraceStep(place, lacking),
+        ),
+        confidence=Confidence.HIGH if exposure.endpoint else Confidence.MEDIUM,
+        function=query.site.function.qualname,
+        endpoint=exposure.endpoint,
+        exposure=exposure.kind,
+        role=query.site.function.role,
+        fix=index_fix(program, query.table, index),
+    )
 
 
 def _asked_at(query: Query, condition: Condition) -> Iterator[TraceStep]:
@@ -76,13 +105,15 @@ def _asked_at(query: Query, condition: Condition) -> Iterator[TraceStep]:
         yield TraceStep(place, f"asks for {condition.column.name}")
 
 
-def _hung_on(query: Query) -> list[Condition]:
-    """Return the conditions that alone find the rows and that no index serves, if any."""
+def _hung_on(query: Query, conditions: tuple[Condition, ...]) -> list[Condition]:
+    """Return those of some conditions that alone find the rows, where no index serves any."""
     if query.unknown or query.via_relation or is_found_otherwise(query):
         return []
     own: dict[str, Condition] = {}
-    for condition in query.conditions:
-        if condition.table.name == query.table.name:
+    for condition in conditions:
+        if condition.table.name == query.table.name and not is_indexed(
+            condition.table, condition.column
+        ):
             own.setdefault(condition.column.name, condition)
     return [
         item

@@ -22,8 +22,9 @@ KEYS = (
     ),
     *("model", "fields", "source", "many", "method"),
     *("whole", "unread", "settings", "exclude", "depth", "lists", "lists_each"),
-    *("hooks", "filled", "fills", "dumps"),
-    *("searched", "searchers", "given"),
+    *("hooks", "filled", "fills", "dumps", "only", "without", "copies"),
+    *("searched", "searchers", "given", "filtered", "filterers", "filter_sets", "filter_fields"),
+    *("filter_column", "filter_lookup", "filter_method", "default_backends"),
 )
 
 
@@ -37,6 +38,19 @@ class AnsweringView(Struct, frozen=True):
     action: str
     method: str
     many: bool
+
+
+class Copy(Struct, frozen=True):
+    """A function that makes plain values of the columns of rows.
+
+    ``rows``: the argument with the row or rows, ``fields`` and ``exclude`` those with the names of
+    columns that are taken, and left out.
+    """
+
+    path: str
+    rows: str
+    fields: str
+    exclude: str
 
 
 class Answers(Struct, frozen=True):
@@ -62,8 +76,14 @@ class Answers(Struct, frozen=True):
     its rows, and may load more with them. ``filled``: base classes whose annotated fields are
     filled from a row by one of their methods in ``fills``. ``dumps``: the methods of an object of
     ``showing`` that show what they are given: declared fields only, and relations by their rows.
+    ``only``, ``without``: arguments of such an object with names of fields that it shows, and does
+    not. ``copies``: functions that make plain values of rows.
     ``searched``: the attribute of a view with the columns that requests may search for a text
-    anywhere in them, where one of its ``searchers`` is in the list that is their attribute.
+    anywhere in them, where one of its ``searchers`` is in the list that is their attribute, or in
+    the entry ``default_backends`` of the settings. ``filtered``: its attributes with columns that
+    requests may compare, where one of its ``filterers`` is; ``filter_sets``: those with a class
+    that says so, in its attribute ``filter_fields`` and by calls with the arguments
+    ``filter_column`` and ``filter_lookup``, but for those with a ``filter_method`` of its own.
     ``given``: methods of a view that the library gives ``row``, one of its rows, or ``shown``, what
     shows it.
     """
@@ -97,6 +117,17 @@ class Answers(Struct, frozen=True):
     searched: str = ""
     searchers: dict[str, str] = {}
     given: dict[str, str] = {}
+    filtered: tuple[str, ...] = ()
+    filterers: dict[str, str] = {}
+    filter_sets: tuple[str, ...] = ()
+    filter_fields: str = ""
+    filter_column: str = ""
+    filter_lookup: str = ""
+    filter_method: str = ""
+    default_backends: str = ""
+    only: str = ""
+    without: str = ""
+    copies: dict[str, Copy] = {}
 
 
 Named = Callable[[YamlNode | None, Callable[[str, YamlNode], Any]], dict[str, Any]]
@@ -141,6 +172,17 @@ def answers_section(node: YamlNode | None, named: Named) -> Answers:
         text("searched"),
         named(keys.get("searchers"), lambda _, entry: entry.text()),
         named(keys.get("given"), lambda _, entry: entry.one_of(GIVEN)),
+        keys["filtered"].texts() if "filtered" in keys else (),
+        named(keys.get("filterers"), lambda _, entry: entry.text()),
+        keys["filter_sets"].texts() if "filter_sets" in keys else (),
+        text("filter_fields"),
+        text("filter_column"),
+        text("filter_lookup"),
+        text("filter_method"),
+        text("default_backends"),
+        text("only"),
+        text("without"),
+        named(keys.get("copies"), _copy),
     )
 
 
@@ -151,3 +193,11 @@ def _view(path: str, node: YamlNode) -> AnsweringView:
             raise node.error(f"a view that answers needs `{required}`.")
     many = "many" in keys and keys["many"].flag()
     return AnsweringView(path, keys["action"].text(), keys["method"].text(), many)
+
+
+def _copy(path: str, node: YamlNode) -> Copy:
+    keys = node.mapping(("rows", "fields", "exclude"))
+    if "rows" not in keys:
+        raise node.error("a copy needs `rows`.")
+    given = {name: keys[name].text() if name in keys else "" for name in ("fields", "exclude")}
+    return Copy(path, keys["rows"].text(), **given)

@@ -32,6 +32,7 @@ LISTED_KEYS = ("classes", "listed", "follows", "precedes", "replaces", "operatio
 OPERATION_KEYS = (
     *("does", "table", "name", "columns", "unique", "where", "method", "to", "sql"),
     *("column", "index", "options", "code", "database", "state"),
+    *("include", "operators", "nullable"),
 )
 
 
@@ -44,7 +45,8 @@ class Operation(Struct, frozen=True, gc=False):
     ``sql`` statements. ``unique``: the argument, or ``always``. ``column`` and ``index`` are calls
     that make one, ``options`` what else is said of a table, ``code`` a function that is run;
     ``database`` and ``state`` are lists of operations: those that are carried out, and those that
-    only say how the classes look afterwards.
+    only say how the classes look afterwards. ``include``: columns that an index only carries,
+    ``operators``: how it compares them, ``nullable``: whether a column may be without a value.
     """
 
     path: str
@@ -63,6 +65,9 @@ class Operation(Struct, frozen=True, gc=False):
     code: str | None = None
     database: str | None = None
     state: str | None = None
+    include: str | None = None
+    operators: str | None = None
+    nullable: str | None = None
 
 
 class Migrations(Struct, frozen=True, gc=False):

@@ -358,8 +358,10 @@ def _table_lines(table: Table) -> Iterator[str]:
     for index in table.indexes:
         unique = "unique index" if index.unique else "index"
         method = f" using {index.method}" if index.method else ""
+        include = f" including {', '.join(index.include)}" if index.include else ""
         where = f" where {index.where}" if index.where else ""
-        yield f"  {unique} on {', '.join(index.columns)}{method}{where}  {index.location}"
+        what = f"{unique} on {', '.join(index.columns)}{method}{include}{where}"
+        yield f"  {what}  {index.location}"
 
 
 def _queries(program: "Program", name: str) -> Iterator[str]:

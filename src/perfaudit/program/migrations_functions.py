@@ -139,13 +139,11 @@ class FunctionPlayer:
                     self.database.rename(table, new)
             case "add_column":
                 self._add_columns(function, call, self.database.table(table, place))
-            case "drop_column" | "rename_column":
-                new_names = self._texts(function, call, operation.to)
+            case "drop_column":
                 for name in self._texts(function, call, operation.name):
-                    if operation.does == "drop_column":
-                        self.database.table(table, place).drop_column(name)
-                    elif new_names:
-                        self.database.table(table, place).rename_column(name, new_names[0])
+                    self.database.table(table, place).drop_column(name)
+            case "alter_column":
+                self._alter(function, call, operation, self.database.table(table, place))
             case "add_index":
                 self._add_index(function, call, operation, self.database.table(table, place), place)
             case "drop_index":
@@ -153,6 +151,17 @@ class FunctionPlayer:
                 self.database.table(table, place).drop_indexes(gone)
             case "add_key":
                 self._add_key(function, call, operation, self.database.table(table, place))
+
+    def _alter(
+        self, function: FunctionNode, call: t.Call, operation: Operation, table: Replayed
+    ) -> None:
+        nullable = constant(argument(call, operation.nullable))
+        new_names = self._texts(function, call, operation.to)
+        for name in self._texts(function, call, operation.name):
+            if isinstance(nullable, bool) and name in table.columns:
+                table.columns[name] = replace(table.columns[name], nullable=nullable)
+            if new_names:
+                table.rename_column(name, new_names[0])
 
     def _add_columns(self, function: FunctionNode, call: t.Call, table: Replayed) -> None:
         for given in call.arguments:
@@ -192,6 +201,8 @@ class FunctionPlayer:
                 location=place,
                 method=methods[0] if methods else "",
                 name=names[0] if names else "",
+                include=self._columns(function, argument(call, operation.include), call),
+                operators=argument(call, operation.operators) is not None,
             )
         )
 
@@ -298,6 +309,7 @@ def _with_table(call: t.Call, operation: Operation, table: str) -> t.Call:
 
 
 def _bare(part: str) -> str:
-    """Return the column of a part of an index, without its order."""
+    """Return the column of a part of an index, without its order; an expression in parentheses."""
     words = part.split()
-    return words[0] if words and words[-1].lower() in ("desc", "asc", "first", "last") else part
+    bare = words[0] if words and words[-1].lower() in ("desc", "asc", "first", "last") else part
+    return f"({bare})" if "(" in bare and not bare.startswith("(") else bare

@@ -94,6 +94,18 @@ def query_of_way(program: "Program", site: Site, way: Way) -> Query | None:
     )
 
 
+def looked_up(
+    program: "Program", node: ClassNode, table: Table, lookup: str, place: Location
+) -> Condition | None:
+    """Return the condition of a look-up by keyword, of a column of the table itself, or None."""
+    reader = _Reader(program, node, table)
+    reader.lookup(node, lookup, None, place, sure=True)
+    if reader.unknown or reader.joins or len(reader.conditions) != 1:
+        return None
+    (found,) = reader.conditions
+    return found if found.table.name == table.name else None
+
+
 class _Reader:
     """Gathers what the steps of one way say."""
 

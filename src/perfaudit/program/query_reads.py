@@ -127,7 +127,7 @@ def may_be_taken_again(read: EntityRead) -> bool:
     """Return whether other code may take the objects out of their session, by their key."""
     query, use = read.query, read.use
     if not query.orm.keeps_objects or not any(
-        column.primary and name in use.columns for name, column in read.table.columns.items()
+        column.primary and name in use.named for name, column in read.table.columns.items()
     ):
         return False
     if use.crossed:

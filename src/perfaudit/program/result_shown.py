@@ -7,7 +7,7 @@ from perfaudit.program.nodes import ClassNode, FunctionNode, enclosing_class
 from perfaudit.program.row_costs import shown_class
 from perfaudit.program.showings import maker_of
 from perfaudit.program.shown_classes import classes_of, shown_of_view, shows, told_by_decorator
-from perfaudit.program.shown_columns import Shown, filled_from, shown_by
+from perfaudit.program.shown_columns import Shown, fields_given, filled_from, shown_by
 from perfaudit.program.values import ClassType, Instance, options_of
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def handed(
             _filled(program, scope, index, call, spec),
             _shown(program, scope, index, call, spec, row),
             _dumped(program, scope, call, spec, row),
+            _copied(program, scope, index, call, spec, row),
         )
         if known is not None
     ]
@@ -110,8 +111,41 @@ def _dumped(
         made = maker_of(program, scope, callee.base, at)
         if len(shown) != 1 or made is None or made.arguments:
             continue
-        if all(name == words.many for name, _ in made.keywords):
-            return shown_by(program, words, shown[0], row)
+        fields = fields_given(made, words.only, words.without)
+        plain = {words.many, words.only, words.without}
+        if fields is not None and all(name in plain for name, _ in made.keywords):
+            return shown_by(program, words, shown[0], row, fields=fields)
+    return None
+
+
+def _copied(
+    program: "Program",
+    scope: FunctionNode,
+    index: int,
+    call: t.Call,
+    spec: str,
+    row: ClassNode | None,
+) -> Shown | None:
+    """Return what a function reads of rows that makes plain values of them."""
+    targets = program.types.call(scope, index).targets
+    if len(targets) != 1 or row is None:
+        return None
+    for words in program.libraries.answers:
+        copy = words.copies.get(targets[0].name)
+        if copy is None or spec not in copy.rows.split("|"):
+            continue
+        fields = fields_given(call, copy.fields, copy.exclude)
+        table = program.schema.table_of(row)
+        if fields is not None and table is not None:
+            # The key of a relation is meant by the name of either.
+            keys = {
+                key
+                for relation in program.schema.relations_of(row).values()
+                for key in relation.keys
+                if fields.takes(relation.name)
+            }
+            taken = [name for name in table.columns if name in keys or fields.takes(name)]
+            return Shown(tuple((name,) for name in taken), ())
     return None
 
 

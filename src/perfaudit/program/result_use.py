@@ -29,7 +29,8 @@ class Use:
     tested whether there is any row, ``one_row`` where it is a single one; ``touched``: something
     else is done with rows, whatever it reads of them. ``bounded``: a slice or limit is put on them.
     ``returned``: what the function returns of it; ``crossed``: readers were found by following
-    that. ``steps``: where keys are read, in order. ``as_objects``: more than columns is read, such
+    that; ``named``: columns that code names, and not only a class that shows rows. ``steps``: where
+    keys are read, in order. ``as_objects``: more than columns is read, such
     as relations and properties, or functions are given rows. ``changed``: values or rows are
     written to. ``needed``: keys of rows that are fetched together with these.
     """
@@ -53,6 +54,7 @@ class Use:
     changed: bool
     needed: frozenset[str]
     places: Mapping[str, Location]
+    named: frozenset[str]
 
     def seen(self, limit: int = 3) -> tuple[TraceStep, ...]:
         """Return where columns are read, one step for each line, as far as the first few."""
@@ -170,6 +172,7 @@ def use_of(readers: Readers, source: Source, *, follow_returns: bool = True) -> 
         reading.changed,
         frozenset(reading.needed),
         dict(reading.columns),
+        frozenset(reading.named),
     )
 
 

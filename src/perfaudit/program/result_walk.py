@@ -128,6 +128,8 @@ class Reading:
         self.iterated = False
         self.bounded = False
         self.crossed = False
+        self.shows = False
+        self.named: set[str] = set()
         self.as_objects = False
         self.changed = False
         self.added: set[str] = set()
@@ -149,6 +151,8 @@ class Reading:
 
     def note(self, column: str, place: Location) -> None:
         """Note that a column is named, at first at this place."""
+        if not self.shows:
+            self.named.add(column)
         self.columns.setdefault(column, place)
 
     def read(self, shape: Shape, place: Location, text: str) -> None:
@@ -857,8 +861,10 @@ class Walk:
         """Note what a class reads of each row that it shows."""
         self.reading.crossed = True
         self.reading.as_objects = True
+        self.reading.shows = True
         for path in shown.paths:
             self._read_path(path)
+        self.reading.shows = False
         for method in shown.methods:
             if len(method.facts.params) > 1:
                 self._enter(method, {("param", method.facts.params[1].name): ROW})

@@ -18,7 +18,7 @@ from perfaudit.program.tables_columns import (
     table_name,
     value_of,
 )
-from perfaudit.program.tables_made import add_made_table, read_made_tables
+from perfaudit.program.tables_made import add_made_table, read_apart_indexes, read_made_tables
 from perfaudit.program.tables_orm import (
     Field,
     Fields,
@@ -130,6 +130,8 @@ def build_schema(types: "Types", sql_documents: Sequence[tuple[str, str]]) -> Sc
     sql = read_sql_tables(_sql_texts(types, sql_documents, replayed))
     for table in read_made_tables(types, words, declared.names):
         add_made_table(sql, table)
+    for name, index in read_apart_indexes(types, words, declared.names, columns):
+        sql.indexes.setdefault(name, []).append(index)
     for table in replayed.tables:
         if table.columns:
             add_made_table(sql, table)

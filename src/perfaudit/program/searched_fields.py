@@ -1,4 +1,4 @@
-"""Queries that a library makes of the rows of a view, for a text in the fields that it lists."""
+"""Queries that a library makes of the rows of a view, for what requests may search and compare."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,17 +10,16 @@ from perfaudit.facts import types as t
 from perfaudit.libraries.answers import Answers
 from perfaudit.libraries.types import Behaviour
 from perfaudit.program.endpoints import Endpoint
+from perfaudit.program.filter_sets import Filter, filters_of, has_backend
 from perfaudit.program.index_advice import quoted
-from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode
 from perfaudit.program.query_chains import Way, ways_of
-from perfaudit.program.query_conditions import query_of_way
+from perfaudit.program.query_conditions import looked_up, query_of_way
 from perfaudit.program.query_lookups import WRAPPERS
 from perfaudit.program.relational import ANYWHERE, Condition, Query
 from perfaudit.program.sites import Site
 from perfaudit.program.tables import Table
-from perfaudit.program.tables_vocabulary import path_of
-from perfaudit.program.values import ClassType
+from perfaudit.program.tables_vocabulary import text
 from perfaudit.program.view_costs import action_of, class_attribute, rows_of_view
 
 if TYPE_CHECKING:
@@ -31,59 +30,51 @@ SEARCH = WRAPPERS["icontains"]
 
 
 class Search(NamedTuple):
-    """A query of a view's rows with the columns that are searched, and the request that asks."""
+    """A query of a view's rows with the conditions that a request may have, and the request."""
 
     query: Query
     view: ClassNode
     endpoint: Endpoint
 
 
-def searches(program: "Program") -> Iterator[Search]:
-    """Yield what requests for lists may search, where all that finds the rows is known."""
+def searches(program: "Program") -> tuple[Search, ...]:
+    """Return what requests for lists may search, where all that finds the rows is known.
+
+    Ask it ``once``.
+    """
+    return tuple(_found(program))
+
+
+def _found(program: "Program") -> Iterator[Search]:
     for endpoint in program.endpoints:
         view = endpoint.view or endpoint.handler.owner
         if view is None:
             continue
         for words in program.libraries.answers:
-            action = action_of(program, words, view, endpoint) if words.searched else None
-            if action is not None and action.many and _is_searched(program, words, view):
+            if not words.searched:
+                continue
+            action = action_of(program, words, view, endpoint)
+            if action is not None and action.many:
                 yield from _of_view(program, words, view, endpoint)
-
-
-def _is_searched(program: "Program", words: Answers, view: ClassNode) -> bool:
-    """Return whether a view lets the library search its rows."""
-    for attribute, searcher in words.searchers.items():
-        found = class_attribute(program, view, attribute)
-        if found is None or not isinstance(found[1], t.Seq):
-            continue
-        for item in found[1].items:
-            value = program.types.evaluate(found[0], item, AT_END)
-            if path_of(program.types, value) == searcher:
-                return True
-            if isinstance(value, ClassType) and searcher in program.types.classes.ancestors(
-                value.node
-            ):
-                return True
-    return False
 
 
 def _of_view(
     program: "Program", words: Answers, view: ClassNode, endpoint: Endpoint
 ) -> Iterator[Search]:
-    rows = rows_of_view(program, words, view)
-    named = class_attribute(program, view, words.searched)
-    if rows is None or named is None or not isinstance(named[1], t.Seq):
+    names = _searched(program, words, view)
+    filters = list(filters_of(program, words, view))
+    rows = rows_of_view(program, words, view) if names or filters else None
+    if rows is None:
         return
     function, value, at = rows
     ways = ways_of(program, function, value, at)
     if len(ways) != 1:
         return
-    names = [item.value for item in named[1].items if isinstance(item, t.Const)]
-    place = _place(view, words.searched)
+    place = _place(view, words.searched) if names else filters[0].place
     site = Site(
         function=function,
         kind="call",
-        name=f"{view.name}.{words.searched}",
+        name=view.name,
         effects=("db.query",),
         blocking=True,
         location=place,
@@ -96,20 +87,31 @@ def _of_view(
         sql=None,
         confidence=Confidence.MEDIUM,
     )
-    query = _query(program, site, ways[0], [name for name in names if isinstance(name, str)])
+    query = _query(program, site, ways[0], names, filters)
     if query is not None:
         yield Search(query, view, endpoint)
 
 
-def _query(program: "Program", site: Site, way: Way, names: list[str]) -> Query | None:
+def _searched(program: "Program", words: Answers, view: ClassNode) -> list[str]:
+    """Return the fields that a view lets the library search for a text."""
+    named = class_attribute(program, view, words.searched)
+    if named is None or not isinstance(named[1], t.Seq):
+        return []
+    if not has_backend(program, words, view, words.searchers):
+        return []
+    return [name for item in named[1].items if (name := text(item))]
+
+
+def _query(
+    program: "Program", site: Site, way: Way, names: list[str], filters: list[Filter]
+) -> Query | None:
     asked = query_of_way(program, site, way)
     if asked is None:
         return None
-    optional = tuple(
-        condition
-        for name in names
-        if (condition := _condition(asked.table, name, site.location)) is not None
-    )
+    table = asked.table
+    found = [_condition(table, name, site.location) for name in names]
+    found += [looked_up(program, way.node, table, each.lookup, each.place) for each in filters]
+    optional = tuple(condition for condition in found if condition is not None)
     return replace(asked, optional=asked.optional + optional)
 
 

@@ -13,7 +13,7 @@ from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.row_costs import annotated_fields
 from perfaudit.program.shown_classes import shows
 from perfaudit.program.shown_fields import ALL, declared_fields, flags_of_call, method_behind
-from perfaudit.program.tables_vocabulary import attribute_value
+from perfaudit.program.tables_vocabulary import attribute_value, text
 from perfaudit.program.values import ClassType, External, Unknown
 
 if TYPE_CHECKING:
@@ -37,6 +37,40 @@ class Shown(NamedTuple):
 
     paths: tuple[tuple[str, ...], ...]
     methods: tuple[FunctionNode, ...]
+
+
+class Fields(NamedTuple):
+    """The names of fields that are meant, all where these are None, but for some."""
+
+    only: frozenset[str] | None = None
+    without: frozenset[str] = frozenset()
+
+    def takes(self, name: str) -> bool:
+        """Return whether a field is among those that are meant."""
+        return name not in self.without and (self.only is None or name in self.only)
+
+
+ALL_FIELDS = Fields()
+
+
+def fields_given(call: t.Call, only: str, without: str) -> Fields | None:
+    """Return which fields the arguments of a call name; None where that is not written out."""
+    named: list[frozenset[str] | None] = []
+    for spec in (only, without):
+        value = argument(call, spec or None)
+        found = None if value is None else _texts(value)
+        if value is not None and found is None:
+            return None
+        named.append(found)
+    return Fields(named[0], named[1] or frozenset())
+
+
+def _texts(value: t.Expr | None) -> frozenset[str] | None:
+    """Return the words that a display holds: of dotted ones the first, which is a field."""
+    if not isinstance(value, t.Seq):
+        return None
+    found = [text(item) for item in value.items]
+    return None if None in found else frozenset(each.split(".")[0] for each in found if each)
 
 
 def filled_from(program: "Program", words: Answers, filled: ClassNode) -> Shown | None:
@@ -105,6 +139,7 @@ def shown_by(
     shown: ClassNode,
     row: ClassNode | None,
     nesting: int = MAX_NESTING,
+    fields: Fields = ALL_FIELDS,
 ) -> Shown | None:
     """Return what a class reads of each row that it shows, or None where that is not known."""
     classes = program.types.classes
@@ -126,7 +161,7 @@ def shown_by(
     if names is None:
         return None
     found = Shown((), methods)
-    for name in names:
+    for name in filter(fields.takes, names):
         read: Shown | None = Shown(((name,),), ())
         if name in declared:
             read = _field(program, words, shown, row, name, declared[name], nesting)

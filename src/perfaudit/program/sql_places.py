@@ -12,7 +12,7 @@ from perfaudit.program.nodes import FileNode
 from perfaudit.program.projection import filled_offset, parsed
 from perfaudit.program.sites import Site
 from perfaudit.program.sql_dialects import dialect_of
-from perfaudit.program.sql_text import files_of_text
+from perfaudit.program.sql_text import lines_of_text
 
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 MIN_PART = 4
 """A shorter part of a text is found in too many places."""
 MAX_TEXTS = 400
+NEAR = 3
+"""A text begins so many lines behind what binds it, at most."""
 _HOLE = re.compile(r"\{[^{}]*\}|%(?:\(\w+\))?s")
 
 
@@ -70,8 +72,8 @@ def _offsets(tree: Any) -> tuple[int, int] | None:
 def _place(program: "Program", site: Site, offset: int) -> Location | None:
     """Return where a character of the statement is written."""
     sql = site.sql or ""
-    best: tuple[int, int, Location] | None = None
-    for file, item in _texts(program, site):
+    best: tuple[bool, int, int, Location] | None = None
+    for file, item, is_near in _texts(program, site):
         for start, part in _parts(item.text):
             index = _covering(sql, part, offset)
             if index is None:
@@ -79,30 +81,39 @@ def _place(program: "Program", site: Site, offset: int) -> Location | None:
             place = _at_anchor(item, start + offset - index)
             if place is None:
                 continue
-            # The longest part counts, and of several the one nearest before the call.
-            rank = (len(part), -_distance(site, file, item))
-            if best is None or rank > best[:2]:
+            # What the statement is put together from counts before what reads alike, then the
+            # longest part, and of several the one nearest before the call.
+            rank = (is_near, len(part), -_distance(site, file, item))
+            if best is None or rank > best[:3]:
                 best = (*rank, Location(file.path, *place))
-    if best is not None and best[0] == len(sql):
-        return best[2]
+    if best is not None and best[1] == len(sql):
+        return best[3]
     for path, text in program.types.sql_files.items():
         start = text.find(sql) if len(sql) > MIN_PART else -1
         if start >= 0:
             return _in_text(path, text, start + offset)
-    return best[2] if best is not None else None
+    return best[3] if best is not None else None
 
 
-def _texts(program: "Program", site: Site) -> Iterator[tuple[FileNode, t.SqlText]]:
-    """Yield the texts of the files that the statement is put together from."""
-    files = [site.function.file]
+def _texts(program: "Program", site: Site) -> Iterator[tuple[FileNode, t.SqlText, bool]]:
+    """Yield the texts of the files that the statement is put together from.
+
+    With each whether it stands in the call, or right behind a line that the statement comes from.
+    """
+    own = site.function.file
+    files = [own]
+    lines: dict[tuple[FileNode, int], None] = {}
     given = None if site.call is None else argument(site.call, site.behaviour.sql)
     if site.call is not None and given is not None:
         at = (site.call.sequence, site.call.context)
-        files += files_of_text(program.types, site.function, given, at)
+        lines |= {(own, line): None for line in range(site.call.line, site.call.end_line + 1)}
+        found = lines_of_text(program.types, site.function, given, at)
+        files += [file for file, _ in found]
+        lines |= {(file, line + below): None for file, line in found for below in range(NEAR)}
     for file in dict.fromkeys(files):
         for item in file.facts.sql[:MAX_TEXTS]:
             if item.anchors:
-                yield file, item
+                yield file, item, (file, item.line) in lines
 
 
 def _parts(text: str) -> Iterator[tuple[int, str]]:

@@ -4,9 +4,12 @@ import re
 from typing import TYPE_CHECKING
 
 from perfaudit.facts import types as t
-from perfaudit.program.names import AT_END, meanings
+from perfaudit.program.condition_lists import conditions_in
+from perfaudit.program.expressions import argument_for
+from perfaudit.program.names import AT_END, COMPREHENSIONS, Definition, meanings
 from perfaudit.program.nodes import FileNode, FunctionNode
 from perfaudit.program.values import ClassType, Instance, ModuleType, options_of
+from perfaudit.program.written_out import Spot, written_out
 
 if TYPE_CHECKING:
     from perfaudit.program.infer import Types
@@ -24,6 +27,10 @@ MAX_STEPS = 12
 MAX_PARTS = 12
 """Parts of an expression that are looked at for the name of a file."""
 MAX_FILE = 20_000
+MAX_ITEMS = 60
+"""Items of a list that texts are joined from."""
+MAX_RETURNS = 4
+"""Texts that a function may return."""
 HOLE = "{}"
 """Stands for what is not known of a text."""
 KEEPING = frozenset({"strip", "lstrip", "rstrip", "replace", "bindparams", "columns"})
@@ -48,25 +55,27 @@ def is_one_text(types: "Types", function: FunctionNode, value: t.Expr, at: tuple
     return texts.text(function, value, at, MAX_STEPS) is not None and not texts.several
 
 
-def files_of_text(
+def lines_of_text(
     types: "Types", function: FunctionNode, value: t.Expr, at: tuple[int, int]
-) -> list[FileNode]:
-    """Return the other files whose names a text is put together from."""
+) -> list[tuple[FileNode, int]]:
+    """Return where the names are bound, and the calls end, that a text is put together from."""
     texts = SqlTexts(types)
     texts.text(function, value, at, MAX_STEPS)
-    return list(texts.files)
+    return list(texts.lines)
 
 
 class SqlTexts:
     """Puts texts together from the expressions that make them.
 
-    ``several``: a text on the way can be one of several. ``files``: where its names are bound.
+    ``several``: a text on the way can be one of several. ``lines``: where its names are bound.
+    ``given``: what parameters are given by the call that is looked into, and names of loops.
     """
 
     def __init__(self, types: "Types") -> None:
         self.types = types
         self.several = False
-        self.files: dict[FileNode, None] = {}
+        self.lines: dict[tuple[FileNode, int], None] = {}
+        self.given: dict[tuple[FunctionNode, str], Spot] = {}
 
     def text(
         self, function: FunctionNode, value: t.Expr, at: tuple[int, int], steps: int
@@ -98,8 +107,8 @@ class SqlTexts:
                 first = self.text(function, left, at, steps - 1)
                 second = self.text(function, right, at, steps - 1)
                 return None if first is None else first + (second or HOLE)
-            case t.Item(base=t.Name(id=name), key=t.Const(value=key)):
-                return self.entry(function, name, key, at, steps - 1)
+            case t.Item(base=base, key=t.Const(value=key)):
+                return self.entry(Spot(function, base, at), key, steps - 1)
             case t.Await(value=inner):
                 return self.text(function, inner, at, steps - 1)
             case t.Either(kind="if" | "or", options=options):
@@ -131,23 +140,16 @@ class SqlTexts:
                 return self.chosen([text for text in texts if text is not None])
         return None
 
-    def entry(
-        self,
-        function: FunctionNode,
-        name: str,
-        key: object,
-        at: tuple[int, int],
-        steps: int,
-    ) -> str | None:
+    def entry(self, table: Spot, key: object, steps: int) -> str | None:
         """Return the text that a dictionary which is written out holds for a key."""
-        for scope, definition in meanings(function, name, at):
-            value = definition.value if isinstance(definition, t.Bind) else None
-            if not isinstance(definition, t.Bind) or not isinstance(value, t.Mapping):
-                return None
-            point = (definition.sequence, definition.context)
-            for part, held in zip(value.keys, value.values, strict=True):
-                if isinstance(part, t.Const) and part.value == key:
-                    return self.text(scope, held, point, steps)
+        found = written_out(self.types, table)
+        if found is None or not isinstance(found.value, t.Mapping):
+            return None
+        for part, held in zip(found.value.keys, found.value.values, strict=True):
+            if isinstance(part, t.Const) and part.value == key:
+                if found.line:
+                    self.lines[found.function.file, found.line] = None
+                return self.text(found.function, held, found.at, steps)
         return None
 
     def called(self, function: FunctionNode, call: t.Call, index: int, steps: int) -> str | None:
@@ -170,7 +172,27 @@ class SqlTexts:
             if "sql-name" in flags and call.arguments:
                 names = [self.text(function, each, at, steps - 1) for each in call.arguments]
                 return ".".join(f'"{name}"' if name else HOLE for name in names)
-        return self.of_file(function, call, steps)
+        return self.of_file(function, call, steps) or self.returned(function, call, index, steps)
+
+    def returned(self, function: FunctionNode, call: t.Call, index: int, steps: int) -> str | None:
+        """Return the text that the one project function which a call runs gives for it."""
+        targets = self.types.call(function, index).targets
+        callee = targets[0].function if len(targets) == 1 else None
+        if callee is None or callee.facts.is_generator or steps < 2:
+            return None
+        results = [item for item in callee.facts.results if item.value is not None]
+        if not results or len(results) > MAX_RETURNS:
+            return None
+        before = self.given
+        self.given = {**before, **_given_to(function, call, callee)}
+        texts = [
+            self.text(callee, item.value, (item.sequence, item.context), steps - 2)
+            for item in results
+            if item.value is not None
+        ]
+        self.given = before
+        self.lines.update({(callee.file, item.line): None for item in results})
+        return None if None in texts else self.chosen([text for text in texts if text is not None])
 
     def formatted(
         self, template: str, function: FunctionNode, call: t.Call, at: tuple[int, int], steps: int
@@ -218,52 +240,106 @@ class SqlTexts:
 
         What is put together piece by piece is not known.
         """
-        items = self.items(function, value, at, steps)
-        if not items:
-            return HOLE
-        texts = [self.text(scope, item, point, steps) for scope, item, point in items]
-        return between.join(HOLE if text is None else text for text in texts)
+        texts = self.items(Spot(function, value, at), steps)
+        return between.join(HOLE if text is None else text for text in texts) if texts else HOLE
 
-    def items(
-        self, function: FunctionNode, value: t.Expr, at: tuple[int, int], steps: int
-    ) -> list[tuple[FunctionNode, t.Expr, tuple[int, int]]]:
-        if isinstance(value, t.Seq):
-            return [(function, item, at) for item in value.items]
-        if not isinstance(value, t.Name) or steps <= 0:
+    def items(self, spot: Spot, steps: int) -> list[str | None]:
+        """Return the texts of the items of a sequence, each None where it is not known.
+
+        None of them where it is not known how many there are.
+        """
+        function, value, at, _ = spot
+        if steps <= 0:
             return []
-        found = list(meanings(function, value.id, at))
-        if len(found) != 1:
+        if isinstance(value, t.CallRef):
+            return self.mapped(function, function.facts.calls[value.index], at, steps)
+        if isinstance(value, t.Comp):
+            return self.comprehended(function, value, steps)
+        return [
+            None if each is None else self.text(each.function, each.value, each.at, steps)
+            for each in self.listed(spot)
+        ]
+
+    def listed(self, spot: Spot) -> list[Spot | None]:
+        """Return the items of a sequence that is written out, or gathered in a local list."""
+        function, value, at, _ = spot
+        if isinstance(value, t.Name) and value.id in function.binds and function.parent:
+            # Before the call that is given it.
+            grown = conditions_in(function, value.id, (at[0] - 1, at[1])) or []
+            return [
+                None if each.is_optional else Spot(function, each.value, each.at)
+                for each in grown[:MAX_ITEMS]
+            ]
+        found = written_out(self.types, spot)
+        if found is None or not isinstance(found.value, t.Seq):
             return []
-        scope, definition = found[0]
-        if not isinstance(definition, t.Bind) or not isinstance(definition.value, t.Seq):
+        items = found.value.items[:MAX_ITEMS]
+        if any(isinstance(item, t.Star) for item in items):
             return []
-        if any(
-            isinstance(call.callee, t.Attr) and call.callee.base == value
-            for call in scope.facts.calls
-        ):
+        if found.line:
+            self.lines[found.function.file, found.line] = None
+        return [Spot(found.function, item, found.at) for item in items]
+
+    def mapped(
+        self, function: FunctionNode, call: t.Call, at: tuple[int, int], steps: int
+    ) -> list[str | None]:
+        """Return the texts of ``map`` with a class for the names of columns."""
+        if call.callee == t.Name("map") and len(call.arguments) == 2:
+            made, items = call.arguments
+            path = getattr(self.types.evaluate(function, made, at), "path", "")
+            behaviour = self.types.libraries.constructor(path) if path else None
+            if behaviour is not None and "sql-name" in behaviour.flags:
+                texts = self.items(Spot(function, items, at), steps - 1)
+                return [None if text is None else f'"{text}"' for text in texts]
+        return []
+
+    def comprehended(self, function: FunctionNode, value: t.Comp, steps: int) -> list[str | None]:
+        """Return the texts that one loop over a sequence which is known makes of each item."""
+        contexts = function.facts.contexts
+        loop = contexts[value.context]
+        if loop.subject is None or not isinstance(loop.target, t.Name):
             return []
-        point = (definition.sequence, definition.context)
-        return [(scope, item, point) for item in definition.value.items]
+        inner = {each.kind for each in contexts if each.parent == value.context}
+        if "assert" in inner or loop.parent >= 0 and contexts[loop.parent].kind in COMPREHENSIONS:
+            return []
+        outer = self.given
+        texts: list[str | None] = []
+        for item in self.listed(Spot(function, loop.subject, (loop.sequence, loop.parent))):
+            if item is None:
+                texts.append(None)
+                continue
+            self.given = {**outer, (function, loop.target.id): item}
+            texts.append(self.text(function, value.element, (1 << 60, value.context), steps - 1))
+        self.given = outer
+        return texts
 
     def of_file(self, function: FunctionNode, call: t.Call, steps: int) -> str | None:
         """Return the text of the one SQL file whose name an expression that reads a file gives."""
         if not self.types.sql_files:
             return None
-        waiting: list[t.Expr] = [call.callee, *call.arguments]
+        at = (call.sequence, call.context)
+        waiting = [Spot(function, part, at) for part in (call.callee, *call.arguments)]
         for _ in range(MAX_PARTS):
             if not waiting:
                 return None
-            part = waiting.pop()
-            if isinstance(part, t.Const) and isinstance(part.value, str):
-                if part.value.endswith(".sql"):
-                    return self.file_named(part.value)
-            elif isinstance(part, t.CallRef):
-                inner = function.facts.calls[part.index]
-                waiting += [inner.callee, *inner.arguments]
-            elif isinstance(part, t.Attr):
-                waiting.append(part.base)
-            elif isinstance(part, t.Binary):
-                waiting += [part.left, part.right]
+            scope, part, at, _ = waiting.pop()
+            match part:
+                case t.Const(value=str()) | t.Text():
+                    name = self.text(scope, part, at, steps - 1) or ""
+                    if name.endswith(".sql") and HOLE not in name:
+                        return self.file_named(name)
+                case t.Name(id=name) if (scope, name) in self.given:
+                    waiting.append(self.given[scope, name])
+                case t.Name():
+                    found = written_out(self.types, Spot(scope, part, at))
+                    waiting += [found] if found is not None else []
+                case t.CallRef(index=index):
+                    inner = scope.facts.calls[index]
+                    waiting += [Spot(scope, each, at) for each in (inner.callee, *inner.arguments)]
+                case t.Attr(base=base) | t.Entered(value=base):
+                    waiting.append(Spot(scope, base, at))
+                case t.Binary(left=left, right=right):
+                    waiting += [Spot(scope, left, at), Spot(scope, right, at)]
         return None
 
     def file_named(self, name: str) -> str | None:
@@ -277,10 +353,15 @@ class SqlTexts:
         found = [
             item
             for item in meanings(function, name, at)
-            if isinstance(item.definition, t.Bind | t.Import)
+            if isinstance(item.definition, t.Bind | t.Import) or (item.scope, name) in self.given
         ]
         texts: list[str] = []
         for scope, definition in found[:4]:
+            given = self.given.get((scope, name))
+            if given is not None and _is_given(definition):
+                text = self.text(given.function, given.value, given.at, steps - 1)
+                texts += [] if text is None else [text]
+                continue
             if isinstance(definition, t.Import):
                 target = self.types.import_target(scope.file, definition)
                 if definition.name and target is not None and not isinstance(target, str):
@@ -288,7 +369,7 @@ class SqlTexts:
                 continue
             if not isinstance(definition, t.Bind) or definition.value is None:
                 continue
-            self.files[scope.file] = None
+            self.lines[scope.file, definition.line] = None
             value = definition.value
             point = (definition.sequence, definition.context)
             if definition.kind == "augmented" and isinstance(value, t.Binary | t.Text):
@@ -302,6 +383,27 @@ class SqlTexts:
             if text is not None:
                 texts.append(text)
         return self.chosen(texts)
+
+
+def _given_to(
+    function: FunctionNode, call: t.Call, callee: FunctionNode
+) -> dict[tuple[FunctionNode, str], Spot]:
+    """Return what the parameters of a function are given by a call, or else by their defaults."""
+    found: dict[tuple[FunctionNode, str], Spot] = {}
+    for param in callee.facts.params:
+        value = argument_for(call, callee, param.name)
+        if value is not None:
+            found[callee, param.name] = Spot(function, value, (call.sequence, call.context))
+        elif param.default is not None and callee.parent is not None:
+            found[callee, param.name] = Spot(callee.parent, param.default, AT_END)
+    return found
+
+
+def _is_given(definition: Definition) -> bool:
+    """Return whether a name is a parameter, or what a loop binds."""
+    return isinstance(definition, t.Param) or (
+        isinstance(definition, t.Bind) and definition.kind == "for"
+    )
 
 
 def sql_effects(text: str) -> tuple[str, ...] | None:

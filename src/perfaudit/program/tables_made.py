@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 from perfaudit.core.location import Location
 from perfaudit.facts import types as t
 from perfaudit.libraries.types import KeyMaker
-from perfaudit.program.expressions import argument, last_name
+from perfaudit.program.expressions import argument, last_name, parts
+from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.tables import Column, Index, SqlTables, Table, own_indexes
 from perfaudit.program.tables_columns import column_of, made_index, translated
 from perfaudit.program.tables_orm import Field, is_unseen
-from perfaudit.program.tables_vocabulary import Vocabulary, called, path_of, text
+from perfaudit.program.tables_vocabulary import Vocabulary, called, meaning_of, path_of, text
+from perfaudit.program.values import ClassType
 
 if TYPE_CHECKING:
     from perfaudit.program.infer import Types
@@ -33,6 +35,62 @@ def read_made_tables(
             name = text(argument(call, given)) if given is not None else None
             if name:
                 yield table_of_call(types, words, file.body, call, name, names)
+
+
+def read_apart_indexes(
+    types: "Types",
+    words: Vocabulary,
+    names: dict[ClassNode, str],
+    columns: dict[ClassNode, dict[str, Column]],
+) -> Iterator[tuple[str, Index]]:
+    """Yield the indexes that modules make of columns, each with the name of its table.
+
+    They stand behind the table: ``Index("late", Book.title)``.
+    """
+    roots = {path.rpartition(".")[2] for path in words.index_makers}
+    for file in types.modules.files:
+        if is_unseen(file):
+            continue
+        body = file.body
+        for call in body.facts.calls:
+            if last_name(call.callee) not in roots:
+                continue
+            maker = words.index_makers.get(path_of(types, called(types, body, call)))
+            if maker is None or maker.first is None:
+                continue
+            owners = {
+                _owner(types, words, body, part, names)
+                for given in call.arguments[maker.first :]
+                for part in parts(body, given)
+            } - {None}
+            owner = owners.pop() if len(owners) == 1 else None
+            if owner is not None:
+                name, node = owner
+                known = {} if node is None else columns.get(node, {})
+                yield name, translated(made_index(body, call, maker), known)
+
+
+def _owner(
+    types: "Types",
+    words: Vocabulary,
+    body: FunctionNode,
+    part: t.Expr,
+    names: dict[ClassNode, str],
+) -> tuple[str, ClassNode | None] | None:
+    """Return the table that an expression is a column of, and its class."""
+    if not isinstance(part, t.Attr):
+        return None
+    found = meaning_of(types, body, part.base, AT_END)
+    if isinstance(found, ClassType) and names.get(found.node):
+        return names[found.node], found.node
+    base = part.base.base if isinstance(part.base, t.Attr) else None
+    value = body.only_value(base.id) if isinstance(base, t.Name) else None
+    if not isinstance(value, t.CallRef):
+        return None
+    call = body.facts.calls[value.index]
+    given = words.table_makers.get(path_of(types, called(types, body, call)))
+    name = text(argument(call, given)) if given is not None else None
+    return (name, None) if name else None
 
 
 def table_of_call(

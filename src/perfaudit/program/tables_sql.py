@@ -12,7 +12,7 @@ from perfaudit.program.tables import Column, Index, SqlTables, Table, own_indexe
 MAX_TEXT = 200_000
 MAX_STATEMENT = 40_000
 MAX_STATEMENTS = 3_000
-DIALECTS: tuple[str | None, ...] = ("postgres", None)
+DIALECTS: tuple[str | None, ...] = ("postgres", None, "mysql", "sqlite")
 _DECLARES = re.compile(
     r"\s*(?:create\s+(?:(?:unlogged|unique)\s+)*(?:table|index)\b[^(]+\("
     r"|alter\s+table\b.*\badd\b)",
@@ -23,6 +23,14 @@ _SEPARATOR = re.compile(
     r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'|\"[^\"]*\"|(?P<tag>\$\w*\$).*?(?P=tag)|(?P<end>;)",
     re.DOTALL,
 )
+_ESCAPING = re.compile(
+    _SEPARATOR.pattern.replace("'(?:[^']|'')*'", r"'(?:[^'\\]|\\.|'')*'"), re.DOTALL
+)
+"""The same where a backslash takes a quote its meaning."""
+_ESCAPES = re.compile(r"\bENGINE\s*=", re.IGNORECASE)
+"""What only dumps of such servers say."""
+_DATA = re.compile(r"^COPY\s[^;]*\sFROM\s+stdin[^;]*;", re.IGNORECASE | re.MULTILINE)
+_DATA_END = "\n\\."
 _HOLE = re.compile(r"\{[^{}]*\}")
 TYPES: dict[str, str] = {
     "JSON": "json",
@@ -95,6 +103,7 @@ def statements_of(place: Location, sql: str) -> Iterator[tuple[Location, str]]:
 
     ``place`` is that of the text. One statement that is far too long is left out.
     """
+    sql = _without_data(sql)
     pieces = _split(sql) if ";" in sql else [(0, sql)]
     if len(pieces) == 1 and len(sql) > MAX_TEXT:
         return
@@ -112,11 +121,25 @@ def _without_comment(found: re.Match[str]) -> str:
     return "\n" * found.group().count("\n") if found.group("comment") else found.group()
 
 
+def _without_data(sql: str) -> str:
+    """Return a text with line feeds in the place of the rows that a dump has between statements."""
+    kept: list[str] = []
+    start = 0
+    while (found := _DATA.search(sql, start)) is not None:
+        end = sql.find(_DATA_END, found.end())
+        if end < 0:
+            break
+        kept += [sql[start : found.start()], "\n" * sql.count("\n", found.start(), end + 1)]
+        start = end + len(_DATA_END)
+    return "".join((*kept, sql[start:]))
+
+
 def _split(sql: str) -> list[tuple[int, str]]:
     """Return the statements of a text and where they begin; quoted text is kept whole."""
     pieces = []
     start = 0
-    for found in _SEPARATOR.finditer(sql):
+    separator = _ESCAPING if _ESCAPES.search(sql) else _SEPARATOR
+    for found in separator.finditer(sql):
         if found.group("end"):
             pieces.append((start, sql[start : found.start()]))
             start = found.end()
@@ -230,6 +253,11 @@ def _constraint(part: Any, place: Location, columns: dict[str, Column]) -> Itera
         names = _names(body.expressions if type(body).__name__ == "Schema" else [])
         if names:
             yield Index(names, True, None, place)
+    elif name == "IndexColumnConstraint":
+        method = str(part.args.get("kind") or "").lower()
+        yield Index(
+            _names(part.expressions), False, None, place, method=method, name=part.this.name
+        )
     elif name == "ForeignKey":
         names = _names(part.expressions)
         referred = _referred(part.args.get("reference"))
@@ -260,7 +288,7 @@ def _names(parts: Sequence[Any]) -> tuple[str, ...]:
 
 
 def _part(part: Any) -> str:
-    inner = part.this if type(part).__name__ == "Ordered" else part
+    inner = part.this if type(part).__name__ in ("Ordered", "ColumnPrefix") else part
     if type(inner).__name__ in ("Column", "Identifier"):
         return str(inner.name)
     return f"({inner.sql(dialect='postgres')})"

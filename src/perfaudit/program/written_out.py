@@ -1,0 +1,70 @@
+"""What is written out where an expression leads: through names, imports and attributes."""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from perfaudit.facts import types as t
+from perfaudit.program.names import AT_END, meanings
+from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.values import ClassType, Instance, ModuleType, options_of
+
+if TYPE_CHECKING:
+    from perfaudit.program.infer import Types
+
+MAX_STEPS = 6
+
+
+class Spot(NamedTuple):
+    """An expression, where it stands, at which point, and the line that binds it, if any."""
+
+    function: FunctionNode
+    value: t.Expr
+    at: tuple[int, int]
+    line: int = 0
+
+
+def written_out(types: "Types", spot: Spot) -> Spot | None:
+    """Return the expression that a name or an attribute stands for; None where it may be others."""
+    for _ in range(MAX_STEPS):
+        function, value, at, _ = spot
+        if isinstance(value, t.Name):
+            found = _named(types, function, value.id, at)
+        elif isinstance(value, t.Attr):
+            found = _held(types, function, value, at)
+        else:
+            return spot
+        if found is None:
+            return None
+        spot = found
+    return None
+
+
+def _named(types: "Types", function: FunctionNode, name: str, at: tuple[int, int]) -> Spot | None:
+    found = meanings(function, name, at)
+    if len(found) != 1:
+        return None
+    scope, definition = found[0]
+    if isinstance(definition, t.Import):
+        target = types.import_target(scope.file, definition)
+        if not definition.name or target is None or isinstance(target, str):
+            return None
+        return Spot(target.body, t.Name(definition.name), AT_END)
+    if not isinstance(definition, t.Bind) or definition.kind not in ("assign", "annotated", "with"):
+        return None
+    if definition.value is None or not isinstance(definition.target, t.Name):
+        return None
+    return Spot(scope, definition.value, (definition.sequence, definition.context), definition.line)
+
+
+def _held(
+    types: "Types", function: FunctionNode, value: t.Attr, at: tuple[int, int]
+) -> Spot | None:
+    """Return what a constant of a module or a class is bound to."""
+    options = list(options_of(types.evaluate(function, value.base, at)))
+    owner = options[0] if len(options) == 1 else None
+    if isinstance(owner, ModuleType):
+        return Spot(owner.node.body, t.Name(value.name), AT_END)
+    if isinstance(owner, ClassType | Instance):
+        for node in types.classes.project_order(owner.node):
+            if value.name in node.body.binds:
+                return Spot(node.body, t.Name(value.name), AT_END)
+    return None
