@@ -8,32 +8,54 @@ import hashlib
 import os
 import sys
 import tempfile
+import time
+from functools import cache
 from pathlib import Path
 
 import msgspec
 
-from perfaudit import __version__
+import perfaudit
 from perfaudit.core.report import Report
-from perfaudit.facts.types import FORMAT
+from perfaudit.sources.reading import read_start
 
 FOLDER = ".perfaudit_cache"
 CHECK_BYTES = 16
+MAX_FACTS = 3
+"""How many files of facts are kept: those of other interpreters, and of other versions."""
 MAX_REPORTS = 4
 """How many reports are kept: of other settings and paths, and of what the files were before."""
+MAX_BYTES = 1 << 30
+"""The size from which a file is neither kept nor read."""
+ABANDONED = 3600
+"""Seconds after which a draft belongs to a run that was killed."""
 
 Entry = tuple[bytes, bytes]
 """The digest of a file, and its encoded facts."""
 _Entries = dict[str, Entry]
 
 
+@cache
+def facts_version() -> str:
+    """Return what facts depend on besides the bytes of their file, as one word.
+
+    Two builds have the same word only where they give the same facts: the same interpreter, and the
+    same code that reads files.
+    """
+    folder = Path(perfaudit.__file__).parent
+    told = hashlib.blake2b(digest_size=8)
+    for part in ("extraction.py", "core/*.py", "facts/*.py", "sources/*.py"):
+        for file in sorted(folder.glob(part)):
+            told.update(file.name.encode() + b"\0" + file.read_bytes())
+    python = sys.version.partition(" ")[0]
+    return f"{perfaudit.__version__}-{sys.implementation.name}-{python}-{told.hexdigest()}"
+
+
 class FactCache:
     """One file of encoded facts below the project's root, for this version and interpreter."""
 
     def __init__(self, root: Path) -> None:
-        python = f"{sys.version_info.major}.{sys.version_info.minor}"
-        tag = f"facts-{__version__}.{FORMAT}-{python}.msgpack"
         self._root = root
-        self._path = root / FOLDER / tag
+        self._path = root / FOLDER / f"facts-{facts_version()}.msgpack"
         self._entries = _read_entries(self._path)
 
     def find(self, path: str, digest: bytes) -> bytes | None:
@@ -74,14 +96,6 @@ class ReportCache:
     def store(self, key: str, report: Report) -> None:
         """Keep a report, and the newest of the others."""
         _write(self._folder / f"report-{key}.msgpack", msgspec.msgpack.encode(report))
-        with contextlib.suppress(OSError):
-            kept = sorted(self._folder.glob("report-*.msgpack"), key=_age)
-            for path in kept[MAX_REPORTS:]:
-                path.unlink(missing_ok=True)
-
-
-def _age(path: Path) -> float:
-    return -path.stat().st_mtime
 
 
 def _read_entries(path: Path) -> _Entries:
@@ -94,31 +108,55 @@ def _read_entries(path: Path) -> _Entries:
 
 def _read(path: Path) -> bytes | None:
     """Return what a file of the cache holds, or None where it is not there or not whole."""
-    try:
-        data = path.read_bytes()
-    except OSError:
-        return None
+    data = read_start(str(path), CHECK_BYTES + MAX_BYTES)
     check, content = data[:CHECK_BYTES], data[CHECK_BYTES:]
     # A flipped byte could be something else, as well formed as the right thing.
-    return content if check == _check(content) else None
+    return content if check == _check(path, content) else None
 
 
-def _check(content: bytes) -> bytes:
-    return hashlib.blake2b(content, digest_size=CHECK_BYTES).digest()
+def _check(path: Path, content: bytes) -> bytes:
+    """Return what stands before a content: it holds for this content under this name only."""
+    return hashlib.blake2b(path.name.encode() + content, digest_size=CHECK_BYTES).digest()
 
 
 def _write(path: Path, content: bytes) -> None:
     """Replace a file of the cache as a whole, or leave it where that cannot be done."""
+    if len(content) > MAX_BYTES:
+        return
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         ignore = path.parent / ".gitignore"
         if not ignore.exists():
-            ignore.write_text("*\n", "utf-8")
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(_check(content) + content)
-            os.replace(name, path)
-        except OSError:
-            with contextlib.suppress(OSError):
-                os.unlink(name)
+            _replace(ignore, b"*\n")
+        _replace(path, _check(path, content), content)
+    _remove_old(path.parent)
+
+
+def _replace(path: Path, *parts: bytes) -> None:
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.writelines(parts)
+        os.replace(name, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+        raise
+
+
+def _remove_old(folder: Path) -> None:
+    """Remove all but the newest files, and the drafts of runs that were killed."""
+    facts = sorted(folder.glob("facts-*.msgpack"), key=_age)
+    reports = sorted(folder.glob("report-*.msgpack"), key=_age)
+    drafts = [path for path in folder.glob(".new-*") if _age(path) > ABANDONED]
+    for path in (*facts[MAX_FACTS:], *reports[MAX_REPORTS:], *drafts):
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def _age(path: Path) -> float:
+    """Return the seconds since a file was written; none where another run has removed it."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except OSError:
+        return 0.0

@@ -27,18 +27,19 @@ MAY_IMPORT: dict[str, set[str]] = {
     "scoring": {"core", "data"},
     "reporters": {"core"},
     "config": {"core"},
-    "cache": {"core", "facts"},
+    "cache": {"core", "sources"},
+    "executors": {"cache", "core"},
     "fixes": {"core", "sources"},
     "extraction": {"core", "sources", "facts", "cache"},
     "run_key": {"config", "data", "sources", "__init__"},
     "runs": {"audit", "cache", "config", "core", "data", "rules", "run_key", "sources"},
     "audit": {
-        "cache", "config", "core", "data", "extraction", "libraries", "program", "rules",
-        "runs", "scoring", "sources", "facts",
+        "cache", "config", "core", "data", "executors", "extraction", "libraries", "program",
+        "rules", "runs", "scoring", "sources", "facts",
     },
     "cli": {
-        "audit", "config", "core", "data", "extraction", "facts", "fixes", "libraries", "program",
-        "reporters", "rules", "runs", "scoring", "sources",
+        "audit", "config", "core", "data", "executors", "extraction", "facts", "fixes", "libraries",
+        "program", "reporters", "rules", "runs", "scoring", "sources",
     },
     "__main__": {"cli"},
     "__init__": set(),
@@ -47,6 +48,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 OUTSIDE: dict[str, set[str]] = {
     "click": {"cli"},
+    "distributed": {"executors"},
     "rich": {"reporters"},
     "yaml": {"data", "scoring", "sources"},
     "sqlglot": {"program"},

@@ -11,9 +11,6 @@ from typing import Union
 
 from msgspec import Struct
 
-FORMAT = 4
-"""The number of the facts' format and meaning; another one makes facts of earlier runs void."""
-
 
 class Name(Struct, frozen=True, array_like=True, gc=False, tag="n"):
     """A bare name."""
