@@ -7,7 +7,7 @@ import pytest
 from perfaudit.audit import program_of
 from perfaudit.core.finding import Match
 from perfaudit.core.levels import Confidence, Severity
-from perfaudit.detectors import sync_handler_on_loop
+from perfaudit.detectors import blocking_in_async, sync_handler_on_loop
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.program import Program
 
@@ -677,6 +677,54 @@ def test_a_plain_function_that_blocks_the_loop_matters_less_at_start_up() -> Non
         item.words["function"]: item.severity for item in found if isinstance(item, Match)
     }
     assert severities == {"warm": Severity.LOW, "home": None}
+
+
+MESSAGES = """
+import celery
+import requests
+from fastapi import FastAPI
+
+app = FastAPI()
+queue = celery.Celery("a")
+
+
+@queue.task
+def index(key): ...
+
+
+def index_all(keys):
+    for key in keys:
+        index.delay(key)
+
+
+@app.post("/one")
+async def one(key: int):
+    index.delay(key)
+
+
+@app.post("/many")
+async def many(keys: list[int]):
+    for key in keys:
+        index.delay(key)
+
+
+@app.post("/through")
+async def through(keys: list[int]):
+    index_all(keys)
+
+
+@app.get("/asked")
+async def asked():
+    return requests.get("https://example.org").text
+"""
+
+
+def test_one_message_to_a_broker_holds_the_loop_up_less_than_many_or_a_request() -> None:
+    found = blocking_in_async.detect(program_of({"app.py": MESSAGES}))
+    severities = {
+        item.words["function"]: item.severity for item in found if isinstance(item, Match)
+    }
+    assert severities == {"one": Severity.MEDIUM, "many": None, "through": None, "asked": None}
 
 
 def test_wrappers_in_a_ring_end() -> None:

@@ -3,11 +3,17 @@
 from collections.abc import Iterator
 
 from perfaudit.core.finding import Match
-from perfaudit.core.levels import Confidence, Severity, weakest
+from perfaudit.core.levels import Severity
 from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
-from perfaudit.program.blocking import Blocking, blocking_at, places_of, severity_on_loop
+from perfaudit.program.blocking import (
+    Blocking,
+    blocking_at,
+    is_one_message,
+    places_of,
+    severity_on_loop,
+)
 from perfaudit.program.exposure import SERVED, Exposure
 from perfaudit.program.handles import handles_of
 from perfaudit.program.hooks import is_shared_hook
@@ -53,12 +59,17 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
                 reached = program.exposure_at(place)
                 if READS_CONSOLE in blocked.sink.behaviour.flags and reached.kind not in SERVED:
                     continue
-                severity = severity_on_loop(program, function, reached)
+                alone = severity_on_loop(program, function, reached)
+                severity = alone
+                if alone is None and is_one_message(program, function, blocked):
+                    severity = Severity.MEDIUM
                 later = uses.get(id(blocked), [])
                 if (
                     _is_other_implementation(program, function, reached)
                     or is_in_job(program, function)
                     or runs_for_all(program, function)
+                    # Where the loop serves nobody else, it is not sure that anybody waits.
+                    or alone is not None
                     or is_shared_hook(program, place, program.blocking_reach[kind])
                 ):
                     blocked = blocked.less_sure()
@@ -156,10 +167,7 @@ def _match(
             "later": _later(len(later)),
         },
         trace=(*exposure.chain, *blocked.steps, *(step for use in later for step in use.steps)),
-        # Where the loop serves nobody else, it is not sure that anybody waits.
-        confidence=weakest(
-            blocked.confidence, Confidence.HIGH if severity is None else Confidence.MEDIUM
-        ),
+        confidence=blocked.confidence,
         severity=severity,
         function=function.qualname,
         endpoint=exposure.endpoint,

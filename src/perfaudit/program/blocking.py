@@ -302,6 +302,23 @@ def severity_on_loop(
     return ALONE.get(exposure.kind)
 
 
+def is_one_message(program: Program, function: FunctionNode, blocked: Blocking) -> bool:
+    """Return whether a place hands one message to a broker: short, as long as the broker is up."""
+    if set(blocked.sink.effects) != {"queue.send"}:
+        return False
+    if function.loops(blocked.place.context):
+        return False
+    if isinstance(blocked.place, Site):
+        return True
+    steps = program.blocking_reach[blocked.kind].chain(blocked.place.callee)
+    return not any(
+        step.edge.caller.loops(step.edge.context)
+        if step.edge is not None
+        else step.site is None or step.site.function.loops(step.site.context)
+        for step in steps
+    )
+
+
 def _jobs_of_processes(program: Program) -> frozenset[FunctionNode]:
     """Return the jobs that a worker runs one at a time, each on a loop of its own."""
     return frozenset(
