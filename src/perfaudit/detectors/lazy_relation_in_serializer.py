@@ -6,6 +6,7 @@ from perfaudit.core.finding import Match, TraceStep
 from perfaudit.core.levels import Confidence, weakest
 from perfaudit.core.report import Opportunity
 from perfaudit.program.eager_words import eager_words, words_on_new_rows
+from perfaudit.program.kept_answers import is_kept_answer
 from perfaudit.program.loaded_before import is_loaded_before
 from perfaudit.program.program import Program
 from perfaudit.program.rows import Rows
@@ -86,7 +87,11 @@ def _judge(
         confidence=weakest(
             cost.confidence,
             showing.confidence,
-            Confidence.MEDIUM if rows.made else Confidence.HIGH,
+            Confidence.MEDIUM
+            if rows.made
+            or is_kept_answer(program, showing.function)
+            or exposure.entry in program.memoised
+            else Confidence.HIGH,
         ),
         function=showing.function.qualname,
         endpoint=exposure.endpoint,

@@ -15,6 +15,7 @@ from perfaudit.program.eager_words import (
     words_on_new_rows,
 )
 from perfaudit.program.exposure import Exposure
+from perfaudit.program.kept_answers import is_kept_answer
 from perfaudit.program.list_pages import list_pages
 from perfaudit.program.loaded_before import is_loaded_before
 from perfaudit.program.names import AT_END
@@ -139,7 +140,9 @@ def _match(program: Program, page: _Page, found: Sequence[tuple[Paid, Rows]]) ->
         trace=tuple(trace),
         confidence=weakest(
             min((other.cost.confidence for other, _ in found), key=lambda it: it.rank),
-            Confidence.MEDIUM if rows.made or _are_few(program, paid.cost) else Confidence.HIGH,
+            Confidence.MEDIUM
+            if rows.made or _are_few(program, paid.cost) or is_kept_answer(program, page.function)
+            else Confidence.HIGH,
         ),
         function=page.function.qualname,
         endpoint=exposure.endpoint,

@@ -41,7 +41,7 @@ def exposure_of_view(endpoint: Endpoint, view: ClassNode) -> Exposure:
     """Return how an endpoint asks for a view class itself, whatever its methods are."""
     label = label_of(endpoint)
     step = TraceStep(view.location, f"{label} enters {view.name}")
-    return Exposure("endpoint", label, None, (step,))
+    return Exposure("endpoint", label, endpoint.handler, (step,))
 
 
 def _is_for_one(endpoint: Endpoint) -> tuple[bool, bool]:
