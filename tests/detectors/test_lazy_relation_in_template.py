@@ -52,3 +52,20 @@ def test_a_relation_of_whoever_asks_is_read_before_the_loop() -> None:
 
     assert found.words["why"] == ", though its owner is the same for all items"
     assert found.fix.startswith("Ask once before the loop")
+
+
+def test_a_relation_that_is_only_tested_is_asked_for_by_its_key() -> None:
+    for test in ("follow.user is None", "follow.user == None", "follow.user == request.user"):
+        found = found_in("{% for follow in follows %}{% if " + test + " %}x{% endif %}{% endfor %}")
+
+        assert found.fix == "Ask for the key, which the row has: `follow.user_id`."
+
+
+def test_a_relation_that_is_tested_and_read_is_loaded() -> None:
+    found = found_in(
+        "{% for follow in follows %}"
+        "{% if follow.user %}{{ follow.user.username }}{% endif %}"
+        "{% endfor %}"
+    )
+
+    assert found.fix == 'Add select_related("user") to the query at shop/views.py:6.'

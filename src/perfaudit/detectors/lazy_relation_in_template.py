@@ -75,6 +75,7 @@ class _Page:
 def _judged(
     program: Program, page: _Page, costs: Iterable[Paid], seen: set[tuple[object, ...]]
 ) -> Iterator[Match | Opportunity]:
+    costs = list(costs)
     told: set[tuple[object, ...]] = set()
     unsound: dict[Location, list[tuple[Paid, Rows]]] = {}
     for paid in costs:
@@ -101,7 +102,20 @@ def _judged(
                 seen.add((paid.location, cost.path))
             unsound.setdefault(paid.location, []).append((paid, rows))
     for found in unsound.values():
-        yield _match(program, page, found)
+        yield _match(program, page, found, _by_key(found, costs))
+
+
+def _by_key(found: Sequence[tuple[Paid, Rows]], costs: Sequence[Paid]) -> str:
+    """Return how to ask for the keys of relations that a page only tests; empty where it reads."""
+    written = []
+    for paid, _ in found:
+        relation, path = paid.cost.relation, paid.cost.path
+        if relation is None or relation.column is None or relation.reverse:
+            return ""
+        if any(it.cost.path[: len(path)] == path and not it.is_asked_for for it in costs):
+            return ""
+        written.append(f"`{paid.written.removesuffix(relation.name)}{relation.column}`")
+    return f"Ask for the key, which the row has: {', '.join(dict.fromkeys(written))}."
 
 
 def _rows(program: Program, cost: Cost) -> Rows | None:
@@ -113,8 +127,8 @@ def _rows_of(program: Program, known: Known) -> Rows | None:
     return known.rows(program)
 
 
-def _match(program: Program, page: _Page, found: Sequence[tuple[Paid, Rows]]) -> Match:
-    """Return the match of one place, which may load several relations."""
+def _match(program: Program, page: _Page, found: Sequence[tuple[Paid, Rows]], by_key: str) -> Match:
+    """Return the match of one place, which may load several relations; ``by_key`` may cure it."""
     paid, rows = found[0]
     exposure = _exposure(program, page)
     trace = list(exposure.chain)
@@ -149,7 +163,9 @@ def _match(program: Program, page: _Page, found: Sequence[tuple[Paid, Rows]]) ->
         exposure=exposure.kind,
         cost=f"N({paid.turn.walked})",
         role=page.function.role,
-        fix=SAME_FOR_ALL if same else _fix(program, page, [other.cost for other, _ in found], rows),
+        fix=SAME_FOR_ALL
+        if same
+        else by_key or _fix(program, page, [other.cost for other, _ in found], rows),
     )
 
 
