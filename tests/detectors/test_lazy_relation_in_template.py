@@ -13,6 +13,10 @@ class User(AbstractUser):
 
 class Follow(models.Model):
     user = models.ForeignKey(User, on_delete=models.CASCADE)
+    tags = models.ManyToManyField("Tag")
+
+class Tag(models.Model):
+    name = models.CharField(max_length=50)
 """
 VIEWS = """
 from django.shortcuts import render
@@ -69,3 +73,20 @@ def test_a_relation_that_is_tested_and_read_is_loaded() -> None:
     )
 
     assert found.fix == 'Add select_related("user") to the query at shop/views.py:6.'
+
+
+def test_the_number_of_related_rows_is_annotated() -> None:
+    found = found_in("{% for follow in follows %}{{ follow.tags.count }}{% endfor %}")
+
+    annotation = 'annotate(tags_count=Count("tags", distinct=True))'
+    assert found.fix == f"Add {annotation} to the query at shop/views.py:6."
+
+
+def test_related_rows_that_are_counted_and_read_are_loaded() -> None:
+    found = found_in(
+        "{% for follow in follows %}"
+        "{{ follow.tags.count }}{% for tag in follow.tags.all %}{{ tag.name }}{% endfor %}"
+        "{% endfor %}"
+    )
+
+    assert found.fix == 'Add prefetch_related("tags") to the query at shop/views.py:6.'

@@ -11,6 +11,7 @@ from perfaudit.program.bounds import is_short
 from perfaudit.program.eager_words import (
     eager_words,
     leads_to_many,
+    only_numbers,
     words_on_columns,
     words_on_new_rows,
 )
@@ -102,7 +103,7 @@ def _judged(
                 seen.add((paid.location, cost.path))
             unsound.setdefault(paid.location, []).append((paid, rows))
     for found in unsound.values():
-        yield _match(program, page, found, _by_key(found, costs))
+        yield _match(program, page, found, costs)
 
 
 def _by_key(found: Sequence[tuple[Paid, Rows]], costs: Sequence[Paid]) -> str:
@@ -127,8 +128,10 @@ def _rows_of(program: Program, known: Known) -> Rows | None:
     return known.rows(program)
 
 
-def _match(program: Program, page: _Page, found: Sequence[tuple[Paid, Rows]], by_key: str) -> Match:
-    """Return the match of one place, which may load several relations; ``by_key`` may cure it."""
+def _match(
+    program: Program, page: _Page, found: Sequence[tuple[Paid, Rows]], costs: Sequence[Paid]
+) -> Match:
+    """Return the match of one place, which may load several relations; ``costs``: all of a page."""
     paid, rows = found[0]
     exposure = _exposure(program, page)
     trace = list(exposure.chain)
@@ -165,7 +168,14 @@ def _match(program: Program, page: _Page, found: Sequence[tuple[Paid, Rows]], by
         role=page.function.role,
         fix=SAME_FOR_ALL
         if same
-        else by_key or _fix(program, page, [other.cost for other, _ in found], rows),
+        else _by_key(found, costs)
+        or _fix(
+            program,
+            page,
+            [other.cost for other, _ in found],
+            rows,
+            only_numbers((each.cost.path, each.cost.is_number) for each in costs),
+        ),
     )
 
 
@@ -197,7 +207,13 @@ def _why(names: Sequence[str], *, asks: bool, same: bool) -> str:
     return ", whose query does not load it" + (", and runs a query of its own" if asks else "")
 
 
-def _fix(program: Program, page: _Page, costs: Sequence[Cost], rows: Rows) -> str:
+def _fix(
+    program: Program,
+    page: _Page,
+    costs: Sequence[Cost],
+    rows: Rows,
+    numbers: frozenset[tuple[str, ...]],
+) -> str:
     """Return what loads the relations with the rows, and where it goes."""
     known = costs[0].owner.known
     node = None if known is None else table_class(known.type)
@@ -211,8 +227,12 @@ def _fix(program: Program, page: _Page, costs: Sequence[Cost], rows: Rows) -> st
         if not any(leads_to_many(program, node, path) for path in paths):
             named = '", "'.join("__".join(path) for path in _ends([*page.kept, *paths]))
             return f"Set {page.cure.replace('{path}', named)} in {page.view.name}."
-    to_load = words_on_new_rows if rows.made else eager_words
-    words = [to_load(program, node, path) for path in paths]
+    words = [
+        words_on_new_rows(program, node, path)
+        if rows.made
+        else eager_words(program, node, path, numbers)
+        for path in paths
+    ]
     place = f" at {rows.places[-1].path}:{rows.places[-1].line}" if rows.places else ""
     if not all(words):
         return ""
