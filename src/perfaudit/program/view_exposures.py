@@ -30,7 +30,8 @@ def exposure_of_page(
 
 def _exposures_of_views(program: "Program") -> dict[ClassNode, Exposure]:
     found: dict[ClassNode, Exposure] = {}
-    for endpoint in sorted(program.endpoints, key=_is_for_one):
+    ordered = sorted(program.endpoints, key=lambda endpoint: _is_for_others(program, endpoint))
+    for endpoint in ordered:
         view = endpoint.view or endpoint.handler.owner
         if view is not None and view not in found:
             found[view] = exposure_of_view(endpoint, view)
@@ -44,5 +45,10 @@ def exposure_of_view(endpoint: Endpoint, view: ClassNode) -> Exposure:
     return Exposure("endpoint", label, endpoint.handler, (step,))
 
 
-def _is_for_one(endpoint: Endpoint) -> tuple[bool, bool]:
-    return endpoint.method != "GET", endpoint.path.rstrip("/").endswith("}")
+def _is_for_others(program: "Program", endpoint: Endpoint) -> tuple[bool, bool, bool]:
+    """Return what an endpoint is for besides the rows of its view: the first has the least of it.
+
+    A method that a decorator of its own makes a route shows what it likes.
+    """
+    is_beside = any(program.libraries.route(path) is not None for path in endpoint.decorators)
+    return endpoint.method != "GET", is_beside, endpoint.path.rstrip("/").endswith("}")
