@@ -50,6 +50,25 @@ def test_other_queries_need_the_join_alone(query: str, read: str) -> None:
     assert ".only()" not in advised
 
 
+@pytest.mark.parametrize("read", ["book.tags.count()", "len(book.tags.all())"])
+def test_the_number_of_related_rows_is_annotated(read: str) -> None:
+    advised = _advised("all()", read)
+    assert 'annotate(tags_count=Count("tags", distinct=True))' in advised
+    assert "prefetch_related" not in advised
+
+
+def test_related_rows_that_are_counted_and_read_are_loaded() -> None:
+    advised = _advised("all()", "(book.tags.count(), list(book.tags.all()))")
+    assert advised.startswith('Add prefetch_related("tags")')
+
+
+def test_rows_that_have_just_been_written_are_loaded_into() -> None:
+    advised = _advised(
+        "bulk_create([Book(title=title, author_id=3) for title in 'ab'])", "book.author.name"
+    )
+    assert 'call prefetch_related_objects(rows, "author")' in advised
+
+
 def _advised(query: str, read: str) -> str:
     code = MODELS.replace("QUERY", query).replace("READ", read)
     found = detect(program_of({"app.py": code}))

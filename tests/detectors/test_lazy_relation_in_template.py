@@ -13,6 +13,10 @@ class User(AbstractUser):
 
 class Follow(models.Model):
     user = models.ForeignKey(User, on_delete=models.CASCADE)
+    tags = models.ManyToManyField("Tag")
+
+class Tag(models.Model):
+    name = models.CharField(max_length=50)
 """
 VIEWS = """
 from django.shortcuts import render
@@ -52,3 +56,37 @@ def test_a_relation_of_whoever_asks_is_read_before_the_loop() -> None:
 
     assert found.words["why"] == ", though its owner is the same for all items"
     assert found.fix.startswith("Ask once before the loop")
+
+
+def test_a_relation_that_is_only_tested_is_asked_for_by_its_key() -> None:
+    for test in ("follow.user is None", "follow.user == None", "follow.user == request.user"):
+        found = found_in("{% for follow in follows %}{% if " + test + " %}x{% endif %}{% endfor %}")
+
+        assert found.fix == "Ask for the key, which the row has: `follow.user_id`."
+
+
+def test_a_relation_that_is_tested_and_read_is_loaded() -> None:
+    found = found_in(
+        "{% for follow in follows %}"
+        "{% if follow.user %}{{ follow.user.username }}{% endif %}"
+        "{% endfor %}"
+    )
+
+    assert found.fix == 'Add select_related("user") to the query at shop/views.py:6.'
+
+
+def test_the_number_of_related_rows_is_annotated() -> None:
+    found = found_in("{% for follow in follows %}{{ follow.tags.count }}{% endfor %}")
+
+    annotation = 'annotate(tags_count=Count("tags", distinct=True))'
+    assert found.fix == f"Add {annotation} to the query at shop/views.py:6."
+
+
+def test_related_rows_that_are_counted_and_read_are_loaded() -> None:
+    found = found_in(
+        "{% for follow in follows %}"
+        "{{ follow.tags.count }}{% for tag in follow.tags.all %}{{ tag.name }}{% endfor %}"
+        "{% endfor %}"
+    )
+
+    assert found.fix == 'Add prefetch_related("tags") to the query at shop/views.py:6.'

@@ -15,9 +15,8 @@ from perfaudit.program.page_counts import UnreadCount, unread_counts
 from perfaudit.program.presence import asks_for_any, matters_besides, only_asks_for_any
 from perfaudit.program.program import Program
 from perfaudit.program.reach import site_step
-from perfaudit.program.sites import Site
+from perfaudit.program.sites import COUNTS, Site
 
-COUNTS = "counts-rows"
 ASKED = "only to know whether there is one"
 
 

@@ -16,6 +16,7 @@ from perfaudit.program.eager_options import flags_of
 from perfaudit.program.eager_words import (
     eager_words,
     joined_words,
+    only_numbers,
     words_on_columns,
     words_on_expiry,
     words_on_new_rows,
@@ -466,8 +467,8 @@ def _fix(
         return _fix_of_new_rows(program, row, loads, place)
     found = [_of_dynamic(load, place) for load in loads if load.relation.lazy == DYNAMIC]
     paths = _whole([load.names for load in loads if load.relation.lazy != DYNAMIC])
-    listed = [eager_words(program, row, path) for path in paths]
-    words = " and ".join(filter(None, listed))
+    numbers = _numbers_read(program, walk)
+    words = " and ".join(filter(None, [eager_words(program, row, it, numbers) for it in paths]))
     if not words:
         return " ".join(found)
     if not rows.written and VIA_RELATION in rows.steps:
@@ -487,6 +488,15 @@ def _fix(
     if expiry and _commits(program, walk):
         found.append(expiry)
     return " ".join(found)
+
+
+def _numbers_read(program: Program, walk: _Walk) -> frozenset[tuple[str, ...]]:
+    """Return the relations of which a walk reads nothing but the number of their rows."""
+    function, place = walk.function, walk.place
+    if walk.loop < 0 and isinstance(place, Edge):
+        function = place.callee
+    loads = [load for load in program.loads.of(function) if load.root == walk.load.root]
+    return only_numbers((load.names, load.is_number) for load in loads)
 
 
 def _fix_of_new_rows(

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from perfaudit.core.finding import Match, TraceStep
 from perfaudit.core.levels import Confidence, weakest
 from perfaudit.core.report import Opportunity
-from perfaudit.program.eager_words import eager_words, words_on_new_rows
+from perfaudit.program.eager_words import eager_words, only_numbers, words_on_new_rows
+from perfaudit.program.kept_answers import is_kept_answer
 from perfaudit.program.loaded_before import is_loaded_before
 from perfaudit.program.program import Program
-from perfaudit.program.rows import Rows
+from perfaudit.program.rows import Path, Rows
 from perfaudit.program.showing_costs import Spent, spent_by, spent_to_fill
 from perfaudit.program.showings import Showing, is_one, showings
 from perfaudit.program.template_values import Value
@@ -31,13 +32,14 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
             if showing.is_filled
             else spent_by(program, showing.words, showing.shown, row)
         )
+        numbers = only_numbers((spent.cost.path, spent.cost.is_number) for spent in spending)
         for spent in _each_once(spending):
             if showing.is_together and spent.cost.relation is None:
                 continue
             same = (spent.location, spent.cost.path or spent.location, rows.places)
             if same not in seen:
                 seen.add(same)
-                yield from _judge(program, showing, spent, rows)
+                yield from _judge(program, showing, spent, rows, numbers)
 
 
 def _each_once(spending: list[Spent]) -> list[Spent]:
@@ -51,7 +53,7 @@ def _each_once(spending: list[Spent]) -> list[Spent]:
 
 
 def _judge(
-    program: Program, showing: Showing, spent: Spent, rows: Rows
+    program: Program, showing: Showing, spent: Spent, rows: Rows, numbers: frozenset[Path]
 ) -> Iterator[Match | Opportunity]:
     exposure = program.exposure_of(showing.function)
     if showing.view is not None:
@@ -71,7 +73,7 @@ def _judge(
     trace.extend(spent.way)
     trace.append(TraceStep(spent.location, f"{spent.field} is shown"))
     trace.extend(cost.steps)
-    cure = _cure(program, showing, spent, rows)
+    cure = _cure(program, showing, spent, rows, numbers)
     yield Match(
         spent.location,
         {
@@ -86,7 +88,11 @@ def _judge(
         confidence=weakest(
             cost.confidence,
             showing.confidence,
-            Confidence.MEDIUM if rows.made else Confidence.HIGH,
+            Confidence.MEDIUM
+            if rows.made
+            or is_kept_answer(program, showing.function)
+            or exposure.entry in program.memoised
+            else Confidence.HIGH,
         ),
         function=showing.function.qualname,
         endpoint=exposure.endpoint,
@@ -96,14 +102,17 @@ def _judge(
     )
 
 
-def _cure(program: Program, showing: Showing, spent: Spent, rows: Rows) -> str:
+def _cure(
+    program: Program, showing: Showing, spent: Spent, rows: Rows, numbers: frozenset[Path]
+) -> str:
     """Return what spares the queries, and where it goes."""
     path, query = spent.cost.path, rows.places[-1] if rows.places else showing.location
     if spent.cost.relation is not None and rows.made:
         words = words_on_new_rows(program, showing.row, path)
         if words:
             return f"call `{words}` after the rows are written in {query.path}:{query.line}"
-    words = eager_words(program, showing.row, path) if spent.cost.relation is not None else ""
+    is_loaded = spent.cost.relation is not None
+    words = eager_words(program, showing.row, path, numbers) if is_loaded else ""
     if words:
         return f"add `{words}` to the query in {query.path}:{query.line}"
     return "ask once for all rows, with the query of the rows, and read the answer here"

@@ -11,10 +11,12 @@ from perfaudit.program.bounds import is_short
 from perfaudit.program.eager_words import (
     eager_words,
     leads_to_many,
+    only_numbers,
     words_on_columns,
     words_on_new_rows,
 )
 from perfaudit.program.exposure import Exposure
+from perfaudit.program.kept_answers import is_kept_answer
 from perfaudit.program.list_pages import list_pages
 from perfaudit.program.loaded_before import is_loaded_before
 from perfaudit.program.names import AT_END
@@ -74,6 +76,7 @@ class _Page:
 def _judged(
     program: Program, page: _Page, costs: Iterable[Paid], seen: set[tuple[object, ...]]
 ) -> Iterator[Match | Opportunity]:
+    costs = list(costs)
     told: set[tuple[object, ...]] = set()
     unsound: dict[Location, list[tuple[Paid, Rows]]] = {}
     for paid in costs:
@@ -100,7 +103,20 @@ def _judged(
                 seen.add((paid.location, cost.path))
             unsound.setdefault(paid.location, []).append((paid, rows))
     for found in unsound.values():
-        yield _match(program, page, found)
+        yield _match(program, page, found, costs)
+
+
+def _by_key(found: Sequence[tuple[Paid, Rows]], costs: Sequence[Paid]) -> str:
+    """Return how to ask for the keys of relations that a page only tests; empty where it reads."""
+    written = []
+    for paid, _ in found:
+        relation, path = paid.cost.relation, paid.cost.path
+        if relation is None or relation.column is None or relation.reverse:
+            return ""
+        if any(it.cost.path[: len(path)] == path and not it.is_asked_for for it in costs):
+            return ""
+        written.append(f"`{paid.written.removesuffix(relation.name)}{relation.column}`")
+    return f"Ask for the key, which the row has: {', '.join(dict.fromkeys(written))}."
 
 
 def _rows(program: Program, cost: Cost) -> Rows | None:
@@ -112,8 +128,10 @@ def _rows_of(program: Program, known: Known) -> Rows | None:
     return known.rows(program)
 
 
-def _match(program: Program, page: _Page, found: Sequence[tuple[Paid, Rows]]) -> Match:
-    """Return the match of one place, which may load several relations."""
+def _match(
+    program: Program, page: _Page, found: Sequence[tuple[Paid, Rows]], costs: Sequence[Paid]
+) -> Match:
+    """Return the match of one place, which may load several relations; ``costs``: all of a page."""
     paid, rows = found[0]
     exposure = _exposure(program, page)
     trace = list(exposure.chain)
@@ -139,14 +157,25 @@ def _match(program: Program, page: _Page, found: Sequence[tuple[Paid, Rows]]) ->
         trace=tuple(trace),
         confidence=weakest(
             min((other.cost.confidence for other, _ in found), key=lambda it: it.rank),
-            Confidence.MEDIUM if rows.made or _are_few(program, paid.cost) else Confidence.HIGH,
+            Confidence.MEDIUM
+            if rows.made or _are_few(program, paid.cost) or is_kept_answer(program, page.function)
+            else Confidence.HIGH,
         ),
         function=page.function.qualname,
         endpoint=exposure.endpoint,
         exposure=exposure.kind,
         cost=f"N({paid.turn.walked})",
         role=page.function.role,
-        fix=SAME_FOR_ALL if same else _fix(program, page, [other.cost for other, _ in found], rows),
+        fix=SAME_FOR_ALL
+        if same
+        else _by_key(found, costs)
+        or _fix(
+            program,
+            page,
+            [other.cost for other, _ in found],
+            rows,
+            only_numbers((each.cost.path, each.cost.is_number) for each in costs),
+        ),
     )
 
 
@@ -178,7 +207,13 @@ def _why(names: Sequence[str], *, asks: bool, same: bool) -> str:
     return ", whose query does not load it" + (", and runs a query of its own" if asks else "")
 
 
-def _fix(program: Program, page: _Page, costs: Sequence[Cost], rows: Rows) -> str:
+def _fix(
+    program: Program,
+    page: _Page,
+    costs: Sequence[Cost],
+    rows: Rows,
+    numbers: frozenset[tuple[str, ...]],
+) -> str:
     """Return what loads the relations with the rows, and where it goes."""
     known = costs[0].owner.known
     node = None if known is None else table_class(known.type)
@@ -192,8 +227,12 @@ def _fix(program: Program, page: _Page, costs: Sequence[Cost], rows: Rows) -> st
         if not any(leads_to_many(program, node, path) for path in paths):
             named = '", "'.join("__".join(path) for path in _ends([*page.kept, *paths]))
             return f"Set {page.cure.replace('{path}', named)} in {page.view.name}."
-    to_load = words_on_new_rows if rows.made else eager_words
-    words = [to_load(program, node, path) for path in paths]
+    words = [
+        words_on_new_rows(program, node, path)
+        if rows.made
+        else eager_words(program, node, path, numbers)
+        for path in paths
+    ]
     place = f" at {rows.places[-1].path}:{rows.places[-1].line}" if rows.places else ""
     if not all(words):
         return ""

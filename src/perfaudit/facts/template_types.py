@@ -37,10 +37,15 @@ class Path(Struct, frozen=True, gc=False):
 
 
 class Read(Struct, frozen=True, gc=False):
-    """A value that is asked for. ``shown``: it is written out, and so made a text."""
+    """A value that is asked for.
+
+    ``shown``: it is written out, and so made a text. ``tested``: ``{% if %}`` asks whether it is
+    there, or is another one.
+    """
 
     path: Path
     shown: bool
+    tested: bool = False
 
 
 class Loop(Struct, frozen=True):

@@ -171,14 +171,23 @@ def _loop(reader: _Reader, piece: _Piece, depth: int) -> list[Node]:
 
 
 def _if(reader: _Reader, piece: _Piece, depth: int) -> list[Node]:
-    nodes = _reads(piece)
+    nodes = _tests(piece)
     test = piece.text
     for branch, inside in reader.parts(piece.word, depth):
         if branch is not None:
-            nodes += _reads(branch)
+            nodes += _tests(branch)
             test = branch.text
         nodes += [Once(tuple(inside))] if ONE_TURN.search(test) else inside
     return nodes
+
+
+def _tests(piece: _Piece) -> list[Node]:
+    """Return what a test reads; what filters are given they may read more of."""
+    is_plain = "|" not in piece.text
+    return [
+        Read(node.path, shown=False, tested=is_plain) if isinstance(node, Read) else node
+        for node in _reads(piece)
+    ]
 
 
 def _ifchanged(reader: _Reader, piece: _Piece, depth: int) -> list[Node]:

@@ -199,6 +199,7 @@ _QUERIES_PLACES = {
     "load_each": ("class", "relation"),
     "refine": ("path", "relation"),
     "into": ("path",),
+    "number": ("path", "relation"),
     "joined": ("class", "relation"),
     "expires": (),
     "membership": (),

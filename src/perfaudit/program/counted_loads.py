@@ -10,12 +10,11 @@ from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.one_path import is_undisturbed
 from perfaudit.program.presence import tells_many
 from perfaudit.program.sameness import Form, form_of
-from perfaudit.program.sites import Site
+from perfaudit.program.sites import COUNTS, Site
 
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
 
-COUNTS = "counts-rows"
 LOADS = "loads-all"
 LOADING = frozenset({"iterate", "len"})
 

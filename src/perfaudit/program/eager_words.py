@@ -1,6 +1,6 @@
 """How to say that a relation should be loaded with the rows, in the words of their library."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from perfaudit.libraries.types import EntityQueries
@@ -12,13 +12,33 @@ if TYPE_CHECKING:
     from perfaudit.program.program import Program
 
 KEPT = "__"
+Path = tuple[str, ...]
 
 
-def eager_words(program: "Program", node: ClassNode, path: Sequence[str]) -> str:
-    """Return what loads a chain of relations with the rows of a class, empty if not known."""
+def only_numbers(reads: Iterable[tuple[Path, bool]]) -> frozenset[Path]:
+    """Return the paths of which only the number of rows is asked for, of all that are read.
+
+    ``reads``: each path, and whether it is read for the number alone.
+    """
+    listed = list(reads)
+    whole = {
+        path[:length] for path, alone in listed if not alone for length in range(len(path) + 1)
+    }
+    return frozenset(path for path, alone in listed if alone and path not in whole)
+
+
+def eager_words(
+    program: "Program", node: ClassNode, path: Path, numbers: frozenset[Path] = frozenset()
+) -> str:
+    """Return what loads a chain of relations with the rows of a class, empty if not known.
+
+    Of the chains in ``numbers`` only how many rows they lead to, where that can be said.
+    """
     queries = _queries_of(program, node)
     if queries is None:
         return ""
+    if path in numbers and queries.number:
+        return queries.number.replace("{path}", KEPT.join(path)).replace("{relation}", path[-1])
     many, steps = _walked(program, node, path)
     pattern, each = (queries.load, queries.load_each) if many else (queries.join, queries.join_each)
     written = [each.replace("{class}", owner).replace("{relation}", name) for owner, name in steps]

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
+from perfaudit.program.edge_values import passed_as
 from perfaudit.program.loops import item_names
 from perfaudit.program.names import meanings
 from perfaudit.program.nodes import FunctionNode
@@ -36,8 +37,11 @@ def is_invariant(program: "Program", function: FunctionNode, place: Site | Edge,
     ) and not disturbs_within(program, function, loop)
 
 
-def asks_nothing_of_caller(program: "Program", sink: Site) -> bool:
-    """Return whether what a query asks for hangs on nothing that its function is given or makes."""
+def asks_nothing_of_item(program: "Program", edge: Edge, loop: int, sink: Site) -> bool:
+    """Return whether a query of a function asks the same in each turn of a loop that calls it.
+
+    It hangs on nothing that its function makes, or that the call gives it anew.
+    """
     function = sink.function
     if not isinstance(sink.value, t.CallRef) or not is_plain_read(program, sink):
         return False
@@ -45,10 +49,16 @@ def asks_nothing_of_caller(program: "Program", sink: Site) -> bool:
         return False
     at = (sink.sequence, sink.context)
     return all(
-        _is_of_module(program, function, part, at)
+        _is_of_module(program, function, part, at) or _is_given_same(program, edge, loop, part)
         for part in expressions.parts(function, sink.value)
         if part != sink.value
     )
+
+
+def _is_given_same(program: "Program", edge: Edge, loop: int, part: t.Expr) -> bool:
+    """Return whether a part of a query is a parameter that each call in a loop gives the same."""
+    given = passed_as(edge, part)
+    return given is not None and _is_settled(program, edge.caller, given, loop, MAX_STEPS)
 
 
 def _reads(program: "Program", place: Site | Edge) -> bool:

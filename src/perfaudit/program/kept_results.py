@@ -8,7 +8,7 @@ from perfaudit.facts import types as t
 from perfaudit.program.decorators import decorator_behaviours
 from perfaudit.program.expressions import names as expression_names
 from perfaudit.program.expressions import spelled
-from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.nodes import ClassNode, FunctionNode
 
 if TYPE_CHECKING:
     from perfaudit.program.infer import Types
@@ -20,17 +20,42 @@ EMPTIERS = re.compile(r"never|no_?cache|control|invalidat|clear|evict|purge", re
 
 
 def is_memoised(types: "Types", function: FunctionNode) -> bool:
-    """Return whether a decorator keeps the function's results."""
+    """Return whether a decorator keeps the function's results, or one that it is given does."""
     if not function.facts.decorators:
         return False
-    return any(behaviour.memoises for behaviour in decorator_behaviours(types, function))
+    if any(behaviour.memoises for behaviour in decorator_behaviours(types, function)):
+        return True
+    return function.parent is not None and _is_given_keeper(
+        types, function.parent, function.facts.decorators
+    )
+
+
+def is_class_kept(types: "Types", node: ClassNode) -> bool:
+    """Return whether a decorator of a class has one of its methods keep what it gives."""
+    return _is_given_keeper(types, node.parent, node.facts.decorators)
+
+
+def _is_given_keeper(types: "Types", outer: FunctionNode, decorators: tuple[t.Expr, ...]) -> bool:
+    return any(
+        target.behaviour is not None and target.behaviour.memoises
+        for given in _given_to(outer, decorators)
+        if isinstance(given, t.CallRef)
+        for target in types.call(outer, given.index).targets
+    )
+
+
+def _given_to(outer: FunctionNode, decorators: tuple[t.Expr, ...]) -> list[t.Expr]:
+    """Return what decorators are given: ``method_decorator(cache_page(60))``."""
+    calls = [outer.facts.calls[item.index] for item in decorators if isinstance(item, t.CallRef)]
+    return [given for call in calls for given in call.given]
 
 
 def keeps_by_name(function: FunctionNode) -> bool:
     """Return whether an undescribed decorator says by its name that it keeps results."""
     if function.parent is None:
         return False
-    names = [spelled(function.parent, item) for item in function.facts.decorators]
+    said = [*function.facts.decorators, *_given_to(function.parent, function.facts.decorators)]
+    names = [spelled(function.parent, item) for item in said if not isinstance(item, t.Const)]
     return any(KEEPERS.search(name) and not EMPTIERS.search(name) for name in names)
 
 

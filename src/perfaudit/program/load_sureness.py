@@ -7,6 +7,7 @@ from perfaudit.program.bounds import is_short
 from perfaudit.program.conditions import Standing, is_special, standing
 from perfaudit.program.dearer_work import does_dearer_work
 from perfaudit.program.handfuls import may_be_handful
+from perfaudit.program.kept_answers import is_kept_answer
 from perfaudit.program.kept_objects import may_be_kept
 from perfaudit.program.key_tests import asks_for_key
 from perfaudit.program.late_reads import is_late
@@ -57,6 +58,8 @@ def load_sureness(
             levels.append(Confidence.MEDIUM)
     # The code of a module runs once, when it is imported.
     if function.kind == "module" or is_of_list(program.types, function):
+        levels.append(Confidence.MEDIUM)
+    if is_kept_answer(program, function):
         levels.append(Confidence.MEDIUM)
     if loop >= 0 and writes_per_item(program, function, loop):
         levels.append(Confidence.MEDIUM)

@@ -11,7 +11,7 @@ from perfaudit.facts import types as t
 from perfaudit.program.edge_values import given_for
 from perfaudit.program.nodes import FunctionNode, is_handler
 from perfaudit.program.reach import site_step
-from perfaudit.program.sites import Edge, Site
+from perfaudit.program.sites import COUNTS, Edge, Site
 from perfaudit.program.switches import is_left_off
 from perfaudit.program.tables import Relation
 
@@ -39,6 +39,12 @@ class Load(Struct, frozen=True):
     def place(self) -> Site | Edge:
         """Return where the function that loads it reads it, or calls who does."""
         return self.through[0] if self.through else self.site
+
+    @property
+    def is_number(self) -> bool:
+        """Return whether it is only asked how many rows the relation leads to."""
+        is_asked = self.site.kind == "len" or COUNTS in self.site.behaviour.flags
+        return is_asked and self.relation.many
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from perfaudit.program.dearer_work import does_dearer_work
 from perfaudit.program.detours import is_detour
 from perfaudit.program.edge_values import given_for
 from perfaudit.program.handfuls import may_be_handful
+from perfaudit.program.kept_answers import is_kept_answer
 from perfaudit.program.loops import is_fallback, target_names, writes_per_item
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.plurals import has_no_plural, skips_hooks
@@ -90,7 +91,7 @@ def _is_doubtful(program: "Program", place: Site | Edge, loop: int, reached: Rea
         or _is_own_unit(program, function, loop, place.context)
         or _may_fail(function, loop, place.context, whatever=not _writes(program, place))
         or _asks_other_tables(program, function, loop, place)
-        or _is_kept(program, function)
+        or is_kept_answer(program, function)
         or may_be_handful(function, loop)
         or is_of_list(program.types, function)
         or _is_for_new(function, loop, place.context)
@@ -104,12 +105,6 @@ def _writes(program: "Program", place: Site | Edge) -> bool:
     if isinstance(place, Site):
         return "db.write" in place.effects
     return place.callee in program.write_reach
-
-
-def _is_kept(program: "Program", function: FunctionNode) -> bool:
-    """Return whether the answer that a loop is for is kept for those who ask again."""
-    entry = program.exposure_of(function).entry
-    return function in program.memoised or entry in program.memoised
 
 
 def _asks_other_tables(

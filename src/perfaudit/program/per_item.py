@@ -6,7 +6,7 @@ from perfaudit.facts import types as t
 from perfaudit.program import expressions
 from perfaudit.program.detours import is_paced
 from perfaudit.program.groups import takes_group
-from perfaudit.program.invariants import asks_nothing_of_caller, is_invariant
+from perfaudit.program.invariants import asks_nothing_of_item, is_invariant
 from perfaudit.program.loops import (
     Walk,
     decides_exit,
@@ -86,7 +86,7 @@ def is_same_in_each(
     return (
         sink is not None
         and sink.function is place.callee
-        and asks_nothing_of_caller(program, sink)
+        and asks_nothing_of_item(program, place, loop, sink)
         and _uses(program, function, place, loop, reached)
         and not disturbs_within(program, function, loop)
     )

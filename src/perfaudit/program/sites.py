@@ -48,6 +48,10 @@ class Site(Struct, frozen=True):
     relation: Relation | None = None
 
 
+COUNTS = "counts-rows"
+"""The flag of calls that ask how many rows there are."""
+
+
 class Edge(Struct, frozen=True):
     """A place that runs a project function.
 

@@ -41,6 +41,7 @@ class Paid(Struct, frozen=True):
 
     ``way`` leads to it: the loop, and what is included. ``written``: the path as it stands there.
     ``is_before``: the place is in the view, which reads it before the template is rendered.
+    ``is_asked_for``: it is a test whether the relation leads somewhere, or where to.
     """
 
     cost: Cost
@@ -49,6 +50,7 @@ class Paid(Struct, frozen=True):
     way: tuple[TraceStep, ...]
     written: str
     is_before: bool = False
+    is_asked_for: bool = False
 
 
 Names = Mapping[str, Value]
@@ -117,6 +119,7 @@ class Walk:
         self.turns: list[Turn] = []
         self.way: list[TraceStep] = []
         self.paid: list[Paid] = []
+        self.is_test = False
         self.path = ""
         self.root = ""
         self.blocks: dict[str, list[tuple[str, n.Block]]] = {}
@@ -166,7 +169,9 @@ class Walk:
         match node:
             case n.Read(path=path, shown=shown):
                 if path.root in names:
+                    self.is_test = node.tested
                     self.ask(self.value(path, names), path, shown=shown)
+                    self.is_test = False
             case n.Loop():
                 self.loop(node, names)
             case n.Let(name=name, value=value):
@@ -245,7 +250,17 @@ class Walk:
             turn = self.turn_of(cost)
             if turn is not None:
                 location = Location(self.path, path.line, path.column, path.line, path.end_column)
-                self.paid.append(Paid(cost, location, turn, tuple(self.way), path.text))
+                is_last = cost.relation is not None and path.steps[-1:] == (cost.relation.name,)
+                self.paid.append(
+                    Paid(
+                        cost,
+                        location,
+                        turn,
+                        tuple(self.way),
+                        path.text,
+                        is_asked_for=self.is_test and is_last,
+                    )
+                )
 
     def turn_of(self, cost: Cost) -> Turn | None:
         """Return the loop in whose turns a cost is paid anew, or None where it is paid once."""

@@ -17,6 +17,7 @@ from perfaudit.program.late_reads import is_late
 from perfaudit.program.loads import Load
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.renderings import Known, known_names
+from perfaudit.program.sites import COUNTS
 from perfaudit.program.switches import is_left_off, is_switched_off
 from perfaudit.program.tables import Relation
 from perfaudit.program.unset_switches import call_with
@@ -70,7 +71,8 @@ class Cost(Struct, frozen=True):
 
     ``path``: the relations from a row to the one that is loaded, none for a query of another kind.
     ``again``: it is asked anew each time, also of one and the same object. ``owner``: the object
-    that is asked. ``steps`` lead from the template to the place that costs.
+    that is asked. ``steps`` lead from the template to the place that costs. ``is_number``: it only
+    asks how many rows there are.
     """
 
     owner: Value
@@ -80,6 +82,7 @@ class Cost(Struct, frozen=True):
     steps: tuple[TraceStep, ...] = ()
     confidence: Confidence = Confidence.HIGH
     name: str = ""
+    is_number: bool = False
 
 
 class Reading:
@@ -216,7 +219,7 @@ class Reading:
         name = behaviour.path.rpartition(".")[2]
         keeps = "keeps-prefetch" in behaviour.flags
         if not DATABASE.isdisjoint(behaviour.effects):
-            self._ask(value, name, keeps=keeps)
+            self._ask(value, name, keeps=keeps, is_number=COUNTS in behaviour.flags)
             return Value(result, loop=value.loop)
         is_query = self.is_query(result)
         if keeps or not is_query:
@@ -246,13 +249,20 @@ class Reading:
                 return True
         return False
 
-    def _ask(self, value: Value, name: str, *, keeps: bool) -> None:
+    def _ask(self, value: Value, name: str, *, keeps: bool, is_number: bool = False) -> None:
         """Note the query of a manager or a query set that is asked for something."""
         if value.owner is None:
             return
         if keeps and value.relation is not None:
             self.costs.append(
-                Cost(value.owner, value.path, value.relation, again=True, name=value.relation.name)
+                Cost(
+                    value.owner,
+                    value.path,
+                    value.relation,
+                    again=True,
+                    name=value.relation.name,
+                    is_number=is_number,
+                )
             )
         else:
             self.costs.append(Cost(value.owner, (), None, again=True, name=name))
@@ -391,6 +401,7 @@ class Reading:
             steps=tuple(load.steps),
             confidence=_confidence(load),
             name=load.relation.name,
+            is_number=load.is_number,
         )
 
     def element(self, value: Value, loop: int) -> Value:

@@ -62,7 +62,8 @@ def _lists(words: Answers, endpoint: Endpoint) -> bool:
 
 def _endpoints_of_views(program: "Program") -> dict[ClassNode, list[Endpoint]]:
     found: dict[ClassNode, list[Endpoint]] = {}
-    for endpoint in sorted(program.endpoints, key=_is_for_one):
+    ordered = sorted(program.endpoints, key=lambda endpoint: _is_for_others(program, endpoint))
+    for endpoint in ordered:
         view = endpoint.view or endpoint.handler.owner
         if view is not None:
             found.setdefault(view, []).append(endpoint)
@@ -73,8 +74,13 @@ def exposure_of_view(endpoint: Endpoint, view: ClassNode) -> Exposure:
     """Return how an endpoint asks for a view class itself, whatever its methods are."""
     label = label_of(endpoint)
     step = TraceStep(view.location, f"{label} enters {view.name}")
-    return Exposure("endpoint", label, None, (step,))
+    return Exposure("endpoint", label, endpoint.handler, (step,))
 
 
-def _is_for_one(endpoint: Endpoint) -> tuple[bool, bool]:
-    return endpoint.method != "GET", endpoint.path.rstrip("/").endswith("}")
+def _is_for_others(program: "Program", endpoint: Endpoint) -> tuple[bool, bool, bool]:
+    """Return what an endpoint is for besides the rows of its view: the first has the least of it.
+
+    A method that a decorator of its own makes a route shows what it likes.
+    """
+    is_beside = any(program.libraries.route(path) is not None for path in endpoint.decorators)
+    return endpoint.method != "GET", is_beside, endpoint.path.rstrip("/").endswith("}")
