@@ -53,6 +53,7 @@ def test_the_rows_of_a_view_set_are_shown_for_the_route_of_its_list(tmp_path: Pa
     assert found.endpoint == "GET /tiles"
     assert found.trace[0].message == "GET /tiles enters TileViewSet"
 
+
 REMOVES = """
 from django.db import models
 from rest_framework import mixins, routers, viewsets
