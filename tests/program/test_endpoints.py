@@ -468,6 +468,66 @@ class Single(viewsets.ViewSet):
     ]
 
 
+def test_rest_framework_actions_of_view_sets_whose_bases_are_not_known() -> None:
+    assert sorted(
+        lines(
+            urls="""
+from rest_framework.routers import DefaultRouter
+
+from views import JobViewSet
+
+router = DefaultRouter()
+router.register("jobs", JobViewSet)
+""",
+            views="""
+from far_away import ReadViewSet
+from rest_framework.decorators import action
+
+
+class Stops:
+    @action(detail=True, methods=["post"], url_path="halt")
+    def stop(self, request, pk): ...
+
+
+class JobViewSet(Stops, ReadViewSet):
+    def list(self, request): ...
+
+    @action(detail=False, methods=["post"])
+    def recent(self, request, name=None): ...
+
+    @action(detail=True)
+    def notes(self, request, *args, **kwargs): ...
+
+    @notes.mapping.patch
+    def change_notes(self, request, *args, **kwargs): ...
+
+
+class Lost(ReadViewSet):
+    @action(detail=False, methods=["put"])
+    def seek(self, request): ...
+
+    @action(detail=True)
+    def find(self, request, key): ...
+
+    @find.mapping.delete
+    def drop(self, request, key): ...
+
+    @find.other.post
+    def note(self, request, key): ...
+""",
+        )
+    ) == [
+        "route DELETE {?}/{key}/find/ drop",
+        "route GET /jobs list",
+        "route GET /jobs/{pk}/notes/ notes",
+        "route GET {?}/{key}/find/ find",
+        "route PATCH /jobs/{pk}/notes/ change_notes",
+        "route POST /jobs/recent/ recent",
+        "route POST /jobs/{pk}/halt/ stop",
+        "route PUT {?}/seek/ seek",
+    ]
+
+
 def test_rest_framework_routes_enter_the_hooks_of_their_own_action() -> None:
     found = endpoints(
         urls="""

@@ -208,6 +208,7 @@ _QUERIES_PLACES = {
 DISPATCHES = ("event-loop", "thread", "process")
 _ROUTE_KEYS = frozenset(
     ["form", "kind", "methods", "default", "path", "handler", "thread", "dispatch"]
+    + ["detail", "also", "view_class"]
 )
 _SCHEMA_KEYS = frozenset(
     [
@@ -636,6 +637,9 @@ def _route(path: str, node: YamlNode) -> Route:
         line=node.line,
         thread_argument=_optional_argument(keys.get("thread")),
         dispatch=keys["dispatch"].one_of(DISPATCHES) if "dispatch" in keys else None,
+        detail_argument=_optional_argument(keys.get("detail")),
+        also=keys["also"].text() if "also" in keys else None,
+        view_class=keys["view_class"].text() if "view_class" in keys else None,
     )
 
 

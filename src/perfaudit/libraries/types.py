@@ -149,7 +149,10 @@ class Route(Struct, frozen=True, gc=False):
     "0" for a position, else a keyword; alternatives joined by "|". ``kind``: route, websocket,
     task, command, consumer, lifespan, middleware, error-handler. ``thread_argument``: where it is
     true, a plain handler runs in a thread. ``dispatch``: how a plain handler is run, where that
-    differs from the framework's.
+    differs from the framework's. ``detail_argument``: of what makes a method of a view set an
+    action, the argument that says whether its path begins with the key of an object. ``also``: the
+    attribute of such a method whose methods decorate others, for the same path. ``view_class``:
+    what classes that are handed to a router are, whatever their bases.
     """
 
     path: str
@@ -163,6 +166,9 @@ class Route(Struct, frozen=True, gc=False):
     line: int = 0
     thread_argument: str | None = None
     dispatch: str | None = None
+    detail_argument: str | None = None
+    also: str | None = None
+    view_class: str | None = None
 
 
 class Mount(Struct, frozen=True, gc=False):

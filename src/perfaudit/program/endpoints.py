@@ -21,6 +21,7 @@ from perfaudit.program.routes_handlers import (
     Handled,
     Target,
     decorator_paths,
+    note_handed,
     route_methods,
     view_methods,
     view_rows,
@@ -76,6 +77,7 @@ def find_endpoints(types: Types, graph: Sequence[GraphType] = ()) -> tuple[Endpo
     types is entered by the framework too, as part of an answer.
     """
     sites = find_sites(types)
+    note_handed(sites)
     mounts = find_mounts(sites)
     known = dependencies_of(sites)
     found: list[Endpoint] = []

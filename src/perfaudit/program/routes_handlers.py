@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from perfaudit.core.levels import Role
 from perfaudit.facts import types as t
-from perfaudit.libraries.types import Framework, ViewClass
+from perfaudit.libraries.types import Framework, Route, ViewClass
 from perfaudit.program.decorators import decorators_of
 from perfaudit.program.expressions import argument
 from perfaudit.program.infer import Types
@@ -66,6 +66,28 @@ class Handled(NamedTuple):
     hooks: tuple[FunctionNode, ...]
     framework: Framework
     action: str = ""
+
+
+class Action(NamedTuple):
+    """What a decorator makes of a method of a view class: a route below the path of the class."""
+
+    route: Route
+    call: t.Call | None
+    methods: tuple[str, ...]
+    path: str
+
+
+def note_handed(sites: Sites) -> None:
+    """Note what the classes are that routers are handed, where their bases do not say so."""
+    for (function, index), route in sites.routes.items():
+        call = function.facts.calls[index]
+        view = route.view_class and sites.types.libraries.view_class(route.view_class)
+        given = argument(call, route.handler_argument) if view else None
+        if not view or given is None:
+            continue
+        for target in find_targets(sites, function, given, (call.sequence, call.context)):
+            if isinstance(target.node, ClassNode):
+                sites.handed.setdefault(target.node, view)
 
 
 def find_targets(
@@ -240,6 +262,8 @@ def view_rows(
         for path in sites.types.classes.library_bases(node)
         if (view := sites.types.libraries.view_class(path)) is not None
     ]
+    if not views and node in sites.handed:
+        views = [sites.handed[node]]
     if not views:
         return {}, None, None
     views.sort(key=lambda view: not view.is_viewset)
@@ -340,25 +364,52 @@ def _extra_actions(
                 continue
             seen.add(name)
             for decorator in method.facts.decorators:
-                route = route_of(sites, owner.body, decorator)
-                if route is None or route.kind != "route":
+                action = action_by(sites, owner, method, decorator)
+                if action is None:
                     continue
-                call = (
-                    owner.body.facts.calls[decorator.index]
-                    if isinstance(decorator, t.CallRef)
-                    else None
-                )
-                path = given_path(sites, owner.body, call, route.path_argument) or name
-                keys = [
-                    param.name for param in method.facts.params[2:] if param.kind == "positional"
-                ]
-                key = "".join(
-                    f"{{{param}}}/" for param in keys[:1] if param not in ("args", "format")
-                )
-                for http in route_methods(
-                    sites, owner.body, call, route.methods, route.methods_argument
-                ):
-                    yield Handled(method, http, f"{key}{path}/", hooks, framework, name)
+                for http in action.methods:
+                    yield Handled(method, http, action.path, hooks, framework, name)
+
+
+def action_by(
+    sites: Sites, owner: ClassNode, method: FunctionNode, decorator: t.Expr
+) -> Action | None:
+    """Return what a decorator makes of a method of a class, if that is a route of its own."""
+    route = route_of(sites, owner.body, decorator)
+    if route is None:
+        return _also_by(sites, owner, decorator)
+    if route.kind != "route":
+        return None
+    call = owner.body.facts.calls[decorator.index] if isinstance(decorator, t.CallRef) else None
+    name = given_path(sites, owner.body, call, route.path_argument) or method.name
+    methods = route_methods(sites, owner.body, call, route.methods, route.methods_argument)
+    return Action(route, call, methods, f"{_key(method, call, route)}{name}/")
+
+
+def _also_by(sites: Sites, owner: ClassNode, decorator: t.Expr) -> Action | None:
+    """Return the action that another method is too, by what decorates this one."""
+    match decorator:
+        case t.Attr(base=t.Attr(base=t.Name(id=name), name=also), name=verb):
+            first = owner.methods.get(name)
+            if first is None:
+                return None
+            for made in first.facts.decorators:
+                route = route_of(sites, owner.body, made)
+                found = None if route is None else action_by(sites, owner, first, made)
+                if found is not None and found.route.also == also:
+                    return found._replace(methods=(verb.upper(),))
+    return None
+
+
+def _key(method: FunctionNode, call: t.Call | None, route: Route) -> str:
+    """Return how the path of an action begins: with the key of an object, or not."""
+    given = argument(call, route.detail_argument) if call is not None else None
+    detail = given.value if isinstance(given, t.Const) else None
+    keys = [param.name for param in method.facts.params[2:] if param.kind == "positional"]
+    named = [key for key in keys[:1] if key not in ("args", "format")]
+    if detail is True and not named:
+        named = ["pk"]
+    return "" if detail is False else "".join(f"{{{key}}}/" for key in named)
 
 
 def given_path(sites: Sites, function: FunctionNode, call: t.Call | None, spec: str | None) -> str:

@@ -10,7 +10,9 @@ from perfaudit.program.expressions import argument
 from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.routes_handlers import (
+    Action,
     Target,
+    action_by,
     find_targets,
     route_methods,
     unwrapped,
@@ -28,7 +30,7 @@ from perfaudit.program.routes_mounts import (
     router_sites,
 )
 from perfaudit.program.routes_origins import Frame, Site, Source, sources
-from perfaudit.program.routes_sites import route_of
+from perfaudit.program.routes_sites import Sites, route_of
 from perfaudit.program.routes_texts import UNKNOWN_TEXT, text, texts
 
 
@@ -75,15 +77,16 @@ def _decorated(
     outer = node.parent
     if outer is None:
         return
+    owner = node.owner if isinstance(node, FunctionNode) else None
+    if isinstance(node, FunctionNode) and owner is not None:
+        action = action_by(mounts.sites, owner, node, decorator)
+        if action is not None and view_rows(mounts.sites, owner)[1] is not None:
+            return
+        if action is not None and action.route.detail_argument is not None:
+            yield _lone_action(mounts.sites, node, action)
+            return
     route = route_of(mounts.sites, outer, decorator)
     if route is not None:
-        owner = node.owner if isinstance(node, FunctionNode) else None
-        if (
-            owner is not None
-            and route.kind == "route"
-            and view_rows(mounts.sites, owner)[1] is not None
-        ):
-            return
         yield from _by_decorator(mounts, Source(outer, decorator, None), route, node)
         return
     if isinstance(decorator, t.CallRef):
@@ -92,6 +95,21 @@ def _decorated(
                 inner = route_of(mounts.sites, source.function, source.value)
                 if inner is not None:
                     yield from _by_decorator(mounts, source, inner, node)
+
+
+def _lone_action(sites: Sites, node: FunctionNode, action: Action) -> Registration:
+    """Return the route of an action of a class that no router that is known is handed."""
+    return Registration(
+        action.route,
+        sites.frameworks[action.route.path],
+        node.parent or node,
+        action.call,
+        (NO_CHAIN,),
+        (join(UNKNOWN_TEXT, action.path),),
+        action.methods,
+        Target(node),
+        None,
+    )
 
 
 def _by_decorator(

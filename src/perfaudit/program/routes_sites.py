@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from perfaudit.core.levels import Role
 from perfaudit.facts import types as t
-from perfaudit.libraries.types import Framework, Mount, Route, Router
+from perfaudit.libraries.types import Framework, Mount, Route, Router, ViewClass
 from perfaudit.program.forwarding import Forwards
 from perfaudit.program.infer import Types
 from perfaudit.program.names import AT_END
@@ -45,7 +45,10 @@ class Decorated(NamedTuple):
 
 @dataclass(frozen=True)
 class Sites:
-    """All calls of the program that have to do with routes, in order, and the decorators."""
+    """All calls of the program that have to do with routes, in order, and the decorators.
+
+    ``handed``: what classes without a known base are, as what they are handed to says.
+    """
 
     origins: Origins
     frameworks: dict[str, Framework]
@@ -53,6 +56,7 @@ class Sites:
     mounts: dict[Site, Mount] = field(default_factory=dict)
     routers: dict[Site, Router] = field(default_factory=dict)
     decorated: list[Decorated] = field(default_factory=list)
+    handed: dict[ClassNode, ViewClass] = field(default_factory=dict)
 
     @cached_property
     def forwards(self) -> Forwards:
