@@ -18,7 +18,7 @@ from perfaudit.program.values import (
 if TYPE_CHECKING:
     from perfaudit.program.infer import Types
 
-ADDERS = {"append": 0, "add": 0, "appendleft": 0, "put": 0, "put_nowait": 0, "insert": 1}
+ADDERS = {"append": 0, "add": 0, "appendleft": 0, "put": 0, "put_nowait": 0, "set": 0, "insert": 1}
 """Methods that add one item, and the position of the argument that is it."""
 CONTAINERS = {
     "builtins.list": 1,
@@ -27,6 +27,9 @@ CONTAINERS = {
     "collections.deque": 1,
     "collections.defaultdict": 2,
     "collections.OrderedDict": 2,
+    "asyncio.Queue": 1,
+    "queue.Queue": 1,
+    "contextvars.ContextVar": 1,
 }
 """Classes of containers, and the number of their type parameters."""
 MAX_FILLS = 12
