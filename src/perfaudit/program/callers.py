@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from perfaudit.facts import types as t
 from perfaudit.program.expressions import argument, last_name
-from perfaudit.program.given_beside import given_with
+from perfaudit.program.given_beside import Beside, given_with
 from perfaudit.program.implementers import MAX_IMPLEMENTERS
 from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FileNode, FunctionNode
@@ -52,9 +52,7 @@ class Callers:
 
     def all_passed(self, types: "Types", function: FunctionNode, param: t.Param) -> list[Type]:
         """Return what each known caller passes for a parameter; empty where they are too many."""
-        positional = [item.name for item in function.facts.params if item.kind == "positional"]
-        position = positional.index(param.name) if param.name in positional else None
-        return self._received(types, function, position, param.name)
+        return self._received(types, function, _position_of(function, param), param.name)
 
     def _received(
         self, types: "Types", function: FunctionNode, position: int | None, name: str
@@ -77,24 +75,25 @@ class Callers:
                 for caller, index in sites
                 for value in self._given(types, caller, index, function, position, name)
             ]
-            return found + self._given_beside(types, function, position, name)
+            beside = self._given_beside(types, function, position, name)
+            return found + [given.type for given in beside]
         finally:
             self._nested -= 1
 
+    def beside(self, types: "Types", function: FunctionNode, param: t.Param) -> list[Beside]:
+        """Return what calls give for a parameter that are given the function with arguments."""
+        return self._given_beside(types, function, _position_of(function, param), param.name)
+
     def _given_beside(
         self, types: "Types", function: FunctionNode, position: int | None, name: str
-    ) -> list[Type]:
-        """Return what calls give for a parameter that are given the function with its arguments."""
+    ) -> list[Beside]:
         owner = function.owner
         known = owner.name if owner is not None and function.name == "__init__" else function.name
         sites = self._beside().get(known, ())
         if len(sites) > MAX_SITES:
             return []
-        return [
-            value
-            for caller, index, place in sites
-            for value in given_with(types, caller, index, place, function, position, name)
-        ]
+        given = (given_with(types, site, function, position, name) for site in sites)
+        return [found for found in given if found is not None]
 
     def _beside(self) -> dict[str, list[tuple[FunctionNode, int, int]]]:
         if self._handed is None:
@@ -246,6 +245,11 @@ class Callers:
             if keyword == "**" and isinstance(value, t.Name) and kinds.get(value.id) == "**kwargs":
                 found += self._received(types, caller, None, name)
         return found
+
+
+def _position_of(function: FunctionNode, param: t.Param) -> int | None:
+    positional = [item.name for item in function.facts.params if item.kind == "positional"]
+    return positional.index(param.name) if param.name in positional else None
 
 
 def _makes(types: "Types", caller: FunctionNode, index: int, node: ClassNode) -> bool:
