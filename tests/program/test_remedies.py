@@ -40,6 +40,43 @@ def test_twin_that_the_project_has_comes_first() -> None:
     )
 
 
+def test_a_session_with_its_cookies_goes_to_a_thread_before_another_client_takes_its_place() -> (
+    None
+):
+    text = """
+import httpx
+import requests
+
+class Prices:
+    def __init__(self):
+        self.session = requests.Session()
+
+    async def load(self, url):
+        return self.session.get(url, timeout=5)
+"""
+    assert remedy(text) == (
+        "Run it on a thread: `await asyncio.to_thread(self.session.get, ...)`."
+        " Or use the asynchronous `httpx.AsyncClient.get` in place of `requests.Session.get`."
+    )
+
+
+def test_a_client_with_a_twin_of_its_own_package_is_replaced() -> None:
+    text = """
+import httpx
+
+class Prices:
+    def __init__(self):
+        self.client = httpx.Client()
+
+    async def load(self, url):
+        return self.client.get(url)
+"""
+    assert remedy(text) == (
+        "Use the asynchronous `httpx.AsyncClient.get` in place of `httpx.Client.get`."
+        " Or run it on a thread: `await asyncio.to_thread(self.client.get, ...)`."
+    )
+
+
 @pytest.mark.parametrize(
     ("imported", "code"),
     [

@@ -35,7 +35,6 @@ rule about content that ask for content too."""
 DISAGREE = {
     "indirect_helpers": "defaultdict, methodcaller, iter with an end",
     "operators_more": "the facts keep neither `del` of items nor the minus before a value",
-    "plugins": "functions that a decorator keeps in a table of a module",
     "signals_and_readers": "a file descriptor that was told not to block",
 }
 """Programs of which the audit does not yet say what running them shows, and why."""

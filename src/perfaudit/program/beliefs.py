@@ -304,7 +304,13 @@ def _passed(
         if number == 0:
             at = (edge.sequence, edge.context)
             yield from _expression(program, edge.caller, value, at, left - 1)
-    if not given:
+    beside = program.types.callers.beside(program.types, function, param)
+    for item in [] if known else beside[:MAX_WAYS]:
+        call = item.caller.facts.calls[item.number]
+        shown = f"{spelled(item.caller, item.value)}: {printed(item.type)}"
+        text = f"{_called(item.caller)} hands the function on with {shown}"
+        yield TraceStep(item.caller.place(call), text)
+    if not given and not beside:
         text = "no call in the audited files passes it"
         yield TraceStep(function.line(function.facts.line), text)
 

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 from perfaudit.facts import types as t
 from perfaudit.program.expressions import argument, last_name
-from perfaudit.program.given_beside import given_with
+from perfaudit.program.given_beside import Beside, given_with
+from perfaudit.program.implementers import MAX_IMPLEMENTERS
 from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FileNode, FunctionNode
 from perfaudit.program.values import NONE, ClassType, FunctionType, Type, Unknown, options_of, union
@@ -20,6 +21,10 @@ MAX_NESTED = 3
 """How many parameters in a row may lean on their callers."""
 
 
+Decoration = tuple[FunctionNode | ClassNode, FunctionNode, t.Expr]
+"""What is decorated, where it stands, and how its decorator is written."""
+
+
 class Callers:
     """The call sites of the program by the last name of what they call."""
 
@@ -27,6 +32,7 @@ class Callers:
         self._files = files
         self._sites: dict[str, list[tuple[FunctionNode, int]]] | None = None
         self._handed: dict[str, list[tuple[FunctionNode, int, int]]] | None = None
+        self._decorators: dict[str, list[Decoration]] | None = None
         self._meanings: dict[tuple[FileNode, t.Expr], Type] = {}
         """What is called in files, by how it is written there."""
         self._nested = 0
@@ -46,9 +52,7 @@ class Callers:
 
     def all_passed(self, types: "Types", function: FunctionNode, param: t.Param) -> list[Type]:
         """Return what each known caller passes for a parameter; empty where they are too many."""
-        positional = [item.name for item in function.facts.params if item.kind == "positional"]
-        position = positional.index(param.name) if param.name in positional else None
-        return self._received(types, function, position, param.name)
+        return self._received(types, function, _position_of(function, param), param.name)
 
     def _received(
         self, types: "Types", function: FunctionNode, position: int | None, name: str
@@ -71,24 +75,25 @@ class Callers:
                 for caller, index in sites
                 for value in self._given(types, caller, index, function, position, name)
             ]
-            return found + self._given_beside(types, function, position, name)
+            beside = self._given_beside(types, function, position, name)
+            return found + [given.type for given in beside]
         finally:
             self._nested -= 1
 
+    def beside(self, types: "Types", function: FunctionNode, param: t.Param) -> list[Beside]:
+        """Return what calls give for a parameter that are given the function with arguments."""
+        return self._given_beside(types, function, _position_of(function, param), param.name)
+
     def _given_beside(
         self, types: "Types", function: FunctionNode, position: int | None, name: str
-    ) -> list[Type]:
-        """Return what calls give for a parameter that are given the function with its arguments."""
+    ) -> list[Beside]:
         owner = function.owner
         known = owner.name if owner is not None and function.name == "__init__" else function.name
         sites = self._beside().get(known, ())
         if len(sites) > MAX_SITES:
             return []
-        return [
-            value
-            for caller, index, place in sites
-            for value in given_with(types, caller, index, place, function, position, name)
-        ]
+        given = (given_with(types, site, function, position, name) for site in sites)
+        return [found for found in given if found is not None]
 
     def _beside(self) -> dict[str, list[tuple[FunctionNode, int, int]]]:
         if self._handed is None:
@@ -110,6 +115,23 @@ class Callers:
                     Unknown("not given") if given is None else types.evaluate(caller, given, at)
                 )
         return found
+
+    def decorated(self, types: "Types", decorator: FunctionNode) -> list[Type]:
+        """Return the functions and classes that a function decorates; empty if too many."""
+        maker = decorator.parent
+        names = {decorator.name, "" if maker is None else maker.name}
+        found: list[Type] = [
+            FunctionType(item) if isinstance(item, FunctionNode) else ClassType(item)
+            for name in sorted(names)
+            for item, outer, written in self._decorations().get(name, ())
+            if _is_function(types.evaluate(outer, written, AT_END), decorator)
+        ]
+        return found if len(found) <= MAX_IMPLEMENTERS else []
+
+    def _decorations(self) -> dict[str, list[Decoration]]:
+        if self._decorators is None:
+            self._decorators = _decoration_index(self._files)
+        return self._decorators
 
     def constructions(self, types: "Types", node: ClassNode) -> list[FunctionNode]:
         """Return the functions that make objects of a class; empty where they are too many."""
@@ -158,10 +180,7 @@ class Callers:
             if key not in self._meanings:
                 self._meanings[key] = types.evaluate(caller.file.body, callee, AT_END)
             found = self._meanings[key]
-        return any(
-            isinstance(option, FunctionType) and option.node is function
-            for option in options_of(found)
-        )
+        return _is_function(found, function)
 
     def _inner_sites(self, node: ClassNode) -> list[tuple[FunctionNode, int]]:
         """Return the calls of ``super().__init__`` and ``cls`` in the methods of a class."""
@@ -228,6 +247,11 @@ class Callers:
         return found
 
 
+def _position_of(function: FunctionNode, param: t.Param) -> int | None:
+    positional = [item.name for item in function.facts.params if item.kind == "positional"]
+    return positional.index(param.name) if param.name in positional else None
+
+
 def _makes(types: "Types", caller: FunctionNode, index: int, node: ClassNode) -> bool:
     callee = types.call(caller, index).callee
     return isinstance(callee, ClassType) and callee.node is node
@@ -265,6 +289,30 @@ def _handed_index(files: list[FileNode]) -> dict[str, list[tuple[FunctionNode, i
                     if name in names:
                         found.setdefault(name, []).append((function, index, place))
     return found
+
+
+def _decoration_index(files: list[FileNode]) -> dict[str, list[Decoration]]:
+    """Return what is decorated, where and how, by the name of the decorator or of its maker."""
+    found: dict[str, list[Decoration]] = {}
+    for file in files:
+        items: list[FunctionNode | ClassNode] = [*file.functions, *file.classes]
+        for item in items if file.role.value != "test" else ():
+            outer = item.parent
+            for written in item.facts.decorators if outer is not None else ():
+                callee = written
+                if isinstance(written, t.CallRef) and outer is not None:
+                    callee = outer.facts.calls[written.index].callee
+                name = last_name(callee)
+                name = _first_name(file, name) if isinstance(callee, t.Name) else name
+                if name and outer is not None:
+                    found.setdefault(name, []).append((item, outer, written))
+    return found
+
+
+def _is_function(value: Type, function: FunctionNode) -> bool:
+    return any(
+        isinstance(option, FunctionType) and option.node is function for option in options_of(value)
+    )
 
 
 def _first_name(file: FileNode, name: str) -> str:

@@ -18,7 +18,7 @@ from perfaudit.program.values import (
 if TYPE_CHECKING:
     from perfaudit.program.infer import Types
 
-ADDERS = {"append": 0, "add": 0, "appendleft": 0, "put": 0, "put_nowait": 0, "insert": 1}
+ADDERS = {"append": 0, "add": 0, "appendleft": 0, "put": 0, "put_nowait": 0, "set": 0, "insert": 1}
 """Methods that add one item, and the position of the argument that is it."""
 CONTAINERS = {
     "builtins.list": 1,
@@ -27,6 +27,9 @@ CONTAINERS = {
     "collections.deque": 1,
     "collections.defaultdict": 2,
     "collections.OrderedDict": 2,
+    "asyncio.Queue": 1,
+    "queue.Queue": 1,
+    "contextvars.ContextVar": 1,
 }
 """Classes of containers, and the number of their type parameters."""
 MAX_FILLS = 12
@@ -43,7 +46,7 @@ def filled(types: "Types", scope: FunctionNode, bind: t.Bind, made: Type) -> Typ
         for key, value, at in _fills(function, target, number):
             if key is not None:
                 keys.append(types.evaluate(function, key, at))
-            values.append(types.evaluate(function, value, at))
+            values.append(_put(types, function, value, at))
             if len(values) >= MAX_FILLS:
                 break
         held = _held_path(made) or next((path for path in map(_blank_path, values) if path), "")
@@ -55,6 +58,18 @@ def filled(types: "Types", scope: FunctionNode, bind: t.Bind, made: Type) -> Typ
     if not known:
         return made
     return LibraryInstance(made.path, (union(keys), union(known))[-number:])
+
+
+def _put(types: "Types", function: FunctionNode, value: t.Expr, at: tuple[int, int]) -> Type:
+    """Return what is put into a container; by a decorator, the functions that it decorates."""
+    found = types.evaluate(function, value, at)
+    if not isinstance(found, Unknown | Factory) or not isinstance(value, t.Name):
+        return found
+    param = function.params.get(value.id)
+    if param is None or function.facts.params[-1] is not param:
+        return found
+    decorated = types.callers.decorated(types, function)
+    return union(decorated) if decorated else found
 
 
 def _is_blank(made: LibraryInstance) -> bool:
@@ -126,7 +141,11 @@ def homes(scope: FunctionNode, target: t.Expr) -> Iterator[tuple[FunctionNode, t
         for methods in scope.owner.body.inner.values():
             for method in methods:
                 if method.facts.params:
-                    yield method, t.Attr(t.Name(method.facts.params[0].name), target.name)
+                    receiver = method.facts.params[0].name
+                    yield method, t.Attr(t.Name(receiver), target.name)
+                    for inner in scope.file.functions:
+                        if _is_within(inner, method) and receiver not in inner.params:
+                            yield inner, t.Attr(t.Name(receiver), target.name)
 
 
 def _is_within(function: FunctionNode, scope: FunctionNode) -> bool:

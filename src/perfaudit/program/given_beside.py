@@ -1,6 +1,6 @@
 """What a function is given by a call that is handed it: ``submit(work, store)``."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -17,19 +17,27 @@ if TYPE_CHECKING:
 INJECTS = "injects"
 
 
+class Beside(NamedTuple):
+    """What a call gives for a parameter of a function that is one of its arguments."""
+
+    caller: FunctionNode
+    number: int
+    value: t.Expr
+    type: Type
+
+
 def given_with(
     types: "Types",
-    caller: FunctionNode,
-    index: int,
-    place: int,
+    site: tuple[FunctionNode, int, int],
     function: FunctionNode,
     position: int | None,
     name: str,
-) -> list[Type]:
-    """Return what a call gives a function that is its argument at a place.
+) -> Beside | None:
+    """Return what a call gives for a parameter of a function that is its argument at a place.
 
-    For the parameter of a name, or at a position that is counted with the receiver.
+    The parameter has a name, or a position that is counted with the receiver.
     """
+    caller, index, place = site
     call = caller.facts.calls[index]
     behaviours = [
         target.behaviour
@@ -37,19 +45,19 @@ def given_with(
         if target.behaviour is not None and _hands_on(target.behaviour, call, place)
     ]
     if not behaviours:
-        return []
+        return None
     at = (call.sequence, call.context)
     shift = _shift(types, types.evaluate(caller, call.arguments[place], at), function)
     if shift is None or (position is not None and position < shift):
-        return []
+        return None
     behind = msgspec.structs.replace(call, arguments=call.arguments[place + 1 :])
     given = argument(behind, name if position is None else f"{position - shift}|{name}")
     if given is None:
-        return []
+        return None
     value = types.evaluate(caller, given, at)
     if any(INJECTS in behaviour.flags for behaviour in behaviours):
         value = providers.provided(types, value)
-    return [value]
+    return Beside(caller, index, given, value)
 
 
 def _hands_on(behaviour: Behaviour, call: t.Call, place: int) -> bool:

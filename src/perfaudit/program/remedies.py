@@ -39,7 +39,8 @@ class Remedies:
             # The plain function that a call leads to cannot await a twin.
             return _sentences(offload)
         ways = [offload, replaced]
-        if self._has(self.twin_of(blocked.sink), blocked.sink.name):
+        twin_path = self.twin_of(blocked.sink)
+        if self._has(twin_path, blocked.sink.name) and not _keeps_state(blocked.sink, twin_path):
             ways.reverse()
         if place.effects == ("sleep",):
             ways = [replaced]
@@ -113,6 +114,12 @@ class Remedies:
 
     def _uses(self, offloader: Offloader) -> int:
         return max((self._counts[root] for root in offloader.imports), default=0)
+
+
+def _keeps_state(site: Site, twin: str) -> bool:
+    """Return whether a client has cookies and tokens that a twin of another package has not."""
+    is_other = twin.partition(".")[0] != site.name.partition(".")[0]
+    return is_other and site.receiver is not None and "http.request" in site.effects
 
 
 def _sentences(*ways: str) -> str:
