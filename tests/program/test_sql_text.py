@@ -290,7 +290,7 @@ async def show(conn):
     ]  # fmt: skip
     assert sites[-1].sql is None
     uses = [sorted(item.use.columns) for item in statement_reads(found)]
-    assert uses[:2] == [["name"], ["name", "notes"]]
+    assert uses[:2] == [["name"], ["name"]]
     (first, *_) = queries(found)
     place = first.conditions[0].place
     assert (place.path, place.line, place.column) == ("sql/agents.sql", 3, 42)

@@ -47,6 +47,18 @@ def every(conn: sqlite3.Connection, text, values):
 def ask(conn: sqlite3.Connection):
     return every(conn, {ONE}, 1)
 """,
+        # With all other arguments as one.
+        f"""import aiosqlite
+class Store:
+    def __init__(self, conn: aiosqlite.Connection):
+        self.conn = conn
+    def execute(self, *args, **kwargs):
+        return self.conn.execute(*args, **kwargs)
+
+
+async def ask(store: Store):
+    return await store.execute({ONE}, (1,))
+""",
         # In a function inside.
         f"""import sqlite3
 async def run(pool, sql):

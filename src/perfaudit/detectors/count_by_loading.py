@@ -9,7 +9,9 @@ from perfaudit.core.levels import Confidence
 from perfaudit.core.location import Location
 from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
+from perfaudit.program.counted_relations import counted_relations
 from perfaudit.program.entity_queries import EntityQuery, entity_queries
+from perfaudit.program.exposure import SERVED
 from perfaudit.program.expressions import last_name, spelled
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.presence import asks_for_any
@@ -45,6 +47,40 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
                 yield found
             if isinstance(found, Match):
                 reported.add(found.location)
+    yield from _of_relations(program)
+
+
+def _of_relations(program: Program) -> Iterator[Match]:
+    """Yield each ``len`` of a relation whose rows an object loads for it."""
+    fixes = {
+        library.name: library.queries.count
+        for library in program.libraries.libraries
+        if library.queries is not None
+    }
+    for site, call in counted_relations(program):
+        function, relation = site.function, site.relation
+        exposure = program.exposure_of(function)
+        if exposure.kind not in SERVED or relation is None or relation.target is None:
+            continue
+        table = program.schema.table_of(relation.target)
+        yield Match(
+            function.place(call),
+            {
+                "call": f"len({spelled(function, call.arguments[0])})",
+                "query": f"the relation `{relation.name}`",
+            },
+            trace=(
+                *exposure.chain,
+                TraceStep(site.location, f"{relation.name} loads its rows"),
+                TraceStep(relation.location, "no query has loaded them before"),
+            ),
+            confidence=Confidence.MEDIUM,
+            function=function.qualname,
+            endpoint=exposure.endpoint,
+            exposure=exposure.kind,
+            role=function.role,
+            fix=fixes.get(table.library, "") if table is not None else "",
+        )
 
 
 def _sources(program: Program) -> Iterator[tuple[Source, str, str, EntityQuery | None]]:

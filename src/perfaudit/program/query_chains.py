@@ -114,9 +114,9 @@ class _Search:
             given = base
         if given is None:
             return []
-        if self.is_query(function, given, at):
-            return [_then(way, step) for way in self.ways(function, given, at, steps - 1)]
         node = self.entity(function, given, at)
+        if self.is_query(function, given, at) and (node is None or name not in STARTS):
+            return [_then(way, step) for way in self.ways(function, given, at, steps - 1)]
         if node is None or not self.program.schema.table_of(node):
             return []
         result = self.program.types.call(function, index).result

@@ -39,7 +39,6 @@ class Root(NamedTuple):
     column: int
 
 
-ALIAS = Role("alias")
 TEST = Role("test")
 VALUE = Role("value")
 
@@ -109,7 +108,7 @@ def _bind_roots(scope: FunctionNode, bind: t.Bind) -> Iterator[Root]:
     elif bind.kind in ("augmented", "match"):
         role = VALUE
     else:
-        role = ALIAS
+        role = Role("alias", argument=target.id)
     yield Root(bind.value, at, role, bind.line, bind.column)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from perfaudit.core.finding import TraceStep
 from perfaudit.core.location import Location
 from perfaudit.facts import types as t
-from perfaudit.program.expressions import outcomes, spelled
+from perfaudit.program.expressions import outcomes, parts, spelled
 from perfaudit.program.language_calls import SUPER
 from perfaudit.program.names import meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode
@@ -201,6 +201,7 @@ class Walk:
         self._seen: set[tuple[FunctionNode, t.Expr]] = set()
         self._lambdas: dict[FunctionNode, tuple[FunctionNode, int]] = {}
         self._fills: dict[FunctionNode, dict[str, list[Fill]]] = {}
+        self._names: dict[FunctionNode, set[str]] = {}
 
     def watch_cursor(self, source: Source) -> None:
         """Take what is fetched from the cursor, until its next statement, for the result."""
@@ -689,9 +690,12 @@ class Walk:
         return walk.returned
 
     def _used(self, scope: FunctionNode, shape: Shape, role: Role, value: t.Expr) -> None:
-        if shape.form in ("value", "values"):
+        is_alias = role.kind == "alias"
+        if shape.form in ("value", "values") and not (
+            is_alias and self._is_dropped(scope, value, role.argument)
+        ):
             self.reading.note(shape.column, self.place)
-        if role.kind == "alias":
+        if is_alias:
             return
         self._note_presence(scope, shape, role)
         if role.kind in ("entry", "argument", "put") and self._is_rendered(
@@ -714,6 +718,22 @@ class Walk:
             self._used_row(scope, shape, role)
         else:
             self._used_rows(shape, role)
+
+    def _is_dropped(self, scope: FunctionNode, value: t.Expr, name: str) -> bool:
+        """Return whether a name takes its part of a row that is unpacked, and nothing reads it."""
+        if not isinstance(value, t.Item) or not isinstance(value.key, t.Const):
+            return False
+        if value.key.kind != "int":
+            return False
+        if scope not in self._names:
+            self._names[scope] = {
+                part.id
+                for inner in (scope, *inner_functions(scope))
+                for root in roots_of(inner)
+                for part in parts(inner, root.value)
+                if isinstance(part, t.Name)
+            }
+        return name not in self._names[scope]
 
     def _is_put(self, scope: FunctionNode, role: Role) -> bool:
         """Return whether a value is put into a container whose readers are seen."""

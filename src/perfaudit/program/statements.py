@@ -14,7 +14,7 @@ from msgspec import structs
 from perfaudit.core.levels import Confidence
 from perfaudit.facts import types as t
 from perfaudit.libraries.types import Behaviour
-from perfaudit.program.expressions import argument, argument_for
+from perfaudit.program.expressions import argument, argument_for, is_bound
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.sites import Site
 from perfaudit.program.sql_methods import handed_to_methods
@@ -74,7 +74,7 @@ class _HandedOver:
         self.runners: dict[Parameter, Site] = {}
         for site in (*program.sites(), *unknown):
             if site.kind == "call" and not site.sql and site.call and site.behaviour.sql:
-                given = argument(site.call, site.behaviour.sql)
+                given = argument(site.call, site.behaviour.sql) or _all_given(site.call)
                 parameter = _parameter(site.function, given)
                 if parameter is not None:
                     self.runners.setdefault(parameter, site)
@@ -88,7 +88,7 @@ class _HandedOver:
                 for edge in self.program.edges_to(function):
                     if edge.call is None or edge.via != "call":
                         continue
-                    given = argument_for(edge.call, function, name)
+                    given = _given_for(edge.call, function, name)
                     made = self._given(site, edge.caller, edge.call, edge.value, given)
                     if made is not None:
                         yield structs.replace(
@@ -133,6 +133,24 @@ class _HandedOver:
             effects=sql_effects(text) or site.effects,
             sql=text,
         )
+
+
+def _all_given(call: t.Call) -> t.Expr | None:
+    """Return the ``*args`` that a call is given in the place of all its arguments."""
+    first = call.arguments[0] if call.arguments else None
+    return first.value if isinstance(first, t.Star) else None
+
+
+def _given_for(call: t.Call, function: FunctionNode, name: str) -> t.Expr | None:
+    """Return what a call passes for a parameter; for ``*args`` the first of what they hold."""
+    if name not in function.params or function.params[name].kind != "*args":
+        return argument_for(call, function, name)
+    before = sum(param.kind == "positional" for param in function.facts.params)
+    before -= int(is_bound(function))
+    given = call.arguments[: before + 1]
+    if len(given) <= before or any(isinstance(value, t.Star) for value in given):
+        return None
+    return given[before]
 
 
 def _parameter(function: FunctionNode, value: t.Expr | None) -> Parameter | None:
