@@ -14,6 +14,7 @@ from perfaudit.core.levels import Role
 from perfaudit.core.problem import Problem
 from perfaudit.core.report import Coverage, ProjectSummary, Report
 from perfaudit.data import rules_root
+from perfaudit.executors import executor_at
 from perfaudit.extraction import FileResult, extract, extract_all, raise_recursion_limit
 from perfaudit.libraries import Libraries, load_libraries
 from perfaudit.program.cards import endpoint_cards
@@ -95,14 +96,16 @@ def _audit(run: Run, libraries: Libraries) -> AuditResult:
     root, settings, rules, found = run.root, run.settings, run.rules, run.found
     laps = _Laps()
     python = [file for file in found.files if file.kind == "python"]
-    results = extract_all(
-        root,
-        python,
-        jobs=settings.jobs,
-        # Not held any longer than that: it has the encoded facts of all files.
-        cache=FactCache(root) if settings.cache else None,
-        digests=run.digests,
-    )
+    with executor_at(settings.executor) as executor:
+        results = extract_all(
+            root,
+            python,
+            jobs=settings.jobs,
+            executor=executor,
+            # Not held any longer than that: it has the encoded facts of all files.
+            cache=FactCache(root) if settings.cache else None,
+            digests=run.digests,
+        )
     documents, document_problems = _documents(
         root, [file for file in found.files if file.kind != "python"]
     )

@@ -129,7 +129,8 @@ def _write(path: Path, content: bytes) -> None:
         if not ignore.exists():
             _replace(ignore, b"*\n")
         _replace(path, _check(path, content), content)
-    _remove_old(path.parent)
+    with contextlib.suppress(OSError):
+        _remove_old(path.parent)
 
 
 def _replace(path: Path, *parts: bytes) -> None:

@@ -36,7 +36,8 @@ class Settings:
     ``select`` and ``ignore`` hold ids, names or prefixes of either; an empty ``select`` is every
     rule. ``fail_on`` is None where no finding fails the run. ``jobs`` is 0 for one worker per core.
     ``severities`` replaces the severity of rules, by the same words. ``dialect``: that of the SQL,
-    where neither its driver nor an address says it.
+    where neither its driver nor an address says it. ``executor`` is the address of who reads the
+    files; no settings file may say it, since it is sent them.
     """
 
     select: tuple[str, ...] = ()
@@ -57,6 +58,7 @@ class Settings:
     baseline: Path | None = None
     deep: bool = False
     dialect: str = ""
+    executor: str = ""
 
 
 def load_settings(start: Path, explicit: Path | None = None) -> tuple[Settings, Path]:

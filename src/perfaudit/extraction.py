@@ -4,13 +4,14 @@ import gc
 import multiprocessing
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from pathlib import Path
 
 import msgspec
 
-from perfaudit.cache import Entry, FactCache
+from perfaudit.cache import Entry, FactCache, facts_version
+from perfaudit.core.errors import UsageError
 from perfaudit.core.problem import Problem
 from perfaudit.facts.extract import extract_facts
 from perfaudit.facts.sharing import share_texts
@@ -22,6 +23,12 @@ from perfaudit.sources.reading import digest_of
 RECURSION_LIMIT = 12_000
 WORTH_A_POOL = 1_500_000
 """Bytes of source from which a second process pays for its start."""
+SENT_AT_ONCE = 400_000
+"""Bytes of source in one task for an executor: well below a second of work."""
+PATIENCE = 60.0
+"""Seconds without an answer after which an executor is left, and the rest is read here."""
+
+_Sent = list[tuple[str, bytes]]
 
 
 class FileResult(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -54,13 +61,17 @@ def extract_all(
     files: Sequence[SourceFile],
     *,
     jobs: int = 0,
+    executor: Executor | None = None,
     cache: FactCache | None = None,
     digests: Mapping[str, bytes | None] | None = None,
 ) -> list[FileResult]:
     """Return what each Python file gives, in the order of ``files``.
 
-    ``jobs`` 0 means one worker per core. ``digests`` are those of the contents, by path: what the
-    cache holds of them is not read again.
+    An ``executor`` is sent the bytes of the files, since it may run elsewhere; without one,
+    ``jobs`` processes of this machine read them, 0 for one per core. ``digests`` are those of the
+    contents, by path: what the cache holds of them is not read again.
+
+    Raises UsageError where the executor runs another perfaudit, or none.
     """
     raise_recursion_limit()
     entries: dict[str, Entry] = {}
@@ -73,7 +84,10 @@ def extract_all(
         else:
             waiting.append(file)
     # Its digest is that of what was read now: a file may have been saved since the first look.
-    entries.update(_extract_waiting(root, waiting, jobs))
+    if executor is None:
+        entries.update(_extract_waiting(root, waiting, jobs))
+    else:
+        entries.update(_extract_elsewhere(root, waiting, executor))
     if cache is not None:
         cache.store({path: entry for path, entry in entries.items() if entry[0]})
     results = []
@@ -125,20 +139,85 @@ def _chunks(files: Sequence[SourceFile], count: int) -> list[list[str]]:
 
 
 def _extract_chunk(root: str, paths: list[str]) -> list[tuple[str, Entry]]:
-    # While trees are held, the cyclic collector walks them over and over; nothing here is cyclic.
+    read = ((path, read_bytes(Path(root), path, MAX_BYTES)) for path in paths)
+    return _entries(read)
+
+
+def _extract_elsewhere(
+    root: Path, files: Sequence[SourceFile], executor: Executor
+) -> Iterator[tuple[str, Entry]]:
+    """Yield the entries of files that an executor is sent, and of what it gives no answer to."""
+    waiting: dict[Future[tuple[str, list[bytes]]], _Sent] = {}
+    total = sum(file.size for file in files)
+    for chunk in _chunks(files, 1 + total // SENT_AT_ONCE):
+        sent: _Sent = []
+        for path in chunk:
+            data = read_bytes(root, path, MAX_BYTES)
+            if isinstance(data, Problem):
+                yield from _entries([(path, data)])
+            else:
+                sent.append((path, data))
+        waiting[_handed(executor, sent)] = sent
+    while waiting:
+        ended, _ = wait(waiting, PATIENCE, FIRST_COMPLETED)
+        for future in ended or list(waiting):
+            sent = waiting.pop(future)
+            future.cancel()
+            payloads = _answer(future) if future in ended else None
+            if payloads is None:
+                yield from _entries(sent)
+            else:
+                for (path, data), payload in zip(sent, payloads, strict=True):
+                    yield path, (digest_of(data), payload)
+
+
+def _handed(executor: Executor, sent: _Sent) -> "Future[tuple[str, list[bytes]]]":
+    try:
+        return executor.submit(extract_sent, sent)
+    except Exception as fault:
+        refused: Future[tuple[str, list[bytes]]] = Future()
+        refused.set_exception(fault)
+        return refused
+
+
+def _answer(future: "Future[tuple[str, list[bytes]]]") -> list[bytes] | None:
+    """Return the payloads of an executor, or None where it has lost them.
+
+    Raises UsageError where they are not what this process would say.
+    """
+    try:
+        version, payloads = future.result()
+    except ImportError as fault:
+        raise UsageError(f"--executor: a worker cannot run perfaudit: {fault}.") from fault
+    except Exception:
+        # Workers and connections are lost, and memory ends: that changes no answer.
+        return None
+    if version != facts_version():
+        raise UsageError(
+            f"--executor: a worker has perfaudit {version}, and here is {facts_version()}."
+        )
+    return payloads
+
+
+def extract_sent(sent: _Sent) -> tuple[str, list[bytes]]:
+    """Return the encoded facts of files by their bytes, and which version says so."""
+    return facts_version(), [payload for _, (_, payload) in _entries(sent)]
+
+
+def _entries(read: Iterable[tuple[str, bytes | Problem]]) -> list[tuple[str, Entry]]:
+    """Return the digests of files, empty where one cannot be read, and their encoded facts."""
     raise_recursion_limit()
     was_enabled = gc.isenabled()
+    # While trees are held, the cyclic collector walks them over and over; nothing here is cyclic.
     gc.disable()
     try:
-        return [(path, _extract_path(Path(root), path)) for path in paths]
+        return [(path, _entry(path, data)) for path, data in read]
     finally:
         if was_enabled:
             gc.enable()
 
 
-def _extract_path(root: Path, path: str) -> Entry:
-    """Return the digest of a file, empty where it cannot be read, and its encoded facts."""
-    data = read_bytes(root, path, MAX_BYTES)
+def _entry(path: str, data: bytes | Problem) -> Entry:
     if isinstance(data, Problem):
         return b"", msgspec.msgpack.encode(FileResult(None, (), data))
     digest = digest_of(data)

@@ -19,7 +19,7 @@ READ_WITH = ("sqlglot", "astroid", "libcst")
 SHOWN_ONLY = frozenset(
     {
         *("min_severity", "min_confidence", "fail_on", "fail_confidence", "fail_under"),
-        *("show_suppressed", "baseline", "jobs", "cache"),
+        *("show_suppressed", "baseline", "jobs", "cache", "executor"),
     }
 )
 """Settings that choose what is shown or how it is worked out, not what is found."""

@@ -12,6 +12,7 @@ from perfaudit.cli.output import COLOR_CHOICES
 from perfaudit.config import Settings, load_settings, with_overrides
 from perfaudit.core.errors import UsageError
 from perfaudit.core.levels import Role
+from perfaudit.executors import checked_address
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -71,6 +72,11 @@ def reading_options(command: _Command) -> _Command:
         click.option(
             "-j", "--jobs", type=click.IntRange(min=0), help="Workers; 0 is one for each core."
         ),
+        click.option(
+            "--executor",
+            metavar="dask://HOST:PORT",
+            help="Let the workers of this Dask scheduler read the files; sends them there.",
+        ),
         click.option("--no-cache", is_flag=True, help="Neither read nor write the cache."),
         click.option("-v", "--verbose", is_flag=True, help="Say more, and show tracebacks."),
         click.option("-q", "--quiet", is_flag=True, help="Write nothing beside the report."),
@@ -109,6 +115,7 @@ def with_reading_options(settings: Settings, options: dict[str, Any]) -> Setting
         roles=frozenset(Role(role) for role in options["roles"]) or None,
         jobs=options["jobs"],
         cache=False if options["no_cache"] else None,
+        executor=None if options["executor"] is None else checked_address(options["executor"]),
     )
 
 
