@@ -141,31 +141,41 @@ def with_relation(found: Found, schema: Schema, site: Site) -> Site:
     """Return the site, marked with its relation where a prefetch would have loaded its rows."""
     if not schema.relation_names or "db.query" not in site.effects:
         return site
-    value = site.value
-    flags = site.behaviour.flags
-    if site.kind == "call":
-        if KEEPING.isdisjoint(flags) or site.call is None:
-            return site
-        value = site.call.callee.base if isinstance(site.call.callee, t.Attr) else value
-    relation = _asked_relation(
-        found.types, schema, found.function, value, (site.sequence, site.context)
-    )
-    if relation is None or (ORDERED in flags and not has_order(found.types, relation.target)):
+    at = (site.sequence, site.context)
+    query = query_run(site)
+    asked = None if query is None else asked_of(found.types, found.function, query, at)
+    if asked is None:
+        return site
+    relation = asked_relation(found.types, schema, found.function, *asked)
+    if relation is None or not is_in_needed_order(found.types, site, relation):
         return site
     return msgspec.structs.replace(site, relation=relation)
 
 
-def _asked_relation(
+def query_run(site: Site) -> t.Expr | None:
+    """Return the query that a site runs, None where rows that were loaded would not answer it."""
+    if site.kind != "call":
+        return site.value
+    if KEEPING.isdisjoint(site.behaviour.flags) or site.call is None:
+        return None
+    return site.call.callee.base if isinstance(site.call.callee, t.Attr) else site.value
+
+
+def is_in_needed_order(types: "Types", site: Site, relation: Relation) -> bool:
+    """Return whether loaded rows are in the order that a site asks for, if it asks for one."""
+    return ORDERED not in site.behaviour.flags or has_order(types, relation.target)
+
+
+def asked_of(
     types: "Types",
-    schema: Schema,
     function: FunctionNode,
     value: t.Expr,
     at: tuple[int, int],
     names: int = MAX_NAMES,
-) -> Relation | None:
-    """Return the relation that ``row.relation.all()`` asks for.
+) -> tuple[t.Expr, tuple[int, int]] | None:
+    """Return what a query asks, and where: ``row.relation`` of ``row.relation.all()``.
 
-    None where a prefetch would not serve it.
+    None where rows that were loaded with their parent would not serve it.
     """
     while isinstance(value, t.CallRef):
         call = function.facts.calls[value.index]
@@ -174,20 +184,24 @@ def _asked_relation(
             return None
         value = call.callee.base
     if isinstance(value, t.Item):
-        return _asked_relation(types, schema, function, value.base, at, names)
-    if isinstance(value, t.Name):
-        # A query that is put under a name, and run two lines later.
-        made = function.only_value(value.id)
-        if not isinstance(made, t.CallRef) or not names:
-            return None
-        call = function.facts.calls[made.index]
-        then = (call.sequence, call.context)
-        return _asked_relation(types, schema, function, made, then, names - 1)
-    if not isinstance(value, t.Attr) or value.name not in schema.relation_names:
+        return asked_of(types, function, value.base, at, names)
+    # A query that is put under a name, and run two lines later.
+    made = function.only_value(value.id) if isinstance(value, t.Name) else None
+    if not isinstance(made, t.CallRef) or not names:
+        return value, at
+    call = function.facts.calls[made.index]
+    return asked_of(types, function, made, (call.sequence, call.context), names - 1)
+
+
+def asked_relation(
+    types: "Types", schema: Schema, function: FunctionNode, asked: t.Expr, at: tuple[int, int]
+) -> Relation | None:
+    """Return the relation to many rows that is asked, or None where it is something else."""
+    if not isinstance(asked, t.Attr) or asked.name not in schema.relation_names:
         return None
-    for option in options_of(types.evaluate(function, value.base, at)):
+    for option in options_of(types.evaluate(function, asked.base, at)):
         if isinstance(option, Instance):
-            relation = schema.relation(option.node, value.name)
+            relation = schema.relation(option.node, asked.name)
             if relation is not None and relation.many:
                 return relation
     return None

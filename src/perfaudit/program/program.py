@@ -1,6 +1,6 @@
 """The whole audited program, linked: read-only, and asked by detectors."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -244,8 +244,6 @@ class Program:
         return found
 
     def _reach(self, effects: frozenset[str]) -> Reach:
-        memoised = self.memoised
-
         def counts(site: Site) -> bool:
             # What may have been loaded with its object is not surely a round trip: see
             # program.loads.
@@ -255,14 +253,30 @@ class Program:
                 return False
             return not effects.isdisjoint(site.effects) and is_usual(site.function, site.context)
 
-        def follows(edge: Edge) -> bool:
-            return (
-                edge.how in ("call", "task", "loop", "thread")
-                and edge.callee not in memoised
-                and is_usual(edge.caller, edge.context)
-            )
+        return reach(
+            self.costly, self.sites_of, self.edges_to, counts=counts, follows=self._is_followed
+        )
 
-        return reach(self.costly, self.sites_of, self.edges_to, counts=counts, follows=follows)
+    def _is_followed(self, edge: Edge) -> bool:
+        """Return whether what an edge runs is reached from its caller, as a rule."""
+        return (
+            edge.how in ("call", "task", "loop", "thread")
+            and edge.callee not in self.memoised
+            and is_usual(edge.caller, edge.context)
+        )
+
+    def reading(self, function: FunctionNode) -> Iterator[Site | Edge]:
+        """Yield the places of a function that ask the database, or lead to what does.
+
+        Without relations that may have been loaded: see ``loads``.
+        """
+        for site in self.sites_of(function):
+            if site.relation is None and "db.query" in site.effects:
+                if is_usual(function, site.context):
+                    yield site
+        for edge in self.edges_from(function):
+            if edge.callee in self.query_reach and self._is_followed(edge):
+                yield edge
 
     @cached_property
     def process_wide(self) -> frozenset[ClassNode]:

@@ -62,29 +62,37 @@ class Reach:
 
     def trace(self, function: FunctionNode) -> list[TraceStep]:
         """Return the chain as the steps of a report."""
-        return [_trace_step(step) for step in self.chain(function)]
+        step = self._steps.get(function)
+        place = None if step is None else step.edge or step.site
+        return [] if place is None else self.trace_from(place)
+
+    def trace_from(self, place: Site | Edge) -> list[TraceStep]:
+        """Return the chain that begins with a place, as the steps of a report."""
+        if isinstance(place, Site):
+            return [site_step(place)]
+        return [_edge_step(place), *self.trace(place.callee)]
+
+    def sureness(self, place: Site | Edge) -> Confidence:
+        """Return how surely a place is run, and reaches what is at the end of the chain."""
+        own = CONFIDENCES[standing(place.function, place.context, place.sequence)]
+        here = None if isinstance(place, Site) else self._steps.get(place.callee)
+        return weakest(own, place.confidence, Confidence.HIGH if here is None else here.confidence)
 
 
-def _trace_step(step: Step) -> TraceStep:
-    if step.edge is not None:
-        verb = {
-            "property": "reads",
-            "iterate": "iterates",
-            "enter": "enters",
-            "exit": "leaves",
-        }.get(step.edge.via, "calls")
-        if step.edge.via == "callback":
-            verb = "runs"
-        if step.edge.is_step:
-            verb = "steps"
-        return TraceStep(
-            step.edge.location,
-            f"{step.edge.caller.facts.qualname} {verb} {step.edge.callee.facts.qualname}",
-        )
-    site = step.site
-    if site is None:
-        raise ValueError("a step is a site or an edge")
-    return site_step(site)
+def _edge_step(edge: Edge) -> TraceStep:
+    verb = {
+        "property": "reads",
+        "iterate": "iterates",
+        "enter": "enters",
+        "exit": "leaves",
+    }.get(edge.via, "calls")
+    if edge.via == "callback":
+        verb = "runs"
+    if edge.is_step:
+        verb = "steps"
+    return TraceStep(
+        edge.location, f"{edge.caller.facts.qualname} {verb} {edge.callee.facts.qualname}"
+    )
 
 
 def site_step(site: Site) -> TraceStep:

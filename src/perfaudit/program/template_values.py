@@ -13,11 +13,12 @@ from perfaudit.program import members
 from perfaudit.program.conditions import Standing, standing
 from perfaudit.program.decorators import method_kind
 from perfaudit.program.given_names import given_back
+from perfaudit.program.handed_relations import loads_of_handed
 from perfaudit.program.late_reads import is_late
 from perfaudit.program.loads import Load
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.renderings import Known, known_names
-from perfaudit.program.sites import COUNTS
+from perfaudit.program.sites import COUNTS, Edge, Site
 from perfaudit.program.switches import is_left_off, is_switched_off
 from perfaudit.program.tables import Relation
 from perfaudit.program.unset_switches import call_with
@@ -356,21 +357,49 @@ class Reading:
             cost = self._loaded(value, load)
             if cost is not None:
                 self.costs.append(cost)
-        step = program.query_reach.step(function)
         is_off = call is not None and is_switched_off(program, call, program.query_reach)
-        if step is not None and not is_off:
-            first = next(iter(names.values()), NOT_KNOWN)
+        asked = None if is_off else self._asked_besides(function, names)
+        if asked is not None:
+            place, sure = asked
             self.costs.append(
                 Cost(
-                    first,
+                    next(iter(names.values()), NOT_KNOWN),
                     (),
                     None,
                     again=True,
-                    steps=tuple(program.query_reach.trace(function)),
-                    confidence=step.confidence,
+                    steps=tuple(program.query_reach.trace_from(place)),
+                    confidence=sure,
                     name=function.name,
                 )
             )
+
+    def _asked_besides(
+        self, function: FunctionNode, names: dict[str, Value]
+    ) -> tuple[Site | Edge, Confidence] | None:
+        """Return the place of a function that asks for more than its values, and how surely."""
+        reached = self.program.query_reach
+        step = reached.step(function)
+        nearest = None if step is None else step.edge or step.site
+        if step is None or nearest is None:
+            return None
+        if not self._handed(nearest, names):
+            return nearest, step.confidence
+        for place in self.program.reading(function):
+            if place is not nearest and not self._handed(place, names):
+                return place, reached.sureness(place)
+        return None
+
+    def _handed(self, place: Site | Edge, names: dict[str, Value]) -> bool:
+        """Note the relations that a call hands on; return whether it asks for nothing else."""
+        costs = [
+            self._loaded(names[load.root], load) if load.root in names else None
+            for load in loads_of_handed(self.program, place)
+        ]
+        known = [cost for cost in costs if cost is not None]
+        if not known or len(known) < len(costs):
+            return False
+        self.costs.extend(known)
+        return True
 
     def _loaded(self, value: Value, load: Load) -> Cost | None:
         """Return the cost of a relation that a function loads of what it is given.
