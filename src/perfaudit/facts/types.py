@@ -11,7 +11,7 @@ from typing import Union
 
 from msgspec import Struct
 
-FORMAT = 4
+FORMAT = 5
 """The number of the facts' format and meaning; another one makes facts of earlier runs void."""
 
 
