@@ -105,7 +105,7 @@ def _type_variable(types: "Types", function: FunctionNode, call: t.Call) -> Type
     name = call.arguments[0] if call.arguments else None
     if not isinstance(name, t.Const) or not isinstance(name.value, str):
         return Unknown("type variable")
-    bound = argument(call, "bound")
+    bound = argument(call, "bound|default")
     choices = call.arguments[1:] if bound is None else (bound,)
     found = [annotations.annotated(types, function, _unquoted(choice)) for choice in choices]
     known = union(found) if found else None

@@ -11,6 +11,7 @@ import warnings
 from perfaudit.core.problem import Problem
 from perfaudit.sources.newer_syntax import parse_newer
 from perfaudit.sources.suppressions import MARK, find_suppressions
+from perfaudit.sources.type_parameters import with_type_variables
 from perfaudit.sources.types import PythonSource
 
 # Decoding these takes time that grows with the square of the text.
@@ -73,7 +74,8 @@ def _parse(path: str, text: str) -> tuple[ast.Module, str] | Problem:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return _template_free(ast.parse(text), text)
+            tree, read = _template_free(ast.parse(text), text)
+            return with_type_variables(tree, text), read
         except (RecursionError, MemoryError):
             return _too_deep(path, 1)
         except ValueError as error:
@@ -85,7 +87,7 @@ def _parse(path: str, text: str) -> tuple[ast.Module, str] | Problem:
             newer = parse_newer(text, error)
             if isinstance(newer, SyntaxError):
                 return Problem(path, newer.lineno or line, "syntax", _sentence(newer))
-            return newer
+            return with_type_variables(newer[0], text), newer[1]
 
 
 def _template_free(tree: ast.Module, text: str) -> tuple[ast.Module, str]:
