@@ -378,3 +378,52 @@ class Seen(Longer):
     pairs = [index.columns for index in found.tables["shop_longer"].indexes]
     assert ("owner_id", "day") in pairs
     assert ("owner", "day") not in pairs
+
+
+OWN_FIELDS = """
+from django.db import models
+
+
+class Uid(models.CharField):
+    def __init__(self, prefix, **kwargs):
+        self.prefix = prefix
+        super().__init__(max_length=22, unique=True)
+
+
+class Slug(models.CharField):
+    def __init__(self, *args, **kwargs):
+        kwargs["db_index"] = True
+        kwargs.setdefault("max_length", 9)
+        super().__init__(*args, **kwargs)
+
+
+class Short(Slug):
+    pass
+
+
+class Plain(models.CharField):
+    def __init__(self, *args, unique=False, **kwargs):
+        super().__init__(*args, unique=unique, **kwargs)
+
+
+class Book(models.Model):
+    uid = Uid(prefix="b")
+    slug = Slug()
+    short = Short()
+    plain = Plain()
+    other = Plain(unique=True)
+    surely = Slug(db_index=False)
+"""
+
+
+def test_fields_of_the_project_say_what_their_class_gives_above() -> None:
+    columns = project({"models.py": OWN_FIELDS}).schema.tables["app_book"].columns
+    assert {name: (column.unique, column.indexed) for name, column in columns.items()} == {
+        "id": (False, True),
+        "uid": (True, True),
+        "slug": (False, True),
+        "short": (False, True),
+        "plain": (False, False),
+        "other": (True, True),
+        "surely": (False, True),
+    }

@@ -7,10 +7,10 @@ from perfaudit.core.levels import Confidence
 from perfaudit.core.report import Opportunity
 from perfaudit.program.databases import leaves_keys
 from perfaudit.program.exposure import SERVED, UNSEEN, Exposure
-from perfaudit.program.growing_tables import growing_tables, is_small
+from perfaudit.program.growing_tables import PEOPLE, growing_tables, is_small
 from perfaudit.program.index_advice import index_fix, is_list_of_words
 from perfaudit.program.index_needs import is_found_otherwise, is_indexed, parent_of_window
-from perfaudit.program.index_wants import wanted_index
+from perfaudit.program.index_wants import is_own, wanted_index
 from perfaudit.program.program import Program
 from perfaudit.program.relational import EQUALITY, IN, Condition, Query, queries
 from perfaudit.program.searched_fields import searches
@@ -34,11 +34,15 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
         for wanted in ways:
             if not wanted or judges_keys and wanted[0].column.references:
                 continue
+            if not is_own(program, query.table, wanted[0].column):
+                continue
             key = (query.table.name, wanted[0].column.name)
             if key not in reported:
                 reported.add(key)
                 yield _match(program, query, wanted, exposure)
         parent = parent_of_window(query)
+        if parent is not None and not _is_of_one_table(program, query):
+            continue
         key = (query.table.name, "" if parent is None else f"{parent.column.name}, time")
         if parent is not None and key not in reported:
             reported.add(key)
@@ -89,13 +93,27 @@ def _match(
             *_asked_at(query, first),
             TraceStep(place, lacking),
         ),
-        confidence=Confidence.HIGH if exposure.endpoint else Confidence.MEDIUM,
+        confidence=_sureness(program, first, exposure, is_window=is_window),
         function=query.site.function.qualname,
         endpoint=exposure.endpoint,
         exposure=exposure.kind,
         role=query.site.function.role,
         fix=index_fix(program, query.table, index),
     )
+
+
+def _is_of_one_table(program: Program, query: Query) -> bool:
+    return all(is_own(program, query.table, item.column) for item in query.conditions)
+
+
+def _sureness(
+    program: Program, first: Condition, exposure: Exposure, *, is_window: bool
+) -> Confidence:
+    """Return how surely the index is worth it: what people own is mostly little for each."""
+    parent = program.schema.find(first.column.references.partition(".")[0])
+    if is_window and parent is not None and PEOPLE.search(parent.name.lower()):
+        return Confidence.LOW
+    return Confidence.HIGH if exposure.endpoint else Confidence.MEDIUM
 
 
 def _asked_at(query: Query, condition: Condition) -> Iterator[TraceStep]:

@@ -5,7 +5,7 @@ from perfaudit.program.key_uses import filtering_queries
 from perfaudit.program.program import Program
 from perfaudit.program.projection import projection
 from perfaudit.program.relational import EQUALITY, NULL, RANGE, Condition, Query
-from perfaudit.program.tables import Column
+from perfaudit.program.tables import Column, Table
 
 MAX_CARRIED = 2
 """An index that carries more columns is a second table."""
@@ -20,13 +20,27 @@ def wanted_index(program: Program, query: Query, finding: list[Condition]) -> Wa
     ranges = [
         item.column
         for item in query.conditions
-        if item.operator == RANGE and item.table.name == query.table.name
+        if item.operator == RANGE
+        and item.table.name == query.table.name
+        and is_own(program, query.table, item.column)
     ]
     columns += [item for item in dict.fromkeys(ranges) if item not in columns][:1]
     if not ranges:
-        columns += _sorted(query, columns)
+        columns += [item for item in _sorted(query, columns) if is_own(program, query.table, item)]
     where, lookup = _always(program, query, finding[0].column)
     return Wanted(tuple(columns), where, lookup, _carried(program, query, columns))
+
+
+def is_own(program: Program, table: Table, column: Column) -> bool:
+    """Return whether a column is in a table itself, and not in that of a class above."""
+    above = () if table.node is None else program.types.classes.project_order(table.node)[1:]
+    for node in above:
+        found = program.schema.table_of(node)
+        if found is None or found.abstract or found.name == table.name:
+            continue
+        if any(item.location == column.location for item in found.columns.values()):
+            return False
+    return True
 
 
 def _sorted(query: Query, columns: list[Column]) -> list[Column]:

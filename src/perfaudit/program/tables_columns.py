@@ -211,11 +211,11 @@ def column_of(
         pattern = found.declaration.relation_column
         attribute = pattern.replace("{name}", found.name)
     type_name = "other" if found.is_relation else column_type(types, words, found)
-    primary = constant(option(found, "primary")) is True
-    unique = constant(option(found, "unique")) is True or (
+    primary = _flag(types, found, "primary") is True
+    unique = _flag(types, found, "unique") is True or (
         kind is not None and kind.relation == "one_to_one"
     )
-    indexed = constant(option(found, "indexed"))
+    indexed = _flag(types, found, "indexed")
     if indexed is None:
         indexed = kind is not None and kind.indexed
     return attribute, Column(
@@ -232,6 +232,41 @@ def column_of(
         wrapped=kind is not None and kind.value is not None,
         as_text=kind is not None and kind.as_text,
     )
+
+
+def _flag(types: "Types", found: Field, role: str) -> object:
+    """Return the constant of an option, true also where the field's class gives it so above."""
+    given = constant(option(found, role))
+    if given is True or not found.is_custom or not found.calls:
+        return given
+    declaration, call = found.calls[0]
+    made = called(types, found.scope, call)
+    names = (declaration.options.get(role) or "").split("|")
+    if isinstance(made, ClassType):
+        for node in types.classes.project_order(made.node):
+            method = node.methods.get("__init__")
+            for name, value in _given_above(method) if method is not None else ():
+                if name in names and constant(value) is True:
+                    return True
+    return given
+
+
+def _given_above(method: FunctionNode) -> Iterator[tuple[str, t.Expr]]:
+    """Yield the keywords that a constructor gives to the one above, also by way of its own."""
+    for call in method.facts.calls:
+        callee = call.callee
+        if not isinstance(callee, t.Attr):
+            continue
+        if callee.name == "__init__":
+            yield from call.keywords
+        name = text(call.arguments[0]) if len(call.arguments) == 2 else None
+        if callee.name == "setdefault" and name:
+            yield name, call.arguments[1]
+    for bind in method.facts.binds:
+        if isinstance(bind.target, t.Item) and bind.value is not None:
+            key = text(bind.target.key)
+            if key:
+                yield key, bind.value
 
 
 def _nullable(found: Field, *, primary: bool) -> bool | None:
