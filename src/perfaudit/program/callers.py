@@ -176,11 +176,17 @@ class Callers:
         if first.id in caller.params or first.id in caller.binds or first.id in caller.imports:
             found = types.evaluate(caller, callee, AT_END)
         else:
-            key = (caller.file, callee)
-            if key not in self._meanings:
-                self._meanings[key] = types.evaluate(caller.file.body, callee, AT_END)
-            found = self._meanings[key]
+            found = self._meaning_in(types, caller.file, callee)
         return _is_function(found, function)
+
+    def _meaning_in(self, types: "Types", file: FileNode, callee: t.Expr) -> Type:
+        known = self._meanings.get((file, callee))
+        if known is not None:
+            return known
+        found, leans = types.leans(lambda: types.evaluate(file.body, callee, AT_END))
+        if not leans:
+            self._meanings[file, callee] = found
+        return found
 
     def _inner_sites(self, node: ClassNode) -> list[tuple[FunctionNode, int]]:
         """Return the calls of ``super().__init__`` and ``cls`` in the methods of a class."""

@@ -28,12 +28,9 @@ def uses_of(program: Program) -> dict[str, Location]:
 
 def first_use(uses: dict[str, Location], names: Iterable[str]) -> Location | None:
     """Return the place of the first use of one of the names or of something below it, or None."""
-    wanted = tuple(names)
-    found = [
-        place
-        for used, place in uses.items()
-        if any(used == name or used.startswith(name + ".") for name in wanted)
-    ]
+    wanted = frozenset(names)
+    below = tuple(f"{name}." for name in wanted)
+    found = [place for used, place in uses.items() if used in wanted or used.startswith(below)]
     return min(found, default=None)
 
 

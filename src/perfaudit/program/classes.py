@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from functools import cached_property
+from typing import NamedTuple
 
 from perfaudit.core.levels import Role
 from perfaudit.facts import types as t
@@ -26,6 +27,14 @@ MAX_BASES = 60
 PROTOCOLS = frozenset({"typing.Protocol", "typing_extensions.Protocol"})
 
 
+class _Order(NamedTuple):
+    """The order of a class, and the classes in it: of the project, and the paths of libraries'."""
+
+    whole: tuple[Type, ...]
+    own: tuple[ClassNode, ...]
+    paths: tuple[str, ...]
+
+
 class Hierarchy:
     """The bases of project classes, linked on demand.
 
@@ -45,6 +54,7 @@ class Hierarchy:
         self._orders: dict[ClassNode, tuple[Type, ...]] = {}
         self._subclasses: dict[ClassNode, list[ClassNode]] | None = None
         self._ancestors: dict[ClassNode, frozenset[str]] = {}
+        self._sorted: dict[ClassNode, _Order] = {}
         self._conforming: dict[ClassNode, list[ClassNode]] = {}
         self._by_name: dict[str, list[ClassNode]] | None = None
         self._by_method: dict[str, list[ClassNode]] | None = None
@@ -139,17 +149,25 @@ class Hierarchy:
                     found.append(argument.name)
         return tuple(found)
 
-    def project_order(self, node: ClassNode) -> list[ClassNode]:
+    def project_order(self, node: ClassNode) -> tuple[ClassNode, ...]:
         """Return the project classes of the order."""
-        return [item.node for item in self.order(node) if isinstance(item, ClassType)]
+        return self._by_kind(node).own
 
-    def library_bases(self, node: ClassNode) -> list[str]:
+    def library_bases(self, node: ClassNode) -> tuple[str, ...]:
         """Return the dotted paths of the library classes it inherits from, nearest first."""
-        found = []
-        for item in self.order(node):
-            if isinstance(item, LibrarySymbol | LibraryInstance):
-                found.append(item.path)
-        return found
+        return self._by_kind(node).paths
+
+    def _by_kind(self, node: ClassNode) -> _Order:
+        order = self.order(node)
+        known = self._sorted.get(node)
+        # While an order is being worked out, what is known of it is not all of it.
+        if known is None or known.whole is not order:
+            own = tuple(item.node for item in order if isinstance(item, ClassType))
+            paths = tuple(
+                item.path for item in order if isinstance(item, LibrarySymbol | LibraryInstance)
+            )
+            known = self._sorted[node] = _Order(order, own, paths)
+        return known
 
     def ancestors(self, node: ClassNode) -> frozenset[str]:
         """Return the canonical paths of all library classes above it, theirs included."""

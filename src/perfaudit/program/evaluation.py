@@ -147,7 +147,7 @@ def _add_event(
                 found.add_edge(method, event, value, place, call=call)
             paths = types.classes.library_bases(option.node)
         elif isinstance(option, LibraryInstance):
-            paths = [option.path]
+            paths = (option.path,)
         else:
             continue
         for path in paths:

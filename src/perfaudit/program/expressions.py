@@ -18,6 +18,19 @@ def parts(function: FunctionNode, value: t.Expr) -> Iterator[t.Expr]:
             stack.extend(parts_of(function, item))
 
 
+def own_parts(function: FunctionNode, value: t.Expr) -> Iterator[t.Expr]:
+    """Yield the expression and everything in it but what its calls are made of.
+
+    For those who go through the calls of the function anyway.
+    """
+    stack: list[t.Expr] = [value]
+    while stack:
+        item = stack.pop()
+        yield item
+        if not isinstance(item, t.CallRef):
+            stack.extend(children(function, item))
+
+
 def children(function: FunctionNode, value: t.Expr) -> Sequence[t.Expr]:
     """Return the direct parts of an expression."""
     parts_of = _PARTS.get(type(value))

@@ -1,6 +1,6 @@
 """Rows that are read by their key from a database in a file, which takes no time to speak of."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from perfaudit.core.levels import Role
 from perfaudit.facts import types as t
@@ -87,7 +87,7 @@ def _is_in_file(maker: Behaviour | None) -> bool:
     return maker is not None and IN_PROCESS in maker.flags
 
 
-def _classes_of(program: Program, made: Type) -> list[str]:
+def _classes_of(program: Program, made: Type) -> Sequence[str]:
     """Return the library classes that a callee makes an object of, the nearest first."""
     if isinstance(made, ClassType):
         return program.types.classes.library_bases(made.node)

@@ -40,6 +40,8 @@ class FirstRow(NamedTuple):
 
 def first_rows(program: "Program", function: FunctionNode) -> Iterator[FirstRow]:
     """Yield the lists of rows in a function of which one end is used, and nothing else."""
+    if not _asks_for_ends(function):
+        return
     seen: set[int] = set()
     for value, at in _expressions(function):
         if isinstance(value, t.Name | t.Const):
@@ -56,6 +58,15 @@ def first_rows(program: "Program", function: FunctionNode) -> Iterator[FirstRow]
                 name, confidence = judged
                 call = function.facts.calls[loaded]
                 yield FirstRow(function, call, loaded, name, part.key == ENDS[1], confidence)
+
+
+def _asks_for_ends(function: FunctionNode) -> bool:
+    """Return whether an end of anything is asked for; what calls are given stands for itself."""
+    return any(
+        isinstance(part, t.Item) and part.key in ENDS
+        for value, _ in _expressions(function)
+        for part in expressions.own_parts(function, value)
+    )
 
 
 def _expressions(function: FunctionNode) -> Iterator[tuple[t.Expr, Point]]:

@@ -1,6 +1,6 @@
 """Queries that a resolver makes by its node: its own, those of what it calls or gives."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -196,7 +196,7 @@ def _is_run_when_read(program: "Program", value: Type) -> bool:
     options = options_of(value)
     for option in options:
         if isinstance(option, LibraryInstance):
-            paths = [option.path]
+            paths: Sequence[str] = [option.path]
         elif isinstance(option, Instance):
             paths = program.types.classes.library_bases(option.node)
         else:

@@ -82,7 +82,9 @@ class Types:
         self.libraries = libraries
         self._opinions = opinions or {}
         self.classes = Hierarchy(
-            [node for file in modules.files for node in file.classes], libraries, self.evaluate
+            [node for file in modules.files for node in file.classes],
+            libraries,
+            self.evaluate,
         )
         self.callers = Callers(modules.files)
         self.graph_words = graph_words.words_of(libraries)
@@ -118,20 +120,25 @@ class Types:
         self._provisional: dict[object, tuple[Any, int]] = {}
         self._noted: list[object] = []
         self._attempts: dict[object, int] = {}
+        self._handed = frozenset(name for each in libraries.frameworks for name in each.handed)
+        """Names of parameters that a framework may fill in, until the endpoints tell which do."""
+        self._leans = False
+        """Whether the answer being worked out may be another one once they have told.
+
+        It leans on such a parameter, or on a ring, whose answers hang on where it was entered.
+        """
+        self._leaning: dict[object, Any] = {}
+        """Answers that do: what is forgotten then."""
+        self._is_told = False
         self._depth = 0
 
-    def learn(
-        self,
-        *,
-        swapped: dict[str, ClassNode] | None = None,
-        told: dict[tuple[FunctionNode, str], Type] | None = None,
-    ) -> None:
-        """Note what only the linked program tells; what was answered without it is forgotten."""
-        if not swapped and not told:
+    def learn_swapped(self, swapped: dict[str, ClassNode]) -> None:
+        """Note which classes settings put in the place of a library's; forget all answers."""
+        if not swapped:
             return
-        self.swapped.update(swapped or {})
-        self.told = {**(told or {}), **self.told}
+        self.swapped.update(swapped)
         self.callers.forget()
+        self._leaning.clear()
         for memo in (
             self._calls,
             self._binds,
@@ -143,6 +150,21 @@ class Types:
             self._wrappers,
         ):
             cast("dict[object, object]", memo).clear()
+
+    def learn_told(self, told: dict[tuple[FunctionNode, str], Type]) -> None:
+        """Note what frameworks hand to handlers; forget the answers that leaned on it."""
+        self._handed, self._is_told = frozenset(), True
+        if told:
+            self.told = {**told, **self.told}
+            self._leaning.clear()
+
+    def leans(self, question: Callable[[], V]) -> tuple[V, bool]:
+        """Return an answer, and whether it leans on what ``learn_told`` may tell."""
+        outer, self._leans = self._leans, False
+        try:
+            return question(), self._leans
+        finally:
+            self._leans |= outer
 
     def evaluate(self, function: FunctionNode, value: t.Expr, at: tuple[int, int]) -> Type:
         """Return the type of an expression at a point (sequence, context) of the function."""
@@ -369,6 +391,8 @@ class Types:
         told = self.told.get((scope, param.name))
         if told is not None:
             return told
+        if param.name in self._handed:
+            self._leans = True
         passed = (
             self.callers.passed(self, scope, param)
             or item_given(self, scope, param)
@@ -476,6 +500,7 @@ class Types:
     def cut_short(self) -> None:
         """Note that the answers being worked out lean on how they were come to."""
         self._reached = 0
+        self._leans = True
 
     def _once(
         self, memo: "dict[K, V]", key: K, compute: Callable[[], V], cut: "V | None" = None
@@ -492,30 +517,41 @@ class Types:
         position = self._busy.get(busy)
         if position is not None:
             self._reached = min(self._reached, position)
+            self._leans = True
             return cast("V", RECURSION) if cut is None else cut
+        answer: V
         held = self._provisional.get(busy)
         if held is not None:
             self._reached = min(self._reached, held[1])
-            answer: V = held[0]
+            self._leans = True
+            answer = held[0]
+            return answer
+        if busy in self._leaning:
+            self._leans = True
+            answer = self._leaning[busy]
             return answer
         position = self._busy[busy] = len(self._busy)
         outer, self._reached, mark = self._reached, NOWHERE, len(self._noted)
+        leaned, self._leans = self._leans, False
         try:
             known = compute()
         finally:
             del self._busy[busy]
             reached, self._reached = self._reached, outer
-        if reached >= position:
-            memo[key] = known
-            self._forget(mark)
-            return known
-        self._reached = min(outer, reached)
-        if _is_settled(known) or self._attempts.get(busy, 0) >= MAX_ATTEMPTS:
-            memo[key] = known
+            leans, self._leans = self._leans, self._leans or leaned
+        if reached < position:
+            self._reached = min(outer, reached)
+            if not _is_settled(known) and self._attempts.get(busy, 0) < MAX_ATTEMPTS:
+                self._attempts[busy] = self._attempts.get(busy, 0) + 1
+                self._provisional[busy] = (known, reached)
+                self._noted.append(busy)
+                return known
+        if leans and not self._is_told:
+            self._leaning[busy] = known
         else:
-            self._attempts[busy] = self._attempts.get(busy, 0) + 1
-            self._provisional[busy] = (known, reached)
-            self._noted.append(busy)
+            memo[key] = known
+        if reached >= position:
+            self._forget(mark)
         return known
 
     def _forget(self, mark: int) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from perfaudit.core.levels import Role
 from perfaudit.facts import types as t
-from perfaudit.program.expressions import parts
+from perfaudit.program.expressions import own_parts, parts
 from perfaudit.program.nodes import ClassNode, FunctionNode
 
 if TYPE_CHECKING:
@@ -56,12 +56,12 @@ def _parts(function: FunctionNode) -> Iterator[t.Expr]:
     facts = function.facts
     for call in facts.calls:
         for given in (call.callee, *call.given):
-            yield from parts(function, given)
+            yield from own_parts(function, given)
     held = [bind.value for bind in facts.binds] + [item.value for item in facts.results]
     held += [read.value for read in facts.reads]
     for value in held:
         if value is not None:
-            yield from parts(function, value)
+            yield from own_parts(function, value)
     for param in facts.params:
         if param.default is not None and function.parent is not None:
             yield from parts(function.parent, param.default)

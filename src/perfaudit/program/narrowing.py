@@ -38,11 +38,11 @@ def narrowed(
     types: "Types", function: FunctionNode, value: t.Name | t.Attr, at: tuple[int, int], found: Type
 ) -> Type:
     """Return what a value can be at a point where it passed the tests around and before it."""
-    tests = tests_of(function).get(value)
-    if not tests:
+    known = tests_of(function)
+    if not known or value not in known:
         return found
     chain = list(function.context_chain(at[1]))
-    for test in tests:
+    for test in known[value]:
         if _holds(function, value, test, at, chain):
             context = function.facts.contexts[test.context]
             classes = types.evaluate(function, test.classes, (context.sequence, context.parent))

@@ -411,12 +411,12 @@ def link(
     types.sql_files = dict(sql)
     types.named_sql = named_statements(types.sql_files.values())
     schema = build_schema(types, sql)
-    types.learn(swapped=schema.swapped)
+    types.learn_swapped(schema.swapped)
     shown = list_classes(types, schema)
     types.told.update(row_parameters(shown))
     graph = find_graph(types)
     endpoints = find_endpoints(types, graph)
-    types.learn(told=handed_parameters(types, endpoints))
+    types.learn_told(handed_parameters(types, endpoints))
     return Program(types, schema, documents, endpoints, shown, graph, dialect)
 
 

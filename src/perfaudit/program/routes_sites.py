@@ -1,6 +1,6 @@
 """The calls and decorators that library files describe as routes, mounts and routers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -137,7 +137,7 @@ def _traced_names(
         if not isinstance(source.value, t.CallRef):
             continue
         made = origins.types.call(source.function, source.value.index).result
-        paths = [made.path] if isinstance(made, LibraryInstance) else []
+        paths: Sequence[str] = (made.path,) if isinstance(made, LibraryInstance) else ()
         if isinstance(made, Instance):
             paths = origins.types.classes.library_bases(made.node)
         for path in paths:

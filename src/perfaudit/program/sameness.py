@@ -4,7 +4,7 @@ A form is a nested tuple. Two places whose forms are equal have asked for the sa
 nothing was changed between them that no name shows, such as rows of the database.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from perfaudit.facts import types as t
@@ -244,7 +244,7 @@ def is_query(program: "Program", value: Type) -> bool:
 
 def _is_query_option(program: "Program", option: Type) -> bool:
     if isinstance(option, LibraryInstance):
-        paths = [option.path]
+        paths: Sequence[str] = [option.path]
     elif isinstance(option, Instance):
         paths = program.types.classes.library_bases(option.node)
     else:

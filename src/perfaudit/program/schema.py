@@ -99,7 +99,7 @@ class _Declared:
     fields: dict[ClassNode, dict[str, Field]]
     names: dict[ClassNode, str]
     parents: dict[ClassNode, ClassNode | None]
-    lineages: dict[ClassNode, list[ClassNode]]
+    lineages: dict[ClassNode, Sequence[ClassNode]]
 
     def concrete(self) -> Iterator[ClassNode]:
         """Yield the classes that have a table."""
@@ -153,7 +153,7 @@ def _declared(types: "Types", words: Vocabulary) -> _Declared:
     added = find_maker_bases(types, words)
     own: dict[ClassNode, Fields] = {}
     fields: dict[ClassNode, dict[str, Field]] = {}
-    lineages: dict[ClassNode, list[ClassNode]] = {}
+    lineages: dict[ClassNode, Sequence[ClassNode]] = {}
     for node, declaration in classes.items():
         lineages[node] = types.classes.project_order(node)
         if declaration.base_makers:
