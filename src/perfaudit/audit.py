@@ -224,7 +224,8 @@ def _text(root: Path, path: str) -> str | None:
 def line_reader(root: Path) -> Callable[[str, int], str]:
     """Return a function that gives a line of a file below the root, or an empty text."""
 
-    @lru_cache(maxsize=512)
+    # Findings come in the order of their places: one file at a time.
+    @lru_cache(maxsize=8)
     def lines(path: str) -> list[str]:
         text = _text(root, path)
         return [] if text is None else text.split("\n")

@@ -14,7 +14,7 @@ from perfaudit.cache import Entry, FactCache, facts_version
 from perfaudit.core.errors import UsageError
 from perfaudit.core.problem import Problem
 from perfaudit.facts.extract import extract_facts
-from perfaudit.facts.sharing import share_texts
+from perfaudit.facts.sharing import Known, share_parts
 from perfaudit.facts.types import FileFacts
 from perfaudit.sources import SourceFile, Suppression, parse_python, read_bytes
 from perfaudit.sources.discovery import MAX_BYTES
@@ -91,11 +91,11 @@ def extract_all(
     if cache is not None:
         cache.store({path: entry for path, entry in entries.items() if entry[0]})
     results = []
-    texts: dict[str, str] = {}
+    parts: Known = {}
     for file in files:
         result = _decoded(entries.pop(file.path)[1], file.path)
         if result.facts is not None:
-            share_texts(result.facts, texts)
+            share_parts(result.facts, parts)
         results.append(result)
     return results
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,8 @@ from perfaudit.extraction import extract_all
 from perfaudit.sources import discover
 
 from .conftest import FIXTURES, SOURCES, copied, scan_to_files
+
+PAGE = FIXTURES.parent / "docs" / "scale.md"
 
 FILLER = (
     "def filler(value):\n    return [other(item) for item in value.rows({0})]\n"
@@ -171,6 +174,37 @@ def test_a_cluster_gives_the_same_bytes_cold_and_warm(
         report.unlink()
     assert scan_to_files(project, tmp_path / "out", cluster.option) == expected
     assert facts.read_bytes() == kept
+
+
+@pytest.mark.slow
+def test_the_program_of_the_page_audits_repositories(cluster: Cluster, tmp_path: Path) -> None:
+    code = re.search(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    assert code is not None
+    (tmp_path / "many.py").write_text(code[1])
+    (tmp_path / "out").mkdir()
+    root = tmp_path / "app"
+    root.mkdir()
+    (root / "app.py").write_text("import time\n\n\nasync def wait():\n    time.sleep(1)\n")
+    author = ("-c", "user.name=Test", "-c", "user.email=test@example.org")
+    for command in (("init",), ("add", "app.py"), ("commit", "--message", "All of it")):
+        subprocess.run(["git", *author, *command], cwd=root, check=True, capture_output=True)
+
+    done = subprocess.run(
+        [sys.executable, "many.py", cluster.address, "out"],
+        cwd=tmp_path,
+        input=f"{root.as_uri()} {tmp_path.as_uri()}/none",
+        env={**os.environ, "PYTHONPATH": SOURCES},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+        check=True,
+    )
+    said = sorted(done.stdout.splitlines())
+    assert [line.rpartition("/")[2].split()[:1] for line in said] == [["app"], ["none"]]
+    assert said[0].endswith("findings: 1") and said[1].endswith("failed")
+    written = {file.suffix: file for file in (tmp_path / "out").glob("*app.*")}
+    assert json.loads(written[".json"].read_text())["findings"][0]["rule"] == "PA601"
+    assert json.loads(written[".sarif"].read_text())["runs"][0]["results"]
 
 
 @pytest.mark.slow
