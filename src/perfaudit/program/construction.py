@@ -1,6 +1,6 @@
 """What making an object runs besides its constructor: hooks and checks that a library calls."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from perfaudit.facts import types as t
@@ -56,7 +56,7 @@ def _is_checker(types: "Types", method: FunctionNode) -> bool:
     )
 
 
-def _stands_for_hook(types: "Types", bases: list[str], name: str) -> bool:
+def _stands_for_hook(types: "Types", bases: Sequence[str], name: str) -> bool:
     """Return whether a method has the name of one that a library calls after making an object."""
     behaviours = (types.libraries.method(path, name) for path in bases)
     return any(found is not None and WHEN_MADE in found.flags for found in behaviours)
