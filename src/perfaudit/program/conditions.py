@@ -8,10 +8,12 @@ from perfaudit.program.expressions import conjuncts
 from perfaudit.program.loops import fills_gap, fills_object
 from perfaudit.program.nodes import LOOP_KINDS, FunctionNode, remembered
 from perfaudit.program.questions import (
+    HASATTR,
     asks_for_class,
     asks_for_entry,
     asks_for_kind,
     asks_whether_new,
+    finds_missing,
     is_module_name,
     is_off_by_default,
     is_one_of_kinds,
@@ -80,12 +82,18 @@ def standing_where(
             return Standing.STATE
         if _tries_again(function, step):
             return Standing.STATE
+        if finds_missing(function, here.subject, holds=here.kind in ("if", "and")):
+            return Standing.STATE
     if is_first_use(function, context, sequence) or ends_in_error(function, context, sequence):
         return Standing.STATE
     for guard, exit_ in _left_before(function, chain, sequence):
         if guard.subject and is_state(function, guard.subject, guard.sequence):
             return Standing.STATE
         if exit_.kind == "return":
+            if guard.subject and finds_missing(
+                function, guard.subject, holds=False, asks=frozenset({HASATTR})
+            ):
+                return Standing.STATE
             found = max(found, Standing.REST)
     return found
 

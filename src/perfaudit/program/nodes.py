@@ -14,12 +14,23 @@ from perfaudit.facts import types as t
 if TYPE_CHECKING:
     from perfaudit.program.narrowing import Test
 
+V = TypeVar("V")
+
 _SETATTR = t.Name("setattr")
 LOOP_KINDS = frozenset({"for", "async for", "while", "comprehension", "async comprehension"})
 WALK_KINDS = LOOP_KINDS - {"while"}
 """Kinds of loops that walk something, item by item."""
 TESTED_BEFORE = frozenset({"else", "and", "or"})
 """Kinds of blocks whose subject was worked out before, so that it is not worked out for them."""
+_NOTHING: dict[str, Any] = {}
+"""The table of all that have nothing in theirs: most functions have no imports and no classes."""
+
+
+def _added(known: dict[str, list[V]], name: str, value: V) -> dict[str, list[V]]:
+    """Return a table with one value more, which is another one where it had none."""
+    known = known or {}
+    known.setdefault(name, []).append(value)
+    return known
 
 
 class FileNode:
@@ -38,10 +49,12 @@ class FileNode:
             if function.facts.parent >= 0:
                 function.parent = self.functions[function.facts.parent]
                 if function.kind == "function":
-                    function.parent.inner.setdefault(function.facts.name, []).append(function)
+                    parent = function.parent
+                    parent.inner = _added(parent.inner, function.facts.name, function)
         self.classes = [ClassNode(self, facts) for facts in facts.classes]
         for node in self.classes:
-            node.parent.inner_classes.setdefault(node.name, []).append(node)
+            parent = node.parent
+            parent.inner_classes = _added(parent.inner_classes, node.name, node)
         for function in self.functions:
             if function.facts.outer_names:
                 _note_outer_binds(function)
@@ -68,10 +81,10 @@ class FunctionNode:
         self.index = index
         self.facts = facts
         self.parent: FunctionNode | None = None
-        self.inner: dict[str, list[FunctionNode]] = {}
-        self.inner_classes: dict[str, list[ClassNode]] = {}
+        self.inner: dict[str, list[FunctionNode]] = _NOTHING
+        self.inner_classes: dict[str, list[ClassNode]] = _NOTHING
         self.owner: ClassNode | None = None
-        self.outer_binds: dict[str, list[tuple[FunctionNode, t.Bind]]] = {}
+        self.outer_binds: dict[str, list[tuple[FunctionNode, t.Bind]]] = _NOTHING
         """Binds of its names by functions inside that say ``global`` or ``nonlocal``."""
         self.tests: dict[t.Expr, list[Test]] | None = None
         """What its tests say of values, once ``program.narrowing`` has looked."""
@@ -123,26 +136,26 @@ class FunctionNode:
     def binds(self) -> dict[str, list[t.Bind]]:
         """Return the binds of plain names, by name, in order."""
         if self._binds is None:
-            self._binds = {}
+            self._binds = _NOTHING
             for bind in self.facts.binds:
                 if isinstance(bind.target, t.Name):
-                    self._binds.setdefault(bind.target.id, []).append(bind)
+                    self._binds = _added(self._binds, bind.target.id, bind)
         return self._binds
 
     @property
     def imports(self) -> dict[str, list[t.Import]]:
         """Return the imports by the name they bind; star imports under ``*``."""
         if self._imports is None:
-            self._imports = {}
+            self._imports = _NOTHING
             for item in self.facts.imports:
-                self._imports.setdefault(item.bound, []).append(item)
+                self._imports = _added(self._imports, item.bound, item)
         return self._imports
 
     @property
     def params(self) -> dict[str, t.Param]:
         """Return the parameters by name."""
         if self._params is None:
-            self._params = {param.name: param for param in self.facts.params}
+            self._params = {param.name: param for param in self.facts.params} or _NOTHING
         return self._params
 
     def answers(self) -> dict[tuple[object, ...], Any]:
@@ -189,7 +202,6 @@ class FunctionNode:
 
 
 P = ParamSpec("P")
-V = TypeVar("V")
 
 
 def remembered(
@@ -343,7 +355,7 @@ def _note_outer_binds(function: FunctionNode) -> None:
         target = bind.target
         if isinstance(target, t.Name) and target.id in function.facts.outer_names:
             scope = _scope_of(function, target.id)
-            scope.outer_binds.setdefault(target.id, []).append((function, bind))
+            scope.outer_binds = _added(scope.outer_binds, target.id, (function, bind))
 
 
 def _scope_of(function: FunctionNode, name: str) -> FunctionNode:

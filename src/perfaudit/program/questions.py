@@ -10,6 +10,7 @@ VARIABLES = frozenset({"environ", "getenv"})
 """The last names of what reads a variable of the environment: ``os.getenv``, ``environ.get``."""
 ENVIRONMENT = VARIABLES | {"platform"}
 ISINSTANCE = t.Name("isinstance")
+HASATTR = t.Name("hasattr")
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 """The methods that an HTTP request may have."""
@@ -104,6 +105,57 @@ def class_test(function: FunctionNode, test: t.Expr) -> tuple[t.Expr, t.Expr] | 
     if call is None or call.callee != ISINSTANCE or len(call.arguments) != 2:
         return None
     return call.arguments[0], call.arguments[1]
+
+
+def finds_missing(
+    function: FunctionNode,
+    test: t.Expr,
+    *,
+    holds: bool,
+    asks: frozenset[t.Expr] = frozenset({HASATTR, ISINSTANCE}),
+    steps: int = MAX_STEPS,
+) -> bool:
+    """Return whether a test, as it turns out, says that an object lacks what others have.
+
+    An attribute that queries and views give their rows beforehand, ``hasattr(row, "total")``, or
+    the class that it would have as a row. Also where a function of the same file asks that.
+    ``asks``: the functions of the language by which it may ask.
+    """
+    match test:
+        case t.Not(value=inner):
+            return finds_missing(function, inner, holds=not holds, asks=asks, steps=steps)
+        case t.Either(kind=kind, options=options) if (kind == "and") is holds:
+            return any(
+                finds_missing(function, part, holds=holds, asks=asks, steps=steps)
+                for part in options
+            )
+        case t.CallRef(index=index):
+            call = function.facts.calls[index]
+            if call.callee in asks and len(call.arguments) == 2:
+                return not holds
+            asked = _written_beside(function, call.callee) if steps else None
+            result = (
+                asked.facts.results[0].value if asked and len(asked.facts.results) == 1 else None
+            )
+            return (
+                asked is not None
+                and result is not None
+                and finds_missing(asked, result, holds=holds, asks=asks, steps=steps - 1)
+            )
+    return False
+
+
+def _written_beside(function: FunctionNode, callee: t.Expr) -> FunctionNode | None:
+    """Return the function that a name stands for in the same file, where only one has it."""
+    scope: FunctionNode | None = function
+    while scope is not None and isinstance(callee, t.Name):
+        if callee.id in scope.params or callee.id in scope.binds:
+            return None
+        found = scope.inner.get(callee.id, ())
+        if found:
+            return found[0] if len(found) == 1 else None
+        scope = scope.parent
+    return None
 
 
 def asks_for_entry(function: FunctionNode, test: t.Expr) -> bool:
