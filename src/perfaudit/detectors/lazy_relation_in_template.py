@@ -18,6 +18,7 @@ from perfaudit.program.eager_words import (
 from perfaudit.program.exposure import Exposure
 from perfaudit.program.kept_answers import is_kept_answer
 from perfaudit.program.list_pages import list_pages
+from perfaudit.program.load_sureness import are_of_several_kinds
 from perfaudit.program.loaded_before import is_loaded_before
 from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FunctionNode
@@ -158,7 +159,10 @@ def _match(
         confidence=weakest(
             min((other.cost.confidence for other, _ in found), key=lambda it: it.rank),
             Confidence.MEDIUM
-            if rows.made or _are_few(program, paid.cost) or is_kept_answer(program, page.function)
+            if rows.made
+            or _are_few(program, paid.cost)
+            or is_kept_answer(program, page.function)
+            or are_of_several_kinds(program, rows)
             else Confidence.HIGH,
         ),
         function=page.function.qualname,

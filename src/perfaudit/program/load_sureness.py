@@ -73,9 +73,20 @@ def load_sureness(
             levels.append(Confidence.MEDIUM)
     query = rows.places[-1] if rows.places else None
     one_by_one = not rows.steps.isdisjoint(OBJECT) and VIA_RELATION not in rows.steps
+    if are_of_several_kinds(program, rows):
+        levels.append(Confidence.MEDIUM)
     if one_by_one or is_for_some(load) or may_be_kept(program, load.relation, function, query):
         levels.append(Confidence.MEDIUM)
     return weakest(*levels)
+
+
+def are_of_several_kinds(program: "Program", rows: Rows) -> bool:
+    """Return whether rows may be of classes that have nothing in common: not all of them are these.
+
+    A method of a base class asks for them by one that several classes have in their own way.
+    """
+    orders = [set(program.types.classes.project_order(node)) for node in rows.of]
+    return not any(all(node in order for order in orders) for node in rows.of) and len(rows.of) > 1
 
 
 def _keeps_objects(program: "Program", load: Load) -> bool:
