@@ -30,6 +30,8 @@ WHOLE = frozenset(
     | {"fetchall", "distinct", "execution_options"}
 )
 """Steps of a query that leave all objects of its class in the result."""
+BY_KEY = frozenset({"=pk", "=id"})
+"""Keywords of a query that at most one row answers to."""
 BOUNDED = BOUNDING | {"offset", "first", "one", "get", "yield_per", "partitions", VIA_RELATION}
 
 
@@ -72,7 +74,7 @@ def load_sureness(
         if is_few or does_dearer_work(program, function, loop, place):
             levels.append(Confidence.MEDIUM)
     query = rows.places[-1] if rows.places else None
-    one_by_one = not rows.steps.isdisjoint(OBJECT) and VIA_RELATION not in rows.steps
+    one_by_one = not rows.steps.isdisjoint(OBJECT | BY_KEY) and VIA_RELATION not in rows.steps
     if are_of_several_kinds(program, rows):
         levels.append(Confidence.MEDIUM)
     if one_by_one or is_for_some(load) or may_be_kept(program, load.relation, function, query):
