@@ -313,7 +313,8 @@ class Walk:
         self.node(n.Read(by, shown=False), {"item": element})
         self.way.pop()
         self.turns.pop()
-        names[name] = Value(NOT_KNOWN.type, items=value)
+        # The groups hold the rows: showing them asks for nothing again.
+        names[name] = Value(NOT_KNOWN.type, items=msgspec.structs.replace(value, asked=False))
 
     def include(self, node: n.Include, names: dict[str, Value]) -> None:
         path = self.files.find(node.template, self.path) if node.template else None
