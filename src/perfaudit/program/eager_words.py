@@ -34,7 +34,7 @@ def eager_words(
 
     Of the chains in ``numbers`` only how many rows they lead to, where that can be said.
     """
-    queries = _queries_of(program, node)
+    queries = queries_of(program, node)
     if queries is None:
         return ""
     if path in numbers and queries.number:
@@ -49,7 +49,7 @@ def words_on_columns(
     program: "Program", node: ClassNode, path: Sequence[str], only: frozenset[str] | None
 ) -> str:
     """Return what a query that fetches only the columns that it names must name for a chain."""
-    queries = _queries_of(program, node)
+    queries = queries_of(program, node)
     if queries is None or only is None or only.issuperset(path):
         return ""
     relation = program.schema.relation(node, path[0])
@@ -60,7 +60,7 @@ def words_on_columns(
 
 def refining_words(program: "Program", node: ClassNode, path: Sequence[str]) -> str:
     """Return what loads the chosen rows at the end of a chain of relations; empty if not known."""
-    queries = _queries_of(program, node)
+    queries = queries_of(program, node)
     if queries is None:
         return ""
     return queries.refine.replace("{path}", KEPT.join(path)).replace("{relation}", path[-1])
@@ -68,13 +68,13 @@ def refining_words(program: "Program", node: ClassNode, path: Sequence[str]) -> 
 
 def words_on_new_rows(program: "Program", node: ClassNode, path: Sequence[str]) -> str:
     """Return what loads a chain of relations into rows that are there; empty if not known."""
-    queries = _queries_of(program, node)
+    queries = queries_of(program, node)
     return "" if queries is None else queries.into.replace("{path}", KEPT.join(path))
 
 
 def joined_words(program: "Program", node: ClassNode, path: Sequence[str]) -> str:
     """Return what takes a relation of a class from a join that is there; empty if not known."""
-    queries = _queries_of(program, node)
+    queries = queries_of(program, node)
     if queries is None or len(path) != 1:
         return ""
     return queries.joined.replace("{class}", node.name).replace("{relation}", path[0])
@@ -82,11 +82,12 @@ def joined_words(program: "Program", node: ClassNode, path: Sequence[str]) -> st
 
 def words_on_expiry(program: "Program", node: ClassNode) -> str:
     """Return what to do about commits that make objects forget what was loaded, if they do."""
-    queries = _queries_of(program, node)
+    queries = queries_of(program, node)
     return "" if queries is None else queries.expires
 
 
-def _queries_of(program: "Program", node: ClassNode) -> EntityQueries | None:
+def queries_of(program: "Program", node: ClassNode) -> EntityQueries | None:
+    """Return what the library of a class says of queries for its rows, None where it is silent."""
     bases = program.types.classes.library_bases(node)
     found = (program.libraries.queries(base) for base in bases)
     return next((item for item in found if item is not None), None)

@@ -1,32 +1,55 @@
 """What a class reads of itself whenever one of its rows is loaded."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from perfaudit.facts import types as t
-from perfaudit.program.entity_queries import EntityQuery
+from perfaudit.libraries.types import EntityQueries
+from perfaudit.program.eager_words import queries_of
 from perfaudit.program.expressions import parts
 from perfaudit.program.language_calls import called_above
 from perfaudit.program.nodes import ClassNode, FunctionNode
-from perfaudit.program.program import Program
+
+if TYPE_CHECKING:
+    from perfaudit.program.entity_queries import EntityQuery
+    from perfaudit.program.program import Program
 
 
-def read_when_made(program: Program, query: EntityQuery) -> frozenset[str] | None:
+def read_when_made(program: "Program", query: "EntityQuery") -> frozenset[str] | None:
     """Return the columns that methods of the class read of each row, or None if not known."""
     node = query.source.entity
     if node is None:
         return frozenset()
     found: set[str] = set()
-    for owner in program.types.classes.project_order(node):
-        for method in (owner.methods.get(name) for name in query.orm.makers):
-            read = frozenset[str]() if method is None else _read_by(program, query, node, method)
-            if read is None:
-                return None
-            found |= read
+    for method in _makers_of(program, node, query.orm):
+        read = _read_by(program, query, node, method)
+        if read is None:
+            return None
+        found |= read
     return frozenset(found)
 
 
+def loaded_when_made(program: "Program", node: ClassNode) -> frozenset[str]:
+    """Return the relations that methods of a class load of each row, whatever its query loads."""
+    words = queries_of(program, node)
+    return frozenset(
+        load.names[0]
+        for method in (() if words is None else _makers_of(program, node, words))
+        for load in program.loads.of(method)
+        if not load.path and t.Name(load.root) in _rows_in(method)
+    )
+
+
+def _makers_of(program: "Program", node: ClassNode, words: EntityQueries) -> Iterator[FunctionNode]:
+    """Yield the methods that run for each row of a class that is loaded, its bases' too."""
+    for owner in program.types.classes.project_order(node):
+        for name in words.makers:
+            if name in owner.methods:
+                yield owner.methods[name]
+
+
 def _read_by(
-    program: Program, query: EntityQuery, node: ClassNode, method: FunctionNode
+    program: "Program", query: "EntityQuery", node: ClassNode, method: FunctionNode
 ) -> frozenset[str] | None:
     """Return the columns that a method reads of the row, None where the row goes elsewhere."""
     rows = _rows_in(method)

@@ -19,6 +19,7 @@ from perfaudit.program.nodes import ClassNode, FunctionNode, enclosing_class
 from perfaudit.program.row_costs import row_class
 from perfaudit.program.row_entities import begun, given_objects
 from perfaudit.program.row_loaders import has_loaded
+from perfaudit.program.row_makers import loaded_when_made
 from perfaudit.program.row_parts import parts_under
 from perfaudit.program.row_spots import Spot, Way
 from perfaudit.program.row_stores import Stored, added_to, parts_at, stored_before
@@ -86,20 +87,10 @@ def _rows_of(program: "Program", function: FunctionNode, value: t.Expr, at: At) 
 
 
 def _as_made(program: "Program", rows: Rows) -> Rows:
-    """Return rows with what their constructors have read of them, whatever was loaded."""
-    read = [program.once(_read_by_constructor, node) for node in rows.of]
+    """Return rows with what is loaded whenever one of them is made, whatever the query loads."""
+    read = [program.once(loaded_when_made, node) for node in rows.of]
     shared = frozenset.intersection(*read) if read else frozenset()
     return replace(rows, known=rows.known | shared) if shared else rows
-
-
-def _read_by_constructor(program: "Program", node: ClassNode) -> frozenset[str]:
-    """Return the relations of its own that an object reads while it is made."""
-    maker = program.types.classes.method(node, "__init__")
-    if maker is None or not maker.facts.params:
-        return frozenset()
-    own = maker.facts.params[0].name
-    loads = program.loads.of(maker)
-    return frozenset(load.names[0] for load in loads if load.root == own and not load.path)
 
 
 class _Search:
