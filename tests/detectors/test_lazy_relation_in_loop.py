@@ -43,6 +43,25 @@ def test_a_query_that_names_its_columns_must_name_the_relation(query: str, read:
     assert f"Name {NARROW[query, read]} in its .only() as well" in _advised(query, read)
 
 
+MANAGERS = {
+    "model_utils.managers": "InheritanceManager",
+    "modeltranslation.manager": "MultilingualManager",
+    "mptt.managers": "TreeManager",
+    "parler.managers": "TranslatableManager",
+    "polymorphic.managers": "PolymorphicManager",
+}
+
+
+@pytest.mark.parametrize("module", MANAGERS)
+def test_so_must_one_of_a_manager_that_stands_on_djangos(module: str) -> None:
+    manager = MANAGERS[module]
+    code = MODELS.replace("from django.db", f"from {module} import {manager}\nfrom django.db")
+    code = code.replace("    tags =", f"    objects = {manager}()\n    tags =")
+    assert 'Name "author" in its .only() as well' in _advised(
+        'only("title")', "book.author.name", code
+    )
+
+
 @pytest.mark.parametrize(("query", "read"), sorted(WIDE))
 def test_other_queries_need_the_join_alone(query: str, read: str) -> None:
     advised = _advised(query, read)
@@ -69,8 +88,8 @@ def test_rows_that_have_just_been_written_are_loaded_into() -> None:
     assert 'call prefetch_related_objects(rows, "author")' in advised
 
 
-def _advised(query: str, read: str) -> str:
-    code = MODELS.replace("QUERY", query).replace("READ", read)
+def _advised(query: str, read: str, models: str = MODELS) -> str:
+    code = models.replace("QUERY", query).replace("READ", read)
     found = detect(program_of({"app.py": code}))
     return " ".join(match.fix for match in found if isinstance(match, Match))
 
