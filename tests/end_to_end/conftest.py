@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,14 @@ class Audited:
     @property
     def sarif(self) -> dict[str, Any]:
         return json.loads(self.texts[".sarif"])["runs"][0]
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait for a condition, a minute at most."""
+    ends = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < ends
+        time.sleep(0.02)
 
 
 def scan_to_files(

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,7 @@ from perfaudit.core.report import Report
 from perfaudit.runs import begun, report_of
 from perfaudit.sources.reading import digest_of
 
-from .conftest import SOURCES
+from .conftest import SOURCES, until
 
 SLOW = """\
 import time, fastapi
@@ -82,12 +82,6 @@ def reported(root: Path) -> Report:
 
 def kept(root: Path, pattern: str) -> list[Path]:
     return sorted((root / FOLDER).glob(pattern))
-
-
-def until(condition: Callable[[], object]) -> None:
-    ends = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < ends
 
 
 @pytest.fixture

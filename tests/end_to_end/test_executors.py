@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -22,8 +21,9 @@ from perfaudit.cli import cli
 from perfaudit.core.errors import UsageError
 from perfaudit.extraction import extract_all
 from perfaudit.sources import discover
+from perfaudit.sources.types import SourceFile
 
-from .conftest import FIXTURES, SOURCES, copied, scan_to_files
+from .conftest import FIXTURES, SOURCES, copied, scan_to_files, until
 
 PAGE = FIXTURES.parent / "docs" / "scale.md"
 
@@ -93,11 +93,10 @@ class Cluster:
             process.wait()
 
 
-def until(condition: Callable[[], object]) -> None:
-    ends = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < ends
-        time.sleep(0.02)
+def shop() -> tuple[Path, list[SourceFile]]:
+    """Return an application and its files of Python."""
+    root = FIXTURES / "django_shop"
+    return root, [file for file in discover(root, [root]).files if file.kind == "python"]
 
 
 def in_cluster(cluster: Cluster) -> Any:
@@ -304,8 +303,7 @@ OUTCOMES: dict[str, Callable[["Future[Any]"], None]] = {
 @pytest.mark.parametrize("outcome", OUTCOMES)
 def test_what_an_executor_loses_is_read_here(monkeypatch: pytest.MonkeyPatch, outcome: str) -> None:
     monkeypatch.setattr(extraction, "PATIENCE", 0.0)
-    root = FIXTURES / "django_shop"
-    files = [file for file in discover(root, [root]).files if file.kind == "python"]
+    root, files = shop()
 
     assert extract_all(root, files, executor=Unable(OUTCOMES[outcome])) == extract_all(
         root, files, jobs=1
@@ -313,8 +311,7 @@ def test_what_an_executor_loses_is_read_here(monkeypatch: pytest.MonkeyPatch, ou
 
 
 def test_any_executor_will_do() -> None:
-    root = FIXTURES / "django_shop"
-    files = [file for file in discover(root, [root]).files if file.kind == "python"]
+    root, files = shop()
     with ThreadPoolExecutor(2) as pool:
         assert extract_all(root, files, executor=pool) == extract_all(root, files, jobs=1)
 
@@ -330,8 +327,7 @@ def test_any_executor_will_do() -> None:
 def test_answers_of_another_perfaudit_are_refused(
     answer: Callable[["Future[Any]"], None],
 ) -> None:
-    root = FIXTURES / "django_shop"
-    files = [file for file in discover(root, [root]).files if file.kind == "python"]
+    root, files = shop()
 
     with pytest.raises(UsageError, match="a worker"):
         extract_all(root, files, executor=Unable(answer))
