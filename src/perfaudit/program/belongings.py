@@ -44,7 +44,7 @@ def _is_of_one(
         return False
     asked = program.once(queries_by_value).get((function, value), ())
     if asked:
-        return all(map(_asks_for_one, asked)) or _asks_for_kinds(program, function, value, at)
+        return all(map(_asks_for_one, asked)) or _asks_for_kinds(program, function, value)
     match value:
         case t.Await(value=inner) | t.Star(value=inner):
             return _is_of_one(program, function, inner, at, steps - 1)
@@ -227,19 +227,18 @@ def _asks_for_one(query: Query) -> bool:
     )
 
 
-def _asks_for_kinds(program: "Program", function: FunctionNode, value: t.Expr, at: At) -> bool:
+def _asks_for_kinds(program: "Program", function: FunctionNode, value: t.Expr) -> bool:
     """Return whether a query asks for rows that distinct values of others name."""
-    for part in _parts(function, value, at):
+    for part in _parts(function, value):
         if not isinstance(part, t.CallRef):
             continue
         call = function.facts.calls[part.index]
-        given = call.given
-        if any(_is_distinct(program, function, each) for each in given):
+        if any(_is_distinct(program, function, each) for each in call.given):
             return True
     return False
 
 
-def _parts(function: FunctionNode, value: t.Expr, at: At) -> Iterator[t.Expr]:
+def _parts(function: FunctionNode, value: t.Expr) -> Iterator[t.Expr]:
     """Yield the parts of an expression, and of what the name is bound to that it is."""
     if isinstance(value, t.Name):
         found = function.only_value(value.id)

@@ -270,11 +270,7 @@ def _index(files: list[FileNode]) -> dict[str, list[tuple[FunctionNode, int]]]:
             continue
         for function in file.functions:
             for index, call in enumerate(function.facts.calls):
-                callee = call.callee
-                if isinstance(callee, t.Attr):
-                    found.setdefault(callee.name, []).append((function, index))
-                elif isinstance(callee, t.Name):
-                    name = _first_name(file, callee.id)
+                if name := _name_at_home(file, call.callee):
                     found.setdefault(name, []).append((function, index))
     return found
 
@@ -290,8 +286,7 @@ def _handed_index(files: list[FileNode]) -> dict[str, list[tuple[FunctionNode, i
                 if len(call.arguments) + len(call.keywords) < 2:
                     continue
                 for place, value in enumerate(call.arguments):
-                    name = last_name(value)
-                    name = _first_name(file, name) if isinstance(value, t.Name) else name
+                    name = _name_at_home(file, value)
                     if name in names:
                         found.setdefault(name, []).append((function, index, place))
     return found
@@ -302,15 +297,15 @@ def _decoration_index(files: list[FileNode]) -> dict[str, list[Decoration]]:
     found: dict[str, list[Decoration]] = {}
     for file in files:
         items: list[FunctionNode | ClassNode] = [*file.functions, *file.classes]
-        for item in items if file.role.value != "test" else ():
+        for item in items:
             outer = item.parent
-            for written in item.facts.decorators if outer is not None else ():
+            if outer is None or file.role.value == "test":
+                continue
+            for written in item.facts.decorators:
                 callee = written
-                if isinstance(written, t.CallRef) and outer is not None:
+                if isinstance(written, t.CallRef):
                     callee = outer.facts.calls[written.index].callee
-                name = last_name(callee)
-                name = _first_name(file, name) if isinstance(callee, t.Name) else name
-                if name and outer is not None:
+                if name := _name_at_home(file, callee):
                     found.setdefault(name, []).append((item, outer, written))
     return found
 
@@ -319,6 +314,12 @@ def _is_function(value: Type, function: FunctionNode) -> bool:
     return any(
         isinstance(option, FunctionType) and option.node is function for option in options_of(value)
     )
+
+
+def _name_at_home(file: FileNode, value: t.Expr) -> str:
+    """Return the last name of an expression, of a bare one that where it is defined."""
+    name = last_name(value)
+    return _first_name(file, name) if isinstance(value, t.Name) else name
 
 
 def _first_name(file: FileNode, name: str) -> str:

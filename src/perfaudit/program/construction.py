@@ -45,7 +45,7 @@ def _named(types: "Types", node: ClassNode, flags: tuple[str, ...]) -> Iterator[
 def _decorator_flags(types: "Types", owner: ClassNode, decorator: t.Expr) -> tuple[str, ...]:
     if isinstance(decorator, t.CallRef):
         decorator = owner.parent.facts.calls[decorator.index].callee
-    found = types.evaluate(owner.parent, decorator, (AT_END[0], -1))
+    found = types.evaluate(owner.parent, decorator, AT_END)
     behaviour = types.libraries.function(found.path) if isinstance(found, LibrarySymbol) else None
     return () if behaviour is None else behaviour.flags
 

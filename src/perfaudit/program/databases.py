@@ -60,6 +60,16 @@ def _schemes(program: Program) -> set[str]:
     return found
 
 
+def imported_packages(program: Program) -> frozenset[str]:
+    """Return the packages that are imported anywhere, by their first names."""
+    return frozenset(
+        item.module.partition(".")[0]
+        for function in program.functions
+        for item in function.facts.imports
+        if not item.level
+    )
+
+
 def are_in_files(program: Program) -> bool:
     """Return whether the only databases that are seen lie in files: no server is asked."""
     words = {
@@ -69,12 +79,7 @@ def are_in_files(program: Program) -> bool:
         for word in pool.quiet_urls
     }
     written = _schemes(program)
-    imported = {
-        item.module.partition(".")[0]
-        for function in program.functions
-        for item in function.facts.imports
-        if not item.level
-    }
+    imported = program.once(imported_packages)
     if words.isdisjoint(written):
         return False
     servers = server_words(program.libraries)

@@ -6,7 +6,8 @@ from perfaudit.core.levels import Role
 from perfaudit.facts import types as t
 from perfaudit.libraries.types import Behaviour
 from perfaudit.program.addresses import server_words
-from perfaudit.program.nodes import LOOP_KINDS, FunctionNode
+from perfaudit.program.databases import imported_packages
+from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.program import Program
 from perfaudit.program.sites import Site
 from perfaudit.program.values import ClassType, LibrarySymbol, Type, options_of
@@ -22,10 +23,8 @@ CONNECTS = frozenset({"db.connect", "pool.acquire"})
 
 def is_row_of_file(program: Program, site: Site) -> bool:
     """Return whether a site reads one row by its key, once, and all databases lie in files."""
-    contexts = site.function.facts.contexts
-    chain = site.function.context_chain(site.context)
     return (
-        not any(contexts[step].kind in LOOP_KINDS for step in chain)
+        not site.function.loops(site.context)
         and _reads_by_key(program, site)
         and program.once(_only_in_files)
     )
@@ -60,14 +59,10 @@ def _asked(call: t.Call, row: t.Expr) -> set[str]:
 
 def _only_in_files(program: Program) -> bool:
     """Return whether objects of databases are made, and only such as open a file."""
-    imported = {
-        item.module.partition(".")[0]
-        for function in program.functions
-        for item in function.facts.imports
-        if not item.level
-    }
+    if not program.once(imported_packages).isdisjoint(server_words(program.libraries)):
+        return False
     made = [kind for function in program.functions for kind in _made(program, function)]
-    return bool(made) and all(made) and imported.isdisjoint(server_words(program.libraries))
+    return bool(made) and all(made)
 
 
 def _made(program: Program, function: FunctionNode) -> Iterator[bool]:

@@ -138,12 +138,18 @@ def homes(scope: FunctionNode, target: t.Expr) -> Iterator[tuple[FunctionNode, t
             ):
                 yield function, target
     elif isinstance(target, t.Attr) and scope.owner is not None:
-        for methods in scope.owner.body.inner.values():
+        body = scope.owner.body
+        nested = [
+            function
+            for function in scope.file.functions
+            if function.parent is not body and _is_within(function, body)
+        ]
+        for methods in body.inner.values():
             for method in methods:
                 if method.facts.params:
                     receiver = method.facts.params[0].name
                     yield method, t.Attr(t.Name(receiver), target.name)
-                    for inner in scope.file.functions:
+                    for inner in nested:
                         if _is_within(inner, method) and receiver not in inner.params:
                             yield inner, t.Attr(t.Name(receiver), target.name)
 

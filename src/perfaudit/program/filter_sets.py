@@ -108,18 +108,19 @@ def _of_set(program: "Program", words: Answers, node: ClassNode) -> Iterator[Fil
 
 def _listed(scope: FunctionNode, value: t.Expr) -> Iterator[Filter]:
     """Yield the look-ups of a list of columns, or of the look-ups by their columns."""
+    place = _place(scope, value)
     if isinstance(value, t.Seq):
         for item in value.items:
             name = text(item)
             if name:
-                yield Filter(f"{name}__exact", _place(scope, value))
+                yield Filter(f"{name}__exact", place)
     elif isinstance(value, t.Mapping):
         for key, held in zip(value.keys, value.values, strict=True):
             name = text(key)
             for item in held.items if name and isinstance(held, t.Seq) else ():
                 ending = text(item)
                 if ending:
-                    yield Filter(f"{name}__{ending}", _place(scope, value))
+                    yield Filter(f"{name}__{ending}", place)
 
 
 def _place(scope: FunctionNode, value: t.Expr) -> Location:

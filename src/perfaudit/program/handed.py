@@ -1,8 +1,9 @@
 """What frameworks hand to handlers, whose parameters rarely say what they are: the request."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import TYPE_CHECKING
 
+from perfaudit.libraries.types import Framework
 from perfaudit.program import members
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.values import Instance, LibraryInstance, Type
@@ -19,17 +20,22 @@ def handed_parameters(
     types: "Types", endpoints: Sequence["Endpoint"]
 ) -> dict[tuple[FunctionNode, str], Type]:
     """Return the types of the parameters that frameworks fill in, by function and name."""
+    handing = [
+        (found, {route.path for route in found.routes if route.form == "decorator"})
+        for found in types.libraries.frameworks
+        if found.handed
+    ]
     return {
         (function, name): value
         for endpoint in endpoints
-        for function, name, value in _of_endpoint(types, endpoint)
+        if endpoint.kind in HANDED_KINDS
+        for function, name, value in _of_endpoint(types, endpoint, _words(handing, endpoint))
     }
 
 
-def _of_endpoint(types: "Types", endpoint: "Endpoint") -> Iterator[tuple[FunctionNode, str, Type]]:
-    if endpoint.kind not in HANDED_KINDS:
-        return
-    given = _words(types, endpoint)
+def _of_endpoint(
+    types: "Types", endpoint: "Endpoint", given: Mapping[str, str]
+) -> Iterator[tuple[FunctionNode, str, Type]]:
     methods = () if endpoint.view is None else endpoint.dependencies
     for function in (endpoint.handler, *(one for one in methods if one.owner is not None)):
         first = 0 if function.owner is None else 1
@@ -41,14 +47,14 @@ def _of_endpoint(types: "Types", endpoint: "Endpoint") -> Iterator[tuple[Functio
                 yield function, name, value
 
 
-def _words(types: "Types", endpoint: "Endpoint") -> dict[str, str]:
+def _words(
+    handing: Sequence[tuple[Framework, Set[str]]], endpoint: "Endpoint"
+) -> Mapping[str, str]:
     """Return what the framework hands over: that of a decorator, where one makes the handler."""
-    frameworks = [found for found in types.libraries.frameworks if found.handed]
-    for found in frameworks:
-        made = {route.path for route in found.routes if route.form == "decorator"}
+    for found, made in handing:
         if not made.isdisjoint(endpoint.decorators):
             return found.handed
-    return next((found.handed for found in frameworks if found.library == endpoint.framework), {})
+    return next((found.handed for found, _ in handing if found.library == endpoint.framework), {})
 
 
 def _value(
