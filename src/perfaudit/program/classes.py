@@ -57,6 +57,7 @@ class Hierarchy:
         self._sorted: dict[ClassNode, _Order] = {}
         self._conforming: dict[ClassNode, list[ClassNode]] = {}
         self._by_name: dict[str, list[ClassNode]] | None = None
+        self._by_attribute: dict[str, list[ClassNode]] | None = None
         self._by_method: dict[str, list[ClassNode]] | None = None
 
     def bases(self, node: ClassNode) -> tuple[Type, ...]:
@@ -201,6 +202,22 @@ class Hierarchy:
                 for owner in self.project_order(candidate)[1:]:
                     self._subclasses.setdefault(owner, []).append(candidate)
         return self._subclasses.get(node, [])
+
+    def subclasses_with(self, node: ClassNode, name: str) -> list[ClassNode]:
+        """Return the project classes below it that have an attribute themselves, in file order."""
+        below = self.subclasses(node)
+        if not below:
+            return below
+        if self._by_attribute is None:
+            self._by_attribute = {}
+            for candidate in self._classes:
+                for attribute in candidate.attributes:
+                    self._by_attribute.setdefault(attribute, []).append(candidate)
+        with_it = self._by_attribute.get(name, [])
+        if len(with_it) < len(below):
+            return [each for each in with_it if node in self.project_order(each)[1:]]
+        known = set(with_it)
+        return [each for each in below if each in known]
 
     def named(self, name: str) -> list[ClassNode]:
         """Return the project classes outside tests of a name in lower case, in file order."""

@@ -40,7 +40,7 @@ class FirstRow(NamedTuple):
 
 def first_rows(program: "Program", function: FunctionNode) -> Iterator[FirstRow]:
     """Yield the lists of rows in a function of which one end is used, and nothing else."""
-    if not _asks_for_ends(function):
+    if not program.sites_of(function) or not _asks_for_ends(function):
         return
     seen: set[int] = set()
     for value, at in _expressions(function):

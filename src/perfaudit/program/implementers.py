@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from perfaudit.core.levels import Role
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.values import ClassType, Instance, Type
 
@@ -28,7 +29,7 @@ def implementers(types: "Types", node: FunctionNode, receiver: Type | None) -> l
             and not types.classes.is_abstract(method.owner or subclass, method)
             and method not in found
         ):
-            if subclass.file.role.value == "test" and _role_of(receiver.node) != "test":
+            if _is_of_tests(subclass) and not _is_of_tests(receiver.node):
                 continue
             found.append(method)
     return found if len(found) <= MAX_IMPLEMENTERS else []
@@ -44,7 +45,7 @@ def standing_below(classes: "Hierarchy", node: FunctionNode) -> list[FunctionNod
     own = [
         subclass.methods[node.name]
         for subclass in classes.subclasses(node.owner)
-        if node.name in subclass.methods and _role_of(subclass) != "test"
+        if node.name in subclass.methods and not _is_of_tests(subclass)
     ]
     return [
         method
@@ -53,6 +54,6 @@ def standing_below(classes: "Hierarchy", node: FunctionNode) -> list[FunctionNod
     ]
 
 
-def _role_of(node: ClassNode) -> str:
-    """Return the role of a class's file."""
-    return node.file.role.value
+def _is_of_tests(node: ClassNode) -> bool:
+    """Return whether a class stands in a test."""
+    return node.file.role is Role.TEST

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from perfaudit.core.levels import Role
 from perfaudit.facts import types as t
 from perfaudit.program import decorators
 from perfaudit.program.expressions import argument
@@ -207,8 +208,9 @@ def _from_elsewhere(types: "Types", owner: Instance, name: str) -> Type | None:
 def _of_subclasses(types: "Types", owner: Instance, name: str) -> Type | None:
     """Return an attribute that a class leaves to its subclasses, or None."""
     found: list[Type] = []
-    for node in types.classes.subclasses(owner.node):
-        if node.file.role.value == "test" and owner.node.file.role.value != "test":
+    is_test = owner.node.file.role is Role.TEST
+    for node in types.classes.subclasses_with(owner.node, name):
+        if node.file.role is Role.TEST and not is_test:
             continue
         own = own_member(types, node, name)
         if own is None or own == NONE or isinstance(own, Unknown):

@@ -3,7 +3,7 @@
 Each exists once and is compared by identity.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from functools import cached_property, wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
 
@@ -274,6 +274,14 @@ class ClassNode:
             for function in functions
             if accessor_of(function) == "setter"
         }
+
+    @property
+    def attributes(self) -> Set[str]:
+        """Return the names that its body or its own methods give its objects."""
+        body = self.body
+        return (
+            body.inner.keys() | body.binds.keys() | body.inner_classes.keys() | self.stores.keys()
+        )
 
     @cached_property
     def stores(self) -> dict[str, list[tuple["FunctionNode", t.Bind]]]:

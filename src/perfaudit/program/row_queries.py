@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from perfaudit.core.levels import Role
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
 from perfaudit.program.attributes import getters_of
@@ -550,7 +551,7 @@ def _of_known(found: Type) -> Type:
 
 
 def _is_of_test(edge: Edge) -> bool:
-    return edge.caller.role.value == "test"
+    return edge.caller.role is Role.TEST
 
 
 def _without(rows: Rows, flags: frozenset[str]) -> Rows:

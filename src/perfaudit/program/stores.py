@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from perfaudit.core.levels import Role
 from perfaudit.facts import types as t
 from perfaudit.program.nodes import FileNode, FunctionNode, attribute_stores
 from perfaudit.program.sql_text import text_of
@@ -84,7 +85,7 @@ class Stores:
 
     def _functions(self) -> Iterator[FunctionNode]:
         for file in self._files:
-            if file.role.value != "test":
+            if file.role is not Role.TEST:
                 yield from file.functions
 
 

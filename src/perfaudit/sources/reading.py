@@ -3,6 +3,7 @@
 import hashlib
 import os
 import stat
+from functools import lru_cache
 from pathlib import Path
 
 from perfaudit.core.problem import Problem
@@ -21,7 +22,7 @@ OPEN_FLAGS = (
 def read_bytes(root: Path, path: str, max_bytes: int) -> bytes | Problem:
     """Return what a regular file inside the root holds, or the problem of reading it."""
     try:
-        return _read_inside(os.path.realpath(root), path, max_bytes)
+        return _read_inside(root, path, max_bytes)
     except (OSError, ValueError) as error:
         reason = (isinstance(error, OSError) and error.strerror) or "its name is not usable"
         return Problem(path, 1, "unreadable", f"This cannot be read: {reason}.")
@@ -38,9 +39,13 @@ def digest_of(data: bytes) -> bytes:
     return hashlib.blake2b(data, digest_size=16).digest()
 
 
-def _read_inside(root: str, path: str, max_bytes: int) -> bytes | Problem:
-    real = os.path.realpath(os.path.join(root, path))
-    if not is_inside(real, root):
+def _read_inside(root: Path, path: str, max_bytes: int) -> bytes | Problem:
+    folder, _, name = path.rpartition("/")
+    real_root, real_folder = _real_folders(str(root), folder)
+    real = os.path.join(real_folder, name)
+    if os.path.islink(real) or name in ("", ".", ".."):
+        real = os.path.realpath(real)
+    if not is_inside(real, real_root):
         message = "This leads out of the project's root, so it is not read."
         return Problem(path, 1, "outside-root", message)
     data = _read_regular(real, max_bytes + 1)
@@ -50,6 +55,15 @@ def _read_inside(root: str, path: str, max_bytes: int) -> bytes | Problem:
         return too_large(path, os.stat(real).st_size, max_bytes)
 
     return data
+
+
+@lru_cache(maxsize=1)
+def _real_folders(root: str, folder: str) -> tuple[str, str]:
+    """Return the real paths of the root, and of a folder in it.
+
+    Files come folder by folder, and what is remembered longer may have been replaced by a link.
+    """
+    return os.path.realpath(root), os.path.realpath(os.path.join(root, folder))
 
 
 def read_start(real: str, count: int) -> bytes:
