@@ -83,6 +83,13 @@ class Libraries:
             if library.queries is not None
             for package in library.packages
         )
+        self.loaded_tests: tuple[tuple[str, EntityQueries, bool], ...] = tuple(
+            (text, words, is_loaded)
+            for library in self.libraries
+            if (words := library.queries) is not None
+            for is_loaded, texts in ((True, words.loaded), (False, words.unloaded))
+            for text in texts
+        )
         self._functions = _merged(folders, "function", lambda library: library.functions)
         self._types = _merged(folders, "type", lambda library: library.types)
         self._values = _merged(folders, "value", lambda library: library.values)

@@ -385,7 +385,9 @@ class EntityQueries(Struct, frozen=True, gc=False):
 
     ``statements``: types that are no query by themselves: something else runs them.
     ``keeps_objects``: what is loaded is kept, and given again to whoever asks by its key.
-    ``makers``: methods of a class that run for each row that is loaded. The rest words a fix.
+    ``makers``: methods of a class that run for each row that is loaded. ``loaded``, ``unloaded``:
+    how a test asks whether a ``{relation}`` of a ``{row}`` was loaded, or was not. The rest words a
+    fix.
     ``aggregate``: how to ask for several aggregates at once. ``count``: how to ask for the number,
     ``exists``: whether there is any. ``stream``: how to have rows in parts. ``defer``: how to leave
     columns out, with ``{columns}``, each of them by ``defer_each``. ``only``: how to load nothing
@@ -407,6 +409,8 @@ class EntityQueries(Struct, frozen=True, gc=False):
     statements: tuple[str, ...] = ()
     keeps_objects: bool = False
     makers: tuple[str, ...] = ()
+    loaded: tuple[str, ...] = ()
+    unloaded: tuple[str, ...] = ()
     aggregate: str = ""
     count: str = ""
     exists: str = ""
