@@ -13,6 +13,7 @@ from perfaudit.facts import types as t
 from perfaudit.libraries.types import EntityQueries
 from perfaudit.program.expressions import argument_for
 from perfaudit.program.loads import relation_base
+from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.questions import HASATTR
 from perfaudit.program.sites import Edge, Site
@@ -155,6 +156,17 @@ class LoadedTests:
         return None
 
 
+def row_of_container(types: "Types", function: FunctionNode, value: t.Expr) -> t.Expr | None:
+    """Return the row of which an expression is what holds the relations that were loaded."""
+    asking = _Asking(types, function, AT_END)
+    for pattern, _, is_loaded in _patterns(types):
+        if is_loaded and isinstance(value, t.Attr) and isinstance(pattern, ast.Compare):
+            found: dict[str, t.Expr] = {}
+            if asking.fits(pattern.comparators[0], value, found):
+                return found.get("row")
+    return None
+
+
 def _spared(site: Site, known: Sequence[_Known]) -> Site:
     """Return a query, marked with the relation without which alone it is asked."""
     missing = [each for each in known if not each.is_loaded]
@@ -219,10 +231,10 @@ class _Asking:
             found: dict[str, t.Expr] = {}
             if isinstance(test, t.Compare):
                 plain = t.Compare("In", test.left, test.right)
-                if test.operator in ("In", "NotIn") and self._fits(pattern, plain, found):
+                if test.operator in ("In", "NotIn") and self.fits(pattern, plain, found):
                     is_so = is_loaded is (test.operator == "In")
                     yield Asked(found["row"], found["relation"], words, self._at), is_so
-            elif self._fits(pattern, test, found):
+            elif self.fits(pattern, test, found):
                 yield Asked(found["row"], found["relation"], words, self._at), is_loaded
         if isinstance(test, t.CallRef) and self._steps:
             call = self._function.facts.calls[test.index]
@@ -264,7 +276,7 @@ class _Asking:
         if row is not None and relation is not None:
             yield Asked(row, relation, asked.words, self._at)
 
-    def _fits(self, pattern: ast.expr, value: t.Expr, found: dict[str, t.Expr]) -> bool:
+    def fits(self, pattern: ast.expr, value: t.Expr, found: dict[str, t.Expr]) -> bool:
         """Return whether an expression is written as a pattern says; fill in what it stands for."""
         function = self._function
         match pattern:
@@ -273,8 +285,8 @@ class _Asking:
             case ast.Compare(left=left, comparators=[right]):
                 return (
                     isinstance(value, t.Compare)
-                    and self._fits(left, value.left, found)
-                    and self._fits(right, value.right, found)
+                    and self.fits(left, value.left, found)
+                    and self.fits(right, value.right, found)
                 )
         while isinstance(value, t.Name) and (bound := function.only_value(value.id)) is not None:
             value = bound
@@ -282,12 +294,12 @@ class _Asking:
         match pattern:
             case ast.Attribute(value=base, attr=name):
                 if isinstance(value, t.Attr):
-                    return value.name == name and self._fits(base, value.base, found)
+                    return value.name == name and self.fits(base, value.base, found)
                 return (
                     call is not None
                     and call.callee == GETATTR
                     and call.arguments[1:2] == (t.Const(name, "str"),)
-                    and self._fits(base, call.arguments[0], found)
+                    and self.fits(base, call.arguments[0], found)
                 )
             case ast.Call(func=called, args=given):
                 if call is None or len(given) != len(call.arguments):
@@ -295,7 +307,7 @@ class _Asking:
                 if not self._is_called(called, value, call, found):
                     return False
                 pairs = zip(given, call.arguments, strict=True)
-                return all(self._fits(each, other, found) for each, other in pairs)
+                return all(self.fits(each, other, found) for each, other in pairs)
         return False
 
     def _is_called(
@@ -304,7 +316,7 @@ class _Asking:
         """Return whether a call is of a function of a library, or of a method as written."""
         path = ast.unparse(called)
         if "{" in path:
-            return self._fits(called, call.callee, found)
+            return self.fits(called, call.callee, found)
         return isinstance(value, t.CallRef) and any(
             target.behaviour is not None and target.behaviour.path == path
             for target in self._types.call(self._function, value.index).targets

@@ -129,6 +129,8 @@ class Loads:
                 way, site = [edge, *load.through], load.site
                 if rooted is None or len(way) > MAX_DISTANCE:
                     continue
+                if self._program.has_loaded(edge, rooted[0], (*rooted[1], *load.names)):
+                    continue
                 if not is_left_off(self._program, way, site.context, site.sequence):
                     found.append(
                         Load(
