@@ -128,3 +128,81 @@ def test_rows_of_rows_are_loaded_with_those_around(books: str, words: str, confi
     assert [(words in match.fix, match.confidence.value) for match in matches] == [
         (True, confidence)
     ]
+
+
+ANY_CLASS = """
+from django.contrib.contenttypes.fields import GenericForeignKey
+from django.contrib.contenttypes.models import ContentType
+from django.db import models
+
+class City(models.Model):
+    name = models.CharField(max_length=50)
+
+class Author(models.Model):
+    city = models.ForeignKey(City, on_delete=models.CASCADE)
+
+class Note(models.Model):
+    kind = models.ForeignKey(ContentType, on_delete=models.CASCADE)
+    key = models.IntegerField()
+    about = GenericForeignKey("kind", "key")
+
+    def place(self):
+        author: Author = self.about
+        return author.city.name
+
+def lines():
+    return [READ for note in Note.objects.QUERY]
+"""
+
+
+@pytest.mark.parametrize("read", ["note.place()", "note.about"])
+def test_nothing_is_loaded_by_the_way_of_a_relation_to_any_class(read: str) -> None:
+    advised = _advised("all()", read, ANY_CLASS)
+    assert 'prefetch_related("about")' in advised
+    assert "about__" not in advised
+
+
+MAPPED = """
+from sqlalchemy import ForeignKey, select
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, joinedload, lazyload, mapped_column
+from sqlalchemy.orm import relationship
+
+class Base(DeclarativeBase):
+    pass
+
+class User(Base):
+    __tablename__ = "users"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+
+class Post(Base):
+    __tablename__ = "posts"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    user: Mapped[User] = relationship()
+
+def names(session: Session):
+    query = QUERY
+    return [post.user.name for post in session.scalars(query)]
+"""
+
+
+@pytest.mark.parametrize(
+    ("query", "words", "confidence"),
+    [
+        ("select(Post).where(Post.id > 3)", "joinedload(Post.user)", "high"),
+        ("select(Post).with_for_update()", "selectinload(Post.user)", "medium"),
+        ("select(Post).options(lazyload(Post.user))", "selectinload(Post.user)", "medium"),
+    ],
+)
+def test_rows_that_are_locked_are_not_joined(query: str, words: str, confidence: str) -> None:
+    found = detect(program_of({"app.py": MAPPED.replace("QUERY", query)}))
+    matches = [match for match in found if isinstance(match, Match)]
+    assert [(words in match.fix, match.confidence.value) for match in matches] == [
+        (True, confidence)
+    ]
+
+
+def test_rows_of_a_queryset_that_are_locked_are_not_joined() -> None:
+    assert 'prefetch_related("author")' in _advised("select_for_update()", "book.author.name")
+    assert 'select_related("author")' in _advised("all()", "book.author.name")

@@ -450,8 +450,11 @@ def _outer_fix(program: Program, loads: Sequence[Load], outer: _Outer | None) ->
     if any(load.relation.lazy == DYNAMIC for load in loads):
         return ""
     paths = _whole([load.names for load in loads])
-    listed = [eager_words(program, outer.row, (*outer.path, *path)) for path in paths]
-    words = " and ".join(filter(None, listed))
+    listed = [
+        eager_words(program, outer.row, whole, apart=outer.rows.is_apart(whole))
+        for whole in ((*outer.path, *path) for path in paths)
+    ]
+    words = " and ".join(filter(None, dict.fromkeys(listed)))
     place = outer.rows.places[-1]
     return f"Add {words} to the query at {place.path}:{place.line}." if words else ""
 
@@ -468,7 +471,8 @@ def _fix(
     found = [_of_dynamic(load, place) for load in loads if load.relation.lazy == DYNAMIC]
     paths = _whole([load.names for load in loads if load.relation.lazy != DYNAMIC])
     numbers = _numbers_read(program, walk)
-    words = " and ".join(filter(None, [eager_words(program, row, it, numbers) for it in paths]))
+    listed = [eager_words(program, row, path, numbers, apart=rows.is_apart(path)) for path in paths]
+    words = " and ".join(filter(None, dict.fromkeys(listed)))
     if not words:
         return " ".join(found)
     if not rows.written and VIA_RELATION in rows.steps:
@@ -480,7 +484,7 @@ def _fix(
     found.extend(
         named for path in paths if (named := words_on_columns(program, row, path, rows.only))
     )
-    joined = [joined_words(program, row, path) for path in paths]
+    joined = [joined_words(program, row, path) for path in paths if not rows.is_apart(path)]
     if any(joined) and not JOINS.isdisjoint(rows.steps):
         taken = " or ".join(filter(None, joined))
         found.append(f"Where it joins the relation already, {taken} takes it from there.")

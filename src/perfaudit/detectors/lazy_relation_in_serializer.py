@@ -90,6 +90,7 @@ def _judge(
             showing.confidence,
             Confidence.MEDIUM
             if rows.made
+            or rows.is_apart(cost.path)
             or is_kept_answer(program, showing.function)
             or exposure.entry in program.memoised
             else Confidence.HIGH,
@@ -112,7 +113,8 @@ def _cure(
         if words:
             return f"call `{words}` after the rows are written in {query.path}:{query.line}"
     is_loaded = spent.cost.relation is not None
-    words = eager_words(program, showing.row, path, numbers) if is_loaded else ""
+    apart = rows.is_apart(path)
+    words = eager_words(program, showing.row, path, numbers, apart=apart) if is_loaded else ""
     if words:
         return f"add `{words}` to the query in {query.path}:{query.line}"
     return "ask once for all rows, with the query of the rows, and read the answer here"

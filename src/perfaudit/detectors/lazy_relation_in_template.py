@@ -160,6 +160,7 @@ def _match(
             min((other.cost.confidence for other, _ in found), key=lambda it: it.rank),
             Confidence.MEDIUM
             if rows.made
+            or any(rows.is_apart(other.cost.path) for other, _ in found)
             or _are_few(program, paid.cost)
             or is_kept_answer(program, page.function)
             or are_of_several_kinds(program, rows)
@@ -234,7 +235,7 @@ def _fix(
     words = [
         words_on_new_rows(program, node, path)
         if rows.made
-        else eager_words(program, node, path, numbers)
+        else eager_words(program, node, path, numbers, apart=rows.is_apart(path))
         for path in paths
     ]
     place = f" at {rows.places[-1].path}:{rows.places[-1].line}" if rows.places else ""
@@ -243,6 +244,7 @@ def _fix(
     if rows.made:
         return f"After the rows are written{place}, call {' and '.join(words)}."
     columns = [words_on_columns(program, node, path, rows.only) for path in paths]
+    words = list(dict.fromkeys(words))
     return " ".join([f"Add {' and '.join(words)} to the query{place}.", *filter(None, columns)])
 
 

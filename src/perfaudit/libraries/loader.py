@@ -197,6 +197,7 @@ _QUERIES_PLACES = {
     "join": ("path", "steps"),
     "join_each": ("class", "relation"),
     "load": ("path", "steps"),
+    "load_any": ("path",),
     "load_each": ("class", "relation"),
     "refine": ("path", "relation"),
     "into": ("path",),

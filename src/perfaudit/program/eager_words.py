@@ -28,19 +28,30 @@ def only_numbers(reads: Iterable[tuple[Path, bool]]) -> frozenset[Path]:
 
 
 def eager_words(
-    program: "Program", node: ClassNode, path: Path, numbers: frozenset[Path] = frozenset()
+    program: "Program",
+    node: ClassNode,
+    path: Path,
+    numbers: frozenset[Path] = frozenset(),
+    *,
+    apart: bool = False,
 ) -> str:
     """Return what loads a chain of relations with the rows of a class, empty if not known.
 
-    Of the chains in ``numbers`` only how many rows they lead to, where that can be said.
+    Of the chains in ``numbers`` only how many rows they lead to, where that can be said. ``apart``:
+    by a query of its own, as the rows cannot be joined with others.
     """
     queries = queries_of(program, node)
     if queries is None:
         return ""
     if path in numbers and queries.number:
         return queries.number.replace("{path}", KEPT.join(path)).replace("{relation}", path[-1])
+    known = _known_part(program, node, path)
+    if known != path and queries.load_any:
+        return queries.load_any.replace("{path}", KEPT.join(known))
     many, steps = _walked(program, node, path)
-    pattern, each = (queries.load, queries.load_each) if many else (queries.join, queries.join_each)
+    is_apart = many or apart
+    pattern = queries.load if is_apart else queries.join
+    each = queries.load_each if is_apart else queries.join_each
     written = [each.replace("{class}", owner).replace("{relation}", name) for owner, name in steps]
     return pattern.replace("{path}", KEPT.join(path)).replace("{steps}", ".".join(written))
 
@@ -110,6 +121,19 @@ def _walked(
         many = many or relation is None or relation.many or _is_of_any_class(relation)
         owner = None if relation is None else relation.target
     return many, steps
+
+
+def _known_part(program: "Program", node: ClassNode, path: Path) -> Path:
+    """Return a chain as far as the first relation to rows of any class, which may lack the rest."""
+    owner: ClassNode | None = node
+    for length, name in enumerate(path, 1):
+        relation = None if owner is None else program.schema.relation(owner, name)
+        if relation is None:
+            return path
+        if _is_of_any_class(relation):
+            return path[:length]
+        owner = relation.target
+    return path
 
 
 def _is_of_any_class(relation: Relation) -> bool:

@@ -58,6 +58,7 @@ PASSED_ON = frozenset({"chain", "filter", "islice", "tqdm"})
 """Other callables that give some of the items that they are given."""
 KEEPS_PREFETCH = "keeps-prefetch"
 LOADS_NAMED = "loads-named"
+LOCKS_ROWS = "locks-rows"
 NO_LATER_LOADS = "no-later-loads"
 NO_ROWS = "gives-no-rows"
 OF_VIEW = frozenset({ROW_OF_VIEW, "gives-rows-of-view"})
@@ -327,6 +328,8 @@ class _Search:
             )
             before.append(said if row is None else self.with_managers(said, row))
         start = begun(self.program, spot, call, row, names=LOADS_NAMED in flags)
+        if LOCKS_ROWS in flags:
+            start = replace(start, locked=True)
         if OPTION in flags:
             start = replace(start, loading=(function.line(call.end_line),))
         if self.only_writes(function, index):

@@ -29,7 +29,8 @@ class Rows(Struct, frozen=True):
     ``settled``: relations that cannot be read of them unless they were loaded, nor below them.
     ``loading``: the ends of the calls that say what is loaded. ``only``: the names that a query
     keeps to, None where it fetches all columns. ``made``: they have just been written, and no query
-    gives them.
+    gives them. ``locked``: they are locked until the transaction ends. ``later``: the paths that a
+    query says are to be loaded when they are read.
     """
 
     written: tuple[Location, ...] = ()
@@ -45,6 +46,8 @@ class Rows(Struct, frozen=True):
     loading: tuple[Location, ...] = ()
     only: frozenset[str] | None = None
     made: bool = False
+    locked: bool = False
+    later: frozenset[Path] = frozenset()
 
     @property
     def extended(self) -> tuple[Location, ...]:
@@ -76,6 +79,10 @@ class Rows(Struct, frozen=True):
         if self.all_eager or not self.named.isdisjoint(path):
             return None
         return is_in(tuple(path), self.loaded)
+
+    def is_apart(self, path: Sequence[str]) -> bool:
+        """Return whether a path cannot be joined: that would lock more, or the query forbids it."""
+        return self.locked or any(tuple(path[: len(later)]) == later for later in self.later)
 
     def covers(self, path: Sequence[str]) -> bool:
         """Return whether the relations between a row and what is read may be loaded with it."""
@@ -136,6 +143,8 @@ def _together(known: Sequence[Rows], *, agreed: bool) -> Rows:
         _in_order([place for rows in known for place in rows.loading]),
         frozenset().union(*only) if only else None,
         any(rows.made for rows in known),
+        any(rows.locked for rows in known),
+        frozenset().union(*(rows.later for rows in known)),
     )
 
 
