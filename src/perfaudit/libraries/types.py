@@ -399,8 +399,8 @@ class EntityQueries(Struct, frozen=True, gc=False):
     load a chain of relations to one row each with the rows, ``load``: one with many rows;
     ``{path}`` is the chain with two underscores, ``{steps}`` a ``join_each`` or ``load_each`` for
     each of it. ``load_any``: its beginning, up to rows of any class. ``refine``: how to load some
-    of the rows that a chain leads to, or in an order. ``into``: how to load a chain into objects that are there already. ``number``: how to load only
-    how many rows a chain leads to.
+    of the rows that a chain leads to, or in an order. ``into``: how to load a chain
+    into objects that are there already. ``number``: how to load only how many rows it leads to.
     ``joined``: how to take a relation from a join that the query has already. ``expires``: what to
     do where a commit makes objects forget what was loaded. ``membership``: what the name of a
     condition with a list ends in. Empty where that is not known.
