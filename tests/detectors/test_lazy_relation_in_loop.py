@@ -5,6 +5,7 @@ import pytest
 from perfaudit.audit import program_of
 from perfaudit.core.finding import Match
 from perfaudit.detectors.lazy_relation_in_loop import detect
+from perfaudit.detectors.lazy_relation_in_serializer import detect as detect_shown
 
 MODELS = """
 from django.db import models
@@ -206,3 +207,47 @@ def test_rows_that_are_locked_are_not_joined(query: str, words: str, confidence:
 def test_rows_of_a_queryset_that_are_locked_are_not_joined() -> None:
     assert 'prefetch_related("author")' in _advised("select_for_update()", "book.author.name")
     assert 'select_related("author")' in _advised("all()", "book.author.name")
+
+
+LEADING = """
+from django.db import models
+from rest_framework import generics, serializers
+
+class License(models.Model):
+    name = models.CharField(max_length=50)
+
+class Sound(models.Model):
+    license = models.ForeignKey(License, on_delete=models.CASCADE)
+
+class Mark(models.Model):
+    sound = models.ForeignKey(Sound, on_delete=models.CASCADE)
+
+def names():
+    sounds = [mark.sound for mark in Mark.objects.select_related("sound").filter(id__gt=3)]
+    return [sound.license.name for sound in sounds]
+
+class SoundSerializer(serializers.ModelSerializer):
+    license = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Sound
+        fields = ["license"]
+
+    def get_license(self, sound):
+        return sound.license.name
+
+class Sounds(generics.ListAPIView):
+    serializer_class = SoundSerializer
+
+    def get_queryset(self):
+        return [mark.sound for mark in Mark.objects.select_related("sound")]
+"""
+
+
+def test_rows_that_other_rows_lead_to_are_loaded_by_the_query_of_those() -> None:
+    program = program_of({"app.py": LEADING})
+    (found,) = [match for match in detect(program) if isinstance(match, Match)]
+    assert found.fix == 'Add select_related("sound__license") to the query at app.py:15.'
+    (shown,) = [match for match in detect_shown(program) if isinstance(match, Match)]
+    assert 'select_related("sound__license")` to the query in app.py:32' in shown.words["cure"]
+    assert all(step.location.line != 12 for step in (*found.trace, *shown.trace))

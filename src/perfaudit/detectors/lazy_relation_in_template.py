@@ -9,9 +9,9 @@ from perfaudit.core.location import Location
 from perfaudit.core.report import Opportunity
 from perfaudit.program.bounds import is_short
 from perfaudit.program.eager_words import (
-    eager_words,
     leads_to_many,
     only_numbers,
+    words_for,
     words_on_columns,
     words_on_new_rows,
 )
@@ -137,7 +137,8 @@ def _match(
     exposure = _exposure(program, page)
     trace = list(exposure.chain)
     trace.append(TraceStep(page.location, "the rows are shown here"))
-    trace.extend(TraceStep(place, "the rows are queried") for place in rows.places[-1:])
+    if rows.query is not None:
+        trace.append(TraceStep(rows.query, "the rows are queried"))
     if paid.cost.relation is not None:
         trace.extend(TraceStep(place, "others are loaded here") for place in rows.extended)
     trace.extend(paid.way)
@@ -235,10 +236,10 @@ def _fix(
     words = [
         words_on_new_rows(program, node, path)
         if rows.made
-        else eager_words(program, node, path, numbers, apart=rows.is_apart(path))
+        else words_for(program, node, rows, path, numbers)
         for path in paths
     ]
-    place = f" at {rows.places[-1].path}:{rows.places[-1].line}" if rows.places else ""
+    place = f" at {rows.query.path}:{rows.query.line}" if rows.query is not None else ""
     if not all(words):
         return ""
     if rows.made:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from perfaudit.libraries.types import EntityQueries
 from perfaudit.program.nodes import ClassNode
+from perfaudit.program.rows import Path, Rows
 from perfaudit.program.tables import Relation
 from perfaudit.program.values import LibraryInstance
 
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
     from perfaudit.program.program import Program
 
 KEPT = "__"
-Path = tuple[str, ...]
 
 
 def only_numbers(reads: Iterable[tuple[Path, bool]]) -> frozenset[Path]:
@@ -54,6 +54,20 @@ def eager_words(
     each = queries.load_each if is_apart else queries.join_each
     written = [each.replace("{class}", owner).replace("{relation}", name) for owner, name in steps]
     return pattern.replace("{path}", KEPT.join(path)).replace("{steps}", ".".join(written))
+
+
+def words_for(
+    program: "Program",
+    node: ClassNode,
+    rows: Rows,
+    path: Path,
+    numbers: frozenset[Path] = frozenset(),
+) -> str:
+    """Return what loads a chain of relations of rows, in the words of the query that loads it."""
+    if not rows.written and rows.around is not None:
+        node, path = rows.around.row, (*rows.around.path, *path)
+        numbers = frozenset()
+    return eager_words(program, node, path, numbers, apart=rows.is_apart(path))
 
 
 def words_on_columns(

@@ -30,7 +30,7 @@ from perfaudit.program.row_types import (
     is_query,
     relation_at,
 )
-from perfaudit.program.rows import NOT_KNOWN, VIA_RELATION, Path, Rows, joined, made_of
+from perfaudit.program.rows import NOT_KNOWN, VIA_RELATION, Around, Path, Rows, joined, made_of
 from perfaudit.program.shown_rows import ROW_OF_VIEW
 from perfaudit.program.sites import Edge
 from perfaudit.program.sizes import passes_items
@@ -504,12 +504,28 @@ class _Search:
             of=frozenset() if relation.target is None else frozenset({relation.target}),
             agreed=parent.agreed,
             settled=parent.settled,
+            around=self.around(relation, parent),
         )
         if not relation.many or relation.target is None:
             return found
         managers = managers_of(self.types, relation.target)
         more = [self.of_manager(manager) for manager in managers]
         return made_of([found, self.start(relation.target), *more]) or found
+
+    def around(self, relation: Relation, parent: Rows) -> Around | None:
+        """Return the query of the rows that a relation leads from."""
+        if parent.around is not None and not parent.written:
+            begun = parent.around
+            return replace(begun, path=(*begun.path, relation.name))
+        rows = [
+            node
+            for node in parent.of
+            if self.program.schema.relation(node, relation.name) == relation
+        ]
+        query = parent.query
+        if len(rows) != 1 or query is None or parent.made:
+            return None
+        return Around(query, rows[0], (relation.name,))
 
     def of_object(self, spot: Spot, owner: Instance, value: t.Attr, steps: int) -> Rows | None:
         """Return the rows of an attribute that is no relation: by a property, or kept in it."""

@@ -16,6 +16,14 @@ Loaded = Mapping[Path, bool]
 """The paths of relations that are loaded, and whether by a query of their own."""
 
 
+class Around(Struct, frozen=True):
+    """Where the rows are queried that others are reached from, their class, and by what."""
+
+    place: Location
+    row: ClassNode
+    path: Path
+
+
 class Rows(Struct, frozen=True):
     """The queries that rows come from, all ways to them together.
 
@@ -30,7 +38,8 @@ class Rows(Struct, frozen=True):
     ``loading``: the ends of the calls that say what is loaded. ``only``: the names that a query
     keeps to, None where it fetches all columns. ``made``: they have just been written, and no query
     gives them. ``locked``: they are locked until the transaction ends. ``later``: the paths that a
-    query says are to be loaded when they are read.
+    query says are to be loaded when they are read. ``around``: where those are queried that a
+    relation leads from.
     """
 
     written: tuple[Location, ...] = ()
@@ -48,6 +57,7 @@ class Rows(Struct, frozen=True):
     made: bool = False
     locked: bool = False
     later: frozenset[Path] = frozenset()
+    around: Around | None = None
 
     @property
     def extended(self) -> tuple[Location, ...]:
@@ -63,6 +73,16 @@ class Rows(Struct, frozen=True):
     def places(self) -> tuple[Location, ...]:
         """Return where the rows come from; last the place where more is best loaded with them."""
         return (*self.declared, *self.written)
+
+    @property
+    def query(self) -> Location | None:
+        """Return the place where more is best loaded with the rows, None where no query is known.
+
+        A relation is declared, and no query, however many rows it gives.
+        """
+        if not self.written and VIA_RELATION in self.steps:
+            return self.around.place if self.around is not None else None
+        return self.places[-1] if self.places else None
 
     @property
     def exact(self) -> Loaded | None:
@@ -128,6 +148,7 @@ def made_of(parts: Sequence[Rows | None]) -> Rows | None:
 
 
 def _together(known: Sequence[Rows], *, agreed: bool) -> Rows:
+    around = {rows.around for rows in known if rows.around is not None}
     only = [rows.only for rows in known if rows.only is not None]
     return Rows(
         _in_order([place for rows in known for place in rows.written]),
@@ -145,6 +166,7 @@ def _together(known: Sequence[Rows], *, agreed: bool) -> Rows:
         any(rows.made for rows in known),
         any(rows.locked for rows in known),
         frozenset().union(*(rows.later for rows in known)),
+        around.pop() if len(around) == 1 else None,
     )
 
 
