@@ -67,10 +67,17 @@ At = tuple[int, int]
 
 
 def rows_of(
-    program: "Program", function: FunctionNode, value: t.Expr, at: tuple[int, int]
+    program: "Program",
+    function: FunctionNode,
+    value: t.Expr,
+    at: tuple[int, int],
+    owner: ClassNode | None = None,
 ) -> Rows | None:
-    """Return where the rows of an iterable come from, or None where some way is not known."""
-    return program.once(_rows_of, function, value, at)
+    """Return where the rows of an iterable come from, or None where some way is not known.
+
+    ``owner``: the class of the object whose method the function is run as, where that is known.
+    """
+    return program.once(_rows_at, Spot(function, at, owner=owner), value)
 
 
 def rows_at(program: "Program", spot: Spot, value: t.Expr) -> Rows | None:
@@ -81,10 +88,6 @@ def rows_at(program: "Program", spot: Spot, value: t.Expr) -> Rows | None:
 def _rows_at(program: "Program", spot: Spot, value: t.Expr) -> Rows | None:
     found = _Search(program).rows(spot, value, MAX_STEPS)
     return None if found is EMPTY or found is None else _as_made(program, found)
-
-
-def _rows_of(program: "Program", function: FunctionNode, value: t.Expr, at: At) -> Rows | None:
-    return _rows_at(program, Spot(function, at), value)
 
 
 def _as_made(program: "Program", rows: Rows) -> Rows:
@@ -236,9 +239,13 @@ class _Search:
             if self.program.schema.table_of(resolved.callee.node) is not None:
                 return EMPTY
         callees = [target.function for target in resolved.targets if target.function is not None]
+        owner = self.owner_of_call(here, call)
+        own_method = None if owner is None else self.method_of(owner, call)
+        if own_method is not None:
+            callees = [own_method]
         if callees:
             return joined(
-                [self.returned(callee, Way(callee, call, here), steps) for callee in callees]
+                [self.returned(callee, Way(callee, call, here), steps, owner) for callee in callees]
             )
         name = call.callee.id if isinstance(call.callee, t.Name) else ""
         if call.arguments and (name in PASSED_ON or passes_items(self.types, function, index)):
@@ -253,6 +260,23 @@ class _Search:
             if is_in_memory(self.types.evaluate(function, call.callee.base, here.at)):
                 return self.rows(here, call.callee.base, steps)
         return self.queried(here, call, index, steps)
+
+    def owner_of_call(self, spot: Spot, call: t.Call) -> ClassNode | None:
+        """Return the class of the object that a method is run of, where it calls its own."""
+        function = spot.function
+        if spot.owner is None or function.owner is None or not isinstance(call.callee, t.Attr):
+            return None
+        if function.owner not in self.types.classes.project_order(spot.owner):
+            return None
+        base, params = call.callee.base, function.facts.params
+        is_own = bool(params) and base == t.Name(params[0].name) and base.id not in function.binds
+        return spot.owner if is_own or is_super(function, base) else None
+
+    def method_of(self, owner: ClassNode, call: t.Call) -> FunctionNode | None:
+        """Return the method of an object's own class that it calls by its first parameter."""
+        if not isinstance(call.callee, t.Attr) or not isinstance(call.callee.base, t.Name):
+            return None
+        return self.types.classes.method(owner, call.callee.name)
 
     def of_view(self, spot: Spot, call: t.Call, flags: frozenset[str], steps: int) -> Rows | None:
         """Return the rows of the view that a method of its library gives them of."""
@@ -439,7 +463,13 @@ class _Search:
         others = tuple(place for place in rows.written if place not in own)
         return replace(rows, written=others, declared=(*rows.declared, *own))
 
-    def returned(self, callee: FunctionNode, way: Way | None, steps: int) -> Rows | None:
+    def returned(
+        self,
+        callee: FunctionNode,
+        way: Way | None,
+        steps: int,
+        owner: ClassNode | None = None,
+    ) -> Rows | None:
         """Return the rows a project function returns, with those of the query it is called on."""
         key = (callee, "", way)
         if key in self.entered:
@@ -449,7 +479,7 @@ class _Search:
         for item in callee.facts.results:
             if item.value is None or isinstance(item.value, t.Const):
                 continue
-            spot = Spot(callee, (item.sequence, item.context), way)
+            spot = Spot(callee, (item.sequence, item.context), way, owner)
             answers.append(self.rows(spot, item.value, steps))
         self.entered.discard(key)
         return self.shared(callee, _of_ways(answers))
