@@ -251,3 +251,54 @@ def test_rows_that_other_rows_lead_to_are_loaded_by_the_query_of_those() -> None
     (shown,) = [match for match in detect_shown(program) if isinstance(match, Match)]
     assert 'select_related("sound__license")` to the query in app.py:32' in shown.words["cure"]
     assert all(step.location.line != 12 for step in (*found.trace, *shown.trace))
+
+
+SHARED = """
+from django.db import models
+
+class Author(models.Model):
+    name = models.CharField(max_length=50)
+
+class Books(models.QuerySet):
+    def recent(self):
+        return self.filter(id__gt=3)
+
+class Book(models.Model):
+    title = models.CharField(max_length=50)
+    author = models.ForeignKey(Author, on_delete=models.CASCADE)
+    objects = Books.as_manager()
+
+def of_kind(kind):
+    if kind == "old":
+        return Book.objects.filter(id__lt=3)
+    return Book.objects.all()
+
+def one_kind():
+    return Book.objects.filter(id=3)
+
+def titles():
+    return [book.title for book in Book.objects.recent()]
+
+def lines():
+    return [book.author.name for book in QUERY]
+"""
+
+
+@pytest.mark.parametrize(
+    ("query", "line"),
+    [
+        ('of_kind("old")', 28),
+        ("Book.objects.recent()", 28),
+        ('of_kind("old").filter(title="a")', 28),
+        ("one_kind()", 22),
+    ],
+)
+def test_a_query_that_others_ask_for_too_is_told_where_it_is_asked_for(
+    query: str, line: int
+) -> None:
+    (found,) = [
+        match
+        for match in detect(program_of({"app.py": SHARED.replace("QUERY", query)}))
+        if isinstance(match, Match)
+    ]
+    assert found.fix == f'Add select_related("author") to the query at app.py:{line}.'

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from perfaudit.core.location import Location
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
 from perfaudit.program.attributes import getters_of
@@ -244,9 +245,12 @@ class _Search:
         if own_method is not None:
             callees = [own_method]
         if callees:
-            return joined(
+            found = joined(
                 [self.returned(callee, Way(callee, call, here), steps, owner) for callee in callees]
             )
+            if not is_query(self.types, resolved.result) or not any(map(self.is_shared, callees)):
+                return found
+            return _asked_at(found, function.place(call))
         name = call.callee.id if isinstance(call.callee, t.Name) else ""
         if call.arguments and (name in PASSED_ON or passes_items(self.types, function, index)):
             given = call.arguments[-1 if name == "filter" else 0]
@@ -260,6 +264,11 @@ class _Search:
             if is_in_memory(self.types.evaluate(function, call.callee.base, here.at)):
                 return self.rows(here, call.callee.base, steps)
         return self.queried(here, call, index, steps)
+
+    def is_shared(self, callee: FunctionNode) -> bool:
+        """Return whether a function gives several queries, or one to several others."""
+        callers = [edge for edge in self.program.edges_to(callee) if not _is_of_test(edge)]
+        return len(callers) > 1 or len(callee.facts.results) > 1
 
     def owner_of_call(self, spot: Spot, call: t.Call) -> ClassNode | None:
         """Return the class of the object that a method is run of, where it calls its own."""
@@ -584,6 +593,13 @@ class _Search:
 
 EMPTY = Rows()
 """What adds nothing to the rows of other ways: an empty container, an object that is just made."""
+
+
+def _asked_at(rows: Rows | None, place: Location) -> Rows | None:
+    """Return rows of a query that others ask for too: more is best loaded at one's own call."""
+    if rows is None or rows is EMPTY or rows.made:
+        return rows
+    return replace(rows, written=(place,), declared=(*rows.declared, *rows.written))
 
 
 def _of_ways(answers: list[Rows | None]) -> Rows | None:
