@@ -245,12 +245,16 @@ class _Search:
         if own_method is not None:
             callees = [own_method]
         if callees:
-            found = joined(
-                [self.returned(callee, Way(callee, call, here), steps, owner) for callee in callees]
-            )
-            if not is_query(self.types, resolved.result) or not any(map(self.is_shared, callees)):
-                return found
-            return _asked_at(found, function.place(call))
+            ways = [
+                self.asked_at(
+                    self.returned(callee, Way(callee, call, here), steps, owner),
+                    callee,
+                    resolved.result,
+                    function.place(call),
+                )
+                for callee in callees
+            ]
+            return joined(ways)
         name = call.callee.id if isinstance(call.callee, t.Name) else ""
         if call.arguments and (name in PASSED_ON or passes_items(self.types, function, index)):
             given = call.arguments[-1 if name == "filter" else 0]
@@ -265,10 +269,20 @@ class _Search:
                 return self.rows(here, call.callee.base, steps)
         return self.queried(here, call, index, steps)
 
-    def is_shared(self, callee: FunctionNode) -> bool:
-        """Return whether a function gives several queries, or one to several others."""
+    def asked_at(
+        self, rows: Rows | None, callee: FunctionNode, given: Type, place: Location | None
+    ) -> Rows | None:
+        """Return rows of a function, which are best loaded with more where it is asked for them.
+
+        If it makes several queries, or one for several others, and gives what can be added to.
+        """
+        if rows is None or rows.query is None or not callee.holds(rows.query) or place is None:
+            return rows
         callers = [edge for edge in self.program.edges_to(callee) if not _is_of_test(edge)]
-        return len(callers) > 1 or len(callee.facts.results) > 1
+        is_shared = len(callers) > 1 or len(callee.facts.results) > 1
+        if rows.made or not is_shared or not is_query(self.types, given):
+            return rows
+        return replace(rows, written=(place,), declared=(*rows.declared, *rows.written))
 
     def owner_of_call(self, spot: Spot, call: t.Call) -> ClassNode | None:
         """Return the class of the object that a method is run of, where it calls its own."""
@@ -572,7 +586,13 @@ class _Search:
         if not getters:
             return self.held(spot, owner, value.name, steps)
         read = t.Call(value, (), (), spot.at[1], spot.at[0], 0, 0, 0, 0, False, False)
-        return joined([self.returned(one, Way(one, read, spot), steps) for one in getters])
+        given = self.types.evaluate(spot.function, value, spot.at)
+        place = _place_of(spot.function, value, spot.at)
+        ways = [
+            self.asked_at(self.returned(one, Way(one, read, spot), steps), one, given, place)
+            for one in getters
+        ]
+        return joined(ways)
 
     def held(self, spot: Spot, owner: Instance, name: str, steps: int) -> Rows | None:
         """Return the rows that an object keeps in an attribute, if only its class sets it."""
@@ -595,11 +615,21 @@ EMPTY = Rows()
 """What adds nothing to the rows of other ways: an empty container, an object that is just made."""
 
 
-def _asked_at(rows: Rows | None, place: Location) -> Rows | None:
-    """Return rows of a query that others ask for too: more is best loaded at one's own call."""
-    if rows is None or rows is EMPTY or rows.made:
-        return rows
-    return replace(rows, written=(place,), declared=(*rows.declared, *rows.written))
+def _place_of(function: FunctionNode, value: t.Attr, at: At) -> Location | None:
+    """Return where an attribute is read, alone or at the beginning of a chain of calls."""
+    facts = function.facts
+    found: list[t.Call | t.Read] = [
+        *(call for call in facts.calls if _begins_with(call.callee, value)),
+        *(read for read in facts.reads if _begins_with(read.value, value)),
+    ]
+    near = min(found, key=lambda fact: abs(fact.sequence - at[0]), default=None)
+    return None if near is None else function.place(near)
+
+
+def _begins_with(whole: t.Expr, value: t.Attr) -> bool:
+    while isinstance(whole, t.Attr) and whole != value:
+        whole = whole.base
+    return whole == value
 
 
 def _of_ways(answers: list[Rows | None]) -> Rows | None:
