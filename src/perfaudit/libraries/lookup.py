@@ -69,6 +69,9 @@ class Libraries:
         self.row_methods: frozenset[str] = frozenset(
             _methods_with(self.libraries, "gives-all-rows")
         )
+        self.forgetting_methods: frozenset[str] = frozenset(
+            _methods_with(self.libraries, "forgets-loaded")
+        )
         self.loading_methods: frozenset[str] = frozenset(_methods_with(self.libraries, "loads-any"))
         self.telling: Mapping[str, tuple[tuple[str, Behaviour], ...]] = _telling(self.libraries)
         self._files = {library.file: library for library in self.libraries}

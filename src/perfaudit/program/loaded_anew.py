@@ -1,6 +1,7 @@
 """Objects that a function has itself loaded relations into, or made forget what they had."""
 
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 FORGETS = "forgets-loaded"
 """The flag of methods after which their object has none of the relations that were loaded."""
 EMPTIED = "clear"
-MAX_STEPS = 2
+MAX_STEPS = 1
 """How many functions are followed that make what they are given forget."""
 Path = tuple[str, ...]
 
@@ -45,11 +46,14 @@ class LoadedAnew:
     """What one function has done to the objects that it reads relations of."""
 
     def __init__(self, types: "Types", function: FunctionNode) -> None:
+        self._types = types
         self._function = function
-        self._events = sorted(
-            (*_loading(types, function), *_forgetting(types, function, MAX_STEPS)),
-            key=lambda event: event.sequence,
-        )
+
+    @cached_property
+    def _events(self) -> list[_Event]:
+        types, function = self._types, self._function
+        found = (*_loading(types, function), *_forgetting(types, function, MAX_STEPS))
+        return sorted(found, key=lambda event: event.sequence)
 
     def sites(self, sites: Iterable[Site]) -> Iterator[Site]:
         """Yield the sites that cost something: not reads of what has been loaded just before.
@@ -57,7 +61,7 @@ class LoadedAnew:
         What an object was made to forget is asked for again, whatever it was loaded with.
         """
         for site in sites:
-            event = self._before(site) if self._events and site.relation is not None else None
+            event = None if site.relation is None else self._before(site)
             if event is None:
                 yield site
             elif event.loaded is None:
@@ -149,8 +153,9 @@ def _made_to_forget(
     if isinstance(call.callee, t.Attr):
         if call.callee.name == EMPTIED:
             yield row_of_container(types, function, call.callee.base)
-        elif not call.given and types.call(function, index).has_flag(FORGETS):
-            yield call.callee.base
+        elif call.callee.name in types.libraries.forgetting_methods and not call.given:
+            if types.call(function, index).has_flag(FORGETS):
+                yield call.callee.base
     if not steps:
         return
     for target in types.call(function, index).targets:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 GETATTR = t.Name("getattr")
 ALL = t.Name("all")
 Place = TypeVar("Place", Site, Edge)
-MAX_STEPS = 2
+MAX_STEPS = 1
 """How many functions are followed that do no more than ask."""
 LEAVING = frozenset({"return", "raise"})
 
