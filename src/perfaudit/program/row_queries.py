@@ -25,6 +25,7 @@ from perfaudit.program.row_parts import parts_under
 from perfaudit.program.row_spots import Spot, Way
 from perfaudit.program.row_stores import Stored, added_to, parts_at, stored_before
 from perfaudit.program.row_types import (
+    can_load_more,
     is_around_rows,
     is_in_memory,
     is_page,
@@ -280,7 +281,7 @@ class _Search:
             return rows
         callers = [edge for edge in self.program.edges_to(callee) if not _is_of_test(edge)]
         is_shared = len(callers) > 1 or len(callee.facts.results) > 1
-        if rows.made or not is_shared or not is_query(self.types, given):
+        if rows.made or not is_shared or not can_load_more(self.types, given):
             return rows
         return replace(rows, written=(place,), declared=(*rows.declared, *rows.written))
 
@@ -576,7 +577,9 @@ class _Search:
             if self.program.schema.relation(node, relation.name) == relation
         ]
         query = parent.query
-        if len(rows) != 1 or query is None or parent.made:
+        # Queries of several files are those of several callers.
+        is_one = len({place.path for place in parent.written}) == 1
+        if len(rows) != 1 or query is None or parent.made or not is_one:
             return None
         return Around(query, rows[0], (relation.name,))
 

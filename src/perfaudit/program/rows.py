@@ -135,7 +135,11 @@ def joined(answers: Sequence[Rows | None]) -> Rows | None:
     together = _together(known, agreed=all(answer.loaded == first for answer in known))
     # A condition that only some ways have spares no query on the others.
     shared = frozenset.intersection(*(answer.known for answer in known))
-    return replace(together, known=shared, made=all(answer.made for answer in known))
+    around = known[0].around
+    if any(answer.around != around for answer in known):
+        around = None
+    made = all(answer.made for answer in known)
+    return replace(together, known=shared, made=made, around=around)
 
 
 def made_of(parts: Sequence[Rows | None]) -> Rows | None:
