@@ -5,6 +5,7 @@ import pytest
 from perfaudit.audit import program_of
 from perfaudit.core.finding import Match
 from perfaudit.detectors.lazy_relation_in_loop import detect
+from perfaudit.detectors.lazy_relation_in_serializer import detect as detect_shown
 
 MODELS = """
 from django.db import models
@@ -128,3 +129,199 @@ def test_rows_of_rows_are_loaded_with_those_around(books: str, words: str, confi
     assert [(words in match.fix, match.confidence.value) for match in matches] == [
         (True, confidence)
     ]
+
+
+ANY_CLASS = """
+from django.contrib.contenttypes.fields import GenericForeignKey
+from django.contrib.contenttypes.models import ContentType
+from django.db import models
+
+class City(models.Model):
+    name = models.CharField(max_length=50)
+
+class Author(models.Model):
+    city = models.ForeignKey(City, on_delete=models.CASCADE)
+
+class Note(models.Model):
+    kind = models.ForeignKey(ContentType, on_delete=models.CASCADE)
+    key = models.IntegerField()
+    about = GenericForeignKey("kind", "key")
+
+    def place(self):
+        author: Author = self.about
+        return author.city.name
+
+def lines():
+    return [READ for note in Note.objects.QUERY]
+"""
+
+
+@pytest.mark.parametrize("read", ["note.place()", "note.about"])
+def test_nothing_is_loaded_by_the_way_of_a_relation_to_any_class(read: str) -> None:
+    advised = _advised("all()", read, ANY_CLASS)
+    assert 'prefetch_related("about")' in advised
+    assert "about__" not in advised
+
+
+MAPPED = """
+from sqlalchemy import ForeignKey, select
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, joinedload, lazyload, mapped_column
+from sqlalchemy.orm import relationship
+
+class Base(DeclarativeBase):
+    pass
+
+class User(Base):
+    __tablename__ = "users"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+
+class Post(Base):
+    __tablename__ = "posts"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    user: Mapped[User] = relationship()
+
+def names(session: Session):
+    query = QUERY
+    return [post.user.name for post in session.scalars(query)]
+"""
+
+
+@pytest.mark.parametrize(
+    ("query", "words", "confidence"),
+    [
+        ("select(Post).where(Post.id > 3)", "joinedload(Post.user)", "high"),
+        ("select(Post).with_for_update()", "selectinload(Post.user)", "medium"),
+        ("select(Post).options(lazyload(Post.user))", "selectinload(Post.user)", "medium"),
+    ],
+)
+def test_rows_that_are_locked_are_not_joined(query: str, words: str, confidence: str) -> None:
+    found = detect(program_of({"app.py": MAPPED.replace("QUERY", query)}))
+    matches = [match for match in found if isinstance(match, Match)]
+    assert [(words in match.fix, match.confidence.value) for match in matches] == [
+        (True, confidence)
+    ]
+
+
+def test_rows_of_a_queryset_that_are_locked_are_not_joined() -> None:
+    assert 'prefetch_related("author")' in _advised("select_for_update()", "book.author.name")
+    assert 'select_related("author")' in _advised("all()", "book.author.name")
+
+
+LEADING = """
+from django.db import models
+from rest_framework import generics, serializers
+
+class License(models.Model):
+    name = models.CharField(max_length=50)
+
+class Sound(models.Model):
+    license = models.ForeignKey(License, on_delete=models.CASCADE)
+
+class Mark(models.Model):
+    sound = models.ForeignKey(Sound, on_delete=models.CASCADE)
+
+def names():
+    sounds = [mark.sound for mark in Mark.objects.select_related("sound").filter(id__gt=3)]
+    return [sound.license.name for sound in sounds]
+
+class SoundSerializer(serializers.ModelSerializer):
+    license = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Sound
+        fields = ["license"]
+
+    def get_license(self, sound):
+        return sound.license.name
+
+class Sounds(generics.ListAPIView):
+    serializer_class = SoundSerializer
+
+    def get_queryset(self):
+        return [mark.sound for mark in Mark.objects.select_related("sound")]
+"""
+
+
+def test_rows_that_other_rows_lead_to_are_loaded_by_the_query_of_those() -> None:
+    program = program_of({"app.py": LEADING})
+    (found,) = [match for match in detect(program) if isinstance(match, Match)]
+    assert found.fix == 'Add select_related("sound__license") to the query at app.py:15.'
+    (shown,) = [match for match in detect_shown(program) if isinstance(match, Match)]
+    assert 'select_related("sound__license")` to the query in app.py:32' in shown.words["cure"]
+    assert all(step.location.line != 12 for step in (*found.trace, *shown.trace))
+
+
+SHARED = """
+from django.db import models
+
+class Author(models.Model):
+    name = models.CharField(max_length=50)
+
+class Books(models.QuerySet):
+    def recent(self):
+        return self.filter(id__gt=3)
+
+class Book(models.Model):
+    title = models.CharField(max_length=50)
+    author = models.ForeignKey(Author, on_delete=models.CASCADE)
+    objects = Books.as_manager()
+
+def of_kind(kind):
+    if kind == "old":
+        return Book.objects.filter(id__lt=3)
+    return Book.objects.all()
+
+def one_kind():
+    return Book.objects.filter(id=3)
+
+def listed():
+    return list(Book.objects.filter(id=3))
+
+def listed_titles():
+    return [book.title for book in listed()]
+
+def sorted_by_title(books):
+    if books is None:
+        return Book.objects.order_by("title")
+    return books.order_by("title")
+
+class Shelf:
+    @property
+    def books(self):
+        return Book.objects.filter(id=3)
+
+    def titles(self):
+        return [book.title for book in self.books]
+
+def titles():
+    return [book.title for book in Book.objects.recent()]
+
+def lines(shelf: Shelf):
+    few = Book.objects.filter(id__lt=7)
+    return [book.author.name for book in QUERY]
+"""
+
+
+@pytest.mark.parametrize(
+    ("query", "line"),
+    [
+        ('of_kind("old")', 48),
+        ("Book.objects.recent()", 48),
+        ('of_kind("old").filter(title="a")', 48),
+        ("one_kind()", 22),
+        ("shelf.books", 48),
+        ("sorted_by_title(few)", 47),
+        ("listed()", 25),
+    ],
+)
+def test_a_query_that_others_ask_for_too_is_told_where_it_is_asked_for(
+    query: str, line: int
+) -> None:
+    (found,) = [
+        match
+        for match in detect(program_of({"app.py": SHARED.replace("QUERY", query)}))
+        if isinstance(match, Match)
+    ]
+    assert found.fix == f'Add select_related("author") to the query at app.py:{line}.'

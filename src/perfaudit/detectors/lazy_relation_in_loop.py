@@ -17,6 +17,7 @@ from perfaudit.program.eager_words import (
     eager_words,
     joined_words,
     only_numbers,
+    words_for,
     words_on_columns,
     words_on_expiry,
     words_on_new_rows,
@@ -40,7 +41,7 @@ from perfaudit.program.program import Program
 from perfaudit.program.row_costs import row_class
 from perfaudit.program.row_queries import KEEPS_PREFETCH, rows_at, rows_of
 from perfaudit.program.row_types import can_be, relation_at, relations_along
-from perfaudit.program.rows import VIA_RELATION, Rows
+from perfaudit.program.rows import Rows
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.sizes import iterable_size
 from perfaudit.program.switches import is_left_off
@@ -410,9 +411,8 @@ def _match(program: Program, found: Sequence[_Lazy]) -> Match:
     loads = list({lazy.walk.load.names: lazy.walk.load for lazy in (surest, *found)}.values())
     exposure = program.exposure_at(place)
     trace = list(exposure.chain)
-    trace.extend(
-        TraceStep(query, "rows are queried without the relation") for query in rows.places[-1:]
-    )
+    if rows.query is not None:
+        trace.append(TraceStep(rows.query, "rows are queried without the relation"))
     trace.extend(TraceStep(place, "others are loaded here") for place in rows.extended)
     if walk.loop >= 0:
         trace.append(TraceStep(walk.location, f"loop over {walk.name}"))
@@ -450,8 +450,11 @@ def _outer_fix(program: Program, loads: Sequence[Load], outer: _Outer | None) ->
     if any(load.relation.lazy == DYNAMIC for load in loads):
         return ""
     paths = _whole([load.names for load in loads])
-    listed = [eager_words(program, outer.row, (*outer.path, *path)) for path in paths]
-    words = " and ".join(filter(None, listed))
+    listed = [
+        eager_words(program, outer.row, whole, apart=outer.rows.is_apart(whole))
+        for whole in ((*outer.path, *path) for path in paths)
+    ]
+    words = " and ".join(filter(None, dict.fromkeys(listed)))
     place = outer.rows.places[-1]
     return f"Add {words} to the query at {place.path}:{place.line}." if words else ""
 
@@ -468,19 +471,20 @@ def _fix(
     found = [_of_dynamic(load, place) for load in loads if load.relation.lazy == DYNAMIC]
     paths = _whole([load.names for load in loads if load.relation.lazy != DYNAMIC])
     numbers = _numbers_read(program, walk)
-    words = " and ".join(filter(None, [eager_words(program, row, it, numbers) for it in paths]))
+    listed = [words_for(program, row, rows, path, numbers) for path in paths]
+    words = " and ".join(filter(None, dict.fromkeys(listed)))
     if not words:
         return " ".join(found)
-    if not rows.written and VIA_RELATION in rows.steps:
+    if rows.query is None:
         found.append(
             f"Where the relation at {place.path}:{place.line} is loaded, add {words} for its rows."
         )
         return " ".join(found)
-    found.append(f"Add {words} to the query at {place.path}:{place.line}.")
+    found.append(f"Add {words} to the query at {rows.query.path}:{rows.query.line}.")
     found.extend(
         named for path in paths if (named := words_on_columns(program, row, path, rows.only))
     )
-    joined = [joined_words(program, row, path) for path in paths]
+    joined = [joined_words(program, row, path) for path in paths if not rows.is_apart(path)]
     if any(joined) and not JOINS.isdisjoint(rows.steps):
         taken = " or ".join(filter(None, joined))
         found.append(f"Where it joins the relation already, {taken} takes it from there.")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from perfaudit.core.finding import Match, TraceStep
 from perfaudit.core.levels import Confidence, weakest
 from perfaudit.core.report import Opportunity
-from perfaudit.program.eager_words import eager_words, only_numbers, words_on_new_rows
+from perfaudit.program.eager_words import only_numbers, words_for, words_on_new_rows
 from perfaudit.program.kept_answers import is_kept_answer
 from perfaudit.program.loaded_before import is_loaded_before
 from perfaudit.program.program import Program
@@ -66,7 +66,8 @@ def _judge(
         return
     trace = list(exposure.chain)
     without = f" without `{'.'.join(cost.path)}`" if cost.relation else ""
-    trace.extend(TraceStep(place, f"the rows are queried{without}") for place in rows.places[-1:])
+    if rows.query is not None:
+        trace.append(TraceStep(rows.query, f"the rows are queried{without}"))
     if cost.relation:
         trace.extend(TraceStep(place, "others are loaded here") for place in rows.extended)
     trace.append(TraceStep(showing.location, f"shows each row with {showing.shown.name}"))
@@ -90,6 +91,7 @@ def _judge(
             showing.confidence,
             Confidence.MEDIUM
             if rows.made
+            or rows.is_apart(cost.path)
             or is_kept_answer(program, showing.function)
             or exposure.entry in program.memoised
             else Confidence.HIGH,
@@ -106,13 +108,13 @@ def _cure(
     program: Program, showing: Showing, spent: Spent, rows: Rows, numbers: frozenset[Path]
 ) -> str:
     """Return what spares the queries, and where it goes."""
-    path, query = spent.cost.path, rows.places[-1] if rows.places else showing.location
+    path, query = spent.cost.path, rows.query or showing.location
     if spent.cost.relation is not None and rows.made:
         words = words_on_new_rows(program, showing.row, path)
         if words:
             return f"call `{words}` after the rows are written in {query.path}:{query.line}"
     is_loaded = spent.cost.relation is not None
-    words = eager_words(program, showing.row, path, numbers) if is_loaded else ""
+    words = words_for(program, showing.row, rows, path, numbers) if is_loaded else ""
     if words:
         return f"add `{words}` to the query in {query.path}:{query.line}"
     return "ask once for all rows, with the query of the rows, and read the answer here"

@@ -9,9 +9,9 @@ from perfaudit.core.location import Location
 from perfaudit.core.report import Opportunity
 from perfaudit.program.bounds import is_short
 from perfaudit.program.eager_words import (
-    eager_words,
     leads_to_many,
     only_numbers,
+    words_for,
     words_on_columns,
     words_on_new_rows,
 )
@@ -137,7 +137,8 @@ def _match(
     exposure = _exposure(program, page)
     trace = list(exposure.chain)
     trace.append(TraceStep(page.location, "the rows are shown here"))
-    trace.extend(TraceStep(place, "the rows are queried") for place in rows.places[-1:])
+    if rows.query is not None:
+        trace.append(TraceStep(rows.query, "the rows are queried"))
     if paid.cost.relation is not None:
         trace.extend(TraceStep(place, "others are loaded here") for place in rows.extended)
     trace.extend(paid.way)
@@ -160,6 +161,7 @@ def _match(
             min((other.cost.confidence for other, _ in found), key=lambda it: it.rank),
             Confidence.MEDIUM
             if rows.made
+            or any(rows.is_apart(other.cost.path) for other, _ in found)
             or _are_few(program, paid.cost)
             or is_kept_answer(program, page.function)
             or are_of_several_kinds(program, rows)
@@ -234,15 +236,16 @@ def _fix(
     words = [
         words_on_new_rows(program, node, path)
         if rows.made
-        else eager_words(program, node, path, numbers)
+        else words_for(program, node, rows, path, numbers)
         for path in paths
     ]
-    place = f" at {rows.places[-1].path}:{rows.places[-1].line}" if rows.places else ""
+    place = f" at {rows.query.path}:{rows.query.line}" if rows.query is not None else ""
     if not all(words):
         return ""
     if rows.made:
         return f"After the rows are written{place}, call {' and '.join(words)}."
     columns = [words_on_columns(program, node, path, rows.only) for path in paths]
+    words = list(dict.fromkeys(words))
     return " ".join([f"Add {' and '.join(words)} to the query{place}.", *filter(None, columns)])
 
 

@@ -1,5 +1,6 @@
 """Library files, read and checked. See docs/library-format.md for what they may say."""
 
+import ast
 import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import product
@@ -196,6 +197,7 @@ _QUERIES_PLACES = {
     "join": ("path", "steps"),
     "join_each": ("class", "relation"),
     "load": ("path", "steps"),
+    "load_any": ("path",),
     "load_each": ("class", "relation"),
     "refine": ("path", "relation"),
     "into": ("path",),
@@ -823,17 +825,35 @@ def _dialect(node: YamlNode | None) -> Dialect | None:
 def _queries(node: YamlNode | None) -> EntityQueries | None:
     if node is None:
         return None
-    keys = node.mapping(("statements", "keeps_objects", "makers", *_QUERIES_PLACES))
+    own = ("statements", "keeps_objects", "makers", "loaded", "unloaded")
+    keys = node.mapping((*own, *_QUERIES_PLACES))
     return EntityQueries(
         statements=_dotted_names(keys["statements"]) if "statements" in keys else (),
         keeps_objects="keeps_objects" in keys and keys["keeps_objects"].flag(),
         makers=keys["makers"].texts() if "makers" in keys else (),
+        loaded=_tests(keys.get("loaded")),
+        unloaded=_tests(keys.get("unloaded")),
         **{
             key: _with_places(keys[key], places)
             for key, places in _QUERIES_PLACES.items()
             if key in keys
         },
     )
+
+
+def _tests(node: YamlNode | None) -> tuple[str, ...]:
+    """Return tests as they are written, each of a relation and of a row."""
+    texts = () if node is None else node.texts()
+    for text in texts:
+        try:
+            ast.parse(text, mode="eval")
+        except SyntaxError:
+            places = frozenset[str]()
+        else:
+            places = frozenset(re.findall(r"{(\w+)}", text))
+        if node is not None and not places >= {"relation", "row"}:
+            raise node.error(f"`{text}` is no expression of Python with {{relation}} and {{row}}.")
+    return texts
 
 
 def _graph(node: YamlNode | None) -> GraphWords | None:

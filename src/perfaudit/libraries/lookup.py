@@ -69,6 +69,9 @@ class Libraries:
         self.row_methods: frozenset[str] = frozenset(
             _methods_with(self.libraries, "gives-all-rows")
         )
+        self.forgetting_methods: frozenset[str] = frozenset(
+            _methods_with(self.libraries, "forgets-loaded")
+        )
         self.loading_methods: frozenset[str] = frozenset(_methods_with(self.libraries, "loads-any"))
         self.telling: Mapping[str, tuple[tuple[str, Behaviour], ...]] = _telling(self.libraries)
         self._files = {library.file: library for library in self.libraries}
@@ -82,6 +85,13 @@ class Libraries:
             for library in self.libraries
             if library.queries is not None
             for package in library.packages
+        )
+        self.loaded_tests: tuple[tuple[str, EntityQueries, bool], ...] = tuple(
+            (text, words, is_loaded)
+            for library in self.libraries
+            if (words := library.queries) is not None
+            for is_loaded, texts in ((True, words.loaded), (False, words.unloaded))
+            for text in texts
         )
         self._functions = _merged(folders, "function", lambda library: library.functions)
         self._types = _merged(folders, "type", lambda library: library.types)

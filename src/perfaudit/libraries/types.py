@@ -385,7 +385,9 @@ class EntityQueries(Struct, frozen=True, gc=False):
 
     ``statements``: types that are no query by themselves: something else runs them.
     ``keeps_objects``: what is loaded is kept, and given again to whoever asks by its key.
-    ``makers``: methods of a class that run for each row that is loaded. The rest words a fix.
+    ``makers``: methods of a class that run for each row that is loaded. ``loaded``, ``unloaded``:
+    how a test asks whether a ``{relation}`` of a ``{row}`` was loaded, or was not. The rest words a
+    fix.
     ``aggregate``: how to ask for several aggregates at once. ``count``: how to ask for the number,
     ``exists``: whether there is any. ``stream``: how to have rows in parts. ``defer``: how to leave
     columns out, with ``{columns}``, each of them by ``defer_each``. ``only``: how to load nothing
@@ -396,9 +398,9 @@ class EntityQueries(Struct, frozen=True, gc=False):
     ``keys_step`` for each key: ``{key}``, or as Python writes it ``{literal}``. ``join``: how to
     load a chain of relations to one row each with the rows, ``load``: one with many rows;
     ``{path}`` is the chain with two underscores, ``{steps}`` a ``join_each`` or ``load_each`` for
-    each of it. ``refine``: how to load some of the rows that a chain leads to, or in an order.
-    ``into``: how to load a chain into objects that are there already. ``number``: how to load only
-    how many rows a chain leads to.
+    each of it. ``load_any``: its beginning, up to rows of any class. ``refine``: how to load some
+    of the rows that a chain leads to, or in an order. ``into``: how to load a chain
+    into objects that are there already. ``number``: how to load only how many rows it leads to.
     ``joined``: how to take a relation from a join that the query has already. ``expires``: what to
     do where a commit makes objects forget what was loaded. ``membership``: what the name of a
     condition with a list ends in. Empty where that is not known.
@@ -407,6 +409,8 @@ class EntityQueries(Struct, frozen=True, gc=False):
     statements: tuple[str, ...] = ()
     keeps_objects: bool = False
     makers: tuple[str, ...] = ()
+    loaded: tuple[str, ...] = ()
+    unloaded: tuple[str, ...] = ()
     aggregate: str = ""
     count: str = ""
     exists: str = ""
@@ -425,6 +429,7 @@ class EntityQueries(Struct, frozen=True, gc=False):
     join_each: str = ""
     load: str = ""
     load_each: str = ""
+    load_any: str = ""
     refine: str = ""
     into: str = ""
     number: str = ""

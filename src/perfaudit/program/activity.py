@@ -23,6 +23,8 @@ from perfaudit.program.evaluation import (
     run_special,
 )
 from perfaudit.program.forwarding import Forwards
+from perfaudit.program.loaded_anew import LoadedAnew
+from perfaudit.program.loaded_tests import LoadedTests
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.schema import Schema
 from perfaudit.program.sites import Activity, Found
@@ -59,6 +61,9 @@ def activity(
     found.sites = [with_relation(found, schema, site) for site in found.sites]
     add_relations(found, schema)
     found.sites = [*without_kept(types, function, found.sites)]
+    tests = LoadedTests(types, schema, function)
+    found.sites = [*LoadedAnew(types, function).sites(tests.sites(found.sites))]
+    found.edges = [*tests.edges(found.edges)]
     found.edges.sort(key=lambda edge: edge.sequence)
     return Activity(tuple(found.sites), tuple(found.edges))
 

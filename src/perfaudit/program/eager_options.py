@@ -20,6 +20,7 @@ COLUMNS = "columns-only"
 KEPT_COLUMNS = "keeps-columns"
 ANY = "loads-any"
 LATER = "loads-later"
+LAZILY = "loads-when-read"
 GROWING = frozenset({"append", "extend", "insert", "add", "update"})
 """Methods that put more into a container in memory."""
 MAX_STEPS = 12
@@ -63,7 +64,7 @@ def named_by(
         return Rows()
     loaded = reading.options(call, flags)
     if loaded is not None:
-        return Rows(loaded=loaded)
+        return Rows(loaded=loaded, later=frozenset(reading.later))
     names = reading.names(call)
     return Rows(all_eager=True) if names is None else Rows(named=names)
 
@@ -75,6 +76,7 @@ class _Reading:
         self.program = program
         self.function = function
         self.queried = queried
+        self.later: set[Path] = set()
 
     def options(self, call: t.Call, flags: frozenset[str]) -> Loaded | None:
         """Return the paths that a call names, or None where they cannot be read exactly."""
@@ -133,6 +135,8 @@ class _Reading:
                 return None
             for name in names:
                 path = (*path, name)
+                if LAZILY in flags:
+                    self.later.add(path)
                 # What is never to be loaded costs no query per row either.
                 if LATER not in flags:
                     loaded[path] = APART in flags

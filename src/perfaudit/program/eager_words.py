@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from perfaudit.libraries.types import EntityQueries
 from perfaudit.program.nodes import ClassNode
+from perfaudit.program.rows import Path, Rows
 from perfaudit.program.tables import Relation
 from perfaudit.program.values import LibraryInstance
 
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
     from perfaudit.program.program import Program
 
 KEPT = "__"
-Path = tuple[str, ...]
 
 
 def only_numbers(reads: Iterable[tuple[Path, bool]]) -> frozenset[Path]:
@@ -28,21 +28,46 @@ def only_numbers(reads: Iterable[tuple[Path, bool]]) -> frozenset[Path]:
 
 
 def eager_words(
-    program: "Program", node: ClassNode, path: Path, numbers: frozenset[Path] = frozenset()
+    program: "Program",
+    node: ClassNode,
+    path: Path,
+    numbers: frozenset[Path] = frozenset(),
+    *,
+    apart: bool = False,
 ) -> str:
     """Return what loads a chain of relations with the rows of a class, empty if not known.
 
-    Of the chains in ``numbers`` only how many rows they lead to, where that can be said.
+    Of the chains in ``numbers`` only how many rows they lead to, where that can be said. ``apart``:
+    by a query of its own, as the rows cannot be joined with others.
     """
     queries = queries_of(program, node)
     if queries is None:
         return ""
     if path in numbers and queries.number:
         return queries.number.replace("{path}", KEPT.join(path)).replace("{relation}", path[-1])
+    known = _known_part(program, node, path)
+    if known != path and queries.load_any:
+        return queries.load_any.replace("{path}", KEPT.join(known))
     many, steps = _walked(program, node, path)
-    pattern, each = (queries.load, queries.load_each) if many else (queries.join, queries.join_each)
+    is_apart = many or apart
+    pattern = queries.load if is_apart else queries.join
+    each = queries.load_each if is_apart else queries.join_each
     written = [each.replace("{class}", owner).replace("{relation}", name) for owner, name in steps]
     return pattern.replace("{path}", KEPT.join(path)).replace("{steps}", ".".join(written))
+
+
+def words_for(
+    program: "Program",
+    node: ClassNode,
+    rows: Rows,
+    path: Path,
+    numbers: frozenset[Path] = frozenset(),
+) -> str:
+    """Return what loads a chain of relations of rows, in the words of the query that loads it."""
+    if not rows.written and rows.around is not None:
+        node, path = rows.around.row, (*rows.around.path, *path)
+        numbers = frozenset()
+    return eager_words(program, node, path, numbers, apart=rows.is_apart(path))
 
 
 def words_on_columns(
@@ -110,6 +135,19 @@ def _walked(
         many = many or relation is None or relation.many or _is_of_any_class(relation)
         owner = None if relation is None else relation.target
     return many, steps
+
+
+def _known_part(program: "Program", node: ClassNode, path: Path) -> Path:
+    """Return a chain as far as the first relation to rows of any class, which may lack the rest."""
+    owner: ClassNode | None = node
+    for length, name in enumerate(path, 1):
+        relation = None if owner is None else program.schema.relation(owner, name)
+        if relation is None:
+            return path
+        if _is_of_any_class(relation):
+            return path[:length]
+        owner = relation.target
+    return path
 
 
 def _is_of_any_class(relation: Relation) -> bool:

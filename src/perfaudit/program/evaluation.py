@@ -5,10 +5,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from perfaudit.core.levels import Confidence
 from perfaudit.facts import types as t
 from perfaudit.libraries.types import Behaviour
 from perfaudit.program import members
+from perfaudit.program.conditions import Standing, standing
 from perfaudit.program.expressions import spelled
+from perfaudit.program.names import meanings
 from perfaudit.program.nodes import TESTED_BEFORE, WALK_KINDS, FunctionNode
 from perfaudit.program.sites import WITH_KINDS, Fact, Found, Place
 from perfaudit.program.values import Instance, LibraryInstance, Type, Unknown, options_of
@@ -163,8 +166,39 @@ def _add_event(
                     effects=behaviour.effects,
                     blocking=behaviour.blocking,
                     call=call,
+                    confidence=_sureness(types, found.function, value, place, option),
                 )
                 break
+
+
+def _sureness(
+    types: "Types", function: FunctionNode, value: t.Expr, place: Place, option: Type
+) -> Confidence:
+    """Return how surely a name stands for what costs: less where only a special case makes it so.
+
+    ``try: roles = row.roles`` with a query in ``except AttributeError``, and ``set(roles)`` later.
+    """
+    if not isinstance(value, t.Name):
+        return Confidence.HIGH
+    binds = [
+        found.definition
+        for found in meanings(function, value.id, (place.sequence, place.context))
+        if found.scope is function and isinstance(found.definition, t.Bind)
+    ]
+    if len(binds) <= 1:
+        return Confidence.HIGH
+    costly = [bind for bind in binds if option in options_of(_bound(types, function, bind))]
+    if len(costly) == len(binds) or any(
+        standing(function, bind.context, bind.sequence) < Standing.STATE for bind in costly
+    ):
+        return Confidence.HIGH
+    return Confidence.MEDIUM
+
+
+def _bound(types: "Types", function: FunctionNode, bind: t.Bind) -> Type:
+    if bind.value is None:
+        return Unknown("no value")
+    return types.evaluate(function, bind.value, (bind.sequence, bind.context))
 
 
 def _protocol_methods(

@@ -138,7 +138,7 @@ def _known(program: "Program", shown: ListClass) -> Known | None:
     method = classes.method(node, found.rows)
     givens: tuple[Given, ...] = ()
     if method is not None:
-        givens = tuple(given_back(method))
+        givens = tuple(given_back(method, node))
     return Known(
         list_of(Instance(model)),
         givens,

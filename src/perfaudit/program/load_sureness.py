@@ -75,7 +75,8 @@ def load_sureness(
             levels.append(Confidence.MEDIUM)
     query = rows.places[-1] if rows.places else None
     one_by_one = not rows.steps.isdisjoint(OBJECT | BY_KEY) and VIA_RELATION not in rows.steps
-    if are_of_several_kinds(program, rows):
+    # What is locked, or said to be loaded later, goes row by row on purpose as a rule.
+    if are_of_several_kinds(program, rows) or rows.is_apart(load.names):
         levels.append(Confidence.MEDIUM)
     if one_by_one or is_for_some(load) or may_be_kept(program, load.relation, function, query):
         levels.append(Confidence.MEDIUM)

@@ -44,7 +44,7 @@ class Load(Struct, frozen=True):
     def is_number(self) -> bool:
         """Return whether it is only asked how many rows the relation leads to."""
         is_asked = self.site.kind == "len" or COUNTS in self.site.behaviour.flags
-        return is_asked and self.relation.many
+        return is_asked and self.relation.many and self.site.row is None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -129,6 +129,8 @@ class Loads:
                 way, site = [edge, *load.through], load.site
                 if rooted is None or len(way) > MAX_DISTANCE:
                     continue
+                if self._program.has_loaded(edge, rooted[0], (*rooted[1], *load.names)):
+                    continue
                 if not is_left_off(self._program, way, site.context, site.sequence):
                     found.append(
                         Load(
@@ -144,6 +146,8 @@ class Loads:
 
 def relation_base(function: FunctionNode, site: Site) -> t.Expr:
     """Return the object whose relation a site reads."""
+    if site.row is not None:
+        return site.row
     value = site.value
     if site.kind == "call" and site.call is not None and isinstance(site.call.callee, t.Attr):
         value = site.call.callee.base

@@ -18,6 +18,7 @@ from perfaudit.program.graph import GraphType, find_graph
 from perfaudit.program.handed import handed_parameters
 from perfaudit.program.infer import Types
 from perfaudit.program.kept_results import is_memoised, keeps_by_name, keeps_in_global
+from perfaudit.program.loaded_anew import LoadedAnew, Path
 from perfaudit.program.loads import Loads
 from perfaudit.program.loops import fills_gap, fills_object, is_periodic, is_rare
 from perfaudit.program.modules import Modules
@@ -130,6 +131,10 @@ class Program:
         """Return the places of a function that run project functions, in order of running."""
         found = self._activities.get(function)
         return found.edges if found is not None else ()
+
+    def has_loaded(self, edge: Edge, root: str, names: Path) -> bool:
+        """Return whether a caller has loaded relations of an object before it hands it on."""
+        return self.once(_loaded_anew, edge.caller).has(edge, root, names)
 
     def edges_to(self, function: FunctionNode) -> Sequence[Edge]:
         """Return the places that run a function, in file order."""
@@ -428,3 +433,7 @@ def _importable(files: list[t.FileFacts]) -> list[t.FileFacts]:
         if file.path.endswith("/__init__.py")
     }
     return [file for file in files if file.path.removesuffix(".py") not in packages]
+
+
+def _loaded_anew(program: Program, function: FunctionNode) -> LoadedAnew:
+    return LoadedAnew(program.types, function)

@@ -53,7 +53,10 @@ class Known(Struct, frozen=True):
 
     def rows(self, program: "Program") -> Rows | None:
         """Return where its rows come from, or None where some way is not known."""
-        found = [rows_of(program, given.function, given.value, given.at) for given in self.givens]
+        found = [
+            rows_of(program, given.function, given.value, given.at, given.owner)
+            for given in self.givens
+        ]
         if self.query is not None:
             found.append(Rows((self.query,)))
         return joined(found)
@@ -378,7 +381,7 @@ def rows_of_view(
     method = types.classes.method(node, words.rows)
     attribute = class_value(program.types, node, words.queryset)
     if method is not None:
-        givens = given_back(method)
+        givens = given_back(method, node)
         # What the method gets from the library's own is the attribute.
         own = known_names(program, {"rows": givens}).get("rows")
         if own is None:
@@ -435,7 +438,7 @@ def _object_of_view(
     """Return the one object that a view shows."""
     method = program.types.classes.method(node, words.row)
     if method is not None:
-        givens = given_back(method)
+        givens = given_back(method, node)
         own = known_names(program, {"row": givens}).get("row")
         if own is not None and _has_object(own.type):
             return own

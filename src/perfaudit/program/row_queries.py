@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from perfaudit.core.levels import Role
+from perfaudit.core.location import Location
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
 from perfaudit.program.attributes import getters_of
@@ -25,13 +26,14 @@ from perfaudit.program.row_parts import parts_under
 from perfaudit.program.row_spots import Spot, Way
 from perfaudit.program.row_stores import Stored, added_to, parts_at, stored_before
 from perfaudit.program.row_types import (
+    can_load_more,
     is_around_rows,
     is_in_memory,
     is_page,
     is_query,
     relation_at,
 )
-from perfaudit.program.rows import NOT_KNOWN, VIA_RELATION, Path, Rows, joined, made_of
+from perfaudit.program.rows import NOT_KNOWN, VIA_RELATION, Around, Path, Rows, joined, made_of
 from perfaudit.program.shown_rows import ROW_OF_VIEW
 from perfaudit.program.sites import Edge
 from perfaudit.program.sizes import passes_items
@@ -59,6 +61,7 @@ PASSED_ON = frozenset({"chain", "filter", "islice", "tqdm"})
 """Other callables that give some of the items that they are given."""
 KEEPS_PREFETCH = "keeps-prefetch"
 LOADS_NAMED = "loads-named"
+LOCKS_ROWS = "locks-rows"
 NO_LATER_LOADS = "no-later-loads"
 NO_ROWS = "gives-no-rows"
 OF_VIEW = frozenset({ROW_OF_VIEW, "gives-rows-of-view"})
@@ -67,10 +70,17 @@ At = tuple[int, int]
 
 
 def rows_of(
-    program: "Program", function: FunctionNode, value: t.Expr, at: tuple[int, int]
+    program: "Program",
+    function: FunctionNode,
+    value: t.Expr,
+    at: tuple[int, int],
+    owner: ClassNode | None = None,
 ) -> Rows | None:
-    """Return where the rows of an iterable come from, or None where some way is not known."""
-    return program.once(_rows_of, function, value, at)
+    """Return where the rows of an iterable come from, or None where some way is not known.
+
+    ``owner``: the class of the object whose method the function is run as, where that is known.
+    """
+    return program.once(_rows_at, Spot(function, at, owner=owner), value)
 
 
 def rows_at(program: "Program", spot: Spot, value: t.Expr) -> Rows | None:
@@ -81,10 +91,6 @@ def rows_at(program: "Program", spot: Spot, value: t.Expr) -> Rows | None:
 def _rows_at(program: "Program", spot: Spot, value: t.Expr) -> Rows | None:
     found = _Search(program).rows(spot, value, MAX_STEPS)
     return None if found is EMPTY or found is None else _as_made(program, found)
-
-
-def _rows_of(program: "Program", function: FunctionNode, value: t.Expr, at: At) -> Rows | None:
-    return _rows_at(program, Spot(function, at), value)
 
 
 def _as_made(program: "Program", rows: Rows) -> Rows:
@@ -236,10 +242,21 @@ class _Search:
             if self.program.schema.table_of(resolved.callee.node) is not None:
                 return EMPTY
         callees = [target.function for target in resolved.targets if target.function is not None]
+        owner = self.owner_of_call(here, call)
+        own_method = None if owner is None else self.method_of(owner, call)
+        if own_method is not None:
+            callees = [own_method]
         if callees:
-            return joined(
-                [self.returned(callee, Way(callee, call, here), steps) for callee in callees]
-            )
+            ways = [
+                self.asked_at(
+                    self.returned(callee, Way(callee, call, here), steps, owner),
+                    callee,
+                    resolved.result,
+                    function.place(call),
+                )
+                for callee in callees
+            ]
+            return joined(ways)
         name = call.callee.id if isinstance(call.callee, t.Name) else ""
         if call.arguments and (name in PASSED_ON or passes_items(self.types, function, index)):
             given = call.arguments[-1 if name == "filter" else 0]
@@ -253,6 +270,38 @@ class _Search:
             if is_in_memory(self.types.evaluate(function, call.callee.base, here.at)):
                 return self.rows(here, call.callee.base, steps)
         return self.queried(here, call, index, steps)
+
+    def asked_at(
+        self, rows: Rows | None, callee: FunctionNode, given: Type, place: Location | None
+    ) -> Rows | None:
+        """Return rows of a function, which are best loaded with more where it is asked for them.
+
+        If it makes several queries, or one for several others, and gives what can be added to.
+        """
+        if rows is None or rows.query is None or not callee.holds(rows.query) or place is None:
+            return rows
+        callers = [edge for edge in self.program.edges_to(callee) if not _is_of_test(edge)]
+        is_shared = len(callers) > 1 or len(callee.facts.results) > 1
+        if rows.made or not is_shared or not can_load_more(self.types, given):
+            return rows
+        return replace(rows, written=(place,), declared=(*rows.declared, *rows.written))
+
+    def owner_of_call(self, spot: Spot, call: t.Call) -> ClassNode | None:
+        """Return the class of the object that a method is run of, where it calls its own."""
+        function = spot.function
+        if spot.owner is None or function.owner is None or not isinstance(call.callee, t.Attr):
+            return None
+        if function.owner not in self.types.classes.project_order(spot.owner):
+            return None
+        base, params = call.callee.base, function.facts.params
+        is_own = bool(params) and base == t.Name(params[0].name) and base.id not in function.binds
+        return spot.owner if is_own or is_super(function, base) else None
+
+    def method_of(self, owner: ClassNode, call: t.Call) -> FunctionNode | None:
+        """Return the method of an object's own class that it calls by its first parameter."""
+        if not isinstance(call.callee, t.Attr) or not isinstance(call.callee.base, t.Name):
+            return None
+        return self.types.classes.method(owner, call.callee.name)
 
     def of_view(self, spot: Spot, call: t.Call, flags: frozenset[str], steps: int) -> Rows | None:
         """Return the rows of the view that a method of its library gives them of."""
@@ -328,6 +377,8 @@ class _Search:
             )
             before.append(said if row is None else self.with_managers(said, row))
         start = begun(self.program, spot, call, row, names=LOADS_NAMED in flags)
+        if LOCKS_ROWS in flags:
+            start = replace(start, locked=True)
         if OPTION in flags:
             start = replace(start, loading=(function.line(call.end_line),))
         if self.only_writes(function, index):
@@ -437,7 +488,13 @@ class _Search:
         others = tuple(place for place in rows.written if place not in own)
         return replace(rows, written=others, declared=(*rows.declared, *own))
 
-    def returned(self, callee: FunctionNode, way: Way | None, steps: int) -> Rows | None:
+    def returned(
+        self,
+        callee: FunctionNode,
+        way: Way | None,
+        steps: int,
+        owner: ClassNode | None = None,
+    ) -> Rows | None:
         """Return the rows a project function returns, with those of the query it is called on."""
         key = (callee, "", way)
         if key in self.entered:
@@ -447,7 +504,7 @@ class _Search:
         for item in callee.facts.results:
             if item.value is None or isinstance(item.value, t.Const):
                 continue
-            spot = Spot(callee, (item.sequence, item.context), way)
+            spot = Spot(callee, (item.sequence, item.context), way, owner)
             answers.append(self.rows(spot, item.value, steps))
         self.entered.discard(key)
         return self.shared(callee, _of_ways(answers))
@@ -502,6 +559,7 @@ class _Search:
             of=frozenset() if relation.target is None else frozenset({relation.target}),
             agreed=parent.agreed,
             settled=parent.settled,
+            around=self.around(relation, parent),
         )
         if not relation.many or relation.target is None:
             return found
@@ -509,13 +567,36 @@ class _Search:
         more = [self.of_manager(manager) for manager in managers]
         return made_of([found, self.start(relation.target), *more]) or found
 
+    def around(self, relation: Relation, parent: Rows) -> Around | None:
+        """Return the query of the rows that a relation leads from."""
+        if parent.around is not None and not parent.written:
+            begun = parent.around
+            return replace(begun, path=(*begun.path, relation.name))
+        rows = [
+            node
+            for node in parent.of
+            if self.program.schema.relation(node, relation.name) == relation
+        ]
+        query = parent.query
+        # Queries of several files are those of several callers.
+        is_one = len({place.path for place in parent.written}) == 1
+        if len(rows) != 1 or query is None or parent.made or not is_one:
+            return None
+        return Around(query, rows[0], (relation.name,))
+
     def of_object(self, spot: Spot, owner: Instance, value: t.Attr, steps: int) -> Rows | None:
         """Return the rows of an attribute that is no relation: by a property, or kept in it."""
         getters = getters_of(self.types, owner.node, value.name)
         if not getters:
             return self.held(spot, owner, value.name, steps)
         read = t.Call(value, (), (), spot.at[1], spot.at[0], 0, 0, 0, 0, False, False)
-        return joined([self.returned(one, Way(one, read, spot), steps) for one in getters])
+        given = self.types.evaluate(spot.function, value, spot.at)
+        place = _place_of(spot.function, value, spot.at)
+        ways = [
+            self.asked_at(self.returned(one, Way(one, read, spot), steps), one, given, place)
+            for one in getters
+        ]
+        return joined(ways)
 
     def held(self, spot: Spot, owner: Instance, name: str, steps: int) -> Rows | None:
         """Return the rows that an object keeps in an attribute, if only its class sets it."""
@@ -536,6 +617,23 @@ class _Search:
 
 EMPTY = Rows()
 """What adds nothing to the rows of other ways: an empty container, an object that is just made."""
+
+
+def _place_of(function: FunctionNode, value: t.Attr, at: At) -> Location | None:
+    """Return where an attribute is read, alone or at the beginning of a chain of calls."""
+    facts = function.facts
+    found: list[t.Call | t.Read] = [
+        *(call for call in facts.calls if _begins_with(call.callee, value)),
+        *(read for read in facts.reads if _begins_with(read.value, value)),
+    ]
+    near = min(found, key=lambda fact: abs(fact.sequence - at[0]), default=None)
+    return None if near is None else function.place(near)
+
+
+def _begins_with(whole: t.Expr, value: t.Attr) -> bool:
+    while isinstance(whole, t.Attr) and whole != value:
+        whole = whole.base
+    return whole == value
 
 
 def _of_ways(answers: list[Rows | None]) -> Rows | None:

@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 from perfaudit.facts import types as t
-from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.nodes import ClassNode, FunctionNode
 
 At = tuple[int, int]
 
@@ -17,19 +17,24 @@ class Way(Struct, frozen=True):
 
 
 class Spot(Struct, frozen=True):
-    """A point of a function, and how it was entered, where that is known."""
+    """A point of a function, and how it was entered, where that is known.
+
+    ``owner``: the class of the object whose method is run, which may be one below that which has
+    the method.
+    """
 
     function: FunctionNode
     at: At
     way: Way | None = None
+    owner: ClassNode | None = None
 
     def moved(self, at: At) -> "Spot":
         """Return another point of the same run of the function."""
-        return Spot(self.function, at, self.way)
+        return Spot(self.function, at, self.way, self.owner)
 
     def of(self, scope: FunctionNode, at: At) -> "Spot":
         """Return a point of a scope around the function, or of the function itself."""
         way = self.way
         while way is not None and way.callee is not scope:
             way = way.caller.way
-        return Spot(scope, at, way)
+        return Spot(scope, at, way, self.owner if scope is self.function else None)

@@ -1,12 +1,13 @@
 """What types say of rows: what is a query, and which relations are the same for all its rows."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from perfaudit.program.members import library_member
 from perfaudit.program.nodes import ClassNode
 from perfaudit.program.rows import Path, Rows
 from perfaudit.program.tables import Relation
-from perfaudit.program.values import Instance, LibraryInstance, Type, options_of
+from perfaudit.program.values import NONE, Instance, LibraryInstance, Type, options_of
 
 if TYPE_CHECKING:
     from perfaudit.program.infer import Types
@@ -37,6 +38,21 @@ def is_in_memory(value: Type) -> bool:
 def is_query(types: "Types", value: Type) -> bool:
     """Return whether a value is a library's query, result or rows, or a class made from one."""
     return any(_is_query(types, option) for option in options_of(value))
+
+
+def can_load_more(types: "Types", value: Type) -> bool:
+    """Return whether a value is a query that can still be told which relations it loads."""
+    options = [option for option in options_of(value) if option != NONE]
+    return bool(options) and all(
+        any(types.libraries.loads_relations(path) for path in _paths(types, option))
+        for option in options
+    )
+
+
+def _paths(types: "Types", option: Type) -> Sequence[str]:
+    if isinstance(option, Instance):
+        return types.classes.library_bases(option.node)
+    return (option.path,) if isinstance(option, LibraryInstance) else ()
 
 
 def _is_query(types: "Types", option: Type) -> bool:

@@ -16,6 +16,14 @@ Loaded = Mapping[Path, bool]
 """The paths of relations that are loaded, and whether by a query of their own."""
 
 
+class Around(Struct, frozen=True):
+    """Where the rows are queried that others are reached from, their class, and by what."""
+
+    place: Location
+    row: ClassNode
+    path: Path
+
+
 class Rows(Struct, frozen=True):
     """The queries that rows come from, all ways to them together.
 
@@ -29,7 +37,9 @@ class Rows(Struct, frozen=True):
     ``settled``: relations that cannot be read of them unless they were loaded, nor below them.
     ``loading``: the ends of the calls that say what is loaded. ``only``: the names that a query
     keeps to, None where it fetches all columns. ``made``: they have just been written, and no query
-    gives them.
+    gives them. ``locked``: they are locked until the transaction ends. ``later``: the paths that a
+    query says are to be loaded when they are read. ``around``: where those are queried that a
+    relation leads from.
     """
 
     written: tuple[Location, ...] = ()
@@ -45,6 +55,9 @@ class Rows(Struct, frozen=True):
     loading: tuple[Location, ...] = ()
     only: frozenset[str] | None = None
     made: bool = False
+    locked: bool = False
+    later: frozenset[Path] = frozenset()
+    around: Around | None = None
 
     @property
     def extended(self) -> tuple[Location, ...]:
@@ -62,6 +75,16 @@ class Rows(Struct, frozen=True):
         return (*self.declared, *self.written)
 
     @property
+    def query(self) -> Location | None:
+        """Return the place where more is best loaded with the rows, None where no query is known.
+
+        A relation is declared, and no query, however many rows it gives.
+        """
+        if not self.written and VIA_RELATION in self.steps:
+            return self.around.place if self.around is not None else None
+        return self.places[-1] if self.places else None
+
+    @property
     def exact(self) -> Loaded | None:
         """Return what is loaded with the rows, or None where that is not sure on every way."""
         return None if self.named or self.all_eager or not self.agreed else self.loaded
@@ -76,6 +99,10 @@ class Rows(Struct, frozen=True):
         if self.all_eager or not self.named.isdisjoint(path):
             return None
         return is_in(tuple(path), self.loaded)
+
+    def is_apart(self, path: Sequence[str]) -> bool:
+        """Return whether a path cannot be joined: that would lock more, or the query forbids it."""
+        return self.locked or any(tuple(path[: len(later)]) == later for later in self.later)
 
     def covers(self, path: Sequence[str]) -> bool:
         """Return whether the relations between a row and what is read may be loaded with it."""
@@ -108,7 +135,11 @@ def joined(answers: Sequence[Rows | None]) -> Rows | None:
     together = _together(known, agreed=all(answer.loaded == first for answer in known))
     # A condition that only some ways have spares no query on the others.
     shared = frozenset.intersection(*(answer.known for answer in known))
-    return replace(together, known=shared, made=all(answer.made for answer in known))
+    around = known[0].around
+    if any(answer.around != around for answer in known):
+        around = None
+    made = all(answer.made for answer in known)
+    return replace(together, known=shared, made=made, around=around)
 
 
 def made_of(parts: Sequence[Rows | None]) -> Rows | None:
@@ -121,6 +152,7 @@ def made_of(parts: Sequence[Rows | None]) -> Rows | None:
 
 
 def _together(known: Sequence[Rows], *, agreed: bool) -> Rows:
+    around = {rows.around for rows in known if rows.around is not None}
     only = [rows.only for rows in known if rows.only is not None]
     return Rows(
         _in_order([place for rows in known for place in rows.written]),
@@ -136,6 +168,9 @@ def _together(known: Sequence[Rows], *, agreed: bool) -> Rows:
         _in_order([place for rows in known for place in rows.loading]),
         frozenset().union(*only) if only else None,
         any(rows.made for rows in known),
+        any(rows.locked for rows in known),
+        frozenset().union(*(rows.later for rows in known)),
+        around.pop() if len(around) == 1 else None,
     )
 
 

@@ -26,9 +26,10 @@ class Site(Struct, frozen=True):
 
     ``kind``: call, iterate, len, bool, index, enter, exit, relation (an attribute that loads
     related rows). ``relation``: the relation whose rows it loads, if it may have been loaded with
-    its object already. ``sql`` is the text it runs, with ``{}`` for holes, if known. ``receiver``
-    is the object it is called on. ``call`` is the call, where it is one; ``value`` is the
-    expression of the function whose evaluation costs.
+    its object already; ``row``: that object, where the query only runs if it was not. ``sql`` is
+    the text it runs, with ``{}`` for holes, if known. ``receiver`` is the object it is called on.
+    ``call`` is the call, where it is one; ``value`` is the expression of the function whose
+    evaluation costs.
     """
 
     function: FunctionNode
@@ -46,6 +47,7 @@ class Site(Struct, frozen=True):
     sql: str | None
     confidence: Confidence
     relation: Relation | None = None
+    row: t.Expr | None = None
 
 
 COUNTS = "counts-rows"
