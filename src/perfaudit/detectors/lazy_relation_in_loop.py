@@ -14,9 +14,10 @@ from perfaudit.program.commits import COMMITS
 from perfaudit.program.conditions import Standing, standing
 from perfaudit.program.eager_options import flags_of
 from perfaudit.program.eager_words import (
-    eager_words,
+    eager_words_of_all,
     joined_words,
     only_numbers,
+    whole,
     words_on_columns,
     words_on_expiry,
     words_on_new_rows,
@@ -449,9 +450,8 @@ def _outer_fix(program: Program, loads: Sequence[Load], outer: _Outer | None) ->
         return ""
     if any(load.relation.lazy == DYNAMIC for load in loads):
         return ""
-    paths = _whole([load.names for load in loads])
-    listed = [eager_words(program, outer.row, (*outer.path, *path)) for path in paths]
-    words = " and ".join(filter(None, listed))
+    paths = whole([load.names for load in loads])
+    words = eager_words_of_all(program, outer.row, [(*outer.path, *path) for path in paths])
     place = outer.rows.places[-1]
     return f"Add {words} to the query at {place.path}:{place.line}." if words else ""
 
@@ -466,9 +466,9 @@ def _fix(
     if rows.made:
         return _fix_of_new_rows(program, row, loads, place)
     found = [_of_dynamic(load, place) for load in loads if load.relation.lazy == DYNAMIC]
-    paths = _whole([load.names for load in loads if load.relation.lazy != DYNAMIC])
+    paths = whole([load.names for load in loads if load.relation.lazy != DYNAMIC])
     numbers = _numbers_read(program, walk)
-    words = " and ".join(filter(None, [eager_words(program, row, it, numbers) for it in paths]))
+    words = eager_words_of_all(program, row, paths, numbers)
     if not words:
         return " ".join(found)
     if not rows.written and VIA_RELATION in rows.steps:
@@ -503,7 +503,7 @@ def _fix_of_new_rows(
     program: Program, row: ClassNode, loads: Sequence[Load], place: Location
 ) -> str:
     """Return what loads relations of rows that have just been written: no query gives them."""
-    listed = [words_on_new_rows(program, row, path) for path in _whole([it.names for it in loads])]
+    listed = [words_on_new_rows(program, row, path) for path in whole([it.names for it in loads])]
     words = " and ".join(filter(None, listed))
     return (
         f"After the rows are written at {place.path}:{place.line}, call {words}." if words else ""
@@ -515,15 +515,6 @@ def _of_dynamic(load: Load, place: Location) -> str:
         f"No query loads the dynamic relation `{load.relation.name}` with its rows: after "
         f"the query at {place.path}:{place.line}, ask for it once, by the keys of all rows."
     )
-
-
-def _whole(paths: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    """Return paths without those that others begin with: loading a chain loads its beginning."""
-    return [
-        path
-        for path in paths
-        if not any(other[: len(path)] == path and other != path for other in paths)
-    ]
 
 
 def _commits(program: Program, walk: _Walk) -> bool:

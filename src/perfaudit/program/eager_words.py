@@ -45,6 +45,32 @@ def eager_words(
     return pattern.replace("{path}", KEPT.join(path)).replace("{steps}", ".".join(written))
 
 
+def eager_words_of_all(
+    program: "Program",
+    node: ClassNode,
+    paths: Iterable[Path],
+    numbers: frozenset[Path] = frozenset(),
+) -> str:
+    """Return what loads several chains of relations at once: calls of one name are one call."""
+    given: dict[str, list[str]] = {}
+    for path in whole(paths):
+        call, _, arguments = eager_words(program, node, path, numbers).partition("(")
+        if arguments:
+            given.setdefault(call, []).append(arguments.removesuffix(")"))
+    calls = [f"{call}({', '.join(arguments)})" for call, arguments in given.items()]
+    return calls[0] + "".join(f".{call.lstrip('.')}" for call in calls[1:]) if calls else ""
+
+
+def whole(paths: Iterable[Path]) -> list[Path]:
+    """Return paths without those that others begin with: loading a chain loads its beginning."""
+    listed = list(dict.fromkeys(paths))
+    return [
+        path
+        for path in listed
+        if not any(other[: len(path)] == path and other != path for other in listed)
+    ]
+
+
 def words_on_columns(
     program: "Program", node: ClassNode, path: Sequence[str], only: frozenset[str] | None
 ) -> str:
