@@ -128,3 +128,9 @@ def test_rows_of_rows_are_loaded_with_those_around(books: str, words: str, confi
     assert [(words in match.fix, match.confidence.value) for match in matches] == [
         (True, confidence)
     ]
+
+
+def test_what_one_query_can_load_is_one_piece_to_add_to_it() -> None:
+    advice = _advised("all()", "(book.author.city.name, book.author.name, list(book.tags.all()))")
+
+    assert 'Add select_related("author__city").prefetch_related("tags") to the query' in advice

@@ -281,7 +281,8 @@ def _judge(
     confidence = load_sureness(program, load, place, function, walk.loop, rows)
     if confidence is not None:
         outer = _outer_of(program, walk, rows)
-        if rows.made or (outer is not None and not outer.path):
+        is_elsewhere = not rows.written and VIA_RELATION in rows.steps
+        if rows.made or is_elsewhere or (outer is not None and not outer.path):
             confidence = weakest(confidence, Confidence.MEDIUM)
         yield _Lazy(walk, rows, row, confidence, outer)
 
