@@ -325,3 +325,9 @@ def test_a_query_that_others_ask_for_too_is_told_where_it_is_asked_for(
         if isinstance(match, Match)
     ]
     assert found.fix == f'Add select_related("author") to the query at app.py:{line}.'
+
+
+def test_what_one_query_can_load_is_one_piece_to_add_to_it() -> None:
+    advice = _advised("all()", "(book.author.city.name, book.author.name, list(book.tags.all()))")
+
+    assert 'Add select_related("author__city").prefetch_related("tags") to the query' in advice

@@ -105,4 +105,4 @@ urlpatterns = [path("api/", include(router.urls))]
 
 def test_what_a_view_answers_beside_its_rows_does_not_show_them() -> None:
     found = lazy_relation_in_serializer.detect(program_of({"app.py": VIEWSET}))
-    assert [item.endpoint for item in found if isinstance(item, Match)] == ["GET /api/orders"]
+    assert [item.endpoint for item in found if isinstance(item, Match)] == ["GET /api/orders/"]

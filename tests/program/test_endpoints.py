@@ -378,6 +378,7 @@ urlpatterns = [
     path("shop/", include("shop.urls")),
     path("x/", include((extra, "x"))),
     re_path(r"^cached/$", cache_page(60)(views.plain)),
+    re_path(r"^old/(?P<year>(19|20)[0-9]+)/(?P<slug>[\\w-]+)/$", views.plain),
 ]
 urlpatterns += [path("late/", views.plain)]
 """,
@@ -409,6 +410,7 @@ class Form(FormView):
     assert sorted(lines(**files)) == [
         "route /cached/ plain",
         "route /late/ plain",
+        "route /old/{year}/{slug}/ plain",
         "route /shop/plain/ plain",
         "route /x/extra/ plain",
         "route GET /shop/ get_queryset",
@@ -460,7 +462,7 @@ class Single(viewsets.ViewSet):
 """,
         )
     ) == [
-        "route GET /api/books list",
+        "route GET /api/books/ list",
         "route GET /api/books/{pk}/ get_queryset",
         "route GET /single/ list",
         "route POST /api/books/{pk}/sell/ sell",
@@ -518,7 +520,7 @@ class Lost(ReadViewSet):
         )
     ) == [
         "route DELETE {?}/{key}/find/ drop",
-        "route GET /jobs list",
+        "route GET /jobs/ list",
         "route GET /jobs/{pk}/notes/ notes",
         "route GET {?}/{key}/find/ find",
         "route PATCH /jobs/{pk}/notes/ change_notes",

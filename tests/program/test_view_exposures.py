@@ -50,8 +50,8 @@ def test_the_rows_of_a_view_set_are_shown_for_the_route_of_its_list(tmp_path: Pa
 
     (found,) = audit(tmp_path, (tmp_path,), Settings(select=("PA503",))).report.findings
 
-    assert found.endpoint == "GET /tiles"
-    assert found.trace[0].message == "GET /tiles enters TileViewSet"
+    assert found.endpoint == "GET /tiles/"
+    assert found.trace[0].message == "GET /tiles/ enters TileViewSet"
 
 
 REMOVES = """

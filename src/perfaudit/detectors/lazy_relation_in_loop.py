@@ -14,9 +14,10 @@ from perfaudit.program.commits import COMMITS
 from perfaudit.program.conditions import Standing, standing
 from perfaudit.program.eager_options import flags_of
 from perfaudit.program.eager_words import (
-    eager_words,
+    eager_words_of_all,
     joined_words,
     only_numbers,
+    whole,
     words_for,
     words_on_columns,
     words_on_expiry,
@@ -281,7 +282,7 @@ def _judge(
     confidence = load_sureness(program, load, place, function, walk.loop, rows)
     if confidence is not None:
         outer = _outer_of(program, walk, rows)
-        if rows.made or (outer is not None and not outer.path):
+        if rows.made or rows.is_of_relation or (outer is not None and not outer.path):
             confidence = weakest(confidence, Confidence.MEDIUM)
         yield _Lazy(walk, rows, row, confidence, outer)
 
@@ -449,12 +450,8 @@ def _outer_fix(program: Program, loads: Sequence[Load], outer: _Outer | None) ->
         return ""
     if any(load.relation.lazy == DYNAMIC for load in loads):
         return ""
-    paths = _whole([load.names for load in loads])
-    listed = [
-        eager_words(program, outer.row, whole, apart=outer.rows.is_apart(whole))
-        for whole in ((*outer.path, *path) for path in paths)
-    ]
-    words = " and ".join(filter(None, dict.fromkeys(listed)))
+    paths = [(*outer.path, *path) for path in whole([load.names for load in loads])]
+    words = eager_words_of_all(program, outer.row, paths, apart=outer.rows.is_apart)
     place = outer.rows.places[-1]
     return f"Add {words} to the query at {place.path}:{place.line}." if words else ""
 
@@ -469,10 +466,9 @@ def _fix(
     if rows.made:
         return _fix_of_new_rows(program, row, loads, place)
     found = [_of_dynamic(load, place) for load in loads if load.relation.lazy == DYNAMIC]
-    paths = _whole([load.names for load in loads if load.relation.lazy != DYNAMIC])
+    paths = whole([load.names for load in loads if load.relation.lazy != DYNAMIC])
     numbers = _numbers_read(program, walk)
-    listed = [words_for(program, row, rows, path, numbers) for path in paths]
-    words = " and ".join(filter(None, dict.fromkeys(listed)))
+    words = words_for(program, row, rows, paths, numbers)
     if not words:
         return " ".join(found)
     if rows.query is None:
@@ -507,7 +503,7 @@ def _fix_of_new_rows(
     program: Program, row: ClassNode, loads: Sequence[Load], place: Location
 ) -> str:
     """Return what loads relations of rows that have just been written: no query gives them."""
-    listed = [words_on_new_rows(program, row, path) for path in _whole([it.names for it in loads])]
+    listed = [words_on_new_rows(program, row, path) for path in whole([it.names for it in loads])]
     words = " and ".join(filter(None, listed))
     return (
         f"After the rows are written at {place.path}:{place.line}, call {words}." if words else ""
@@ -519,15 +515,6 @@ def _of_dynamic(load: Load, place: Location) -> str:
         f"No query loads the dynamic relation `{load.relation.name}` with its rows: after "
         f"the query at {place.path}:{place.line}, ask for it once, by the keys of all rows."
     )
-
-
-def _whole(paths: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    """Return paths without those that others begin with: loading a chain loads its beginning."""
-    return [
-        path
-        for path in paths
-        if not any(other[: len(path)] == path and other != path for other in paths)
-    ]
 
 
 def _commits(program: Program, walk: _Walk) -> bool:

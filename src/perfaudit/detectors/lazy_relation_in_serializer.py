@@ -1,11 +1,14 @@
 """Find relations and queries that a class that shows rows pays once per row that it shows."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from perfaudit.core.finding import Match, TraceStep
 from perfaudit.core.levels import Confidence, weakest
+from perfaudit.core.location import Location
 from perfaudit.core.report import Opportunity
-from perfaudit.program.eager_words import only_numbers, words_for, words_on_new_rows
+from perfaudit.program.eager_words import only_numbers, whole, words_for, words_on_new_rows
+from perfaudit.program.exposure import Exposure
 from perfaudit.program.kept_answers import is_kept_answer
 from perfaudit.program.loaded_before import is_loaded_before
 from perfaudit.program.program import Program
@@ -17,11 +20,27 @@ from perfaudit.program.values import Instance
 from perfaudit.program.view_exposures import exposure_of_list
 
 
+@dataclass(frozen=True, slots=True)
+class _Lazy:
+    """A cost that showing rows has once per row, and of what relations only numbers are shown."""
+
+    showing: Showing
+    spent: Spent
+    rows: Rows
+    numbers: frozenset[Path]
+    exposure: Exposure
+    confidence: Confidence
+
+
 def detect(program: Program) -> Iterator[Match | Opportunity]:
-    """Yield each cost of showing a row, and a match where the query of the rows did not load it."""
+    """Yield each cost of showing a row, and a match where the query of the rows did not load it.
+
+    Relations that one change of one query loads are one match.
+    """
     if not program.schema.relation_names:
         return
     seen: set[tuple[object, ...]] = set()
+    found: dict[tuple[object, ...], list[_Lazy]] = {}
     for showing in showings(program):
         rows = showing.rows.rows(program)
         if rows is None or is_one(program, showing, rows):
@@ -37,9 +56,35 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
             if showing.is_together and spent.cost.relation is None:
                 continue
             same = (spent.location, spent.cost.path or spent.location, rows.places)
-            if same not in seen:
-                seen.add(same)
-                yield from _judge(program, showing, spent, rows, numbers)
+            if same in seen:
+                continue
+            seen.add(same)
+            lazy = _judge(program, showing, spent, rows, numbers)
+            yield Opportunity(spent.location, lazy.exposure.kind)
+            if _is_paid(program, lazy):
+                found.setdefault(_query_of(lazy), []).append(lazy)
+    yield from _matches(program, found.values())
+
+
+def _query_of(lazy: _Lazy) -> tuple[object, ...]:
+    """Return what costs share that one change of one query spares."""
+    showing, spent = lazy.showing, lazy.spent
+    own = (spent.location, spent.field) if spent.cost.relation is None else ()
+    return (showing.function, showing.location, showing.row, lazy.rows.places, own, lazy.confidence)
+
+
+def _matches(program: Program, found: Iterable[list[_Lazy]]) -> Iterator[Match]:
+    """Yield a match for each query, at the first of its places that no other match tells of."""
+    told: set[Location] = set()
+    for lazies in sorted(found, key=_gravity):
+        new = [lazy for lazy in lazies if lazy.spent.location not in told]
+        if new:
+            told.update(lazy.spent.location for lazy in new)
+            yield _match(program, new, lazies)
+
+
+def _gravity(lazies: list[_Lazy]) -> tuple[int, bool]:
+    return lazies[0].confidence.rank, not lazies[0].exposure.endpoint
 
 
 def _each_once(spending: list[Spent]) -> list[Spent]:
@@ -54,67 +99,101 @@ def _each_once(spending: list[Spent]) -> list[Spent]:
 
 def _judge(
     program: Program, showing: Showing, spent: Spent, rows: Rows, numbers: frozenset[Path]
-) -> Iterator[Match | Opportunity]:
+) -> _Lazy:
     exposure = program.exposure_of(showing.function)
     if showing.view is not None:
         exposure = exposure_of_list(program, exposure, showing.words, showing.view)
-    yield Opportunity(spent.location, exposure.kind)
-    cost = spent.cost
-    if cost.relation is not None and rows.covers(cost.path):
-        return
-    if is_loaded_before(program, cost, showing.rows):
-        return
+    is_known = not (
+        rows.made
+        or rows.is_apart(spent.cost.path)
+        or is_kept_answer(program, showing.function)
+        or exposure.entry in program.memoised
+    )
+    confidence = weakest(
+        spent.cost.confidence,
+        showing.confidence,
+        Confidence.HIGH if is_known else Confidence.MEDIUM,
+    )
+    return _Lazy(showing, spent, rows, numbers, exposure, confidence)
+
+
+def _is_paid(program: Program, lazy: _Lazy) -> bool:
+    """Return whether nothing has loaded what is shown of a row before."""
+    cost = lazy.spent.cost
+    if cost.relation is not None and lazy.rows.covers(cost.path):
+        return False
+    return not is_loaded_before(program, cost, lazy.showing.rows)
+
+
+def _match(program: Program, new: Sequence[_Lazy], lazies: Sequence[_Lazy]) -> Match:
+    """Return the match of the costs that one query spares; it stands at the first new one."""
+    first, rows, exposure = new[0], new[0].rows, new[0].exposure
+    showing, cost = first.showing, first.spent.cost
+    paths = list(dict.fromkeys(".".join(lazy.spent.cost.path) for lazy in lazies))
+    cure = _cure(program, first, lazies)
     trace = list(exposure.chain)
-    without = f" without `{'.'.join(cost.path)}`" if cost.relation else ""
+    without = f" without `{'`, `'.join(paths)}`" if cost.relation else ""
     if rows.query is not None:
         trace.append(TraceStep(rows.query, f"the rows are queried{without}"))
     if cost.relation:
         trace.extend(TraceStep(place, "others are loaded here") for place in rows.extended)
     trace.append(TraceStep(showing.location, f"shows each row with {showing.shown.name}"))
-    trace.extend(spent.way)
-    trace.append(TraceStep(spent.location, f"{spent.field} is shown"))
-    trace.extend(cost.steps)
-    cure = _cure(program, showing, spent, rows, numbers)
-    yield Match(
-        spent.location,
+    for lazy in (*new, *lazies):
+        spent = lazy.spent
+        shown = TraceStep(spent.location, f"{spent.field} is shown")
+        trace.extend(step for step in (*spent.way, shown, *spent.cost.steps) if step not in trace)
+    return Match(
+        first.spent.location,
         {
-            "field": spent.field,
+            "field": "`, `".join(_short(lazy.spent.field for lazy in (first, *lazies))),
             "row": showing.row.name,
-            "does": f"loads the relation `{'.'.join(cost.path)}`"
-            if cost.relation
-            else f"runs a query{f' in `{cost.name}`' if cost.name else ''}",
-            "cure": cure,
+            "does": _what_is_done(first, paths),
+            "cure": cure if len(paths) == 1 else "one change of their query loads all",
         },
         trace=tuple(trace),
-        confidence=weakest(
-            cost.confidence,
-            showing.confidence,
-            Confidence.MEDIUM
-            if rows.made
-            or rows.is_apart(cost.path)
-            or is_kept_answer(program, showing.function)
-            or exposure.entry in program.memoised
-            else Confidence.HIGH,
-        ),
+        confidence=first.confidence,
         function=showing.function.qualname,
         endpoint=exposure.endpoint,
         exposure=exposure.kind,
         cost=f"N({showing.row.name})",
         role=showing.function.role,
+        fix="" if len(paths) == 1 else f"{cure[0].upper()}{cure[1:]}.",
     )
 
 
-def _cure(
-    program: Program, showing: Showing, spent: Spent, rows: Rows, numbers: frozenset[Path]
-) -> str:
+def _short(fields: Iterable[str]) -> list[str]:
+    """Return each field once, as ``Class.name`` where the one before is of another class."""
+    names: list[str] = []
+    before = ""
+    for field in dict.fromkeys(fields):
+        owner, _, name = field.rpartition(".")
+        names.append(name if owner == before else field)
+        before = owner
+    return names
+
+
+def _what_is_done(lazy: _Lazy, paths: Sequence[str]) -> str:
+    cost = lazy.spent.cost
+    if cost.relation is None:
+        return f"runs a query{f' in `{cost.name}`' if cost.name else ''}"
+    if len(paths) == 1:
+        return f"loads the relation `{paths[0]}`"
+    return f"load the relations `{'`, `'.join(paths)}`"
+
+
+def _cure(program: Program, first: _Lazy, lazies: Sequence[_Lazy]) -> str:
     """Return what spares the queries, and where it goes."""
-    path, query = spent.cost.path, rows.query or showing.location
-    if spent.cost.relation is not None and rows.made:
-        words = words_on_new_rows(program, showing.row, path)
+    showing, rows, cost = first.showing, first.rows, first.spent.cost
+    query = rows.query or showing.location
+    paths = [lazy.spent.cost.path for lazy in lazies]
+    if cost.relation is not None and rows.made:
+        words = "`, `".join(
+            filter(None, (words_on_new_rows(program, showing.row, path) for path in whole(paths)))
+        )
         if words:
             return f"call `{words}` after the rows are written in {query.path}:{query.line}"
-    is_loaded = spent.cost.relation is not None
-    words = words_for(program, showing.row, rows, path, numbers) if is_loaded else ""
+    is_loaded = cost.relation is not None
+    words = words_for(program, showing.row, rows, paths, first.numbers) if is_loaded else ""
     if words:
         return f"add `{words}` to the query in {query.path}:{query.line}"
     return "ask once for all rows, with the query of the rows, and read the answer here"

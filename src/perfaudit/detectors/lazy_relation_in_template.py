@@ -11,6 +11,7 @@ from perfaudit.program.bounds import is_short
 from perfaudit.program.eager_words import (
     leads_to_many,
     only_numbers,
+    whole,
     words_for,
     words_on_columns,
     words_on_new_rows,
@@ -36,14 +37,18 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
     if not program.schema.relation_names:
         return
     seen: set[tuple[object, ...]] = set()
+    lazies: list[_Lazy] = []
     for rendering in program.once(renderings):
         page = _Page(rendering.function, rendering.view, rendering.location, at=rendering.at)
-        costs = with_earlier_reads(program, rendering, paid_by(program, rendering))
-        yield from _judged(program, page, costs, seen)
+        costs = list(with_earlier_reads(program, rendering, paid_by(program, rendering)))
+        yield from _judged(program, page, costs, seen, lazies)
     for shown in list_pages(program):
         page = _Page(shown.node.body, shown.node, shown.node.location, shown.cure, shown.kept)
-        yield from _judged(program, page, shown.paid, seen)
+        yield from _judged(program, page, shown.paid, seen, lazies)
+    yield from _matches(program, lazies)
 
+
+_Found = tuple[Paid, Rows]
 
 OWN_QUERY = (
     "Ask once for all rows, with the query of the rows, and read the answer here: an annotation, "
@@ -74,12 +79,27 @@ class _Page:
     at: tuple[int, int] = AT_END
 
 
+@dataclass(frozen=True, slots=True)
+class _Lazy:
+    """What a page reads that one change cures, and ``costs``: all that it reads."""
+
+    page: _Page
+    found: Sequence[_Found]
+    costs: Sequence[Paid]
+    confidence: Confidence
+    exposure: Exposure
+
+
 def _judged(
-    program: Program, page: _Page, costs: Iterable[Paid], seen: set[tuple[object, ...]]
-) -> Iterator[Match | Opportunity]:
-    costs = list(costs)
+    program: Program,
+    page: _Page,
+    costs: Sequence[Paid],
+    seen: set[tuple[object, ...]],
+    lazies: list[_Lazy],
+) -> Iterator[Opportunity]:
+    """Yield what a page reads in loops, and add to ``lazies`` what takes a query per row."""
     told: set[tuple[object, ...]] = set()
-    unsound: dict[Location, list[tuple[Paid, Rows]]] = {}
+    unsound: dict[Location, list[_Found]] = {}
     for paid in costs:
         cost = paid.cost
         rows = _rows(program, cost)
@@ -103,11 +123,38 @@ def _judged(
                     continue
                 seen.add((paid.location, cost.path))
             unsound.setdefault(paid.location, []).append((paid, rows))
-    for found in unsound.values():
-        yield _match(program, page, found, costs)
+    exposure = _exposure(program, page)
+    for found in _by_query(program, page, unsound.values(), costs):
+        lazies.append(_Lazy(page, found, costs, _confidence(program, page, found), exposure))
 
 
-def _by_key(found: Sequence[tuple[Paid, Rows]], costs: Sequence[Paid]) -> str:
+def _matches(program: Program, lazies: Iterable[_Lazy]) -> Iterator[Match]:
+    """Yield a match for each query, at the first of its places that no other match tells of."""
+    told: set[Location] = set()
+    for lazy in sorted(lazies, key=lambda it: (it.confidence.rank, not it.exposure.endpoint)):
+        found = sorted(lazy.found, key=lambda each: each[0].location in told)
+        if len({paid.location for paid, _ in found}) == 1 or found[0][0].location not in told:
+            told.update(paid.location for paid, _ in found)
+            yield _match(program, lazy, found)
+
+
+def _by_query(
+    program: Program, page: _Page, unsound: Iterable[list[_Found]], costs: Sequence[Paid]
+) -> Iterable[list[_Found]]:
+    """Return what is read at each place; as one what one loop reads that one query could load."""
+    together: dict[tuple[object, ...], list[_Found]] = {}
+    for found in unsound:
+        paid, rows = found[0]
+        key: tuple[object, ...] = (paid.location,)
+        is_loaded = all(each.cost.relation is not None for each, _ in found)
+        if is_loaded and not _is_same_for_all(found) and not _by_key(found, costs):
+            sureness = _confidence(program, page, found)
+            key = (paid.turn.location, paid.turn.walked, rows.places, sureness)
+        together.setdefault(key, []).extend(found)
+    return together.values()
+
+
+def _by_key(found: Sequence[_Found], costs: Sequence[Paid]) -> str:
     """Return how to ask for the keys of relations that a page only tests; empty where it reads."""
     written = []
     for paid, _ in found:
@@ -129,22 +176,19 @@ def _rows_of(program: Program, known: Known) -> Rows | None:
     return known.rows(program)
 
 
-def _match(
-    program: Program, page: _Page, found: Sequence[tuple[Paid, Rows]], costs: Sequence[Paid]
-) -> Match:
-    """Return the match of one place, which may load several relations; ``costs``: all of a page."""
+def _match(program: Program, lazy: _Lazy, found: Sequence[_Found]) -> Match:
+    """Return the match of what one change cures, at the first place of ``found``."""
+    page, costs, exposure = lazy.page, lazy.costs, lazy.exposure
     paid, rows = found[0]
-    exposure = _exposure(program, page)
     trace = list(exposure.chain)
     trace.append(TraceStep(page.location, "the rows are shown here"))
     if rows.query is not None:
         trace.append(TraceStep(rows.query, "the rows are queried"))
     if paid.cost.relation is not None:
         trace.extend(TraceStep(place, "others are loaded here") for place in rows.extended)
-    trace.extend(paid.way)
-    trace.append(TraceStep(paid.location, f"reads {paid.written}"))
     for other, _ in found:
-        trace.extend(step for step in other.cost.steps if step not in trace)
+        read = TraceStep(other.location, f"reads {other.written}")
+        trace.extend(step for step in (*other.way, read, *other.cost.steps) if step not in trace)
     names = [other.cost.name for other, _ in found if other.cost.relation is not None]
     asks = len(names) < len(found)
     same = _is_same_for_all(found)
@@ -157,16 +201,7 @@ def _match(
             "why": _why(names, asks=asks, same=same),
         },
         trace=tuple(trace),
-        confidence=weakest(
-            min((other.cost.confidence for other, _ in found), key=lambda it: it.rank),
-            Confidence.MEDIUM
-            if rows.made
-            or any(rows.is_apart(other.cost.path) for other, _ in found)
-            or _are_few(program, paid.cost)
-            or is_kept_answer(program, page.function)
-            or are_of_several_kinds(program, rows)
-            else Confidence.HIGH,
-        ),
+        confidence=lazy.confidence,
         function=page.function.qualname,
         endpoint=exposure.endpoint,
         exposure=exposure.kind,
@@ -185,6 +220,19 @@ def _match(
     )
 
 
+def _confidence(program: Program, page: _Page, found: Sequence[_Found]) -> Confidence:
+    paid, rows = found[0]
+    is_unsure = (
+        rows.made
+        or any(rows.is_apart(other.cost.path) for other, _ in found)
+        or _are_few(program, paid.cost)
+        or is_kept_answer(program, page.function)
+        or are_of_several_kinds(program, rows)
+    )
+    surest = min((other.cost.confidence for other, _ in found), key=lambda it: it.rank)
+    return weakest(surest, Confidence.MEDIUM if is_unsure else Confidence.HIGH)
+
+
 def _are_few(program: Program, cost: Cost) -> bool:
     """Return whether what is given to the page is a list that the code itself says is short."""
     known = cost.owner.known
@@ -200,7 +248,7 @@ def _does(names: Sequence[str]) -> str:
     return f"loads the relation {listed}" if "," not in listed else f"loads the relations {listed}"
 
 
-def _is_same_for_all(found: Sequence[tuple[Paid, Rows]]) -> bool:
+def _is_same_for_all(found: Sequence[_Found]) -> bool:
     """Return whether what is read belongs to something that does not change with the loop."""
     return all(not paid.cost.owner.loop and paid.cost.relation is not None for paid, _ in found)
 
@@ -223,7 +271,7 @@ def _fix(
     """Return what loads the relations with the rows, and where it goes."""
     known = costs[0].owner.known
     node = None if known is None else table_class(known.type)
-    paths = _ends([cost.path for cost in costs if cost.relation is not None])
+    paths = whole([cost.path for cost in costs if cost.relation is not None])
     if not paths:
         return OWN_QUERY
     if node is None:
@@ -231,31 +279,19 @@ def _fix(
     # A query that joins by itself is left as it is by the class.
     if page.cure and page.view is not None and all(rows.loaded.values()):
         if not any(leads_to_many(program, node, path) for path in paths):
-            named = '", "'.join("__".join(path) for path in _ends([*page.kept, *paths]))
+            named = '", "'.join("__".join(path) for path in whole([*page.kept, *paths]))
             return f"Set {page.cure.replace('{path}', named)} in {page.view.name}."
-    words = [
-        words_on_new_rows(program, node, path)
-        if rows.made
-        else words_for(program, node, rows, path, numbers)
-        for path in paths
-    ]
     place = f" at {rows.query.path}:{rows.query.line}" if rows.query is not None else ""
-    if not all(words):
-        return ""
     if rows.made:
-        return f"After the rows are written{place}, call {' and '.join(words)}."
+        calls = [words_on_new_rows(program, node, path) for path in paths]
+        return (
+            f"After the rows are written{place}, call {' and '.join(calls)}." if all(calls) else ""
+        )
+    words = words_for(program, node, rows, paths, numbers)
+    if not words:
+        return ""
     columns = [words_on_columns(program, node, path, rows.only) for path in paths]
-    words = list(dict.fromkeys(words))
-    return " ".join([f"Add {' and '.join(words)} to the query{place}.", *filter(None, columns)])
-
-
-def _ends(paths: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    """Return chains of relations without those that others begin with: loading these loads them."""
-    return [
-        path
-        for path in dict.fromkeys(paths)
-        if not any(other[: len(path)] == path and other != path for other in paths)
-    ]
+    return " ".join([f"Add {words} to the query{place}.", *filter(None, columns)])
 
 
 def _exposure(program: Program, page: _Page) -> Exposure:

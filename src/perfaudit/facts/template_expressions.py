@@ -18,6 +18,8 @@ WORDS = frozenset(
     | {"None", "as", "by", "with", "only", "for", "recursive", "reversed", "loop", "forloop"}
 )
 """Words of the languages, which stand for no value of the program."""
+SLICE = "slice"
+_BOUNDS = re.compile(r"""["'](\d*):(\d+)["']""")
 MAX_TOKENS = 2_000
 MAX_BRACKETS = 40
 
@@ -141,11 +143,13 @@ class _Reader:
             else:
                 break
         filters: list[str] = []
+        first = index
         if self.mark(index, "|"):
             index = self.filters(index, filters)
+        most = most_of(tokens[first:index])
         start, stop = self.column + root.start, self.column + end.start + len(end.text)
         self.found.paths.append(
-            Path(root.text, tuple(steps), tuple(filters), self.line, start, stop)
+            Path(root.text, tuple(steps), tuple(filters), self.line, start, stop, most)
         )
         if arguments is not None and steps[-1] == CALLED:
             name = ".".join((root.text, *steps[:-1]))
@@ -189,6 +193,16 @@ class _Reader:
             elif part:
                 positions.append(only_path(part, self.line, self.column))
         return tuple(positions), tuple(keywords)
+
+
+def most_of(filters: Sequence[Token]) -> int | None:
+    """Return how many items the last slice among filters leaves at most, None if none says."""
+    found: int | None = None
+    for name, argument in zip(filters, filters[2:], strict=False):
+        bounds = _BOUNDS.fullmatch(argument.text) if name.text == SLICE else None
+        if bounds is not None:
+            found = max(0, int(bounds[2]) - int(bounds[1] or 0))
+    return found
 
 
 def split(tokens: Sequence[Token], separator: str) -> list[list[Token]]:

@@ -18,6 +18,7 @@ class Path(Struct, frozen=True, gc=False):
     """A name and what is read from it: ``order.items.all|length``.
 
     ``steps`` are names, ``CALLED`` or ``PICKED``; ``filters`` are the names after the bars.
+    ``most``: how many items ``|slice:":3"`` leaves, None where nothing says it.
     """
 
     root: str
@@ -26,6 +27,7 @@ class Path(Struct, frozen=True, gc=False):
     line: int
     column: int
     end_column: int
+    most: int | None = None
 
     @property
     def text(self) -> str:

@@ -8,6 +8,7 @@ from perfaudit.facts import types as t
 from perfaudit.libraries.types import Behaviour
 from perfaudit.program import members
 from perfaudit.program.decorators import method_kind
+from perfaudit.program.expressions import unless_nothing
 from perfaudit.program.forwarding import made_by
 from perfaudit.program.key_tests import Said, said_of_key
 from perfaudit.program.names import meanings
@@ -186,7 +187,7 @@ def asked_of(
     if isinstance(value, t.Item):
         return asked_of(types, function, value.base, at, names)
     # A query that is put under a name, and run two lines later.
-    made = function.only_value(value.id) if isinstance(value, t.Name) else None
+    made = unless_nothing(function.only_value(value.id)) if isinstance(value, t.Name) else None
     if not isinstance(made, t.CallRef) or not names:
         return value, at
     call = function.facts.calls[made.index]

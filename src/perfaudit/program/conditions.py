@@ -189,6 +189,7 @@ def is_special(function: FunctionNode, context: int, sequence: int) -> bool:
             or asks_for_entry(function, test.subject)
             or is_off_by_default(function, test.subject)
             or asks_whether_new(function, test.subject)
+            or is_one_of_kinds(function, test)
         )
         for test in tests
     )

@@ -1,6 +1,6 @@
 """How to say that a relation should be loaded with the rows, in the words of their library."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from perfaudit.libraries.types import EntityQueries
@@ -60,14 +60,46 @@ def words_for(
     program: "Program",
     node: ClassNode,
     rows: Rows,
-    path: Path,
+    paths: Sequence[Path],
     numbers: frozenset[Path] = frozenset(),
 ) -> str:
-    """Return what loads a chain of relations of rows, in the words of the query that loads it."""
+    """Return what loads chains of relations of rows, in the words of the query that loads them."""
     if not rows.written and rows.around is not None:
-        node, path = rows.around.row, (*rows.around.path, *path)
+        node, paths = rows.around.row, [(*rows.around.path, *path) for path in paths]
         numbers = frozenset()
-    return eager_words(program, node, path, numbers, apart=rows.is_apart(path))
+    return eager_words_of_all(program, node, paths, numbers, apart=rows.is_apart)
+
+
+def eager_words_of_all(
+    program: "Program",
+    node: ClassNode,
+    paths: Iterable[Path],
+    numbers: frozenset[Path] = frozenset(),
+    *,
+    apart: Callable[[Path], bool],
+) -> str:
+    """Return what loads several chains of relations at once: calls of one name are one call.
+
+    ``apart``: whether a chain must not be joined.
+    """
+    given: dict[str, list[str]] = {}
+    for path in whole(paths):
+        words = eager_words(program, node, path, numbers, apart=apart(path))
+        call, _, arguments = words.partition("(")
+        if arguments:
+            given.setdefault(call, []).append(arguments.removesuffix(")"))
+    calls = [f"{call}({', '.join(arguments)})" for call, arguments in given.items()]
+    return calls[0] + "".join(f".{call.lstrip('.')}" for call in calls[1:]) if calls else ""
+
+
+def whole(paths: Iterable[Path]) -> list[Path]:
+    """Return paths without those that others begin with: loading a chain loads its beginning."""
+    listed = list(dict.fromkeys(paths))
+    return [
+        path
+        for path in listed
+        if not any(other[: len(path)] == path and other != path for other in listed)
+    ]
 
 
 def words_on_columns(

@@ -158,6 +158,18 @@ def has_splat(call: t.Call) -> bool:
     return bool(call.keywords) and "**" in [name for name, _ in call.keywords]
 
 
+def unless_nothing(value: t.Expr | None) -> t.Expr | None:
+    """Return the one of several values that may be more than nothing: ``rows if some else []``."""
+    if not isinstance(value, t.Either) or value.kind == "and":
+        return value
+    some = [option for option in value.options if not _is_nothing(option)]
+    return some[0] if len(some) == 1 else value
+
+
+def _is_nothing(value: t.Expr) -> bool:
+    return value == t.Const(None, "NoneType") or (isinstance(value, t.Seq) and not value.items)
+
+
 def argument_for(call: t.Call, callee: FunctionNode, name: str) -> t.Expr | None:
     """Return the expression that a call passes for a parameter of a project function, or None."""
     for keyword, value in call.keywords:

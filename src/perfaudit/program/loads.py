@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from perfaudit.core.finding import TraceStep
 from perfaudit.facts import types as t
 from perfaudit.program.edge_values import given_for
+from perfaudit.program.expressions import unless_nothing
 from perfaudit.program.nodes import FunctionNode, is_handler
 from perfaudit.program.reach import site_step
 from perfaudit.program.sites import COUNTS, Edge, Site
@@ -160,7 +161,7 @@ def relation_base(function: FunctionNode, site: Site) -> t.Expr:
         elif isinstance(value, t.Item):
             value = value.base
         elif isinstance(value, t.Name) and _stands_for_call(function, value):
-            value = function.only_value(value.id) or value
+            value = unless_nothing(function.only_value(value.id)) or value
         else:
             break
     return value.base if isinstance(value, t.Attr) else value
@@ -168,7 +169,7 @@ def relation_base(function: FunctionNode, site: Site) -> t.Expr:
 
 def _stands_for_call(function: FunctionNode, name: t.Name) -> bool:
     """Return whether a name stands for what one call gives, that asks a relation for its rows."""
-    return isinstance(function.only_value(name.id), t.CallRef)
+    return isinstance(unless_nothing(function.only_value(name.id)), t.CallRef)
 
 
 def root_of(function: FunctionNode, value: t.Expr) -> tuple[str, tuple[str, ...]] | None:

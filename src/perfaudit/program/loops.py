@@ -227,7 +227,9 @@ def unwrapped(program: "Program", function: FunctionNode, subject: t.Expr) -> t.
         return subject
 
 
-WRAPPERS = frozenset({"as_completed", "tqdm", "track", "zip"})
+HANDED = 4
+"""So many names may hand on what a caller writes out."""
+WRAPPERS = frozenset({"as_completed", "dict", "tqdm", "track", "zip"})
 """Other callables that walk their first argument."""
 
 
@@ -288,8 +290,8 @@ def is_few(
                 return _appended(found[0].scope, name) <= FEW
             if name.isupper() and len(name) > 1:
                 return True
-            if found and all(isinstance(item.definition, t.Param) for item in found):
-                return _few_passed(program, found[0].scope, name)
+            if found and all(_is_handed_few(program, item, name) for item in found):
+                return True
             if len(found) == 1 and _is_imported_literal(program, found[0]):
                 return True
     value = program.types.evaluate(function, subject, at)
@@ -357,16 +359,58 @@ def _is_fixed(program: "Program", node: ClassNode, name: str) -> bool:
     )
 
 
-def _few_passed(program: "Program", function: FunctionNode, name: str) -> bool:
+def _is_handed_few(program: "Program", meaning: Meaning, name: str) -> bool:
+    """Return whether a name stands for a short literal that callers pass, or for one instead."""
+    item = meaning.definition
+    is_instead = isinstance(item, t.Bind) and isinstance(item.value, t.Either)
+    return (is_instead or isinstance(item, t.Param)) and _holds_few(program, meaning, name, HANDED)
+
+
+def _few_passed(program: "Program", function: FunctionNode, name: str, steps: int) -> bool:
     """Return whether every caller passes a short literal for a parameter."""
     edges = program.edges_to(function)
     if not edges or len(edges) > 20:
         return False
     for edge in edges:
         given = argument_for(edge.call, function, name) if edge.call is not None else None
-        if not isinstance(given, t.Seq) or any(isinstance(item, t.Star) for item in given.items):
+        at = (edge.sequence, edge.context)
+        if given is None or not _is_written_out(program, edge.function, given, at, steps):
             return False
     return True
+
+
+def _is_written_out(
+    program: "Program", function: FunctionNode, value: t.Expr, at: tuple[int, int], steps: int
+) -> bool:
+    """Return whether a value is a literal collection, by way of names that only hand it on."""
+    if isinstance(value, t.Seq):
+        return not any(isinstance(item, t.Star) for item in value.items)
+    if isinstance(value, t.Either):
+        return all(_is_written_out(program, function, it, at, steps) for it in value.options)
+    if not isinstance(value, t.Name) or not steps:
+        return False
+    found = [it for it in meanings(function, value.id, at) if not _is_later(it, function, at)]
+    return bool(found) and all(_holds_few(program, item, value.id, steps - 1) for item in found)
+
+
+def _is_later(meaning: Meaning, function: FunctionNode, at: tuple[int, int]) -> bool:
+    """Return whether a name has a meaning only after a point of its function."""
+    item = meaning.definition
+    return meaning.scope is function and isinstance(item, t.Bind) and item.sequence >= at[0]
+
+
+def _holds_few(program: "Program", meaning: Meaning, name: str, steps: int) -> bool:
+    """Return whether a name stands for a literal collection that nobody adds to."""
+    item, scope = meaning.definition, meaning.scope
+    if isinstance(item, t.Param):
+        return _few_passed(program, scope, name, steps)
+    if not isinstance(item, t.Bind) or item.value is None or item.kind != "assign":
+        return False
+    handed = sum(t.Name(name) in call.arguments for call in scope.facts.calls)
+    if handed > 1 or _appended(scope, name) > FEW:
+        return False
+    at = (item.sequence, item.context)
+    return _is_written_out(program, scope, item.value, at, steps)
 
 
 def _appended(function: FunctionNode, name: str) -> int:

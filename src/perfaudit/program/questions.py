@@ -56,7 +56,8 @@ def asks_for_kind(function: FunctionNode, test: t.Expr) -> bool:
 def is_one_of_kinds(function: FunctionNode, block: t.Context) -> bool:
     """Return whether a branch is one of several for kinds of a value.
 
-    ``if change.is_addition(): ... elif change.is_removal(): ...``.
+    ``if change.is_addition(): ... elif change.is_removal(): ...``, ``if task.trip: ... elif
+    task.visit: ...``.
     """
     asked = _asked_whether(function, block.subject)
     return asked is not None and any(
@@ -72,10 +73,10 @@ def is_one_of_kinds(function: FunctionNode, block: t.Context) -> bool:
 
 
 def _asked_whether(function: FunctionNode, test: t.Expr | None) -> t.Name | None:
-    """Return the name that a test asks whether it is something: ``change.is_addition()``."""
+    """Return the name that a test asks whether it is or has something: ``change.is_addition()``."""
     call = function.facts.calls[test.index] if isinstance(test, t.CallRef) else None
     match call.callee if call is not None else test:
-        case t.Attr(base=t.Name() as base, name=name) if name.startswith("is_"):
+        case t.Attr(base=t.Name() as base, name=name) if call is None or name.startswith("is_"):
             return base if call is None or not call.arguments else None
     return None
 

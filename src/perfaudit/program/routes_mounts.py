@@ -12,7 +12,7 @@ from perfaudit.program.nodes import ClassNode, FileNode, FunctionNode
 from perfaudit.program.routes_lists import items
 from perfaudit.program.routes_origins import MAX_CALLERS, Frame, Site, Source, sources
 from perfaudit.program.routes_sites import Sites
-from perfaudit.program.routes_texts import text
+from perfaudit.program.routes_texts import UNKNOWN_TEXT, text, without_groups
 from perfaudit.program.values import ClassType, Instance, LibrarySymbol, ModuleType, options_of
 
 MAX_CHAINS = 64
@@ -297,9 +297,11 @@ def join(prefix: str, path: str) -> str:
 
     >>> join("/api/", "/users"), join("", "^users/$"), join("/api", "")
     ('/api/users', '/users/', '/api')
+    >>> join("/books/", "^(?P<year>(19|20)[0-9]+)/pages/$"), join("/users", "/")
+    ('/books/{year}/pages/', '/users/')
     """
-    part = path.removeprefix("^").removesuffix("$")
-    if not part:
+    part = without_groups(path.removeprefix("^").removesuffix("$"))
+    if not part or (prefix == UNKNOWN_TEXT and not part.strip("/")):
         return prefix
     if not prefix:
         return part if part.startswith(("/", "{?}")) else "/" + part

@@ -1,5 +1,7 @@
 """The strings that expressions give: paths and prefixes."""
 
+import re
+
 from perfaudit.facts import types as t
 from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FunctionNode
@@ -7,6 +9,7 @@ from perfaudit.program.routes_origins import MAX_STEPS, Frame, Origins, sources
 
 MAX_TEXTS = 50
 JOINED = "joined"
+_GROUP = re.compile(r"\(\?P<(\w+)>")
 UNKNOWN_TEXT = "{?}"
 """Stands in a path for the part that is not known."""
 
@@ -110,3 +113,16 @@ def texts(
             found.extend(texts(origins, scope, part, point, inside, steps + 1))
     known = [item for item in dict.fromkeys(found) if item != UNKNOWN_TEXT]
     return known or [UNKNOWN_TEXT]
+
+
+def without_groups(path: str) -> str:
+    """Return a path with ``{name}`` for each named group of a regular expression."""
+    begin = _GROUP.search(path)
+    while begin is not None:
+        depth, end = 1, begin.end()
+        while end < len(path) and depth:
+            depth += (path[end] == "(") - (path[end] == ")")
+            end += 1
+        path = f"{path[: begin.start()]}{{{begin[1]}}}{path[end:]}"
+        begin = _GROUP.search(path)
+    return path

@@ -75,12 +75,17 @@ class Rows(Struct, frozen=True):
         return (*self.declared, *self.written)
 
     @property
+    def is_of_relation(self) -> bool:
+        """Return whether the rows are those of a relation that was read, not of a query here."""
+        return not self.written and VIA_RELATION in self.steps
+
+    @property
     def query(self) -> Location | None:
         """Return the place where more is best loaded with the rows, None where no query is known.
 
         A relation is declared, and no query, however many rows it gives.
         """
-        if not self.written and VIA_RELATION in self.steps:
+        if self.is_of_relation:
             return self.around.place if self.around is not None else None
         return self.places[-1] if self.places else None
 

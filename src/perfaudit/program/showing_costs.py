@@ -19,8 +19,10 @@ from perfaudit.program.given_names import names_in
 from perfaudit.program.language_calls import calls_above
 from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FunctionNode
+from perfaudit.program.request_methods import methods_at
 from perfaudit.program.row_costs import annotated_fields, shown_class
 from perfaudit.program.shown_fields import ALL, declared_fields, flags_of_call, method_behind
+from perfaudit.program.sites import Edge, Site
 from perfaudit.program.tables_vocabulary import attribute_value
 from perfaudit.program.template_values import NOT_KNOWN, Cost, Reading, Value
 from perfaudit.program.values import ClassType, External, Instance, options_of
@@ -28,6 +30,8 @@ from perfaudit.program.values import ClassType, External, Instance, options_of
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
 
+LISTING = "GET"
+"""The method that lists are asked for with."""
 MAX_NESTING = 5
 EACH = "all"
 """The method of a manager that gives its rows."""
@@ -129,6 +133,8 @@ class _Walk:
         for cost in reading.costs:
             if cost.relation is None and self.is_fallback(method):
                 continue
+            if cost.relation is None and self.is_for_others(method):
+                cost = replace(cost, confidence=weakest(cost.confidence, Confidence.MEDIUM))
             inside = cost.steps[0].location if cost.steps else place
             self.note(cost, inside, shown, name)
         for item in method.facts.results:
@@ -143,9 +149,21 @@ class _Walk:
 
     def is_fallback(self, method: FunctionNode) -> bool:
         """Return whether the query of a method runs only where what it looks for was not given."""
-        step = self.program.query_reach.step(method)
-        place = None if step is None else step.site or step.edge
+        place = self.asking(method)
         return place is not None and is_first_use(method, place.context, place.sequence)
+
+    def is_for_others(self, method: FunctionNode) -> bool:
+        """Return whether the query of a method runs only in requests that do not ask for lists."""
+        place = self.asking(method)
+        if place is None:
+            return False
+        asked = methods_at(method, place.context, place.sequence)
+        return bool(asked) and LISTING not in asked
+
+    def asking(self, method: FunctionNode) -> Site | Edge | None:
+        """Return the place in a method that runs a query, or leads to one."""
+        step = self.program.query_reach.step(method)
+        return None if step is None else step.site or step.edge
 
     def asks_when_shown(self, method: FunctionNode, item: t.Return) -> bool:
         """Return whether a result is a query for plain values, which is run when it is shown."""

@@ -1,5 +1,6 @@
 """Rows of view classes and showing classes: what their methods give, and what they are given."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -25,7 +26,8 @@ ROW_OF_VIEW = "gives-row-of-view"
 def row_given(types: "Types", function: FunctionNode, param: t.Param) -> Type | None:
     """Return the type of the row that a field's method is given after its receiver, if known."""
     owner = function.owner
-    if owner is None or len(function.facts.params) != 2 or function.facts.params[1] != param:
+    params = function.facts.params
+    if owner is None or params[1:2] != (param,) or not _are_set(params[2:]):
         return None
     for words in types.libraries.answers:
         if not _takes_row(words, owner, function.name):
@@ -38,6 +40,11 @@ def row_given(types: "Types", function: FunctionNode, param: t.Param) -> Type | 
             if isinstance(found, ClassType):
                 return instance_of(found)
     return None
+
+
+def _are_set(params: Sequence[t.Param]) -> bool:
+    """Return whether a call need not give any of some parameters."""
+    return all(item.default is not None or item.kind.startswith("*") for item in params)
 
 
 def _takes_row(words: Answers, owner: ClassNode, name: str) -> bool:

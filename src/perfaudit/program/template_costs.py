@@ -10,6 +10,7 @@ from perfaudit.core.finding import TraceStep
 from perfaudit.core.location import Location
 from perfaudit.facts import template_types as n
 from perfaudit.facts import types as t
+from perfaudit.program.bounds import SHORT
 from perfaudit.program.renderings import Known, Rendering, known_names
 from perfaudit.program.template_files import TemplateFiles, template_files
 from perfaudit.program.template_functions import read_by
@@ -26,6 +27,10 @@ KEEPING = frozenset({"dictsort", "dictsortreversed", "sort", "reverse", "list", 
 """Filters that give the items that they are given."""
 PLAIN = frozenset({"default", "default_if_none", "safe", "escape", "force_escape", "d", "e"})
 """Filters that do not walk what they are given."""
+
+LENGTH = "length"
+WALKING = frozenset({LENGTH, "first", "join", "last", "random"})
+"""Filters that ask a query for its rows."""
 
 
 class Turn(Struct, frozen=True):
@@ -225,12 +230,15 @@ class Walk:
             given = tag.bound([value], {})
             reading.function(tag.function, given, may_give_more=True)
             reading.costs.extend(read_by(self.program, tag.function, given))
+        other = next((it for it in path.filters if it not in KEEPING and it not in PLAIN), "")
+        if other in WALKING:
+            reading.asked(value, is_number=other == LENGTH)
         if not quiet:
             self.note(reading.costs, path)
-        for name in path.filters:
-            if name not in KEEPING and name not in PLAIN:
-                return NOT_KNOWN
-        return value
+        if other:
+            return NOT_KNOWN
+        is_few = value is not NOT_KNOWN and path.most is not None and path.most <= SHORT
+        return msgspec.structs.replace(value, few=True) if is_few else value
 
     def ask(self, value: Value, path: n.Path, *, shown: bool) -> None:
         """Note what showing or testing a value costs."""
@@ -281,6 +289,7 @@ class Walk:
         reading = Reading(self.program, runs_methods=self.runs_methods)
         element = reading.element(items, len(self.turns) + 1)
         is_rows = items.known is not None or items.items is not None or items.asked
+        is_rows = is_rows and not items.few
         self.turns.append(Turn(walked, location, is_rows))
         self.way.append(TraceStep(location, f"loop over {walked}"))
         inner = dict(names)

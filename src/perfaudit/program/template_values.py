@@ -49,7 +49,7 @@ class Value(Struct, frozen=True):
     ``asked``: it is a query that has not run yet; ``relation``: the relation that it asks for,
     where loading that with the rows would have answered. ``inverse`` leads back to ``owner``.
     ``items`` are those that a group holds. ``held``: the template has put it under a name, where a
-    query keeps its rows once it has run.
+    query keeps its rows once it has run. ``few``: the template takes a handful of its items.
     """
 
     type: Type
@@ -62,6 +62,7 @@ class Value(Struct, frozen=True):
     owner: "Value | None" = None
     items: "Value | None" = None
     held: bool = False
+    few: bool = False
 
 
 NOT_KNOWN = Value(Unknown("not given to the template"))
@@ -268,11 +269,11 @@ class Reading:
         else:
             self.costs.append(Cost(value.owner, (), None, again=True, name=name))
 
-    def asked(self, value: Value) -> None:
+    def asked(self, value: Value, *, is_number: bool = False) -> None:
         """Note the query of a value that is iterated, tested, measured or written out."""
         if value.asked:
             before = len(self.costs)
-            self._ask(value, "", keeps=value.relation is not None)
+            self._ask(value, "", keeps=value.relation is not None, is_number=is_number)
             if value.held:
                 once = [msgspec.structs.replace(cost, again=False) for cost in self.costs[before:]]
                 self.costs[before:] = once
