@@ -8,6 +8,7 @@ from perfaudit.program.condition_lists import conditions_in
 from perfaudit.program.expressions import argument_for
 from perfaudit.program.names import AT_END, COMPREHENSIONS, Definition, meanings
 from perfaudit.program.nodes import FileNode, FunctionNode
+from perfaudit.program.table_statements import Statement, statement_of
 from perfaudit.program.values import ClassType, Instance, ModuleType, options_of
 from perfaudit.program.written_out import Spot, written_out
 
@@ -83,6 +84,9 @@ class SqlTexts:
         """Return the text of an expression, or None where it is not known."""
         if steps == 0:
             return None
+        built = self.built(function, value, at)
+        if built is not None:
+            return built.text()
         match value:
             case t.Const(value=str() as text):
                 return text
@@ -115,6 +119,12 @@ class SqlTexts:
                 texts = [self.text(function, option, at, steps - 1) for option in options]
                 return self.chosen([text for text in texts if text is not None])
         return None
+
+    def built(self, function: FunctionNode, value: t.Expr, at: tuple[int, int]) -> Statement | None:
+        """Return the statement that calls build of table objects, where an expression is one."""
+        if not self.types.made_tables or not isinstance(value, t.Name | t.CallRef):
+            return None
+        return statement_of(self.types, function, value, at)
 
     def chosen(self, texts: list[str]) -> str | None:
         self.several |= len(set(texts)) > 1
@@ -155,6 +165,8 @@ class SqlTexts:
     def called(self, function: FunctionNode, call: t.Call, index: int, steps: int) -> str | None:
         at = (call.sequence, call.context)
         callee = call.callee
+        if isinstance(callee, t.Attr) and self.built(function, callee.base, at) is not None:
+            return None
         if isinstance(callee, t.Attr) and callee.name in KEEPING:
             return self.text(function, callee.base, at, steps - 1)
         if isinstance(callee, t.Attr) and callee.name == "format":

@@ -22,19 +22,24 @@ if TYPE_CHECKING:
 
 def read_made_tables(
     types: "Types", words: Vocabulary, names: dict[ClassNode, str]
-) -> Iterator[Table]:
-    """Yield the tables that calls outside of functions make; ``names`` are those of classes."""
+) -> Iterator[tuple[FunctionNode, int, Table]]:
+    """Yield the tables that calls outside of functions make, each with its call.
+
+    ``names`` are those of classes.
+    """
     roots = {path.rpartition(".")[2] for path in words.table_makers}
     for file in types.modules.files:
         if is_unseen(file):
             continue
-        for call in file.body.facts.calls:
-            if last_name(call.callee) not in roots:
-                continue
-            given = words.table_makers.get(path_of(types, called(types, file.body, call)))
-            name = text(argument(call, given)) if given is not None else None
-            if name:
-                yield table_of_call(types, words, file.body, call, name, names)
+        scopes = [file.body, *(node.body for node in file.classes)]
+        for scope in scopes:
+            for index, call in enumerate(scope.facts.calls):
+                if last_name(call.callee) not in roots:
+                    continue
+                given = words.table_makers.get(path_of(types, called(types, scope, call)))
+                name = text(argument(call, given)) if given is not None else None
+                if name:
+                    yield scope, index, table_of_call(types, words, scope, call, name, names)
 
 
 def read_apart_indexes(
