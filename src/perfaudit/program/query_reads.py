@@ -19,7 +19,6 @@ from perfaudit.program.sql_places import built_statement
 from perfaudit.program.sql_text import is_one_text
 from perfaudit.program.table_statements import Statement
 from perfaudit.program.tables import Table
-from perfaudit.program.values import LibraryInstance, options_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,24 +116,18 @@ def _statement_reads(program: Program) -> tuple[StatementRead, ...]:
         use = use_of(readers, row_source(site, selected.positions))
         if use.escapes is None:
             statement = built_statement(program, site)
-            if statement is not None:
+            words = words_of(program, site)
+            if statement is not None and words is not None:
                 selected = _as_written(selected, statement)
-            found.append(StatementRead(site, selected, use, words_of(program, site)))
+            found.append(StatementRead(site, selected, use, words))
     return tuple(found)
 
 
 def words_of(program: Program, site: Site) -> EntityQueries | None:
     """Return what a library says of queries whose calls build the statement; None for a text."""
-    given = None if site.call is None else argument(site.call, site.behaviour.sql)
-    if site.call is None or given is None or built_statement(program, site) is None:
+    if built_statement(program, site) is None:
         return None
-    at = (site.call.sequence, site.call.context)
-    paths = {
-        option.path
-        for option in options_of(program.types.evaluate(site.function, given, at))
-        if isinstance(option, LibraryInstance)
-    }
-    return program.libraries.queries(paths.pop()) if len(paths) == 1 else None
+    return program.libraries.queries(site.behaviour.path.rpartition(".")[0])
 
 
 def _as_written(selected: Projection, statement: Statement) -> Projection:
@@ -160,7 +153,7 @@ def _as_written(selected: Projection, statement: Statement) -> Projection:
 
 def _is_one_statement(program: Program, site: Site) -> bool:
     """Return whether a call runs the same statement on whatever path leads to it."""
-    if gives(site.sql or "") is not None:
+    if gives(site.sql or "") is not None or built_statement(program, site) is not None:
         return True
     given = None if site.call is None else argument(site.call, site.behaviour.sql)
     if site.call is None or given is None:

@@ -13,7 +13,7 @@ from perfaudit.program.projection import filled_offset, parsed
 from perfaudit.program.sites import Site
 from perfaudit.program.sql_dialects import dialect_of
 from perfaudit.program.sql_text import lines_of_text
-from perfaudit.program.table_statements import Statement, statement_of
+from perfaudit.program.table_statements import Statement, statement_run
 
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
@@ -51,12 +51,9 @@ def place_in_sql(program: "Program", site: Site, tree: Any) -> Location:
 
 def built_statement(program: "Program", site: Site) -> Statement | None:
     """Return the statement of a site where calls build it of table objects, and it is no text."""
-    given = None if site.call is None else argument(site.call, site.behaviour.sql)
-    if site.call is None or given is None or not program.types.made_tables:
+    if site.call is None:
         return None
-    return statement_of(
-        program.types, site.function, given, (site.call.sequence, site.call.context)
-    )
+    return statement_run(program.types, site.function, site.call, site.behaviour)
 
 
 def _built_place(statement: Statement, tree: Any) -> Location | None:

@@ -34,9 +34,11 @@ MAX_RETURNS = 4
 """Texts that a function may return."""
 HOLE = "{}"
 """Stands for what is not known of a text."""
-KEEPING = frozenset({"strip", "lstrip", "rstrip", "replace", "bindparams", "columns"})
+KEEPING = frozenset({"strip", "lstrip", "rstrip", "replace", "bindparams", "columns", "encode"})
 """Methods of a text that leave its meaning."""
 _PLACE = re.compile(r"(?<!\{)\{(?P<name>\w*)(?:![rsa])?(?::[^{}]*)?\}(?!\})")
+_DOLLAR = re.compile(r"\$(?:\$|(?P<name>[A-Za-z_]\w*)|\{(?P<braced>[A-Za-z_]\w*)\})")
+SUBSTITUTING = frozenset({"substitute", "safe_substitute"})
 _PERCENT = re.compile(r"%%|%(?:\((?P<name>\w+)\))?[-+ #0]*\d*(?:\.\d+)?[sdrif]")
 
 
@@ -175,6 +177,8 @@ class SqlTexts:
         if isinstance(callee, t.Attr) and callee.name == "join" and len(call.arguments) == 1:
             between = self.text(function, callee.base, at, steps - 1)
             return between and self.joined(between, function, call.arguments[0], at, steps - 1)
+        if isinstance(callee, t.Attr) and callee.name in SUBSTITUTING:
+            return self.substituted(function, call, callee.base, at, steps - 1)
         for target in self.types.call(function, index).targets:
             if target.name in ("textwrap.dedent", "inspect.cleandoc") and call.arguments:
                 return self.text(function, call.arguments[0], at, steps - 1)
@@ -224,16 +228,40 @@ class SqlTexts:
 
         return _PLACE.sub(place, template).replace("{{", "{").replace("}}", "}")
 
+    def substituted(
+        self, function: FunctionNode, call: t.Call, base: t.Expr, at: tuple[int, int], steps: int
+    ) -> str | None:
+        """Return the text of a ``string.Template`` with what it is given in its places."""
+        made = written_out(self.types, Spot(function, base, at))
+        if made is None or not isinstance(made.value, t.CallRef):
+            return None
+        targets = self.types.call(made.function, made.value.index).targets
+        maker = made.function.facts.calls[made.value.index]
+        if not maker.arguments or [target.name for target in targets] != ["string.Template"]:
+            return None
+        point = (maker.sequence, maker.context)
+        template = self.text(made.function, maker.arguments[0], point, steps)
+        entries = dict(call.keywords)
+        if call.arguments:
+            given = written_out(self.types, Spot(function, call.arguments[0], at))
+            if given is not None and given.function is function:
+                entries = {**_entries(given.value), **entries}
+
+        def place(found: re.Match[str]) -> str:
+            if found.group() == "$$":
+                return "$"
+            value = entries.get(found.group("name") or found.group("braced"))
+            text = None if value is None else self.text(function, value, at, steps)
+            return HOLE if text is None else text
+
+        return template and _DOLLAR.sub(place, template)
+
     def filled_in(
         self, template: str, function: FunctionNode, value: t.Expr, at: tuple[int, int], steps: int
     ) -> str:
         """Return a text with what ``%`` is given in its places."""
         items = iter(value.items if isinstance(value, t.Seq) else (value,))
-        entries: dict[object, t.Expr] = {}
-        if isinstance(value, t.Mapping):
-            for key, held in zip(value.keys, value.values, strict=True):
-                if isinstance(key, t.Const):
-                    entries[key.value] = held
+        entries = _entries(value)
 
         def place(found: re.Match[str]) -> str:
             if found.group() == "%%":
@@ -409,6 +437,17 @@ def _given_to(
         elif param.default is not None and callee.parent is not None:
             found[callee, param.name] = Spot(callee.parent, param.default, AT_END)
     return found
+
+
+def _entries(value: t.Expr) -> dict[str, t.Expr]:
+    """Return what a dictionary that is written out holds, by the keys that are texts."""
+    if not isinstance(value, t.Mapping):
+        return {}
+    return {
+        key.value: held
+        for key, held in zip(value.keys, value.values, strict=True)
+        if isinstance(key, t.Const) and isinstance(key.value, str)
+    }
 
 
 def _is_given(definition: Definition) -> bool:

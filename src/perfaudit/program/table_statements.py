@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from perfaudit.facts import types as t
+from perfaudit.libraries.types import Behaviour
 from perfaudit.program.condition_lists import conditions_in
-from perfaudit.program.expressions import last_name
+from perfaudit.program.expressions import argument, last_name
 from perfaudit.program.names import AT_END, Definition, meanings
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.table_expressions import HOLE, Clauses, holes_first
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 MAX_STEPS = 30
 VERBS = frozenset({"select", "insert", "update", "delete"})
+BEGINNINGS = VERBS | {"query"}
+"""Calls that a statement begins with."""
 KEEPING = frozenset(
     {
         *("execution_options", "prefix_with", "suffix_with", "with_hint", "params", "correlate"),
@@ -31,10 +34,10 @@ KEEPING = frozenset(
 )
 """Steps that leave tables, columns and conditions as they are."""
 JOINS = {"join": "JOIN", "outerjoin": "LEFT JOIN"}
-STEPS = VERBS | KEEPING | JOINS.keys() | {
+STEPS = BEGINNINGS | KEEPING | JOINS.keys() | {
     *("where", "filter", "filter_by", "having", "order_by", "group_by", "limit", "offset"),
     *("fetch", "slice", "distinct", "select_from", "with_for_update", "with_only_columns"),
-    *("add_columns", "column", "values", "join_from", "outerjoin_from"),
+    *("with_entities", "add_columns", "column", "values", "join_from", "outerjoin_from"),
 }  # fmt: skip
 """The last call of a statement is one of these."""
 
@@ -107,6 +110,31 @@ def statement_of(
     return Builder(types).statement(function, value, at, steps)
 
 
+def statement_run(
+    types: "Types", function: FunctionNode, call: t.Call, behaviour: Behaviour
+) -> Statement | None:
+    """Return the statement that a call runs, where calls build it of table objects."""
+    if not types.made_tables:
+        return None
+    at = (call.sequence, call.context)
+    if "runs-built" in behaviour.flags and isinstance(call.callee, t.Attr):
+        found = statement_of(types, function, call.callee.base, at)
+        return None if found is None else _ended(found, call.callee.name)
+    given = argument(call, behaviour.sql)
+    return None if given is None else statement_of(types, function, given, at)
+
+
+def _ended(statement: Statement, name: str) -> Statement:
+    """Return a statement as the call makes it that runs it."""
+    if name in VERBS:
+        statement.verb = name
+    elif name == "count":
+        statement.columns = ["COUNT(*)"]
+    elif name == "first":
+        statement.ending.setdefault("LIMIT", "1")
+    return statement
+
+
 class Builder:
     """Goes through the calls of a statement, from its first to its last."""
 
@@ -162,8 +190,8 @@ class Builder:
         at = (call.sequence, call.context)
         if name not in STEPS:
             return self._returned(function, index, steps)
-        if name in VERBS:
-            return self._begun(function, call, name, at)
+        if name in BEGINNINGS:
+            return self._begun(function, call, "select" if name == "query" else name, at)
         if not isinstance(call.callee, t.Attr):
             return None
         before = self.statement(function, call.callee.base, at, steps - 1)
@@ -244,7 +272,7 @@ class Builder:
                 made.is_distinct = True
             case "with_for_update":
                 made.ending["FOR"] = "UPDATE"
-            case "with_only_columns":
+            case "with_only_columns" | "with_entities":
                 made.columns.clear()
                 return self._columns(made, function, given, at)
             case "add_columns" | "column":
