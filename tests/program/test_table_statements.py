@@ -192,3 +192,17 @@ def test_statement_that_is_built_step_by_step(before: str, text: str) -> None:
 )
 def test_statement_of_anything_else_is_not_known(value: str) -> None:
     assert sql(value) is None
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "for each in given:\n    u = u.alias()\nq = select(u)",
+        "for each in given:\n    j = j.join(users)\nq = select(users).select_from(j)",
+        "for each in given:\n    q = q.where(users.c.id == each)",
+        "while q:\n    q = select(q).where(q)",
+        "c = c & (users.c.id == 1)\nq = select(users.c.id).select_from(given).where(c)",
+    ],
+)
+def test_what_is_made_of_itself_ends(before: str) -> None:
+    assert sql("q", before) is None

@@ -38,18 +38,20 @@ class TableObjects:
     def __init__(self, types: "Types") -> None:
         self.types = types
 
-    def table(self, function: FunctionNode, value: t.Expr, at: At) -> Named | None:
+    def table(
+        self, function: FunctionNode, value: t.Expr, at: At, steps: int = MAX_STEPS
+    ) -> Named | None:
         """Return the table that an expression stands for, also by another name."""
         spot = Spot(function, value, at)
         variable = spelled(function, value)
-        for _ in range(MAX_STEPS):
+        for _ in range(steps):
             own = self._own(spot)
             if own is not None:
                 return Named(quoted(own.name), quoted(own.name), own, variable)
             if isinstance(spot.value, t.CallRef):
                 call = spot.function.facts.calls[spot.value.index]
                 is_alias = last_name(call.callee) == "alias"
-                return self._aliased(spot.function, call, variable) if is_alias else None
+                return self._aliased(spot.function, call, variable, steps - 1) if is_alias else None
             found = stands_for(self.types, spot)
             if found is None:
                 return None
@@ -62,14 +64,16 @@ class TableObjects:
             return self.types.made_tables.get((spot.function, spot.value.index))
         return self._of_class(spot.function, spot.value, spot.at)
 
-    def _aliased(self, function: FunctionNode, call: t.Call, variable: str) -> Named | None:
+    def _aliased(
+        self, function: FunctionNode, call: t.Call, variable: str, steps: int
+    ) -> Named | None:
         """Return a table by the name that ``alias`` gives it."""
         at = (call.sequence, call.context)
         given = list(call.given)
         base = call.callee.base if isinstance(call.callee, t.Attr) else None
-        own = None if base is None else self.table(function, base, at)
+        own = None if base is None else self.table(function, base, at, steps)
         if own is None and given:
-            own = self.table(function, given.pop(0), at)
+            own = self.table(function, given.pop(0), at, steps)
         if own is None:
             return None
         named = given[0] if given else None

@@ -302,7 +302,14 @@ class Builder:
         made.joins.append(text)
         return True
 
-    def _source(self, made: Statement, function: FunctionNode, value: t.Expr, at: At) -> bool:
+    def _source(
+        self,
+        made: Statement,
+        function: FunctionNode,
+        value: t.Expr,
+        at: At,
+        steps: int = MAX_STEPS,
+    ) -> bool:
         """Add a table that rows come from, or several that are joined."""
         table = self.clauses.objects.table(function, value, at)
         if table is not None:
@@ -310,7 +317,7 @@ class Builder:
             made.roots[table.name] = table.source
             return True
         held = self.clauses.objects.written(function, value, at)
-        if held is None or not isinstance(held.value, t.CallRef):
+        if held is None or not isinstance(held.value, t.CallRef) or steps <= 0:
             return False
         function, call = held.function, held.function.facts.calls[held.value.index]
         name, at = last_name(call.callee), (call.sequence, call.context)
@@ -318,9 +325,9 @@ class Builder:
             return False
         base = call.callee.base if isinstance(call.callee, t.Attr) else None
         given = list(call.arguments)
-        if base is not None and self._source(made, function, base, at):
+        if base is not None and self._source(made, function, base, at, steps - 1):
             return self._joined(made, function, call, name, at)
-        if not given or not self._source(made, function, given.pop(0), at):
+        if not given or not self._source(made, function, given.pop(0), at, steps - 1):
             return False
         join = self.clauses.join(made.tables, function, call, given, name, at)
         if join is None:
