@@ -100,6 +100,22 @@ def downgrade():
     }
 
 
+def test_statements_of_the_own_connection_are_carried_out_in_their_order() -> None:
+    code = f"""
+def upgrade():{TABLE}
+    op.execute("CREATE INDEX by_name ON shops (name)")
+    op.get_bind().execute(sa.text("CREATE INDEX by_town ON shops (town)"))
+    connection = op.get_bind()
+    connection.execute(sa.text("DROP INDEX by_name"))
+    other.execute(sa.text("DROP INDEX by_town"))
+
+
+def downgrade():
+    op.get_bind().execute(sa.text("DROP INDEX by_town"))
+"""
+    assert indexes(code) == {("town",): line(code, '"CREATE INDEX by_town')}
+
+
 def test_a_statement_that_another_connection_runs_counts() -> None:
     code = f"""
 def upgrade():{TABLE}

@@ -380,3 +380,27 @@ def test_indexes_that_stand_behind_their_table_are_of_it() -> None:
         (("(lower(email))",), True),
     ]
     assert [index.columns for index in tables["logs"].indexes[1:]] == [("line",)]
+
+
+def test_tables_are_named_by_constants_and_made_in_classes() -> None:
+    code = """
+from sqlalchemy import Column, Integer, MetaData, Table
+from sqlalchemy.orm import DeclarativeBase
+
+NAME = "logs"
+logs = Table(NAME, MetaData(), Column("id", Integer), Column("line", Integer))
+other = Table(worked_out(), MetaData(), Column("id", Integer))
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Badge(Base):
+    __table__ = Table("badges", Base.metadata, Column("id", Integer), Column("text", Integer))
+"""
+    tables = project({"models.py": code}).schema.tables
+    assert {name: list(table.columns) for name, table in tables.items()} == {
+        "badges": ["id", "text"],
+        "logs": ["id", "line"],
+    }

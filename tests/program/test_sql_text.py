@@ -12,7 +12,7 @@ from perfaudit.program.relational import queries
 from perfaudit.program.sql_bounds import is_parsable
 from perfaudit.program.sql_coverage import can_be_read, sql_coverage
 
-HEAD = "import asyncpg\n\n\n"
+HEAD = "import asyncpg, string\n\n\n"
 SCHEMA = "CREATE TABLE agents (id BIGINT PRIMARY KEY, name TEXT, notes TEXT, limits JSONB);"
 
 
@@ -56,6 +56,16 @@ def run(value: str, before: str = "") -> str:
             "SELECT a FROM t WHERE id IN ({})",
         ),
         ('"  SELECT a  ".strip()', "  SELECT a  "),
+        ('"SELECT a".encode()', "SELECT a"),
+        (
+            'string.Template("SELECT $what FROM ${name}s").substitute(what="a", name=table)',
+            "SELECT a FROM {}s",
+        ),
+        (
+            'string.Template("SELECT \'$$\', $a FROM $b").safe_substitute({"b": "t"})',
+            "SELECT '$', {} FROM t",
+        ),
+        ('table.substitute(what="a")', None),
     ],
 )
 def test_texts_are_put_together(value: str, text: str) -> None:

@@ -18,6 +18,7 @@ from perfaudit.program.presence import asks_for_any
 from perfaudit.program.program import Program
 from perfaudit.program.projection import is_bounded
 from perfaudit.program.query_conditions import NEGATED
+from perfaudit.program.query_reads import words_of
 from perfaudit.program.result_roots import inner_functions
 from perfaudit.program.result_use import Readers, Use, use_of
 from perfaudit.program.result_walk import Source
@@ -93,7 +94,8 @@ def _sources(program: Program) -> Iterator[tuple[Source, str, str, EntityQuery |
             and not is_bounded(site.sql, dialect_of(program, site))
             and not LOCKS.search(site.sql)
         ):
-            yield row_source(site, ()), SQL_FIX, site.name, None
+            words = words_of(program, site)
+            yield row_source(site, ()), words.count if words else SQL_FIX, site.name, None
     for query in entity_queries(program):
         if not query.is_bounded:
             yield query.source, query.orm.count, query.name, query

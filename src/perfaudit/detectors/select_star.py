@@ -84,6 +84,8 @@ def _starred(program: Program, read: StatementRead) -> Iterator[Match | Opportun
             *clause_steps(program, site),
         ),
         confidence=Confidence.MEDIUM if use.crossed else site.confidence,
+        # As with objects: of one row it is worth little, where the statement is built.
+        severity=Severity.ADVICE if read.words is not None and not use.iterated else None,
         function=site.function.qualname,
         endpoint=exposure.endpoint,
         exposure=exposure.kind,
@@ -134,7 +136,9 @@ def _fix(selected: Projection, use: Use) -> str:
     ]
     if not named:
         return ""
-    return f"Select {', '.join(dict.fromkeys(named))} in place of *."
+    stars = ", ".join(text for text, _ in selected.stars)
+    whole = stars if stars.startswith("all of ") else "*"
+    return f"Select {', '.join(dict.fromkeys(named))} in place of {whole}."
 
 
 def _whole(program: Program, read: EntityRead) -> Iterator[Match | Opportunity]:

@@ -131,5 +131,5 @@ def _match(
         exposure=exposure.kind,
         role=query.site.function.role,
         rule=RULES[kind],
-        fix=cure(program, condition),
+        fix=cure(program, query, condition),
     )

@@ -6,6 +6,7 @@ from dataclasses import replace
 from perfaudit.core.finding import Match, TraceStep
 from perfaudit.core.levels import Confidence, Severity, weakest
 from perfaudit.core.report import Opportunity
+from perfaudit.libraries.types import EntityQueries
 from perfaudit.program.entity_queries import EntityQuery, is_deferred
 from perfaudit.program.exposure import BY_HAND
 from perfaudit.program.growing_tables import is_small
@@ -68,6 +69,8 @@ def _raw(program: Program, read: StatementRead) -> Iterator[Match | Opportunity]
             continue
         keys = use.keys.get(output.name, frozenset())
         fix = _sql_fix(output, keys, selected, takes_paths=_takes_paths(program, site))
+        if read.words is not None and keys:
+            fix = _built_fix(output, _shortest(keys), read.words)
         yield _match(program, site, use, output, words, fix)
 
 
@@ -141,6 +144,18 @@ def _sql_fix(
         spelled = _sql_path(output.spelled, path, last, takes_paths=takes_paths)
         parts.append(f"{spelled} AS {alias}")
     return f"Select {', '.join(parts)} in place of {output.spelled}."
+
+
+def _built_fix(output: Output, keys: list[JsonPath], words: EntityQueries) -> str:
+    """Return the keys of a column as the calls name them that build the SELECT."""
+    owner, _, column = output.spelled.rpartition(".")
+    items = [
+        words.keys_each.format(
+            **{"class": owner, "column": column}, steps=_steps(words.keys_step, path)
+        )
+        for path in keys
+    ]
+    return f"Select {', '.join(items)} in place of {output.spelled}."
 
 
 def _sql_path(spelled: str, path: JsonPath, last: str, *, takes_paths: bool) -> str:

@@ -27,7 +27,7 @@ KINDS = frozenset(
         "operations",
     ]
 )
-KEYS = ("revision", "follows", "forwards", "backwards", "scopes", "operations")
+KEYS = ("revision", "follows", "forwards", "backwards", "scopes", "connections", "operations")
 LISTED_KEYS = ("classes", "listed", "follows", "precedes", "replaces", "operations")
 OPERATION_KEYS = (
     *("does", "table", "name", "columns", "unique", "where", "method", "to", "sql"),
@@ -76,7 +76,7 @@ class Migrations(Struct, frozen=True, gc=False):
     Functions: ``revision`` is the name that a file gives itself, ``forwards`` the function that
     makes the change, ``backwards`` the one that takes it back. ``scopes``: calls that give, on
     entering, what changes one table -> their argument with its name; the operations of that leave
-    it out.
+    it out. ``connections``: calls that give a connection -> the argument of its methods with SQL.
 
     Classes: ``classes`` are their bases, and ``listed`` the attribute with the operations. What
     comes before and after it (``precedes``), and what it stands for (``replaces``), are pairs of
@@ -89,6 +89,7 @@ class Migrations(Struct, frozen=True, gc=False):
     forwards: str = ""
     backwards: str = ""
     scopes: dict[str, str] = {}
+    connections: dict[str, str] = {}
     classes: tuple[str, ...] = ()
     listed: str = ""
     precedes: str = ""
@@ -111,6 +112,7 @@ def migrations_section(node: YamlNode | None, named: Named) -> Migrations | None
     words = ("revision", "follows", "forwards", "backwards", "listed", "precedes", "replaces")
     return Migrations(
         scopes=named(keys.get("scopes"), lambda _, entry: entry.text()),
+        connections=named(keys.get("connections"), lambda _, entry: entry.text()),
         operations=named(keys["operations"], _operation),
         classes=keys["classes"].texts() if by_class else (),
         **{word: keys[word].text() for word in words if word in keys},

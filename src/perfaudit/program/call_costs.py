@@ -8,6 +8,7 @@ from perfaudit.program.expressions import argument, has_splat
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.sites import Found
 from perfaudit.program.sql_text import sql_effects, text_of
+from perfaudit.program.table_statements import statement_run
 from perfaudit.program.values import LibraryInstance, Type, options_of
 
 if TYPE_CHECKING:
@@ -32,6 +33,10 @@ def add_call(found: Found, call: t.Call, index: int, target: calls.Target) -> No
         if given is not None:
             sql = text_of(types, function, given, at)
             effects = _statement_effects(types, function, given, at, sql, effects)
+    if "runs-built" in behaviour.flags:
+        statement = statement_run(types, function, call, behaviour)
+        sql = None if statement is None else statement.text()
+        effects = effects if sql is None else sql_effects(sql) or effects
     if "named-statement" in behaviour.flags and isinstance(call.callee, t.Attr):
         sql = types.named_sql.get(call.callee.name.removesuffix("_cursor"))
         effects = effects if sql is None else sql_effects(sql) or effects

@@ -33,6 +33,7 @@ from perfaudit.program.second_opinion import CallPlace, Opinions, reconsidered
 from perfaudit.program.shown_rows import row_given, row_of_view
 from perfaudit.program.sql_text import text_of
 from perfaudit.program.stores import Stores
+from perfaudit.program.tables import Table
 from perfaudit.program.values import (
     BOOL,
     NONE,
@@ -92,6 +93,12 @@ class Types:
         """The rows behind graph types, as far as ``program.graph_words`` has been asked."""
         self.relations: dict[tuple[ClassNode, str], Type] = {}
         """Types of attributes that an ORM makes, by class and name, from ``program.schema``."""
+        self.made_tables: dict[tuple[FunctionNode, int], Table] = {}
+        """Tables by the calls that make them as objects, from ``program.schema``."""
+        self.class_tables: dict[ClassNode, Table] = {}
+        """Tables by their class, where objects of them can be asked of it."""
+        self.table_attributes: frozenset[str] = frozenset()
+        """Attributes of these classes that may be such objects."""
         self.told: dict[tuple[FunctionNode, str], Type] = {}
         """Types of parameters that a library gives its rows to, by function and name."""
         self.swapped: dict[str, ClassNode] = {}

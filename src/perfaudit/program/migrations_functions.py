@@ -8,7 +8,7 @@ from msgspec import structs
 from perfaudit.core.location import Location
 from perfaudit.facts import types as t
 from perfaudit.libraries.migrations import Migrations, Operation
-from perfaudit.program.expressions import argument, argument_for
+from perfaudit.program.expressions import argument, argument_for, last_name
 from perfaudit.program.migrations_tables import Database, Replayed
 from perfaudit.program.migrations_texts import at_call, statements_given, texts_of
 from perfaudit.program.nodes import ClassNode, FileNode, FunctionNode
@@ -42,6 +42,7 @@ class FunctionPlayer:
         self.names = names
         self.section = section
         self.database = database
+        self.connections = {path.rpartition(".")[2] for path in section.connections}
         self.by_name = {
             path.rpartition(".")[2]: operation for path, operation in section.operations.items()
         }
@@ -74,7 +75,10 @@ class FunctionPlayer:
                 self._run(helper, depth - 1, _given(helper, call), place)
         name = call.callee.name if isinstance(call.callee, t.Attr) else ""
         operation = self.by_name.get(name)
-        if operation is not None:
+        given = self._given_to_connection(function, call)
+        if given is not None:
+            self._run_sql(function, call, given, place)
+        elif operation is not None:
             self._apply(function, call, operation, place)
 
     def _apply(
@@ -89,13 +93,31 @@ class FunctionPlayer:
             if path not in self.section.operations:
                 return
         if operation.does == "sql":
-            value = argument(call, operation.sql)
-            for at, statement in statements_given(self.types, function, value, at_call(call)):
-                self.database.run_sql(at if at.line >= call.line else place, statement)
-            self.database.spend(function.file.path, call.line, call.end_line)
+            self._run_sql(function, call, argument(call, operation.sql), place)
             return
         for table in self._texts(function, call, operation.table):
             self._change(function, call, operation, table, place)
+
+    def _run_sql(
+        self, function: FunctionNode, call: t.Call, value: t.Expr | None, place: Location
+    ) -> None:
+        """Carry out the statements that a call is given."""
+        for at, statement in statements_given(self.types, function, value, at_call(call)):
+            self.database.run_sql(at if at.line >= call.line else place, statement)
+        self.database.spend(function.file.path, call.line, call.end_line)
+
+    def _given_to_connection(self, function: FunctionNode, call: t.Call) -> t.Expr | None:
+        """Return what a method of the migration's connection is given to run; None elsewhere."""
+        base = call.callee.base if isinstance(call.callee, t.Attr) else None
+        if isinstance(base, t.Name):
+            base = function.only_value(base.id)
+        if not isinstance(base, t.CallRef):
+            return None
+        maker = function.facts.calls[base.index]
+        if last_name(maker.callee) not in self.connections:
+            return None
+        path = path_of(self.types, called(self.types, function, maker))
+        return argument(call, self.section.connections.get(path))
 
     def _scoped_table(self, function: FunctionNode, call: t.Call) -> str | None:
         """Return the table of the scope that a call is made on, where it is one."""

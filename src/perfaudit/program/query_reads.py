@@ -3,18 +3,21 @@
 from dataclasses import dataclass, replace
 
 from perfaudit.facts import types as t
+from perfaudit.libraries.types import EntityQueries
 from perfaudit.program.column_queries import ColumnQuery, column_queries
 from perfaudit.program.entity_queries import EntityQuery, entity_queries
 from perfaudit.program.expressions import argument
 from perfaudit.program.program import Program
-from perfaudit.program.projection import Projection, projection
+from perfaudit.program.projection import Output, Projection, projection
 from perfaudit.program.result_use import Readers, Use, use_of
 from perfaudit.program.row_makers import read_when_made
 from perfaudit.program.row_sources import row_source
 from perfaudit.program.sites import Site
 from perfaudit.program.sql_dialects import dialect_of
 from perfaudit.program.sql_named import gives
+from perfaudit.program.sql_places import built_statement
 from perfaudit.program.sql_text import is_one_text
+from perfaudit.program.table_statements import Statement
 from perfaudit.program.tables import Table
 
 
@@ -29,11 +32,15 @@ class EntityRead:
 
 @dataclass(frozen=True, slots=True)
 class StatementRead:
-    """A call that runs a SELECT, what that gives, and what is read of it."""
+    """A call that runs a SELECT, what that gives, and what is read of it.
+
+    ``words``: what the library says of queries whose calls build the SELECT; None for a text.
+    """
 
     site: Site
     selected: Projection
     use: Use
+    words: EntityQueries | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +115,45 @@ def _statement_reads(program: Program) -> tuple[StatementRead, ...]:
             continue
         use = use_of(readers, row_source(site, selected.positions))
         if use.escapes is None:
-            found.append(StatementRead(site, selected, use))
+            statement = built_statement(program, site)
+            words = words_of(program, site)
+            if statement is not None and words is not None:
+                selected = _as_written(selected, statement)
+            found.append(StatementRead(site, selected, use, words))
     return tuple(found)
+
+
+def words_of(program: Program, site: Site) -> EntityQueries | None:
+    """Return what a library says of queries whose calls build the statement; None for a text."""
+    if built_statement(program, site) is None:
+        return None
+    return program.libraries.queries(site.behaviour.path.rpartition(".")[0])
+
+
+def _as_written(selected: Projection, statement: Statement) -> Projection:
+    """Return what a SELECT gives, with tables and columns as the code that builds it names them."""
+    variables = {table.table.name: table.variable for table in statement.tables.values()}
+    variables |= {name: table.variable for name, table in statement.tables.items()}
+
+    def spelled(output: Output) -> str:
+        owner, _, _ = output.spelled.rpartition(".")
+        if output.starred and output.table is not None:
+            owner = output.table.name
+        return f"{variables[owner]}.c.{output.name}" if owner in variables else output.spelled
+
+    return replace(
+        selected,
+        outputs=tuple(replace(output, spelled=spelled(output)) for output in selected.outputs),
+        stars=tuple(
+            (f"all of {variables.get(text.partition('.')[0], text)}", tables)
+            for text, tables in selected.stars
+        ),
+    )
 
 
 def _is_one_statement(program: Program, site: Site) -> bool:
     """Return whether a call runs the same statement on whatever path leads to it."""
-    if gives(site.sql or "") is not None:
+    if gives(site.sql or "") is not None or built_statement(program, site) is not None:
         return True
     given = None if site.call is None else argument(site.call, site.behaviour.sql)
     if site.call is None or given is None:

@@ -47,7 +47,7 @@ JSON_OPERATORS = frozenset(
 )
 """Operators that ask for rows by what a JSON value or an array holds."""
 _VALUE_HOLE = re.compile(
-    r"(?:[=<>]|\b(?:like|ilike|in|and|between|limit|offset|any|interval))\s*\(?\s*'?\{\}'?",
+    r"(?:[=<>]|\b(?:like|ilike|in|and|between|limit|offset|any|interval))\s*\(?\s*'?%?\{\}%?'?",
     re.IGNORECASE,
 )
 """A hole that stands for a value: after an operator, or for how many rows there are."""
@@ -66,7 +66,7 @@ def query_of_sql(program: "Program", site: Site) -> Query | None:
         return None
     reader = _Reader(program, site, tables)
     reader.read(tree)
-    unknown = "" if None not in tables.values() else "a table that is not known"
+    unknown = reader.unknown if None not in tables.values() else "a table that is not known"
     if _BARE_HOLE.search(_VALUE_HOLE.sub("", site.sql or "")):
         unknown = "a part of the text that is worked out"
     return Query(
@@ -105,6 +105,7 @@ class _Reader:
         self.conditions: list[Condition] = []
         self.joins: list[Join] = []
         self.order: list[Order] = []
+        self.unknown = ""
 
     def read(self, tree: Any) -> None:
         where = tree.args.get("where")
@@ -166,6 +167,7 @@ class _Reader:
     def _add(self, tree: Any, operator: str, constant: str | None, *, sure: bool) -> None:
         found = self._column(tree)
         if found is None:
+            self.unknown = "a column that is not known"
             return
         held, inner = (operator, "") if sure else (OTHER, operator)
         self.conditions.append(Condition(*found, held, constant, self._place(tree), inner))
@@ -175,7 +177,7 @@ class _Reader:
         from sqlglot import exp
 
         sides = [
-            (side, list(side.find_all(exp.Column)))
+            (side, [item for item in side.find_all(exp.Column) if item.name != HOLE])
             for side in (left, right)
             if side is not None and not side.find(exp.Subquery, exp.Select)
         ]

@@ -16,9 +16,10 @@ ROWS_CALLS = frozenset(
         "cursor",
         "stream",
         "fetchmany",
+        "all",
     }
 )
-ROW_CALLS = frozenset({"fetchrow", "fetch_one", "fetchone"})
+ROW_CALLS = frozenset({"fetchrow", "fetch_one", "fetchone", "first", "one", "one_or_none"})
 VALUE_CALLS = frozenset({"fetchval", "fetch_val", "scalar"})
 NAMED_CALLS = {MANY: "fetchall", ONE: "fetchone", VALUE: "scalar"}
 """What a statement with a name is read with."""

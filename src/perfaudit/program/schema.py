@@ -128,8 +128,10 @@ def build_schema(types: "Types", sql_documents: Sequence[tuple[str, str]]) -> Sc
     }
     replayed = replay(types, words, declared.names, known.settings)
     sql = read_sql_tables(_sql_texts(types, sql_documents, replayed))
-    for table in read_made_tables(types, words, declared.names):
+    for scope, call, table in read_made_tables(types, words, declared.names):
         add_made_table(sql, table)
+        types.made_tables[scope, call] = table
+    _tell_objects(types, declared, by_class)
     for name, index in read_apart_indexes(types, words, declared.names, columns):
         sql.indexes.setdefault(name, []).append(index)
     for table in replayed.tables:
@@ -352,6 +354,15 @@ def _tell(
             value = value_of(types, words, found)
             if value is not None:
                 types.relations[node, name] = value
+
+
+def _tell_objects(types: "Types", declared: _Declared, by_class: dict[ClassNode, Table]) -> None:
+    """Tell ``types`` of which classes table objects can be asked for, and by which attributes."""
+    made = {node for node in declared.concrete() if declared.classes[node].table_makers}
+    types.class_tables.update({node: by_class[node] for node in made})
+    types.table_attributes = frozenset(
+        name for node in made for name in declared.classes[node].name_attributes
+    )
 
 
 def _table(

@@ -13,6 +13,7 @@ from perfaudit.program.projection import filled_offset, parsed
 from perfaudit.program.sites import Site
 from perfaudit.program.sql_dialects import dialect_of
 from perfaudit.program.sql_text import lines_of_text
+from perfaudit.program.table_statements import Statement, statement_run
 
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
@@ -30,6 +31,9 @@ def place_in_sql(program: "Program", site: Site, tree: Any) -> Location:
 
     ``tree`` is the part, out of the tree of ``projection.parsed``.
     """
+    statement = built_statement(program, site)
+    if statement is not None:
+        return _built_place(statement, tree) or site.location
     offsets = _offsets(tree)
     if offsets is None or site.sql is None:
         return site.location
@@ -43,6 +47,38 @@ def place_in_sql(program: "Program", site: Site, tree: Any) -> Location:
     if ended is None or ended.path != begun.path or ended < begun:
         return begun
     return Location(begun.path, begun.line, begun.column, ended.line, ended.column + 1)
+
+
+def built_statement(program: "Program", site: Site) -> Statement | None:
+    """Return the statement of a site where calls build it of table objects, and it is no text."""
+    if site.call is None:
+        return None
+    return statement_run(program.types, site.function, site.call, site.behaviour)
+
+
+def _built_place(statement: Statement, tree: Any) -> Location | None:
+    """Return where the calls of a statement speak of the first column in a part of it."""
+    from sqlglot import exp
+
+    column = tree if isinstance(tree, exp.Column) else tree.find(exp.Column)
+    spot = None if column is None else statement.spots.get(f"{column.table}.{column.name}")
+    if spot is None:
+        return None
+    reads = [
+        read
+        for read in spot.function.facts.reads
+        if read.sequence <= spot.at[0] and _is_read(spot.value, read.value)
+    ]
+    return spot.function.place(reads[-1]) if reads else None
+
+
+def _is_read(value: t.Expr, longer: t.Expr) -> bool:
+    """Return whether a chain of attributes and items begins with another."""
+    while longer != value:
+        if not isinstance(longer, t.Attr | t.Item):
+            return False
+        longer = longer.base
+    return True
 
 
 def clause_steps(program: "Program", site: Site, *names: str) -> tuple[TraceStep, ...]:

@@ -8,6 +8,7 @@ from perfaudit.program.condition_lists import conditions_in
 from perfaudit.program.expressions import argument_for
 from perfaudit.program.names import AT_END, COMPREHENSIONS, Definition, meanings
 from perfaudit.program.nodes import FileNode, FunctionNode
+from perfaudit.program.table_statements import Statement, statement_of
 from perfaudit.program.values import ClassType, Instance, ModuleType, options_of
 from perfaudit.program.written_out import Spot, written_out
 
@@ -33,9 +34,11 @@ MAX_RETURNS = 4
 """Texts that a function may return."""
 HOLE = "{}"
 """Stands for what is not known of a text."""
-KEEPING = frozenset({"strip", "lstrip", "rstrip", "replace", "bindparams", "columns"})
+KEEPING = frozenset({"strip", "lstrip", "rstrip", "replace", "bindparams", "columns", "encode"})
 """Methods of a text that leave its meaning."""
 _PLACE = re.compile(r"(?<!\{)\{(?P<name>\w*)(?:![rsa])?(?::[^{}]*)?\}(?!\})")
+_DOLLAR = re.compile(r"\$(?:\$|(?P<name>[A-Za-z_]\w*)|\{(?P<braced>[A-Za-z_]\w*)\})")
+SUBSTITUTING = frozenset({"substitute", "safe_substitute"})
 _PERCENT = re.compile(r"%%|%(?:\((?P<name>\w+)\))?[-+ #0]*\d*(?:\.\d+)?[sdrif]")
 
 
@@ -83,6 +86,9 @@ class SqlTexts:
         """Return the text of an expression, or None where it is not known."""
         if steps == 0:
             return None
+        built = self.built(function, value, at)
+        if built is not None:
+            return built.text()
         match value:
             case t.Const(value=str() as text):
                 return text
@@ -115,6 +121,12 @@ class SqlTexts:
                 texts = [self.text(function, option, at, steps - 1) for option in options]
                 return self.chosen([text for text in texts if text is not None])
         return None
+
+    def built(self, function: FunctionNode, value: t.Expr, at: tuple[int, int]) -> Statement | None:
+        """Return the statement that calls build of table objects, where an expression is one."""
+        if not self.types.made_tables or not isinstance(value, t.Name | t.CallRef):
+            return None
+        return statement_of(self.types, function, value, at)
 
     def chosen(self, texts: list[str]) -> str | None:
         self.several |= len(set(texts)) > 1
@@ -155,6 +167,8 @@ class SqlTexts:
     def called(self, function: FunctionNode, call: t.Call, index: int, steps: int) -> str | None:
         at = (call.sequence, call.context)
         callee = call.callee
+        if isinstance(callee, t.Attr) and self.built(function, callee.base, at) is not None:
+            return None
         if isinstance(callee, t.Attr) and callee.name in KEEPING:
             return self.text(function, callee.base, at, steps - 1)
         if isinstance(callee, t.Attr) and callee.name == "format":
@@ -163,6 +177,8 @@ class SqlTexts:
         if isinstance(callee, t.Attr) and callee.name == "join" and len(call.arguments) == 1:
             between = self.text(function, callee.base, at, steps - 1)
             return between and self.joined(between, function, call.arguments[0], at, steps - 1)
+        if isinstance(callee, t.Attr) and callee.name in SUBSTITUTING:
+            return self.substituted(function, call, callee.base, at, steps - 1)
         for target in self.types.call(function, index).targets:
             if target.name in ("textwrap.dedent", "inspect.cleandoc") and call.arguments:
                 return self.text(function, call.arguments[0], at, steps - 1)
@@ -212,16 +228,40 @@ class SqlTexts:
 
         return _PLACE.sub(place, template).replace("{{", "{").replace("}}", "}")
 
+    def substituted(
+        self, function: FunctionNode, call: t.Call, base: t.Expr, at: tuple[int, int], steps: int
+    ) -> str | None:
+        """Return the text of a ``string.Template`` with what it is given in its places."""
+        made = written_out(self.types, Spot(function, base, at))
+        if made is None or not isinstance(made.value, t.CallRef):
+            return None
+        targets = self.types.call(made.function, made.value.index).targets
+        maker = made.function.facts.calls[made.value.index]
+        if not maker.arguments or [target.name for target in targets] != ["string.Template"]:
+            return None
+        point = (maker.sequence, maker.context)
+        template = self.text(made.function, maker.arguments[0], point, steps)
+        entries = dict(call.keywords)
+        if call.arguments:
+            given = written_out(self.types, Spot(function, call.arguments[0], at))
+            if given is not None and given.function is function:
+                entries = {**_entries(given.value), **entries}
+
+        def place(found: re.Match[str]) -> str:
+            if found.group() == "$$":
+                return "$"
+            value = entries.get(found.group("name") or found.group("braced"))
+            text = None if value is None else self.text(function, value, at, steps)
+            return HOLE if text is None else text
+
+        return template and _DOLLAR.sub(place, template)
+
     def filled_in(
         self, template: str, function: FunctionNode, value: t.Expr, at: tuple[int, int], steps: int
     ) -> str:
         """Return a text with what ``%`` is given in its places."""
         items = iter(value.items if isinstance(value, t.Seq) else (value,))
-        entries: dict[object, t.Expr] = {}
-        if isinstance(value, t.Mapping):
-            for key, held in zip(value.keys, value.values, strict=True):
-                if isinstance(key, t.Const):
-                    entries[key.value] = held
+        entries = _entries(value)
 
         def place(found: re.Match[str]) -> str:
             if found.group() == "%%":
@@ -397,6 +437,17 @@ def _given_to(
         elif param.default is not None and callee.parent is not None:
             found[callee, param.name] = Spot(callee.parent, param.default, AT_END)
     return found
+
+
+def _entries(value: t.Expr) -> dict[str, t.Expr]:
+    """Return what a dictionary that is written out holds, by the keys that are texts."""
+    if not isinstance(value, t.Mapping):
+        return {}
+    return {
+        key.value: held
+        for key, held in zip(value.keys, value.values, strict=True)
+        if isinstance(key, t.Const) and isinstance(key.value, str)
+    }
 
 
 def _is_given(definition: Definition) -> bool:

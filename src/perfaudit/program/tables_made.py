@@ -15,6 +15,7 @@ from perfaudit.program.tables_columns import column_of, made_index, translated
 from perfaudit.program.tables_orm import Field, is_unseen
 from perfaudit.program.tables_vocabulary import Vocabulary, called, meaning_of, path_of, text
 from perfaudit.program.values import ClassType
+from perfaudit.program.written_out import Spot, written_out
 
 if TYPE_CHECKING:
     from perfaudit.program.infer import Types
@@ -22,19 +23,33 @@ if TYPE_CHECKING:
 
 def read_made_tables(
     types: "Types", words: Vocabulary, names: dict[ClassNode, str]
-) -> Iterator[Table]:
-    """Yield the tables that calls outside of functions make; ``names`` are those of classes."""
+) -> Iterator[tuple[FunctionNode, int, Table]]:
+    """Yield the tables that calls outside of functions make, each with its call.
+
+    ``names`` are those of classes.
+    """
     roots = {path.rpartition(".")[2] for path in words.table_makers}
     for file in types.modules.files:
         if is_unseen(file):
             continue
-        for call in file.body.facts.calls:
-            if last_name(call.callee) not in roots:
-                continue
-            given = words.table_makers.get(path_of(types, called(types, file.body, call)))
-            name = text(argument(call, given)) if given is not None else None
-            if name:
-                yield table_of_call(types, words, file.body, call, name, names)
+        scopes = [file.body, *(node.body for node in file.classes)]
+        for scope in scopes:
+            for index, call in enumerate(scope.facts.calls):
+                if last_name(call.callee) not in roots:
+                    continue
+                given = words.table_makers.get(path_of(types, called(types, scope, call)))
+                name = None if given is None else _name(types, scope, call, given)
+                if name:
+                    yield scope, index, table_of_call(types, words, scope, call, name, names)
+
+
+def _name(types: "Types", scope: FunctionNode, call: t.Call, given: str) -> str | None:
+    """Return the name that a table is given, also by a constant."""
+    value = argument(call, given)
+    if isinstance(value, t.Name):
+        found = written_out(types, Spot(scope, value, (call.sequence, call.context)))
+        value = None if found is None else found.value
+    return text(value)
 
 
 def read_apart_indexes(

@@ -25,17 +25,21 @@ class Spot(NamedTuple):
 def written_out(types: "Types", spot: Spot) -> Spot | None:
     """Return the expression that a name or an attribute stands for; None where it may be others."""
     for _ in range(MAX_STEPS):
-        function, value, at, _ = spot
-        if isinstance(value, t.Name):
-            found = _named(types, function, value.id, at)
-        elif isinstance(value, t.Attr):
-            found = _held(types, function, value, at)
-        else:
+        if not isinstance(spot.value, t.Name | t.Attr):
             return spot
+        found = stands_for(types, spot)
         if found is None:
             return None
         spot = found
     return None
+
+
+def stands_for(types: "Types", spot: Spot) -> Spot | None:
+    """Return what a name or an attribute is bound to; None where it may be several, or neither."""
+    function, value, at, _ = spot
+    if isinstance(value, t.Name):
+        return _named(types, function, value.id, at)
+    return _held(types, function, value, at) if isinstance(value, t.Attr) else None
 
 
 def _named(types: "Types", function: FunctionNode, name: str, at: tuple[int, int]) -> Spot | None:

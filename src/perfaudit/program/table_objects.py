@@ -1,0 +1,134 @@
+"""The table objects and columns that expressions stand for: ``users``, ``users.c.name``."""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from perfaudit.facts import types as t
+from perfaudit.program.expressions import last_name, spelled
+from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.tables import Column, Table
+from perfaudit.program.values import ClassType, options_of
+from perfaudit.program.written_out import MAX_STEPS, Spot, stands_for, written_out
+
+if TYPE_CHECKING:
+    from perfaudit.program.infer import Types
+
+At = tuple[int, int]
+COLUMNS = frozenset({"c", "columns"})
+"""Attributes of a table that hold its columns."""
+RESERVED = frozenset(
+    {
+        *("user", "order", "group", "table", "column", "index", "key", "select", "from", "where"),
+        *("references", "check", "default", "primary", "grant", "values", "case", "end", "limit"),
+    }
+)
+
+
+class Named(NamedTuple):
+    """A table in a statement: its name there, what it comes from, and how the code calls it."""
+
+    name: str
+    source: str
+    table: Table
+    variable: str
+
+
+class TableObjects:
+    """Follows names, imports and attributes to the calls that make tables."""
+
+    def __init__(self, types: "Types") -> None:
+        self.types = types
+
+    def table(
+        self, function: FunctionNode, value: t.Expr, at: At, steps: int = MAX_STEPS
+    ) -> Named | None:
+        """Return the table that an expression stands for, also by another name."""
+        spot = Spot(function, value, at)
+        variable = spelled(function, value)
+        for _ in range(steps):
+            own = self._own(spot)
+            if own is not None:
+                return Named(quoted(own.name), quoted(own.name), own, variable)
+            if isinstance(spot.value, t.CallRef):
+                call = spot.function.facts.calls[spot.value.index]
+                is_alias = last_name(call.callee) == "alias"
+                return self._aliased(spot.function, call, variable, steps - 1) if is_alias else None
+            found = stands_for(self.types, spot)
+            if found is None:
+                return None
+            spot = found
+        return None
+
+    def _own(self, spot: Spot) -> Table | None:
+        """Return the table that an expression makes, or asks of a class."""
+        if isinstance(spot.value, t.CallRef):
+            return self.types.made_tables.get((spot.function, spot.value.index))
+        return self._of_class(spot.function, spot.value, spot.at)
+
+    def _aliased(
+        self, function: FunctionNode, call: t.Call, variable: str, steps: int
+    ) -> Named | None:
+        """Return a table by the name that ``alias`` gives it."""
+        at = (call.sequence, call.context)
+        given = list(call.given)
+        base = call.callee.base if isinstance(call.callee, t.Attr) else None
+        own = None if base is None else self.table(function, base, at, steps)
+        if own is None and given:
+            own = self.table(function, given.pop(0), at, steps)
+        if own is None:
+            return None
+        named = given[0] if given else None
+        is_text = isinstance(named, t.Const) and isinstance(named.value, str)
+        name = str(named.value) if is_text and isinstance(named, t.Const) else f"{own.name}_1"
+        variable = variable if variable.isidentifier() else name
+        return Named(quoted(name), f"{own.source} AS {quoted(name)}", own.table, variable)
+
+    def written(self, function: FunctionNode, value: t.Expr, at: At) -> Spot | None:
+        """Return the expression that a name or an attribute stands for."""
+        return written_out(self.types, Spot(function, value, at))
+
+    def _of_class(self, function: FunctionNode, value: t.Expr, at: At) -> Table | None:
+        """Return the table that is asked of its class."""
+        if not isinstance(value, t.Attr) or value.name not in self.types.table_attributes:
+            return None
+        for option in options_of(self.types.evaluate(function, value.base, at)):
+            if isinstance(option, ClassType):
+                return self.types.class_tables.get(option.node)
+        return None
+
+    def column(
+        self, function: FunctionNode, value: t.Expr, at: At
+    ) -> tuple[Named, str, Column | None] | None:
+        """Return the table and the column that ``users.c.name`` or ``users.c["name"]`` names.
+
+        The column is None where the table is not known to have it.
+        """
+        match value:
+            case t.Attr(base=t.Attr(base=base, name=holder), name=name) if holder in COLUMNS:
+                pass
+            case t.Item(base=t.Attr(base=base, name=holder), key=t.Const(value=str() as name)) if (
+                holder in COLUMNS
+            ):
+                pass
+            case t.Attr() | t.Name():
+                return self._kept(function, value, at)
+            case _:
+                return None
+        found = self.table(function, base, at)
+        if found is None:
+            return None
+        column = found.table.columns.get(name)
+        return found, (column.name if column is not None else name), column
+
+    def _kept(
+        self, function: FunctionNode, value: t.Expr, at: At
+    ) -> tuple[Named, str, Column | None] | None:
+        """Return the column that a name was bound to."""
+        held = self.written(function, value, at)
+        if held is None or held.value == value or not isinstance(held.value, t.Attr | t.Item):
+            return None
+        return self.column(held.function, held.value, held.at)
+
+
+def quoted(name: str) -> str:
+    """Return a name as SQL takes it."""
+    return name if name.isidentifier() and name.lower() not in RESERVED else f'"{name}"'
