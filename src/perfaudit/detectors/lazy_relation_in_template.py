@@ -19,7 +19,6 @@ from perfaudit.program.eager_words import (
 from perfaudit.program.exposure import Exposure
 from perfaudit.program.kept_answers import is_kept_answer
 from perfaudit.program.list_pages import list_pages
-from perfaudit.program.load_sureness import are_of_several_kinds
 from perfaudit.program.loaded_before import is_loaded_before
 from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FunctionNode
@@ -227,7 +226,6 @@ def _confidence(program: Program, page: _Page, found: Sequence[_Found]) -> Confi
         or any(rows.is_apart(other.cost.path) for other, _ in found)
         or _are_few(program, paid.cost)
         or is_kept_answer(program, page.function)
-        or are_of_several_kinds(program, rows)
     )
     surest = min((other.cost.confidence for other, _ in found), key=lambda it: it.rank)
     return weakest(surest, Confidence.MEDIUM if is_unsure else Confidence.HIGH)

@@ -76,14 +76,14 @@ def load_sureness(
     query = rows.places[-1] if rows.places else None
     one_by_one = not rows.steps.isdisjoint(OBJECT | BY_KEY) and VIA_RELATION not in rows.steps
     # What is locked, or said to be loaded later, goes row by row on purpose as a rule.
-    if are_of_several_kinds(program, rows) or rows.is_apart(load.names):
+    if _are_of_several_kinds(program, rows) or rows.is_apart(load.names):
         levels.append(Confidence.MEDIUM)
     if one_by_one or is_for_some(load) or may_be_kept(program, load.relation, function, query):
         levels.append(Confidence.MEDIUM)
     return weakest(*levels)
 
 
-def are_of_several_kinds(program: "Program", rows: Rows) -> bool:
+def _are_of_several_kinds(program: "Program", rows: Rows) -> bool:
     """Return whether rows may be of classes that have nothing in common: not all of them are these.
 
     A method of a base class asks for them by one that several classes have in their own way.

@@ -144,7 +144,16 @@ def joined(answers: Sequence[Rows | None]) -> Rows | None:
     if any(answer.around != around for answer in known):
         around = None
     made = all(answer.made for answer in known)
-    return replace(together, known=shared, made=made, around=around)
+    return _shared_last(replace(together, known=shared, made=made, around=around), known)
+
+
+def _shared_last(rows: Rows, ways: Sequence[Rows]) -> Rows:
+    """Return rows whose last place is a query that all ways share, where there is one."""
+    common = [place for place in rows.places if all(place in way.places for way in ways)]
+    if not common or VIA_RELATION in rows.steps or rows.places[-1] in common:
+        return rows
+    declared = tuple(place for place in rows.declared if place != common[-1])
+    return replace(rows, written=(*rows.written, common[-1]), declared=declared)
 
 
 def made_of(parts: Sequence[Rows | None]) -> Rows | None:
