@@ -23,6 +23,7 @@ from perfaudit.program.reach import Reach
 from perfaudit.program.read_again import read_again
 from perfaudit.program.record_lists import is_of_list
 from perfaudit.program.sites import WITH_KINDS, Edge, Site
+from perfaudit.program.values import LibraryInstance, options_of
 
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
@@ -110,9 +111,11 @@ def _writes(program: "Program", place: Site | Edge) -> bool:
 def _asks_other_tables(
     program: "Program", function: FunctionNode, loop: int, place: Site | Edge
 ) -> bool:
-    """Return whether each item is a class of rows: no query asks them all."""
+    """Return whether each item is a class of rows, or a key of one: no query asks them all."""
     items = {t.Name(name) for name in target_names(function.facts.contexts[loop].target)}
     for part in expressions.parts(function, place.value):
+        if isinstance(part, t.Name) and _is_looked_up(program, function, part, items, place):
+            return True
         if not isinstance(part, t.CallRef):
             continue
         given = function.facts.calls[part.index].arguments
@@ -122,6 +125,27 @@ def _asks_other_tables(
             if any(_is_of_class(behaviour.returns) for behaviour in behaviours):
                 return True
     return False
+
+
+def _is_looked_up(
+    program: "Program",
+    function: FunctionNode,
+    name: t.Name,
+    items: set[t.Name],
+    place: Site | Edge,
+) -> bool:
+    """Return whether a name is one of several queries, that is looked up by the item of a loop."""
+    value = function.only_value(name.id)
+    keys = [
+        part.key
+        for part in (() if value is None else expressions.parts(function, value))
+        if isinstance(part, t.Item)
+    ]
+    if items.isdisjoint(key for key in keys if isinstance(key, t.Name)):
+        return False
+    found = program.types.evaluate(function, name, (place.sequence, place.context))
+    options = options_of(found)
+    return len(options) > 1 and all(isinstance(option, LibraryInstance) for option in options)
 
 
 def _is_special(place: Site | Edge) -> bool:

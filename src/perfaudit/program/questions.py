@@ -78,6 +78,8 @@ def _asked_whether(function: FunctionNode, test: t.Expr | None) -> t.Name | None
     match call.callee if call is not None else test:
         case t.Attr(base=t.Name() as base, name=name) if call is None or name.startswith("is_"):
             return base if call is None or not call.arguments else None
+        case t.Attr(base=t.Attr(base=t.Name() as base)) if call is not None and not call.given:
+            return base
     return None
 
 
