@@ -65,11 +65,11 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
                     severity = Severity.MEDIUM
                 later = uses.get(id(blocked), [])
                 if (
-                    _is_other_implementation(program, function, reached)
-                    or is_in_job(program, function)
-                    or runs_for_all(program, function)
                     # Where the loop serves nobody else, it is not sure that anybody waits.
-                    or alone is not None
+                    alone is not None
+                    or _is_other_implementation(program, function, reached)
+                    or program.once(is_in_job, function)
+                    or program.once(runs_for_all, function)
                     or is_shared_hook(program, place, program.blocking_reach[kind])
                 ):
                     blocked = blocked.less_sure()
@@ -83,7 +83,10 @@ def _is_other_implementation(program: Program, function: FunctionNode, exposure:
         function.owner is not None
         and exposure.kind in SERVED
         and not exposure.endpoint
-        and (is_made_aside(program, function.owner) or is_left_to_settings(program, function.owner))
+        and (
+            is_made_aside(program, function.owner)
+            or program.once(is_left_to_settings, function.owner)
+        )
     )
 
 

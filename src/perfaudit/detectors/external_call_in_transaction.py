@@ -16,7 +16,6 @@ from perfaudit.program.reach import Reach
 from perfaudit.program.sessions import LOCKS_ROWS, Sessions
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.waited_for import (
-    chain_of,
     is_waited_for,
     places,
     sink_of,
@@ -66,7 +65,7 @@ def _is_open(program: Program, hold: Hold, place: Site | Edge, reached: Reach) -
     """Return whether the transaction has surely asked the database before a place costs."""
     if _asks_before(program, hold.function, place, hold):
         return True
-    return any(_asks_before(program, p.function, p) for p in chain_of(place, reached)[1:])
+    return any(_asks_before(program, p.function, p) for p in reached.way(place)[1:])
 
 
 def _asks_before(

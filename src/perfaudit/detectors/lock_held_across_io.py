@@ -16,7 +16,6 @@ from perfaudit.program.reach import Reach
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.values import LibraryInstance, options_of
 from perfaudit.program.waited_for import (
-    chain_of,
     places,
     sink_of,
     steps_of,
@@ -45,7 +44,7 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
                 place
                 for place in places(program, function, reached, _waits)
                 if hold.covers(place)
-                and len(chain_of(place, reached)) <= MAX_STEPS
+                and len(reached.way(place)) <= MAX_STEPS
                 and _confidence(place, reached) is Confidence.HIGH
                 and not _is_meant(program, hold, place, reached)
             ]
@@ -73,7 +72,7 @@ def _is_meant(program: Program, hold: Hold, place: Site | Edge, reached: Reach) 
     """
     if _keeps_answer(program, hold, place):
         return True
-    for step in chain_of(place, reached):
+    for step in reached.way(place):
         function = step.function
         if step is not place and _stores_after(function, step.sequence, -1):
             return True

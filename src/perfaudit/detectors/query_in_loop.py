@@ -12,7 +12,7 @@ from perfaudit.program import expressions, nesting
 from perfaudit.program.applied import applied_by
 from perfaudit.program.defeats import is_defeat
 from perfaudit.program.exposure import BY_HAND
-from perfaudit.program.loop_sureness import sureness, way_of
+from perfaudit.program.loop_sureness import sureness
 from perfaudit.program.loops import gives_rows, item_names, name_of_walked
 from perfaudit.program.misses import writes_on_miss
 from perfaudit.program.nodes import FunctionNode, is_handler
@@ -270,7 +270,7 @@ def _match(
         found = reached.site(place.callee)
         sink = found if found is not None else program.sites_of(place.callee)[0]
         distance = len(reached.chain(place.callee))
-    again = read_again(program, way_of(place, reached), sink)
+    again = read_again(program, reached.way(place), sink)
     return Match(
         place.location,
         {
@@ -321,7 +321,7 @@ def _plural(program: Program, place: Site | Edge, sink: Site, rule: str, reached
     ):
         # What it writes on the way is more than the twin of the look-up does.
         return ""
-    if can_be_plural(program, sink) and not is_of_new_row(program, way_of(place, reached)):
+    if can_be_plural(program, sink) and not is_of_new_row(program, reached.way(place)):
         return f"; `{sink.behaviour.batch}` does it in one round trip"
     return ""
 

@@ -18,7 +18,6 @@ from perfaudit.program.reach import Reach
 from perfaudit.program.sessions import Sessions, Use
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.waited_for import (
-    chain_of,
     places,
     sink_of,
     steps_of,
@@ -59,7 +58,7 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
                 held.append(item)
     at_fault = {_key(place) for place, _ in held}
     for place, match in held:
-        if at_fault.isdisjoint(_key(step) for step in chain_of(place, reached)[1:]):
+        if at_fault.isdisjoint(_key(step) for step in reached.way(place)[1:]):
             yield match
 
 

@@ -21,7 +21,6 @@ from perfaudit.program.reach import Reach, reach, site_step
 from perfaudit.program.remedies import Remedies
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.waited_for import (
-    chain_of,
     is_waited_for,
     places,
     sink_of,
@@ -146,7 +145,7 @@ def _is_harmless(program: Program, blocked: Blocking) -> bool:
         return True
     way: list[Site | Edge] = [blocked.place]
     if isinstance(blocked.place, Edge):
-        way = chain_of(blocked.place, program.blocking_reach["thread"])
+        way = program.blocking_reach["thread"].way(blocked.place)
     if len(way) > MAX_STEPS or any(isinstance(p, Edge) and p.via == "callback" for p in way):
         return True
     return any(_is_aside(program, place) for place in way)
@@ -259,7 +258,7 @@ def _contended(program: Program) -> dict[LockName, Contended]:
             ]
             if lock is None or not slow or lock in found:
                 continue
-            sink, way = sink_of(slow[0], reached), chain_of(slow[0], reached)
+            sink, way = sink_of(slow[0], reached), reached.way(slow[0])
             if (
                 sink is not None
                 and len(way) <= MAX_STEPS

@@ -11,7 +11,6 @@ from perfaudit.program.audience import (
     is_personal,
     is_server_rendered,
     reached,
-    view_of,
 )
 from perfaudit.program.capabilities import first_use, uses_of
 from perfaudit.program.endpoints import Endpoint
@@ -109,7 +108,7 @@ def _is_cached(program: Program, endpoint: Endpoint, runs: list[FunctionNode]) -
         return True
     if any(CACHED.search(path) for path in endpoint.decorators):
         return True
-    view = view_of(endpoint)
+    view = endpoint.answering
     if view is not None and _is_cached_class(program, view):
         return True
     return any(_names_a_cache(function) for function in reached(program, handler))

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from perfaudit.core.levels import Role
 from perfaudit.facts import types as t
 from perfaudit.program.decorators import method_kind
 from perfaudit.program.expressions import argument, outcomes
@@ -190,7 +189,7 @@ def _may_fill(program: Program, scope: FunctionNode, call: t.Call) -> bool:
 
 def _param(program: Program, scope: FunctionNode, param: t.Param, steps: int) -> Given:
     """Return the keys that the callers of a function give to one of its parameters."""
-    edges = [edge for edge in program.edges_to(scope) if edge.caller.role is not Role.TEST]
+    edges = program.edges_to(scope)
     if not edges or steps == 0 or param.kind == "*args":
         return ANYTHING
     parts: list[Given] = []

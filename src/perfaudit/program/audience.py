@@ -95,7 +95,7 @@ def is_personal(program: Program, endpoint: Endpoint) -> bool:
         return True
     if any(GUARDS.search(path.rpartition(".")[2]) for path in _own_decorators(endpoint)):
         return True
-    view = view_of(endpoint)
+    view = endpoint.answering
     if view is not None and _is_guarded_class(program, view):
         return True
     runs = [*reached(program, handler), *_reading_methods(program, view)]
@@ -106,11 +106,6 @@ def is_personal(program: Program, endpoint: Endpoint) -> bool:
         if param.name in used and _is_caller(program, handler, param, 0):
             return True
     return view is not None and _asks_in_class(program, view)
-
-
-def view_of(endpoint: Endpoint) -> ClassNode | None:
-    """Return the class that answers: the one that a route names, else that of the handler."""
-    return endpoint.view or endpoint.handler.owner
 
 
 def providers(program: Program, function: FunctionNode, param: t.Param) -> list[tuple[Type, str]]:
@@ -138,7 +133,7 @@ def data_providers(program: Program, handler: FunctionNode) -> list[FunctionNode
 
 def is_server_rendered(program: Program, endpoint: Endpoint) -> bool:
     """Return whether an endpoint answers with a page made of a template."""
-    owner = view_of(endpoint)
+    owner = endpoint.answering
     if owner is not None:
         if any(_is_page(program, path) for path in program.types.classes.library_bases(owner)):
             return True

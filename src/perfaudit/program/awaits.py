@@ -351,12 +351,9 @@ def sleeps_within(program: "Program", function: FunctionNode, loop: int) -> bool
 def _always_pauses(reached: Reach, callee: FunctionNode) -> bool:
     """Return whether a function pauses once on each run: neither a retry nor a wait for a job."""
     for step in reached.chain(callee):
-        here = step.edge or step.site
-        if here is None:
+        here = step.place
+        if here.function.loops(here.context):
             return False
-        owner = here.caller if isinstance(here, Edge) else here.function
-        if owner.loops(here.context):
-            return False
-        if standing(owner, here.context, here.sequence) is not Standing.ALWAYS:
+        if standing(here.function, here.context, here.sequence) is not Standing.ALWAYS:
             return False
     return True

@@ -244,13 +244,12 @@ def _reached(program: Program, edge: Edge, kind: str) -> Blocking:
     called = TraceStep(
         edge.location, f"{edge.caller.facts.qualname} {verb} {edge.callee.facts.qualname}"
     )
-    way = [edge, *(here.edge or here.site for here in reached.chain(edge.callee))]
     sure = weakest(
         edge.confidence,
         sureness_of_way(program, edge, reached),
         _usually(program, edge.caller, edge),
         _for_long(program, sink),
-        _meant(program, [place for place in way if place is not None], kind),
+        _meant(program, reached.way(edge), kind),
     )
     return Blocking(edge, kind, sink, (called, *reached.trace(edge.callee)), sure)
 

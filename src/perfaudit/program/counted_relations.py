@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from perfaudit.core.levels import Role
 from perfaudit.facts import types as t
 from perfaudit.program.expressions import is_dotted, last_name, parts
 from perfaudit.program.growing_tables import growing_tables, is_small
@@ -60,8 +59,6 @@ def _spoken_of(program: "Program") -> frozenset[str]:
     names = program.schema.relation_names
     found: set[str] = set()
     for function in program.functions:
-        if function.role is Role.TEST:
-            continue
         for read in function.facts.reads:
             value = read.value
             while isinstance(value, t.Attr):

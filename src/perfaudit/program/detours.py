@@ -50,7 +50,7 @@ def _way(
     here: Site | Edge | None = place
     items: set[str] = set()
     while here is not None:
-        function = here.caller if isinstance(here, Edge) else here.function
+        function = here.function
         if here is place:
             items = item_names(function, loop)
         else:
@@ -60,7 +60,7 @@ def _way(
             return
         items = _handed(here, items)
         step = reached.step(here.callee)
-        here = None if step is None else step.edge or step.site
+        here = None if step is None else step.place
 
 
 def _handed(edge: Edge, items: set[str]) -> set[str]:

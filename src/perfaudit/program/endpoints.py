@@ -69,6 +69,11 @@ class Endpoint:
     view: ClassNode | None = None
     action: str = ""
 
+    @property
+    def answering(self) -> ClassNode | None:
+        """The class that answers: the one that a route names, else that of the handler."""
+        return self.view or self.handler.owner
+
 
 def find_endpoints(types: Types, graph: Sequence[GraphType] = ()) -> tuple[Endpoint, ...]:
     """Return all endpoints outside tests, in the order of their files and lines.

@@ -28,8 +28,7 @@ def is_shared_hook(program: "Program", place: Site | Edge, reached: "Reach") -> 
     if len({edge.caller for edge in callers}) < MANY:
         return False
     step = reached.step(place.callee)
-    inside = None if step is None else step.edge or step.site
-    if inside is not None and _hangs_on_data(inside):
+    if step is not None and _hangs_on_data(step.place):
         return True
     return len({edge.caller for edge in callers if _hangs_on_data(edge)}) >= MANY
 

@@ -146,6 +146,7 @@ class Types:
         self.swapped.update(swapped)
         self.callers.forget()
         self._leaning.clear()
+        self._absent.clear()
         for memo in (
             self._calls,
             self._binds,
@@ -155,6 +156,7 @@ class Types:
             self._exports,
             self._params,
             self._wrappers,
+            self._hooks,
         ):
             cast("dict[object, object]", memo).clear()
 
@@ -589,6 +591,14 @@ class Types:
         if item.level:
             return self.modules.find_relative(item.module, item.level, file)
         return self.modules.find(item.module, file)
+
+    def import_origin(self, scope: FunctionNode, item: t.Import) -> tuple[FunctionNode, str] | None:
+        """Return the body of the module that a name is imported from, and its name there.
+
+        None where no name is imported, and for libraries.
+        """
+        target = self.import_target(scope.file, item) if item.name else None
+        return (target.body, item.name) if isinstance(target, FileNode) and item.name else None
 
     def _imported(self, file: FileNode, item: t.Import) -> Type:
         if item.name is None:

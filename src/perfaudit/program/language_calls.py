@@ -83,6 +83,13 @@ def called_above(function: FunctionNode, call: t.Call) -> str:
     return callee.name if isinstance(callee, t.Attr) and is_super(function, callee.base) else ""
 
 
+def given_above(function: FunctionNode, value: t.Expr | None) -> str:
+    """Return the method of the class above whose result a value is; empty if none."""
+    if not isinstance(value, t.CallRef):
+        return ""
+    return called_above(function, function.facts.calls[value.index])
+
+
 def calls_above(method: FunctionNode) -> bool:
     """Return whether a method calls that of the class above by its own name."""
     return any(called_above(method, call) == method.name for call in method.facts.calls)

@@ -44,10 +44,10 @@ def _named(
         if isinstance(definition.value, t.Name | t.Attr) and definition.kind == "assign":
             here = (definition.sequence, definition.context)
             return lock_of(program, scope, definition.value, here)
-    if isinstance(definition, t.Import) and definition.name:
-        target = program.types.import_target(scope.file, definition)
-        if isinstance(target, FileNode):
-            return _named(program, target.body, definition.name, AT_END, steps - 1)
+    if isinstance(definition, t.Import):
+        origin = program.types.import_origin(scope, definition)
+        if origin is not None:
+            return _named(program, *origin, AT_END, steps - 1)
     return None
 
 

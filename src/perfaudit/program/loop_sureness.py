@@ -49,7 +49,7 @@ def sureness(
         return weakest(*levels)
     step = reached.step(place.callee)
     levels.append(step.confidence if step is not None else Confidence.LOW)
-    if len(reached.chain(place.callee)) >= FAR or read_again(program, way_of(place, reached), sink):
+    if len(reached.chain(place.callee)) >= FAR or read_again(program, reached.way(place), sink):
         levels.append(Confidence.MEDIUM)
     if place.callee in program.reach_of(CONNECTING):
         # Another database for each item, as a rule: no query asks them all.
@@ -57,14 +57,6 @@ def sureness(
     if place.callee in program.job_reach or place.callee in program.cache_reach:
         levels.append(Confidence.LOW)
     return weakest(*levels)
-
-
-def way_of(place: Site | Edge, reached: Reach) -> list[Site | Edge]:
-    """Return the places of the way from one in a loop to what it costs."""
-    if isinstance(place, Site):
-        return [place]
-    steps = reached.chain(place.callee)
-    return [place, *(here for step in steps if (here := step.edge or step.site) is not None)]
 
 
 def _has_no_cure(program: "Program", sink: Site) -> bool:
@@ -80,7 +72,7 @@ def _is_doubtful(program: "Program", place: Site | Edge, loop: int, reached: Rea
         # What is only made where it is missing may be made seldom.
         is_fallback(function, loop, place.context)
         or is_detour(program, place, loop, reached)
-        or any(map(_is_special, way_of(place, reached)))
+        or any(map(_is_special, reached.way(place)))
         or _is_aside(function, loop, place)
         or _is_where_missing(program, function, place.context)
         # The code of a module runs once, when it is imported.

@@ -11,6 +11,7 @@ from perfaudit.program.expressions import argument_for
 from perfaudit.program.handfuls import FEW, gives_handful, is_counted_few
 from perfaudit.program.names import AT_END, Meaning, meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode, is_handler, remembered
+from perfaudit.program.questions import HASATTR
 from perfaudit.program.sizes import iterable_size, passes_items
 from perfaudit.program.values import (
     ClassType,
@@ -301,15 +302,18 @@ def is_few(
 def _is_imported_literal(program: "Program", meaning: Meaning) -> bool:
     """Return whether a name is imported from where it is bound once, to a literal collection."""
     item = meaning.definition
-    if not isinstance(item, t.Import) or not item.name:
+    origin = None
+    if isinstance(item, t.Import):
+        origin = program.types.import_origin(meaning.scope, item)
+    if origin is None:
         return False
-    file = program.types.import_target(meaning.scope.file, item)
-    binds = [] if file is None or isinstance(file, str) else file.body.binds.get(item.name, [])
-    if file is None or isinstance(file, str) or len(binds) != 1:
+    body, name = origin
+    binds = body.binds.get(name, [])
+    if len(binds) != 1:
         return False
     value = binds[0].value
-    is_literal = isinstance(value, t.Seq | t.Mapping) and is_few(program, file.body, value, AT_END)
-    return is_literal and _appended(file.body, item.name) <= FEW
+    is_literal = isinstance(value, t.Seq | t.Mapping) and is_few(program, body, value, AT_END)
+    return is_literal and _appended(body, name) <= FEW
 
 
 def _is_part_of_few(
@@ -807,7 +811,7 @@ def _fills_attribute(function: FunctionNode, step: int, test: t.Expr) -> bool:
 
 def _sets_what_is_asked_for(function: FunctionNode, step: int, asked: t.Call) -> bool:
     """Return whether a block sets the attribute that ``hasattr`` has asked for."""
-    if asked.callee != t.Name("hasattr") or len(asked.arguments) != 2:
+    if asked.callee != HASATTR or len(asked.arguments) != 2:
         return False
     base, name = asked.arguments
     if isinstance(name, t.Const) and isinstance(name.value, str):

@@ -20,10 +20,7 @@ FIRST = t.Const(0, "int")
 def writes_on_miss(program: "Program", callee: FunctionNode) -> bool:
     """Return whether a function writes only what it has looked for and not found."""
     for step in program.write_reach.chain(callee):
-        here = step.edge or step.site
-        if here is None:
-            return False
-        owner = here.caller if isinstance(here, Edge) else here.function
+        owner = step.place.function
         looked_up = list(_places(program, owner, program.query_reach, "db.query"))
         if looked_up and _all_on_miss(program, owner, looked_up):
             return True

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from perfaudit.core.levels import Role
 from perfaudit.facts import types as t
 from perfaudit.program.expressions import own_parts, parts
 from perfaudit.program.nodes import ClassNode, FunctionNode
@@ -35,8 +34,6 @@ def _named(program: "Program") -> frozenset[ClassNode]:
     """Return the classes that a text outside tests names, with the module that they are in."""
     found: set[ClassNode] = set()
     for function in program.functions:
-        if function.role is Role.TEST:
-            continue
         for text in _texts(function):
             for node in program.types.classes.named(text.rpartition(".")[2].lower()):
                 if f".{node.file.module}.{node.name}".endswith(f".{text}"):
@@ -86,6 +83,5 @@ def _imported(program: "Program") -> frozenset[str]:
     return frozenset(
         item.name if item.name and item.name != "*" else item.module.rpartition(".")[2]
         for function in program.functions
-        if function.role is not Role.TEST
         for item in function.facts.imports
     )

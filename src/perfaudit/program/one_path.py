@@ -87,7 +87,7 @@ def _is_disturbed(program: "Program", function: FunctionNode, start: int, end: i
     disturbing = program.reach_of(DISTURBING)
     for edge in program.edges_from(function):
         if start < edge.sequence < end and (
-            edge.callee in disturbing or _does_unknown(program, edge.callee)
+            edge.callee in disturbing or program.once(_does_unknown, edge.callee)
         ):
             return True
     if any(

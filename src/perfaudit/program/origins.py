@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from perfaudit.facts import types as t
 from perfaudit.program.names import AT_END, meanings
-from perfaudit.program.nodes import FileNode, FunctionNode
+from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.values import Instance, ModuleType, options_of
 
 if TYPE_CHECKING:
@@ -57,10 +57,10 @@ def _behind_name(
     for scope, definition in meanings(function, name, at):
         if isinstance(definition, t.Bind):
             yield from _behind_bind(types, scope, definition, steps)
-        elif isinstance(definition, t.Import) and definition.name and steps:
-            target = types.import_target(scope.file, definition)
-            if isinstance(target, FileNode) and target is not scope.file:
-                yield from _behind_name(types, target.body, definition.name, AT_END, steps - 1)
+        elif isinstance(definition, t.Import) and steps:
+            origin = types.import_origin(scope, definition)
+            if origin is not None and origin[0] is not scope.file.body:
+                yield from _behind_name(types, *origin, AT_END, steps - 1)
 
 
 def _behind_attribute(types: "Types", owner: Instance, name: str, steps: int) -> Iterator[Made]:

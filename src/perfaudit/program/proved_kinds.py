@@ -37,9 +37,7 @@ def sureness_of_way(program: "Program", edge: Edge, reached: "Reach") -> Confide
     levels, branches = [], 0
     before = edge
     for step in steps:
-        place = step.edge or step.site
-        if place is None:
-            return Confidence.LOW
+        place = step.place
         passed = tuple(_passed(program, before, place))
         hangs_on = standing_where(place.function, place.context, place.sequence, passed)
         if hangs_on is Standing.STATE:

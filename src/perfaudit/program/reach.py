@@ -27,10 +27,19 @@ class Step(Struct, frozen=True):
     """
 
     distance: int
-    site: Site | None
-    edge: Edge | None
+    place: Site | Edge
     confidence: Confidence
     branches: int = 0
+
+    @property
+    def site(self) -> Site | None:
+        """The site, where the step is the last one."""
+        return self.place if isinstance(self.place, Site) else None
+
+    @property
+    def edge(self) -> Edge | None:
+        """The edge that leads on, where it is not."""
+        return self.place if isinstance(self.place, Edge) else None
 
 
 class Reach:
@@ -55,6 +64,12 @@ class Reach:
             step = self._steps.get(step.edge.callee) if step.edge is not None else None
         return found
 
+    def way(self, place: Site | Edge) -> list[Site | Edge]:
+        """Return a place and those that follow it, down to the site that it reaches."""
+        if isinstance(place, Site):
+            return [place]
+        return [place, *(step.place for step in self.chain(place.callee))]
+
     def site(self, function: FunctionNode) -> Site | None:
         """Return the site at the end of the chain."""
         steps = self.chain(function)
@@ -63,8 +78,7 @@ class Reach:
     def trace(self, function: FunctionNode) -> list[TraceStep]:
         """Return the chain as the steps of a report."""
         step = self._steps.get(function)
-        place = None if step is None else step.edge or step.site
-        return [] if place is None else self.trace_from(place)
+        return [] if step is None else self.trace_from(step.place)
 
     def trace_from(self, place: Site | Edge) -> list[TraceStep]:
         """Return the chain that begins with a place, as the steps of a report."""
@@ -141,7 +155,7 @@ def reach(
             if function not in steps:
                 branches = branches_at(function, worst, site.context)
                 sure = weakest(site.confidence, CONFIDENCES[worst], _taken(branches))
-                steps[function] = Step(0, site, None, sure, branches)
+                steps[function] = Step(0, site, sure, branches)
                 waiting.append(edges_to(function))
         while waiting:
             for edge in waiting.popleft():
@@ -156,7 +170,7 @@ def reach(
                 sure = weakest(
                     here.confidence, edge.confidence, CONFIDENCES[worst], _taken(branches)
                 )
-                steps[edge.caller] = Step(here.distance + 1, None, edge, sure, branches)
+                steps[edge.caller] = Step(here.distance + 1, edge, sure, branches)
                 waiting.append(edges_to(edge.caller))
     return Reach(steps)
 

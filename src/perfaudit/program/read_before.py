@@ -8,9 +8,10 @@ from msgspec import Struct
 from perfaudit.core.finding import TraceStep
 from perfaudit.core.location import Location
 from perfaudit.facts import types as t
-from perfaudit.program.language_calls import called_above, calls_above
+from perfaudit.program.language_calls import calls_above, given_above
 from perfaudit.program.late_reads import is_read_late
 from perfaudit.program.nodes import WALK_KINDS, FunctionNode
+from perfaudit.program.questions import HASATTR
 from perfaudit.program.renderings import Rendering, view_of
 from perfaudit.program.template_costs import Paid, Turn
 
@@ -35,7 +36,7 @@ def with_earlier_reads(
     reads = list(_reads(program, rendering))
     for paid in costs:
         cost = paid.cost
-        is_one = cost.relation is not None and not cost.relation.many and len(cost.path) == 1
+        is_one = cost.relation is not None and not cost.relation.many
         first = next(
             (
                 read
@@ -83,16 +84,13 @@ def _rows_under(method: FunctionNode, subject: t.Expr | None) -> str:
         case t.Item(base=t.Name() as context, key=t.Const(value=str() as key)):
             binds = [bind for bind in method.facts.binds if bind.target == context]
             changed = any(bind.target == subject for bind in method.facts.binds)
-            if len(binds) == 1 and not changed and _is_from_above(method, binds[0].value):
+            if (
+                len(binds) == 1
+                and not changed
+                and given_above(method, binds[0].value) == method.name
+            ):
                 return key
     return ""
-
-
-def _is_from_above(method: FunctionNode, value: t.Expr | None) -> bool:
-    return (
-        isinstance(value, t.CallRef)
-        and called_above(method, method.facts.calls[value.index]) == method.name
-    )
 
 
 def _read_in(method: FunctionNode, loop: int, block: t.Context, rows: str) -> Iterator[_Read]:
@@ -132,4 +130,4 @@ def _asks_for(method: FunctionNode, test: t.Context, attribute: t.Attr) -> bool:
         return False
     call = method.facts.calls[test.subject.index]
     given = (attribute.base, t.Const(attribute.name, "str"))
-    return call.callee == t.Name("hasattr") and tuple(call.arguments) == given
+    return call.callee == HASATTR and tuple(call.arguments) == given

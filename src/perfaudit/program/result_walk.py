@@ -10,7 +10,7 @@ from perfaudit.facts import types as t
 from perfaudit.program.expressions import outcomes, parts, spelled
 from perfaudit.program.language_calls import SUPER
 from perfaudit.program.names import meanings
-from perfaudit.program.nodes import ClassNode, FunctionNode
+from perfaudit.program.nodes import ClassNode, FunctionNode, remembered
 from perfaudit.program.result_fills import ADDING_MANY, ADDING_ONE, Fill, fills_of
 from perfaudit.program.result_roots import (
     TEST,
@@ -201,7 +201,6 @@ class Walk:
         self._seen: set[tuple[FunctionNode, t.Expr]] = set()
         self._lambdas: dict[FunctionNode, tuple[FunctionNode, int]] = {}
         self._fills: dict[FunctionNode, dict[str, list[Fill]]] = {}
-        self._names: dict[FunctionNode, set[str]] = {}
 
     def watch_cursor(self, source: Source) -> None:
         """Take what is fetched from the cursor, until its next statement, for the result."""
@@ -725,15 +724,7 @@ class Walk:
             return False
         if value.key.kind != "int":
             return False
-        if scope not in self._names:
-            self._names[scope] = {
-                part.id
-                for inner in (scope, *inner_functions(scope))
-                for root in roots_of(inner)
-                for part in parts(inner, root.value)
-                if isinstance(part, t.Name)
-            }
-        return name not in self._names[scope]
+        return name not in _names_read(scope)
 
     def _is_put(self, scope: FunctionNode, role: Role) -> bool:
         """Return whether a value is put into a container whose readers are seen."""
@@ -1118,3 +1109,15 @@ def _param(callee: FunctionNode, spec: str, *, shift: int) -> str | None:
         return positional[position].name if position < len(positional) else None
     param = callee.params.get(spec)
     return spec if param is not None and param.kind in ("positional", "keyword") else None
+
+
+@remembered
+def _names_read(scope: FunctionNode) -> frozenset[str]:
+    """Return the names that a function or one inside it reads."""
+    return frozenset(
+        part.id
+        for inner in (scope, *inner_functions(scope))
+        for root in roots_of(inner)
+        for part in parts(inner, root.value)
+        if isinstance(part, t.Name)
+    )

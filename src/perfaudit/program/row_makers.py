@@ -7,7 +7,7 @@ from perfaudit.facts import types as t
 from perfaudit.libraries.types import EntityQueries
 from perfaudit.program.eager_words import queries_of
 from perfaudit.program.expressions import parts
-from perfaudit.program.language_calls import called_above
+from perfaudit.program.language_calls import given_above
 from perfaudit.program.nodes import ClassNode, FunctionNode
 
 if TYPE_CHECKING:
@@ -74,9 +74,8 @@ def _rows_in(method: FunctionNode) -> list[t.Expr]:
     """Return the names of the row: what the method is called on, and what its base gives."""
     rows: list[t.Expr] = [t.Name(param.name) for param in method.facts.params[:1]]
     for bind in method.facts.binds:
-        if isinstance(bind.value, t.CallRef) and isinstance(bind.target, t.Name):
-            if called_above(method, method.facts.calls[bind.value.index]):
-                rows.append(bind.target)
+        if isinstance(bind.target, t.Name) and given_above(method, bind.value):
+            rows.append(bind.target)
     return rows
 
 

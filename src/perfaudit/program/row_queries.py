@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from perfaudit.core.levels import Role
 from perfaudit.core.location import Location
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
@@ -35,7 +34,6 @@ from perfaudit.program.row_types import (
 )
 from perfaudit.program.rows import NOT_KNOWN, VIA_RELATION, Around, Path, Rows, joined, made_of
 from perfaudit.program.shown_rows import ROW_OF_VIEW
-from perfaudit.program.sites import Edge
 from perfaudit.program.sizes import passes_items
 from perfaudit.program.tables import Relation
 from perfaudit.program.unmentioned import is_never_loaded
@@ -212,7 +210,7 @@ class _Search:
             return None
         self.entered.add(key)
         answers: list[Rows | None] = []
-        edges = [edge for edge in self.program.edges_to(function) if not _is_of_test(edge)]
+        edges = self.program.edges_to(function)
         for edge in edges if len(edges) <= MAX_CALLERS else ():
             given = given_for(edge, param.name)
             if given is None:
@@ -280,7 +278,7 @@ class _Search:
         """
         if rows is None or rows.query is None or not callee.holds(rows.query) or place is None:
             return rows
-        callers = [edge for edge in self.program.edges_to(callee) if not _is_of_test(edge)]
+        callers = self.program.edges_to(callee)
         is_shared = len(callers) > 1 or len(callee.facts.results) > 1
         if rows.made or not is_shared or not can_load_more(self.types, given):
             return rows
@@ -646,10 +644,6 @@ def _of_known(found: Type) -> Type:
     """Return what the project and the library files describe of a type; all where nothing is."""
     known = [one for one in options_of(found) if not isinstance(one, External | Unknown)]
     return union(known or [found])
-
-
-def _is_of_test(edge: Edge) -> bool:
-    return edge.caller.role is Role.TEST
 
 
 def _without(rows: Rows, flags: frozenset[str]) -> Rows:

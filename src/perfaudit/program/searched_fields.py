@@ -47,7 +47,7 @@ def searches(program: "Program") -> tuple[Search, ...]:
 
 def _found(program: "Program") -> Iterator[Search]:
     for endpoint in program.endpoints:
-        view = endpoint.view or endpoint.handler.owner
+        view = endpoint.answering
         if view is None:
             continue
         for words in program.libraries.answers:

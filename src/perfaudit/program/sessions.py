@@ -16,7 +16,7 @@ from perfaudit.program.nodes import LOOP_KINDS, FunctionNode, is_handler
 from perfaudit.program.reach import Reach, site_step
 from perfaudit.program.sites import WITH_KINDS, Edge, Site
 from perfaudit.program.values import LibraryInstance, Type, options_of
-from perfaudit.program.waited_for import chain_of, is_waited_for, waited_reach
+from perfaudit.program.waited_for import is_waited_for, waited_reach
 
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
@@ -68,7 +68,7 @@ class Sessions:
             return []
         held = self._state(function, place.sequence, place.context, 0)
         found = [use for session, use in held.items() if self._lasts(function, session, use, place)]
-        if found and self._ends_on_the_way(chain_of(place, reached)[1:]):
+        if found and self._ends_on_the_way(reached.way(place)[1:]):
             return []
         return found
 
@@ -78,7 +78,7 @@ class Sessions:
 
     def ends_before(self, place: Site | Edge, reached: Reach) -> bool:
         """Return whether some session is ended before what a place reaches: by its function too."""
-        return self._ends_on_the_way(chain_of(place, reached))
+        return self._ends_on_the_way(reached.way(place))
 
     def _may_ask(self, function: FunctionNode, until: int) -> bool:
         """Return whether some database may be asked before a point: the cheap question."""

@@ -20,7 +20,7 @@ from perfaudit.program.given_names import Given
 from perfaudit.program.language_calls import calls_above
 from perfaudit.program.loops import target_names
 from perfaudit.program.names import meanings
-from perfaudit.program.nodes import ClassNode, FileNode, FunctionNode, enclosing_class
+from perfaudit.program.nodes import ClassNode, FunctionNode, enclosing_class
 from perfaudit.program.renderings import Known, rows_of_view
 from perfaudit.program.row_costs import row_class, shown_class
 from perfaudit.program.row_queries import rows_of
@@ -129,7 +129,7 @@ def _by_filling(program: "Program", words: Answers) -> Iterator[Showing]:
 def _by_pages(program: "Program", words: Answers) -> Iterator[Showing]:
     """Yield the calls that fill a list of objects in another one from rows."""
     for function in program.functions:
-        for call in function.facts.calls if function.role is not Role.TEST else ():
+        for call in function.facts.calls:
             at = (call.sequence, call.context)
             for value, shown in parts_of_call(program, function, call):
                 if program.types.classes.ancestors(shown).isdisjoint(words.filled):
@@ -232,11 +232,12 @@ def maker_of(
         return None
     scope, definition = found[0]
     if isinstance(definition, t.Import):
-        module = program.types.import_target(scope.file, definition)
-        if not isinstance(module, FileNode) or definition.name is None:
+        origin = program.types.import_origin(scope, definition)
+        if origin is None:
             return None
-        binds = module.body.binds.get(definition.name, [])
-        scope, definition = module.body, binds[0] if len(binds) == 1 else definition
+        scope, name = origin
+        binds = scope.binds.get(name, [])
+        definition = binds[0] if len(binds) == 1 else definition
     if isinstance(definition, t.Bind) and isinstance(definition.value, t.CallRef):
         return scope.facts.calls[definition.value.index]
     return None

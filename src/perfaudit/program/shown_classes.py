@@ -11,7 +11,7 @@ from perfaudit.program.class_values import class_value
 from perfaudit.program.conditions import guards_before
 from perfaudit.program.decorators import decorators_of
 from perfaudit.program.given_names import Given
-from perfaudit.program.language_calls import called_above
+from perfaudit.program.language_calls import given_above
 from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FunctionNode, enclosing_class
 from perfaudit.program.tables_vocabulary import attribute_value
@@ -124,12 +124,7 @@ def _own_attribute(given: Given) -> str | None:
 
 def _asks_above(given: Given) -> bool:
     """Return whether a value is what the method of the class above gives."""
-    value = given.value
-    return (
-        isinstance(value, t.CallRef)
-        and called_above(given.function, given.function.facts.calls[value.index])
-        == given.function.name
-    )
+    return given_above(given.function, given.value) == given.function.name
 
 
 def shows(program: "Program", words: Answers, node: ClassNode) -> bool:

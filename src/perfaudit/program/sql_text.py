@@ -403,9 +403,9 @@ class SqlTexts:
                 texts += [] if text is None else [text]
                 continue
             if isinstance(definition, t.Import):
-                target = self.types.import_target(scope.file, definition)
-                if definition.name and target is not None and not isinstance(target, str):
-                    return self.named(target.body, definition.name, AT_END, steps - 1)
+                origin = self.types.import_origin(scope, definition)
+                if origin is not None:
+                    return self.named(*origin, AT_END, steps - 1)
                 continue
             if not isinstance(definition, t.Bind) or definition.value is None:
                 continue

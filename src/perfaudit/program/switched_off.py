@@ -23,9 +23,9 @@ def is_switch_that_is_off(
     if len(found) != 1:
         return False
     scope, item = found[0]
-    if isinstance(item, t.Import) and item.name:
-        file = program.types.import_target(scope.file, item)
-        return isinstance(file, FileNode) and is_off_in(program, file, item.name)
+    if isinstance(item, t.Import):
+        origin = program.types.import_origin(scope, item)
+        return origin is not None and is_off_in(program, origin[0].file, origin[1])
     return scope.kind == "module" and is_off_in(program, scope.file, test.id)
 
 

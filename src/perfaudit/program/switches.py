@@ -48,10 +48,7 @@ def is_switched_off(program: "Program", edge: "Edge", reached: "Reach") -> bool:
     """
     trail = _begun(program, edge)
     for step in reached.chain(edge.callee):
-        here = step.edge or step.site
-        if here is None:
-            continue
-        followed = _followed(program, trail, here)
+        followed = _followed(program, trail, step.place)
         if followed is None:
             return True
         trail = followed
@@ -565,11 +562,11 @@ def _constructor(
     if len(found) != 1:
         return None
     scope, definition = found[0]
-    if isinstance(definition, t.Import) and definition.name:
-        target = program.types.import_target(scope.file, definition)
-        if target is None or isinstance(target, str):
+    if isinstance(definition, t.Import):
+        origin = program.types.import_origin(scope, definition)
+        if origin is None:
             return None
-        return _constructor(program, target.body, t.Name(definition.name), steps - 1)
+        return _constructor(program, origin[0], t.Name(origin[1]), steps - 1)
     if not isinstance(definition, t.Bind) or not isinstance(definition.value, t.CallRef):
         return None
     return _constructor(program, scope, definition.value, steps - 1)

@@ -167,10 +167,8 @@ class Builder:
         known = sorted(meanings(function, name, at), key=lambda item: _when(item.definition))
         for scope, definition in known:
             if isinstance(definition, t.Import):
-                target = self.types.import_target(scope.file, definition)
-                if not definition.name or target is None or isinstance(target, str):
-                    return None
-                return self._named(target.body, definition.name, AT_END, steps - 1)
+                origin = self.types.import_origin(scope, definition)
+                return None if origin is None else self._named(*origin, AT_END, steps - 1)
             if not isinstance(definition, t.Bind) or definition.value is None:
                 return None
             if definition.kind not in ("assign", "annotated", "walrus"):

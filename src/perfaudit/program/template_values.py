@@ -380,9 +380,9 @@ class Reading:
         """Return the place of a function that asks for more than its values, and how surely."""
         reached = self.program.query_reach
         step = reached.step(function)
-        nearest = None if step is None else step.edge or step.site
-        if step is None or nearest is None:
+        if step is None:
             return None
+        nearest = step.place
         if not self._handed(nearest, names):
             return nearest, step.confidence
         for place in self.program.reading(function):

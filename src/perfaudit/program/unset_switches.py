@@ -16,8 +16,6 @@ from perfaudit.program.switches import leaves_off
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
 
-OTHERS = frozenset({Role.TEST, Role.EXAMPLE})
-"""The roles of code that runs nothing of what the program itself does."""
 PLAIN = frozenset({"staticmethod", "classmethod"})
 """The last names of decorators that give a function to nobody."""
 SURE = Confidence.HIGH
@@ -39,7 +37,7 @@ def _is_left_off(
     program: "Program", function: FunctionNode, place: Site | Edge, way: list[Edge], steps: int
 ) -> bool:
     """Return whether no call of a function, which the calls of a way lead on from, runs a place."""
-    edges = [edge for edge in program.edges_to(function) if edge.caller.role not in OTHERS]
+    edges = [edge for edge in program.edges_to(function) if edge.caller.role is not Role.EXAMPLE]
     return (
         steps > 0
         and bool(edges)
@@ -86,7 +84,7 @@ def _called(program: "Program") -> dict[str, set[tuple[FunctionNode, int]]]:
     """Return the calls of the program by the last name of what they call."""
     found: dict[str, set[tuple[FunctionNode, int]]] = {}
     for function in program.functions:
-        if function.role not in OTHERS:
+        if function.role is not Role.EXAMPLE:
             for index, call in enumerate(function.facts.calls):
                 if isinstance(call.callee, t.Name | t.Attr):
                     found.setdefault(last_name(call.callee), set()).add((function, index))
@@ -98,7 +96,7 @@ def _named(program: "Program") -> frozenset[str]:
     return frozenset(
         name
         for function in program.functions
-        if function.role not in OTHERS
+        if function.role is not Role.EXAMPLE
         for value in _held(function)
         for name in _names(function, value)
     )

@@ -28,7 +28,7 @@ Scope = tuple[FunctionNode, t.Expr, tuple[int, int]]
 
 def cost_of_view(program: "Program", costs: Costs, endpoint: Endpoint) -> Cost | None:
     """Return what the library does to answer, or None where it is not known how it does."""
-    view = endpoint.view or endpoint.handler.owner
+    view = endpoint.answering
     if view is None:
         return None
     for words in program.libraries.answers:
@@ -40,7 +40,7 @@ def cost_of_view(program: "Program", costs: Costs, endpoint: Endpoint) -> Cost |
 
 def cost_before(program: "Program", costs: Costs, endpoint: Endpoint) -> Cost:
     """Return what the classes cost that a view names to run before it answers."""
-    view = endpoint.view or endpoint.handler.owner
+    view = endpoint.answering
     total = ZERO
     for words in program.libraries.answers if view is not None else ():
         for attribute, name in words.before.items():

@@ -64,7 +64,7 @@ def _endpoints_of_views(program: "Program") -> dict[ClassNode, list[Endpoint]]:
     found: dict[ClassNode, list[Endpoint]] = {}
     ordered = sorted(program.endpoints, key=lambda endpoint: _is_for_others(program, endpoint))
     for endpoint in ordered:
-        view = endpoint.view or endpoint.handler.owner
+        view = endpoint.answering
         if view is not None:
             found.setdefault(view, []).append(endpoint)
     return found

@@ -157,14 +157,3 @@ def steps_of(place: Site | Edge, reached: Reach) -> tuple[TraceStep, ...]:
     names = place.caller.facts.qualname, place.callee.facts.qualname
     first = TraceStep(place.location, f"{names[0]} calls {names[1]}")
     return (first, *reached.trace(place.callee))
-
-
-def chain_of(place: Site | Edge, reached: Reach) -> list[Site | Edge]:
-    """Return a place and the places that follow it, down to the site that it reaches."""
-    found = [place]
-    if isinstance(place, Edge):
-        for step in reached.chain(place.callee):
-            here = step.edge or step.site
-            if here is not None:
-                found.append(here)
-    return found

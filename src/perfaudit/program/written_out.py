@@ -48,10 +48,8 @@ def _named(types: "Types", function: FunctionNode, name: str, at: tuple[int, int
         return None
     scope, definition = found[0]
     if isinstance(definition, t.Import):
-        target = types.import_target(scope.file, definition)
-        if not definition.name or target is None or isinstance(target, str):
-            return None
-        return Spot(target.body, t.Name(definition.name), AT_END)
+        origin = types.import_origin(scope, definition)
+        return None if origin is None else Spot(origin[0], t.Name(origin[1]), AT_END)
     if not isinstance(definition, t.Bind) or definition.kind not in ("assign", "annotated", "with"):
         return None
     if definition.value is None or not isinstance(definition.target, t.Name):
