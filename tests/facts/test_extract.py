@@ -76,6 +76,8 @@ def spelled(function: t.Function, value: t.Expr | None) -> str:
             return f"({show(left)} {operator} {show(right)})"
         case t.Not(value=inner):
             return f"not {show(inner)}"
+        case t.Inverted(value=inner):
+            return f"~{show(inner)}"
         case t.Comp(kind=kind, element=element):
             return f"{kind} of {show(element)}"
         case t.Star(value=inner):
@@ -108,6 +110,7 @@ def spelled(function: t.Function, value: t.Expr | None) -> str:
         ("a and b", "(a and b)"),
         ("a if b else c", "(a if c)"),
         ("not a", "not a"),
+        ("~a(b)", "~a(b)"),
         ("a < b < c", "(a Lt b)"),
         ("lambda: a", "lambda"),
         ("[x.y for x in a]", "list of x.y"),

@@ -311,6 +311,8 @@ class _Walk:
         value = self.value(node.operand)
         if isinstance(node.op, ast.Not):
             return t.Not(value)
+        if isinstance(node.op, ast.Invert):
+            return t.Inverted(value)
         if (
             isinstance(node.op, ast.USub)
             and isinstance(value, t.Const)

@@ -118,6 +118,12 @@ class Not(Struct, frozen=True, array_like=True, gc=False, tag="t"):
     value: "Expr"
 
 
+class Inverted(Struct, frozen=True, array_like=True, gc=False, tag="v"):
+    """``~value``: of conditions of queries, what does not hold."""
+
+    value: "Expr"
+
+
 class Comp(Struct, frozen=True, array_like=True, gc=False, tag="x"):
     """A comprehension.
 
@@ -172,6 +178,7 @@ Expr = Union[  # noqa: UP007  (msgspec resolves the forward references of a Unio
     Binary,
     Compare,
     Not,
+    Inverted,
     Comp,
     Star,
     Element,

@@ -356,7 +356,7 @@ def _own_parts(value: t.Expr) -> Iterator[t.Expr]:
                 stack += (left, right)
             case t.Either(options=options) | t.Seq(items=options):
                 stack += options
-            case (
-                t.Attr(base=inner) | t.Item(base=inner) | t.Not(value=inner) | t.Await(value=inner)
-            ):
+            case t.Attr(base=inner) | t.Item(base=inner):
+                stack.append(inner)
+            case t.Not(value=inner) | t.Inverted(value=inner) | t.Await(value=inner):
                 stack.append(inner)

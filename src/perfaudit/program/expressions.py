@@ -56,6 +56,7 @@ _PARTS: dict[type[t.Expr], Callable[[FunctionNode, Any], Sequence[t.Expr]]] = {
     t.Mapping: lambda _, value: (*_given(*value.keys), *value.values),
     t.Await: lambda _, value: (value.value,),
     t.Not: lambda _, value: (value.value,),
+    t.Inverted: lambda _, value: (value.value,),
     t.Star: lambda _, value: (value.value,),
     t.Entered: lambda _, value: (value.value,),
     t.Either: lambda _, value: (*value.options, *_given(value.test)),
@@ -92,6 +93,8 @@ def _spelled(function: FunctionNode, value: t.Expr) -> str:
             return repr(constant) if kind != "ellipsis" else "..."
         case t.Await(value=inner) | t.Star(value=inner) | t.Entered(value=inner):
             return _spelled(function, inner)
+        case t.Inverted(value=inner):
+            return f"~{_spelled(function, inner)}"
         case t.Element(iterable=iterable):
             return _spelled(function, iterable)
         case t.Seq(kind=kind):

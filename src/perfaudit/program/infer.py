@@ -245,7 +245,7 @@ class Types:
                     return list_of(element_type)
                 path = "builtins.set" if kind == "set" else "builtins.iterator"
                 return LibraryInstance(path, (element_type,))
-            case t.Star(value=inner):
+            case t.Star(value=inner) | t.Inverted(value=inner):
                 return self.evaluate(function, inner, at)
             case t.Opaque(reason=reason):
                 return Unknown(reason)

@@ -288,6 +288,8 @@ class _Reader:
                     )
                 else:
                     self.unknown = "a condition that is made elsewhere"
+            case t.Inverted(value=inner):
+                self.expression(function, inner, at, place, sure=False, nesting=nesting - 1)
             case t.Const():
                 return
             case _:

@@ -130,6 +130,8 @@ def parts_of(
             yield inner, Role("star"), at
         case t.Not(value=inner):
             yield inner, TEST, at
+        case t.Inverted(value=inner):
+            yield inner, VALUE, at
         case t.Element(iterable=inner):
             yield inner, Role("iterate"), at
         case t.Entered(value=inner):

@@ -86,6 +86,8 @@ class _Forms:
                 return (operator, some(left), some(right))
             case t.Not(value=inner):
                 return ("not", some(inner))
+            case t.Inverted(value=inner):
+                return ("inverted", some(inner))
             case t.Star(value=inner):
                 return ("star", some(inner))
             case t.Either(kind=kind, options=options, test=test):

@@ -121,6 +121,9 @@ class Clauses:
                 )
             case t.Binary(operator=operator, left=left, right=right):
                 return self._binary(tables, function, operator, left, right, at, nesting)
+            case t.Inverted(value=base):
+                inner = self.expression(tables, function, base, at, nesting - 1)
+                return None if inner is None else f"NOT ({inner})"
             case t.Item(base=base, key=key):
                 inner = self.expression(tables, function, base, at, nesting - 1)
                 return None if inner is None else f"{inner} -> {literal(key)}"
