@@ -1,5 +1,6 @@
 """What a call runs, and what it gives."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -9,11 +10,13 @@ from perfaudit.facts import types as t
 from perfaudit.libraries.types import Behaviour
 from perfaudit.program import dispatch, members
 from perfaudit.program.decorators import decorator_behaviours, running
-from perfaudit.program.expressions import argument
+from perfaudit.program.expressions import argument, argument_for
 from perfaudit.program.implementers import MAX_IMPLEMENTERS, implementers
 from perfaudit.program.language_calls import language_call, typing_call
 from perfaudit.program.named_classes import CLASS_BY_NAME, class_by_name, class_through
+from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.returns import passed_on, returned_besides
 from perfaudit.program.told_receivers import told_by
 from perfaudit.program.type_variables import bindings, constructed
 from perfaudit.program.values import (
@@ -90,7 +93,19 @@ def resolve(types: "Types", function: FunctionNode, call: t.Call) -> Resolved:
     ways = [group for group in groups if any(target.function is not None for target in group)]
     if len(ways) > 1 or is_supposed(types, function, call.callee, at):
         targets = [_doubted(target) for target in targets]
+    elif len(groups) > 1 and any(map(_is_free, groups)):
+        # What has a method of a dict and one of a query by the same name is hardly ever both.
+        targets = [_doubted(target) if _costs(target) else target for target in targets]
     return Resolved(tuple(targets), union(results), callee)
+
+
+def _is_free(group: list[Target]) -> bool:
+    """Return whether what one kind of receiver runs is known, and costs nothing."""
+    return bool(group) and not any(_costs(target) or target.function for target in group)
+
+
+def _costs(target: Target) -> bool:
+    return target.behaviour is not None and bool(target.behaviour.effects)
 
 
 def is_supposed(types: "Types", function: FunctionNode, value: t.Expr, at: tuple[int, int]) -> bool:
@@ -238,6 +253,10 @@ def _project_call(
         for item in running(types, called)
     ]
     result = types.returned(node)
+    names = () if standing else passed_on(node)
+    if names:
+        passed = _passed(types, function, call, node, names)
+        result = union([returned_besides(types, node, names), *passed])
     if node.facts.decorators and types.wrapping(node).is_async and not node.is_async:
         result = Awaitable(result)
     if standing and isinstance(result, Unknown):
@@ -250,6 +269,23 @@ def _project_call(
         result = class_through(types, node, call) or result
     mapping = bindings(types, function, call, node, receiver)
     return targets, substitute(result, mapping) if mapping else result
+
+
+def _passed(
+    types: "Types",
+    function: FunctionNode,
+    call: t.Call,
+    node: FunctionNode,
+    names: tuple[str, ...],
+) -> Iterator[Type]:
+    """Yield what a call gives for some parameters of its function, or their defaults."""
+    at = (call.sequence, call.context)
+    for name in names:
+        given = argument_for(call, node, name)
+        if given is not None:
+            yield types.evaluate(function, given, at)
+        elif node.parent is not None and (default := node.params[name].default) is not None:
+            yield types.evaluate(node.parent, default, (AT_END[0], node.facts.context))
 
 
 def _dispatches(types: "Types", node: FunctionNode) -> bool:

@@ -11,10 +11,18 @@ from perfaudit.libraries.types import Behaviour
 from perfaudit.program import members
 from perfaudit.program.conditions import Standing, standing
 from perfaudit.program.expressions import spelled
-from perfaudit.program.names import meanings
+from perfaudit.program.names import is_handed, meanings
 from perfaudit.program.nodes import TESTED_BEFORE, WALK_KINDS, FunctionNode
 from perfaudit.program.sites import WITH_KINDS, Fact, Found, Place
-from perfaudit.program.values import Instance, LibraryInstance, Type, Unknown, options_of
+from perfaudit.program.values import (
+    NONE,
+    Instance,
+    LibraryInstance,
+    TupleType,
+    Type,
+    Unknown,
+    options_of,
+)
 
 if TYPE_CHECKING:
     from perfaudit.program.infer import Types
@@ -166,20 +174,26 @@ def _add_event(
                     effects=behaviour.effects,
                     blocking=behaviour.blocking,
                     call=call,
-                    confidence=_sureness(types, found.function, value, place, option),
+                    confidence=_sureness(found, value, place, option, owner, event),
                 )
                 break
 
 
 def _sureness(
-    types: "Types", function: FunctionNode, value: t.Expr, place: Place, option: Type
+    found: Found, value: t.Expr, place: Place, option: Type, owner: Type, event: str
 ) -> Confidence:
     """Return how surely a name stands for what costs: less where only a special case makes it so.
 
-    ``try: roles = row.roles`` with a query in ``except AttributeError``, and ``set(roles)`` later.
+    ``try: roles = row.roles`` with a query in ``except AttributeError``, and ``set(roles)`` later;
+    and what callers give of which some give what costs nothing.
     """
     if not isinstance(value, t.Name):
         return Confidence.HIGH
+    types, function = found.types, found.function
+    at = (place.sequence, place.context)
+    if any(_is_free(types, each, event) for each in options_of(owner)):
+        if is_handed(function, value, at):
+            return Confidence.MEDIUM
     binds = [
         found.definition
         for found in meanings(function, value.id, (place.sequence, place.context))
@@ -193,6 +207,16 @@ def _sureness(
     ):
         return Confidence.HIGH
     return Confidence.MEDIUM
+
+
+def _is_free(types: "Types", value: Type, event: str) -> bool:
+    """Return whether an object is surely one whose evaluation costs nothing."""
+    if isinstance(value, TupleType):
+        return True
+    if not isinstance(value, LibraryInstance) or value == NONE:
+        return False
+    behaviour = types.libraries.on(value.path, event)
+    return behaviour is None or not behaviour.effects
 
 
 def _bound(types: "Types", function: FunctionNode, bind: t.Bind) -> Type:

@@ -7,6 +7,8 @@ from perfaudit.program.nodes import ClassNode, FunctionNode, remembered
 
 PLAIN_BLOCKS = frozenset({"with", "async with", "try", "finally"})
 COMPREHENSIONS = frozenset({"comprehension", "async comprehension"})
+MAX_HANDED = 8
+"""How many steps lie between a value and the parameter that it comes from, at most."""
 AT_END = (1 << 60, -1)
 """The point after everything a function does."""
 
@@ -43,6 +45,32 @@ def meanings(function: FunctionNode, name: str, at: tuple[int, int]) -> list[Mea
 
 
 @remembered
+def is_handed(function: FunctionNode, value: t.Expr, at: tuple[int, int]) -> bool:
+    """Return whether a value is what callers give, a part of it, or what its methods give."""
+    for _ in range(MAX_HANDED):
+        if isinstance(value, t.Attr | t.Item):
+            value = value.base
+        elif isinstance(value, t.Element):
+            value = value.iterable
+        elif isinstance(value, t.CallRef):
+            value = function.facts.calls[value.index].callee
+            if not isinstance(value, t.Attr):
+                return False
+        elif isinstance(value, t.Name):
+            found = meanings(function, value.id, at)
+            definition = found[0].definition if len(found) == 1 else None
+            if isinstance(definition, t.Param):
+                return found[0].scope is function and definition.annotation is None
+            if not isinstance(definition, t.Bind) or definition.value is None:
+                return False
+            if found[0].scope is not function:
+                return False
+            value, at = definition.value, (definition.sequence, definition.context)
+        else:
+            return False
+    return False
+
+
 def _from_inside(scope: FunctionNode, name: str) -> list[Meaning]:
     """Return what a name of a scope can mean in the functions inside it."""
     found = _definitions(scope, name)

@@ -2,9 +2,11 @@
 
 from typing import TYPE_CHECKING
 
+from perfaudit.facts import types as t
 from perfaudit.program import annotations, members
 from perfaudit.program.decorators import CONTEXT_MANAGERS, decorator_paths
-from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.expressions import is_bound
+from perfaudit.program.nodes import FunctionNode, remembered
 from perfaudit.program.values import (
     MANAGED,
     NONE,
@@ -43,10 +45,47 @@ def returned(types: "Types", function: FunctionNode) -> Type:
     return Awaitable(result) if facts.is_async else result
 
 
-def _inferred(types: "Types", function: FunctionNode) -> Type:
-    results = [item for item in function.facts.results if item.kind == "return"]
+@remembered
+def passed_on(function: FunctionNode) -> tuple[str, ...]:
+    """Return the parameters that a function may give back as they are, whatever they are.
+
+    None of a function that says what it gives, or gives it later.
+    """
+    facts = function.facts
+    if facts.returns is not None or facts.is_generator or facts.is_async:
+        return ()
+    given = {
+        param.name
+        for param in facts.params[1 if is_bound(function) else 0 :]
+        if _is_as_given(function, param)
+    }
+    found = [item.value.id for item in facts.results if isinstance(item.value, t.Name)]
+    return tuple(name for name in dict.fromkeys(found) if name in given)
+
+
+def _is_as_given(function: FunctionNode, param: t.Param) -> bool:
+    return (
+        param.annotation is None
+        and not param.kind.startswith("*")
+        and param.name not in function.binds
+    )
+
+
+def returned_besides(types: "Types", function: FunctionNode, names: tuple[str, ...]) -> Type:
+    """Return what a function gives but for some of its parameters."""
+    return _inferred(types, function, frozenset(map(t.Name, names)))
+
+
+def _inferred(
+    types: "Types", function: FunctionNode, without: frozenset[t.Expr] = frozenset()
+) -> Type:
+    results = [
+        item
+        for item in function.facts.results
+        if item.kind == "return" and item.value not in without
+    ]
     if not results:
-        return NONE
+        return Unknown("what it is given") if without else NONE
     found: list[Type] = []
     for item in results[:12]:
         if item.value is None:
