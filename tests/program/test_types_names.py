@@ -265,6 +265,19 @@ def test_names(name: str) -> None:
     assert wrong_lines(CASES[name]) == []
 
 
+def test_names_that_stand_for_each_other_end() -> None:
+    text = (
+        "def walk(rows):\n"
+        "    for row in rows:\n"
+        "        first = second\n"
+        "        second = first\n"
+        "        if first and row in first:\n"
+        "            show(row)\n"
+    )
+
+    assert len(program_of({"app.py": text}).functions) == 2
+
+
 def test_classes_that_are_bases_of_each_other_end() -> None:
     program = program_of(
         {

@@ -27,8 +27,11 @@ if TYPE_CHECKING:
 GETATTR = t.Name("getattr")
 ALL = t.Name("all")
 Place = TypeVar("Place", Site, Edge)
+MAX_NAMES = 4
+"""How many names may stand for each other."""
 MAX_STEPS = 1
 """How many functions are followed that do no more than ask."""
+MEMBERSHIP = frozenset({"In", "NotIn"})
 LEAVING = frozenset({"return", "raise"})
 
 
@@ -227,15 +230,17 @@ class _Asking:
 
     def _atoms(self, test: t.Expr, *, holds: bool) -> Iterator[tuple[Asked, bool]]:
         """Yield what a test asks for, and whether that is loaded where the test is true."""
+        if not isinstance(test, t.CallRef | t.Name) and not (
+            isinstance(test, t.Compare) and test.operator in MEMBERSHIP
+        ):
+            return
         for pattern, words, is_loaded in _patterns(self._types):
             found: dict[str, t.Expr] = {}
-            if isinstance(test, t.Compare):
-                plain = t.Compare("In", test.left, test.right)
-                if test.operator in ("In", "NotIn") and self.fits(pattern, plain, found):
-                    is_so = is_loaded is (test.operator == "In")
-                    yield Asked(found["row"], found["relation"], words, self._at), is_so
-            elif self.fits(pattern, test, found):
-                yield Asked(found["row"], found["relation"], words, self._at), is_loaded
+            if isinstance(test, t.Compare) is not isinstance(pattern, ast.Compare):
+                continue
+            if self.fits(pattern, test, found):
+                is_so = is_loaded is not (isinstance(test, t.Compare) and test.operator == "NotIn")
+                yield Asked(found["row"], found["relation"], words, self._at), is_so
         if isinstance(test, t.CallRef) and self._steps:
             call = self._function.facts.calls[test.index]
             each = call.arguments[0] if call.callee == ALL and len(call.arguments) == 1 else None
@@ -288,8 +293,9 @@ class _Asking:
                     and self.fits(left, value.left, found)
                     and self.fits(right, value.right, found)
                 )
-        while isinstance(value, t.Name) and (bound := function.only_value(value.id)) is not None:
-            value = bound
+        for _ in range(MAX_NAMES):
+            bound = function.only_value(value.id) if isinstance(value, t.Name) else None
+            value = value if bound is None else bound
         call = function.facts.calls[value.index] if isinstance(value, t.CallRef) else None
         match pattern:
             case ast.Attribute(value=base, attr=name):
@@ -314,7 +320,7 @@ class _Asking:
         self, called: ast.expr, value: t.Expr, call: t.Call, found: dict[str, t.Expr]
     ) -> bool:
         """Return whether a call is of a function of a library, or of a method as written."""
-        path = ast.unparse(called)
+        path = _written(called)
         if "{" in path:
             return self.fits(called, call.callee, found)
         return isinstance(value, t.CallRef) and any(
@@ -357,6 +363,11 @@ def _patterns(types: "Types") -> Iterator[tuple[ast.expr, EntityQueries, bool]]:
     """Yield how tests are written, of which library, and whether they ask for what is loaded."""
     for text, words, is_loaded in types.libraries.loaded_tests:
         yield _parsed(text), words, is_loaded
+
+
+@cache
+def _written(pattern: ast.expr) -> str:
+    return ast.unparse(pattern)
 
 
 @cache
