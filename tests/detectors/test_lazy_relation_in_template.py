@@ -90,3 +90,45 @@ def test_related_rows_that_are_counted_and_read_are_loaded() -> None:
     )
 
     assert found.fix == 'Add prefetch_related("tags") to the query at shop/views.py:6.'
+
+
+CALLERS = """
+from django.shortcuts import render
+from shop.models import Follow
+
+def _page(request, many):
+    context = {}
+    if many:
+        context["follows"] = list(Follow.objects.all())
+    return render(request, "follows.html", context)
+
+def one(request):
+    return _page(request, many=False)
+
+def all_of_them(request):
+    return _page(request, many=True)
+"""
+ROUTES = """
+from django.urls import path
+from shop import views
+
+urlpatterns = [path("one/", views.one), path("all/", views.all_of_them)]
+"""
+
+
+def test_the_page_that_is_told_of_is_one_that_is_given_the_rows() -> None:
+    program = program_of(
+        {
+            "shop/models.py": MODELS,
+            "shop/views.py": CALLERS,
+            "shop/urls.py": ROUTES,
+            "settings.py": 'AUTH_USER_MODEL = "shop.User"\nROOT_URLCONF = "shop.urls"\n',
+            "shop/templates/follows.html": (
+                "{% for follow in follows %}{{ follow.user.username }}{% endfor %}"
+            ),
+        }
+    )
+    (found,) = [item for item in detect(program) if isinstance(item, Match)]
+
+    assert found.endpoint == "/all/"
+    assert [step.location.line for step in found.trace if "calls" in step.message] == [15]
