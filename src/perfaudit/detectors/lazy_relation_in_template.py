@@ -24,7 +24,7 @@ from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.program import Program
 from perfaudit.program.read_before import with_earlier_reads
-from perfaudit.program.renderings import Known, renderings
+from perfaudit.program.renderings import Known, renderings, view_of
 from perfaudit.program.rows import Rows
 from perfaudit.program.template_costs import Paid, paid_by
 from perfaudit.program.template_values import Cost, is_joined, table_class
@@ -291,8 +291,20 @@ def _fix(
     words = words_for(program, node, rows, paths, numbers)
     if not words:
         return ""
+    cure = _cure_of_view(program, page.view, known, rows)
+    if cure and page.view is not None:
+        written = cure.replace("{model}", node.name).replace("{words}", words.lstrip("."))
+        return f"Set `{written}` in {page.view.name}."
     columns = [words_on_columns(program, node, path, rows.only) for path in paths]
     return " ".join([f"Add {words} to the query{place}.", *filter(None, columns)])
+
+
+def _cure_of_view(program: Program, view: ClassNode | None, known: Known | None, rows: Rows) -> str:
+    """Return what a view says that only names the class of its rows; empty where a query is."""
+    if view is None or known is None or known.givens or rows.query != known.query:
+        return ""
+    found = view_of(program, view)
+    return "" if found is None else found.words.cure
 
 
 def _exposure(program: Program, page: _Page, cost: Cost) -> Exposure | None:
