@@ -90,3 +90,93 @@ def test_related_rows_that_are_counted_and_read_are_loaded() -> None:
     )
 
     assert found.fix == 'Add prefetch_related("tags") to the query at shop/views.py:6.'
+
+
+CALLERS = """
+from django.shortcuts import render
+from shop.models import Follow
+
+def _page(request, many):
+    context = {}
+    if many:
+        context["follows"] = list(Follow.objects.all())
+    return render(request, "follows.html", context)
+
+def one(request):
+    return _page(request, many=False)
+
+def all_of_them(request):
+    return _page(request, many=True)
+"""
+ROUTES = """
+from django.urls import path
+from shop import views
+
+urlpatterns = [path("one/", views.one), path("all/", views.all_of_them)]
+"""
+
+
+def test_the_page_that_is_told_of_is_one_that_is_given_the_rows() -> None:
+    program = program_of(
+        {
+            "shop/models.py": MODELS,
+            "shop/views.py": CALLERS,
+            "shop/urls.py": ROUTES,
+            "settings.py": 'AUTH_USER_MODEL = "shop.User"\nROOT_URLCONF = "shop.urls"\n',
+            "shop/templates/follows.html": (
+                "{% for follow in follows %}{{ follow.user.username }}{% endfor %}"
+            ),
+        }
+    )
+    (found,) = [item for item in detect(program) if isinstance(item, Match)]
+
+    assert found.endpoint == "/all/"
+    assert [step.location.line for step in found.trace if "calls" in step.message] == [15]
+
+
+def of_view(text: str) -> Match:
+    views = "from django.views.generic import DetailView, ListView\nfrom shop import models\n"
+    template = "{% for follow in object_list %}{{ follow.user.username }}{% endfor %}"
+    program = program_of(
+        {
+            "shop/models.py": MODELS,
+            "shop/views.py": views + text,
+            "settings.py": 'AUTH_USER_MODEL = "shop.User"\n',
+            "shop/templates/shop/follow_list.html": template,
+            "shop/templates/shop/user_detail.html": (
+                "{% for follow in user.follow_set.all %}"
+                "{% for tag in follow.tags.all %}{{ tag.name }}{% endfor %}"
+                "{% endfor %}"
+            ),
+        }
+    )
+    (found,) = [item for item in detect(program) if isinstance(item, Match)]
+    return found
+
+
+def test_a_view_that_only_names_its_table_is_told_which_query_to_set() -> None:
+    found = of_view("class Follows(ListView):\n    model = models.Follow\n")
+
+    assert found.fix == 'Set `queryset = Follow.objects.select_related("user")` in Follows.'
+
+
+def test_so_is_the_view_of_one_object() -> None:
+    found = of_view("class Page(DetailView):\n    model = models.User\n")
+
+    assert found.fix == (
+        'Set `queryset = User.objects.prefetch_related("follow_set__tags")` in Page.'
+    )
+
+
+def test_a_view_with_a_query_is_told_where_that_is() -> None:
+    query = "    queryset = models.Follow.objects.order_by('pk')\n"
+    found = of_view(f"class Follows(ListView):\n    model = models.Follow\n{query}")
+
+    assert found.fix == 'Add select_related("user") to the query at shop/views.py:5.'
+
+
+def test_a_view_with_a_method_is_told_where_its_query_is() -> None:
+    method = "    def get_queryset(self):\n        return models.Follow.objects.order_by('pk')\n"
+    found = of_view(f"class Follows(ListView):\n    model = models.Follow\n{method}")
+
+    assert found.fix == 'Add select_related("user") to the query at shop/views.py:6.'

@@ -24,7 +24,7 @@ from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.program import Program
 from perfaudit.program.read_before import with_earlier_reads
-from perfaudit.program.renderings import Known, renderings
+from perfaudit.program.renderings import Known, renderings, view_of
 from perfaudit.program.rows import Rows
 from perfaudit.program.template_costs import Paid, paid_by
 from perfaudit.program.template_values import Cost, is_joined, table_class
@@ -99,20 +99,22 @@ def _judged(
     """Yield what a page reads in loops, and add to ``lazies`` what takes a query per row."""
     told: set[tuple[object, ...]] = set()
     unsound: dict[Location, list[_Found]] = {}
+    reached: dict[Location, Exposure] = {}
     for paid in costs:
         cost = paid.cost
         rows = _rows(program, cost)
         if rows is None:
             continue
         same = (cost.path or (cost.name,), rows.places)
-        if same in told:
+        exposure = _exposure(program, page, cost)
+        if same in told or exposure is None:
             continue
         # What an earlier page has told of is loaded on this one by then, too.
         told.add(same)
         if (paid.location, *same) in seen:
             continue
         seen.add((paid.location, *same))
-        yield Opportunity(paid.location, _exposure(program, page).kind)
+        yield Opportunity(paid.location, exposure.kind)
         if is_loaded_before(program, cost, cost.owner.known):
             continue
         if cost.relation is None or not (rows.covers(cost.path) or is_joined(program, cost)):
@@ -122,8 +124,9 @@ def _judged(
                     continue
                 seen.add((paid.location, cost.path))
             unsound.setdefault(paid.location, []).append((paid, rows))
-    exposure = _exposure(program, page)
+            reached.setdefault(paid.location, exposure)
     for found in _by_query(program, page, unsound.values(), costs):
+        exposure = reached[found[0][0].location]
         lazies.append(_Lazy(page, found, costs, _confidence(program, page, found), exposure))
 
 
@@ -288,11 +291,31 @@ def _fix(
     words = words_for(program, node, rows, paths, numbers)
     if not words:
         return ""
+    cure = _cure_of_view(program, page.view, known, rows)
+    if cure and page.view is not None:
+        written = cure.replace("{model}", node.name).replace("{words}", words.lstrip("."))
+        return f"Set `{written}` in {page.view.name}."
     columns = [words_on_columns(program, node, path, rows.only) for path in paths]
     return " ".join([f"Add {words} to the query{place}.", *filter(None, columns)])
 
 
-def _exposure(program: Program, page: _Page) -> Exposure:
-    """Return from where rows are shown: a view class also where it has no method."""
-    found = program.exposure_within(page.function, page.at)
-    return exposure_of_page(program, found, page.view, page.location)
+def _cure_of_view(program: Program, view: ClassNode | None, known: Known | None, rows: Rows) -> str:
+    """Return what a view says that only names the class of its rows; empty where a query is."""
+    if view is None or known is None or known.givens or rows.query != known.query:
+        return ""
+    found = view_of(program, view)
+    return "" if found is None else found.words.cure
+
+
+def _exposure(program: Program, page: _Page, cost: Cost) -> Exposure | None:
+    """Return from where rows are shown, None where all calls leave off what gives or shows them.
+
+    A view class is asked for also where it has no method.
+    """
+    known = cost.owner.known
+    givens = () if known is None else known.givens
+    given = [givens[0].at] if len(givens) == 1 and givens[0].function is page.function else []
+    reached = program.exposure_within(page.function, page.at, *given)
+    if reached.kind == "unreached" and program.way_to(page.function) is not None:
+        return None
+    return exposure_of_page(program, reached, page.view, page.location)

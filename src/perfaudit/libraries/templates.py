@@ -20,7 +20,7 @@ KEYS = (
 )
 CALL_KEYS = ("template", "context", "keywords", "made")
 VIEW_KEYS = ("default", "rows", "row", "pages")
-WORD_KEYS = ("template", "templates", "model", "queryset", "rows", "row", "name", "context")
+WORD_KEYS = ("template", "templates", "model", "queryset", "rows", "row", "name", "context", "cure")
 LIST_KEYS = (
     "columns",
     "default",
@@ -75,7 +75,8 @@ class ViewWords(Struct, frozen=True, gc=False):
     """The attributes and methods by which a view class says what it renders.
 
     Attributes: ``template``, ``model``, ``queryset`` and ``name``, that of its rows or object in
-    the context. Methods: ``templates``, ``rows``, ``row`` and ``context``.
+    the context. Methods: ``templates``, ``rows``, ``row`` and ``context``. ``cure``: how a view
+    that names its model has more loaded with the rows, with {model} and {words}.
     """
 
     template: str = ""
@@ -86,6 +87,7 @@ class ViewWords(Struct, frozen=True, gc=False):
     row: str = ""
     name: str = ""
     context: str = ""
+    cure: str = ""
 
 
 class RecordList(Struct, frozen=True, gc=False):

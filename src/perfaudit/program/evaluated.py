@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from perfaudit.facts import types as t
 from perfaudit.program.nodes import FunctionNode
-from perfaudit.program.one_path import runs_before
+from perfaudit.program.one_path import has_run_before
 from perfaudit.program.sites import Site
 from perfaudit.program.tables_vocabulary import has_order
 from perfaudit.program.values import Instance, LibraryInstance, options_of
@@ -53,8 +53,12 @@ def _serves(function: FunctionNode, kept: Site, site: Site) -> bool:
     asked = _asked(site)
     if not isinstance(asked, t.Name) or _asked(kept) != asked:
         return False
-    return runs_before(function, kept, site) and not any(
-        kept.sequence < bind.sequence < site.sequence for bind in function.binds.get(asked.id, ())
+    # What a loop gives another value is that in its next turn.
+    own_loops = set(function.loops(site.context)) - set(function.loops(kept.context))
+    return has_run_before(function, kept, site) and not any(
+        kept.sequence < bind.sequence < site.sequence
+        or any(function.is_within(bind.context, loop) for loop in own_loops)
+        for bind in function.binds.get(asked.id, ())
     )
 
 

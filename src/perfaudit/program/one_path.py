@@ -58,26 +58,32 @@ def always_follows(first: Site, second: Site) -> bool:
 
 
 def runs_before(function: FunctionNode, first: Site | Edge, second: Site | Edge) -> bool:
-    """Return whether a place of a function has surely run when another runs, and as often."""
+    """Return whether a place of a function has surely run when another runs, and as often.
+
+    What is asked for again under a lock, or in a transaction, may have changed meanwhile.
+    """
+    if not has_run_before(function, first, second):
+        return False
+    if function.loops(first.context) != function.loops(second.context):
+        return False
+    contexts = function.facts.contexts
+    entered = {
+        step
+        for step in function.context_chain(second.context)
+        if contexts[step].kind in WAITS_BETWEEN
+    }
+    return entered <= set(function.context_chain(first.context))
+
+
+def has_run_before(function: FunctionNode, first: Site | Edge, second: Site | Edge) -> bool:
+    """Return whether a place of a function has surely run when another runs, however often."""
     if first.sequence >= second.sequence:
         return False
     contexts = function.facts.contexts
     outer = first.context
     while outer >= 0 and contexts[outer].kind in PLAIN_BLOCKS:
         outer = contexts[outer].parent
-    if not function.is_within(second.context, outer):
-        return False
-    if function.loops(first.context) != function.loops(second.context):
-        return False
-    if is_handler(function, second.context):
-        return False
-    entered = {
-        step
-        for step in function.context_chain(second.context)
-        if contexts[step].kind in WAITS_BETWEEN
-    }
-    # What is asked for again under a lock, or in a transaction, may have changed meanwhile.
-    return entered <= set(function.context_chain(first.context))
+    return function.is_within(second.context, outer) and not is_handler(function, second.context)
 
 
 def _is_disturbed(program: "Program", function: FunctionNode, start: int, end: int) -> bool:

@@ -22,6 +22,7 @@ from perfaudit.program.loaded_anew import LoadedAnew, Path
 from perfaudit.program.loads import Loads
 from perfaudit.program.loops import fills_gap, fills_object, is_periodic, is_rare
 from perfaudit.program.modules import Modules
+from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FunctionNode, is_handler, remembered
 from perfaudit.program.reach import Reach, reach
 from perfaudit.program.record_lists import ListClass, list_classes, row_parameters
@@ -154,10 +155,6 @@ class Program:
         """Return from where a function is reached."""
         return self._exposures.of(function)
 
-    def exposure_within(self, function: FunctionNode, at: tuple[int, int]) -> Exposure:
-        """Return from where a point of a function is reached."""
-        return self._exposures.at(function, at[1], at[0])
-
     def way_to(self, function: FunctionNode) -> list[Edge] | None:
         """Return the calls from the entry point to a function, or None where none leads there."""
         return self._exposures.way_to(function)
@@ -172,19 +169,29 @@ class Program:
 
     def exposure_at(self, place: Site | Edge) -> Exposure:
         """Return from where a place is reached, by calls that do not leave it off."""
-        function = place.function
+        return self.exposure_within(place.function, (place.sequence, place.context))
+
+    def exposure_within(self, function: FunctionNode, *points: tuple[int, int]) -> Exposure:
+        """Return from where points of a function are reached, by calls that leave none of them off.
+
+        Where it is reached, but not by such a call, they are unreached.
+        """
+        sequence, context = points[0]
         way = self._exposures.way_to(function)
         if way and way[-1].callee is not function:
             # A function inside another one counts as that, whose calls do not give it anything.
             return self.exposure_of(function)
-        if way is None or not is_left_off(self, way, place.context, place.sequence):
-            return self._exposures.at(function, place.context, place.sequence)
+        if way is None or not self._is_left_off(way, points):
+            return self._exposures.at(function, context, sequence)
         for edge in self.edges_to(function):
             before = self._exposures.way_to(edge.caller)
-            if before is not None:
-                if not is_left_off(self, [*before, edge], place.context, place.sequence):
-                    return self._exposures.by_way_of(edge)
+            if before is not None and not self._is_left_off([*before, edge], points):
+                return self._exposures.by_way_of(edge)
         return Exposure("unreached")
+
+    def _is_left_off(self, way: list[Edge], points: Iterable[tuple[int, int]]) -> bool:
+        # The end is no place that must be come to: a function may return before.
+        return any(is_left_off(self, way, at[1], at[0]) for at in points if at != AT_END)
 
     @cached_property
     def _exposures(self) -> Exposures:
