@@ -874,3 +874,209 @@ urlpatterns = [path("books/", views.books)]
     )
 
     assert found == ["route /shop/books/ books"]
+
+
+VIEWS = """
+from flask.views import MethodView
+
+
+class Shelf(MethodView):
+    def get(self): ...
+
+
+class Lamp(MethodView):
+    def put(self, number): ...
+"""
+TABLES = """
+from flask import Blueprint
+
+from views import Lamp, Shelf
+from wiring import wire
+
+table = [("/shelves", Shelf), ("/lamps/<number>", Lamp)]
+rooms = Blueprint("rooms", "rooms")
+wire(rooms, table)
+"""
+PAIRED = ["route GET /shelves get", "route PUT /lamps/<number> put"]
+
+
+@pytest.mark.parametrize(
+    "loop",
+    [
+        """
+    for url, view in table:
+        target.add_url_rule(url, view_func=view.as_view(view.__name__))
+""",
+        """
+    made = {}
+    for url, view in table:
+        func = made.get(view)
+        if func is None:
+            func = view.as_view(view.__name__)
+            for wrap in wraps or []:
+                func = wrap(func)
+            made[view] = func
+        target.add_url_rule(url, view_func=func)
+""",
+        """
+    for row in table:
+        (url, view) = row
+        target.add_url_rule(url, view_func=view.as_view("x"))
+""",
+        """
+    for row in table:
+        target.add_url_rule(row[0], view_func=row[1].as_view("x"))
+""",
+        """
+    for url, view in table:
+        add(target, url, func=view.as_view("x"))
+
+
+def add(target, url, func):
+    target.add_url_rule(url, view_func=func)
+""",
+    ],
+)
+def test_a_path_and_a_view_of_one_row_stay_together_in_the_loop_of_another_module(
+    loop: str,
+) -> None:
+    wiring = f"def wire(target, table, wraps=None):{loop}"
+    assert lines(views=VIEWS, wiring=wiring, tables=TABLES) == PAIRED
+
+
+def test_rows_of_two_callers_stay_with_the_blueprint_of_each() -> None:
+    wiring = """
+def wire(target, table):
+    for url, view in table:
+        target.add_url_rule(url, view_func=view.as_view("x"))
+"""
+    tables = """
+from flask import Blueprint
+
+from views import Lamp, Shelf
+from wiring import wire
+
+wire(Blueprint("rooms", "rooms", url_prefix="/rooms"), [("/shelves", Shelf), ("/all", Shelf)])
+wire(Blueprint("light", "light", url_prefix="/light"), [("/lamps", Lamp)])
+"""
+    assert lines(views=VIEWS, wiring=wiring, tables=tables) == [
+        "route GET /rooms/all get",
+        "route GET /rooms/shelves get",
+        "route PUT /light/lamps put",
+    ]
+
+
+def test_named_rows_stay_with_the_blueprint_and_its_prefix_alone() -> None:
+    wiring = """
+def wire(target, table):
+    for url, view in table:
+        target.add_url_rule(url, view_func=view.as_view("x"))
+"""
+    tables = TABLES.replace('"rooms")', '"rooms", url_prefix="/rooms")')
+    assert lines(views=VIEWS, wiring=wiring, tables=tables) == [
+        "route GET /rooms/shelves get",
+        "route PUT /rooms/lamps/<number> put",
+    ]
+
+
+def test_groups_of_rows_stay_with_the_prefix_of_their_group() -> None:
+    main = """
+from flask import Flask
+
+from views import Lamp, Shelf
+
+app = Flask(__name__)
+groups = [("/rooms", [("/shelves", Shelf)]), ("/light", [("/lamps", Lamp)])]
+for prefix, table in groups:
+    for url, view in table:
+        app.add_url_rule(prefix + url, view_func=view.as_view("x"))
+"""
+    assert lines(views=VIEWS, main=main) == [
+        "route GET /rooms/shelves get",
+        "route PUT /light/lamps put",
+    ]
+
+
+def test_a_row_whose_path_is_not_known_gets_no_path_of_another_row() -> None:
+    main = """
+from flask import Flask
+
+from settings import path_of
+from views import Lamp, Shelf
+
+app = Flask(__name__)
+table = [("/shelves", Shelf), (path_of("lamps", 1), Lamp)]
+for url, view in table:
+    app.add_url_rule(url, view_func=view.as_view("x"))
+"""
+    assert lines(views=VIEWS, main=main) == ["route GET /shelves get", "route PUT {?} put"]
+
+
+def test_rows_that_are_objects_get_no_path_of_another_row() -> None:
+    main = """
+from flask import Flask
+
+from views import Lamp, Shelf
+
+
+class Row:
+    def __init__(self, url, view):
+        self.url = url
+        self.view = view
+
+
+class Swapped:
+    def __init__(self, view, url):
+        self.url = url
+        self.view = view
+
+
+app = Flask(__name__)
+for row in [Row("/shelves", Shelf), Swapped(Lamp, "/lamps")]:
+    app.add_url_rule(row.url, view_func=row.view.as_view("x"))
+"""
+    assert lines(views=VIEWS, main=main) == ["route GET /shelves get", "route PUT /lamps put"]
+
+
+def test_rows_of_sums_and_of_lists_in_lists_stay_together() -> None:
+    main = """
+from flask import Flask
+
+from elsewhere import others
+from views import Lamp, Shelf
+
+app = Flask(__name__)
+first = [("/shelves", Shelf), ("/lamps", Lamp)]
+more = [*first, *others]
+for url, view in more + [("/light", Lamp)]:
+    app.add_url_rule(url, view_func=view.as_view("x"))
+"""
+    assert lines(views=VIEWS, main=main) == [
+        "route GET /shelves get",
+        "route PUT /lamps put",
+        "route PUT /light put",
+    ]
+
+
+def test_routers_of_a_loop_stay_with_their_prefix() -> None:
+    assert lines(
+        main="""
+from fastapi import APIRouter, FastAPI
+
+rooms = APIRouter()
+light = APIRouter()
+
+
+@rooms.get("/shelves")
+def shelves(): ...
+
+
+@light.get("/lamps")
+def lamps(): ...
+
+
+app = FastAPI()
+for prefix, router in [("/rooms", rooms), ("/light", light)]:
+    app.include_router(router, prefix=prefix)
+"""
+    ) == ["route GET /rooms/shelves shelves", "route GET /light/lamps lamps"]

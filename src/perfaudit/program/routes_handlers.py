@@ -116,7 +116,9 @@ def find_targets(
                         find_targets(sites, source.function, item, AT_END, source.frame, depth + 1)
                     )
     if not found:
-        for option in options_of(sites.types.evaluate(function, value, at)):
+        options = options_of(sites.types.evaluate(function, value, at))
+        # Of one turn of a loop, a type that stands for all of them says nothing.
+        for option in options if len(options) == 1 or not sites.origins.chosen else ():
             behind = _node_of(option)
             if behind is not None:
                 found.append(Target(behind))

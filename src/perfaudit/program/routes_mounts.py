@@ -1,8 +1,8 @@
 """How routers, lists of routes and applications hang together: the prefix of each path."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from itertools import islice
+from dataclasses import dataclass, field, replace
+from itertools import islice, product
 from typing import NamedTuple
 
 from perfaudit.facts import types as t
@@ -11,6 +11,7 @@ from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FileNode, FunctionNode
 from perfaudit.program.routes_lists import items
 from perfaudit.program.routes_origins import MAX_CALLERS, Frame, Site, Source, sources
+from perfaudit.program.routes_rows import rows
 from perfaudit.program.routes_sites import Sites
 from perfaudit.program.routes_texts import UNKNOWN_TEXT, text, without_groups
 from perfaudit.program.values import ClassType, Instance, LibrarySymbol, ModuleType, options_of
@@ -123,21 +124,23 @@ def _mount(mounts: Mounts, site: Site, included: list[tuple[Site, FileNode]]) ->
         else None
     )
     at = (call.sequence, call.context)
-    for frame in frames_of(mounts.sites, function, [child, routes, prefix, receiver]):
-        path = "" if prefix is None else text(mounts.sites.origins, function, prefix, at, frame)
-        parents: list[Site | None] = [None]
-        if receiver is None:
-            parents = [site]
-            path = ""
-        else:
-            parents = [*router_sites(mounts, function, receiver, frame, at)] or [None]
-        for parent in parents:
-            for given in (routes, child):
-                file = _module_given(mounts.sites, function, given, at)
+    values = [value for value in (child, routes, prefix, receiver) if value is not None]
+    for frame in frames_of(mounts.sites, function, [*values]):
+        for origins in rows(mounts.sites.origins, function, values, at, frame):
+            turn = replace(mounts, sites=replace(mounts.sites, origins=origins))
+            path = "" if prefix is None else text(origins, function, prefix, at, frame)
+            parents: list[Site | None] = [None]
+            if receiver is None:
+                parents = [site]
+                path = ""
+            else:
+                parents = [*router_sites(turn, function, receiver, frame, at)] or [None]
+            for parent, given in product(parents, (routes, child)):
+                file = _module_given(turn.sites, function, given, at)
                 if file is not None:
                     included.append((site, file))
                 elif given is not None:
-                    _hang(mounts, function, given, frame, Edge(parent, path, frame, site), at)
+                    _hang(turn, function, given, frame, Edge(parent, path, frame, site), at)
 
 
 def has_receiver(sites: Sites, site: Site) -> bool:

@@ -59,6 +59,7 @@ class Origins:
 
     ``through_calls``: a call of a project function is followed to what it returns. ``asked`` holds
     the values that are being followed now, ``visits`` how many were looked at for this question.
+    ``chosen``: the items that stand alone for what some loops go through.
     """
 
     types: Types
@@ -66,6 +67,7 @@ class Origins:
     through_calls: bool = True
     asked: set[tuple[object, ...]] = field(default_factory=set)
     visits: list[int] = field(default_factory=lambda: [0])
+    chosen: dict[tuple[FunctionNode, t.Expr], Source] = field(default_factory=dict)
 
 
 def sources(
@@ -112,6 +114,8 @@ def _sources(
             return _all(
                 sources(origins, function, option, at, frame, steps + 1) for option in options
             )
+        case t.Element() if (function, value) in origins.chosen:
+            return [origins.chosen[function, value]]
         case t.Element(iterable=iterable):
             return _parts(origins, function, iterable, None, at, frame, steps)
         case t.Item(base=base, key=t.Const(value=str() | int() as key)):
@@ -202,32 +206,46 @@ def _parameter(
 
 def _given(origins: Origins, frame: Frame, param: t.Param, steps: int) -> list[Source]:
     """Return the sources of the argument that a frame gives for a parameter."""
-    position = next(
+    if frame.given is not None:
+        is_first = _position(frame, param) == 0
+        return [Source(frame.caller, frame.given, frame.outer)] if is_first else []
+    if frame.call is None:
+        return []
+    at = (frame.call.sequence, frame.call.context)
+    if param.kind == "*args":
+        return [Source(frame.caller, given_for(frame, param)[0], frame.outer)]
+    values = given_for(frame, param)
+    if not values:
+        return _default(origins, frame.function, param, steps)
+    return _all(
+        sources(origins, frame.caller, value, at, frame.outer, steps + 1) for value in values
+    )
+
+
+def given_for(frame: Frame, param: t.Param) -> list[t.Expr]:
+    """Return the arguments that the call of a frame gives for a parameter."""
+    if frame.call is None:
+        return []
+    if param.kind == "*args":
+        params = frame.function.facts.params
+        positional = sum(item.kind == "positional" for item in params) - frame.shift
+        return [t.Seq("tuple", frame.call.arguments[positional:])]
+    values = [value for name, value in frame.call.keywords if name == param.name]
+    position = _position(frame, param)
+    if 0 <= position < len(frame.call.arguments):
+        values.append(frame.call.arguments[position])
+    return values
+
+
+def _position(frame: Frame, param: t.Param) -> int:
+    """Return which positional argument a parameter gets, or -1."""
+    return next(
         (
             index - frame.shift
             for index, item in enumerate(frame.function.facts.params)
             if item is param and item.kind == "positional"
         ),
         -1,
-    )
-    if frame.given is not None:
-        return [Source(frame.caller, frame.given, frame.outer)] if position == 0 else []
-    if frame.call is None:
-        return []
-    at = (frame.call.sequence, frame.call.context)
-    values: list[t.Expr] = [value for name, value in frame.call.keywords if name == param.name]
-    if param.kind == "*args":
-        positional = (
-            sum(item.kind == "positional" for item in frame.function.facts.params) - frame.shift
-        )
-        rest = t.Seq("tuple", frame.call.arguments[positional:])
-        return [Source(frame.caller, rest, frame.outer)]
-    elif 0 <= position < len(frame.call.arguments):
-        values.append(frame.call.arguments[position])
-    if not values:
-        return _default(origins, frame.function, param, steps)
-    return _all(
-        sources(origins, frame.caller, value, at, frame.outer, steps + 1) for value in values
     )
 
 
@@ -252,7 +270,8 @@ def _attribute(
             case ModuleType(node=file):
                 found.extend(in_module(origins, file, name, steps + 1))
             case Instance(node=node) | ClassType(node=node):
-                found.extend(_member(origins, node, name, steps))
+                for made in _made(origins, node, function, base, at, frame, steps):
+                    found.extend(_member(origins, node, name, steps, made))
                 if not found and _is_part(origins, owner, name):
                     found.extend(sources(origins, function, base, at, frame, steps + 1))
             case LibraryInstance():
@@ -262,6 +281,32 @@ def _attribute(
             case Unknown():
                 found.extend(_of_untyped(origins, function, base, name, at, frame, steps))
     return found
+
+
+def _made(
+    origins: Origins,
+    node: ClassNode,
+    function: FunctionNode,
+    base: t.Expr,
+    at: tuple[int, int],
+    frame: Frame | None,
+    steps: int,
+) -> list[Frame | None]:
+    """Return the calls that make an object of the class in one turn of a loop; else one None."""
+    start = origins.types.classes.method(node, "__init__") if origins.chosen else None
+    if start is None:
+        return [None]
+    items = {(item.function, item.value) for item in origins.chosen.values()}
+    made: list[Frame | None] = []
+    is_known = False
+    for scope, value, outer in sources(origins, function, base, at, frame, steps + 1):
+        if isinstance(value, t.CallRef) and (scope, value) in items:
+            is_known = True
+            callee = origins.types.call(scope, value.index).callee
+            if isinstance(callee, ClassType) and callee.node is node:
+                call = scope.facts.calls[value.index]
+                made.append(Frame(start, scope, call, 1, None, outer))
+    return made if is_known else [None]
 
 
 def _of_untyped(
@@ -292,7 +337,10 @@ def _is_part(origins: Origins, owner: Type, name: str) -> bool:
     )
 
 
-def _member(origins: Origins, node: ClassNode, name: str, steps: int) -> list[Source]:
+def _member(
+    origins: Origins, node: ClassNode, name: str, steps: int, made: Frame | None = None
+) -> list[Source]:
+    """Return the sources of an attribute; ``made`` is the call that makes the object."""
     for owner in origins.types.classes.project_order(node):
         method = owner.methods.get(name)
         if method is not None:
@@ -303,7 +351,7 @@ def _member(origins: Origins, node: ClassNode, name: str, steps: int) -> list[So
         places = [(owner.body, bind) for bind in owner.body.binds.get(name, ())]
         places.extend(owner.stores.get(name, ()))
         found = _all(
-            sources(origins, scope, bind.value, (bind.sequence, bind.context), None, steps + 1)
+            sources(origins, scope, bind.value, (bind.sequence, bind.context), made, steps + 1)
             for scope, bind in places
             if bind.value is not None
         )
@@ -361,7 +409,10 @@ def _parts(
             case t.Seq(items=items):
                 chosen = items
                 if isinstance(key, int):
-                    chosen = items[key : key + 1] if 0 <= key < len(items) else ()
+                    is_counted = not any(isinstance(item, t.Star) for item in items[: key + 1])
+                    chosen = items[key : key + 1] if key >= 0 and is_counted else ()
+            case t.Binary(operator="Add", left=left, right=right) if key is None:
+                chosen = (t.Star(left), t.Star(right))
             case t.Mapping(keys=keys, values=values):
                 chosen = tuple(
                     value
@@ -370,6 +421,10 @@ def _parts(
                 )
             case _:
                 continue
+        scope, inside = source.function, source.frame
         for item in chosen:
-            found.extend(sources(origins, source.function, item, AT_END, source.frame, steps + 1))
+            if isinstance(item, t.Star) and steps <= MAX_STEPS:
+                found.extend(_parts(origins, scope, item.value, None, AT_END, inside, steps + 1))
+            else:
+                found.extend(sources(origins, scope, item, AT_END, inside, steps + 1))
     return found

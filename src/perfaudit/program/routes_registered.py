@@ -1,6 +1,7 @@
 """Every use of a route: decorators, registering calls, and handlers in lists of routes."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 from perfaudit.core.levels import Role
@@ -30,6 +31,7 @@ from perfaudit.program.routes_mounts import (
     router_sites,
 )
 from perfaudit.program.routes_origins import Frame, Site, Source, sources
+from perfaudit.program.routes_rows import rows
 from perfaudit.program.routes_sites import Sites, route_of
 from perfaudit.program.routes_texts import UNKNOWN_TEXT, text, texts
 
@@ -48,6 +50,10 @@ class Registration(NamedTuple):
     frame: Frame | None
 
 
+Row = tuple[FunctionNode, t.Expr | FunctionNode | ClassNode]
+"""An item of a list of routes, and where it is written."""
+
+
 def registrations(mounts: Mounts) -> Iterator[Registration]:
     """Yield all uses of routes in the program."""
     sites = mounts.sites
@@ -57,13 +63,14 @@ def registrations(mounts: Mounts) -> Iterator[Registration]:
     for node, decorator in sites.decorated:
         if node.file.role is not Role.TEST and node not in listed:
             yield from _decorated(mounts, node, decorator)
+    paired: set[Row] = set()
     for site, route in sites.routes.items():
-        yield from _called(mounts, site, route)
+        yield from _called(mounts, site, route, paired)
     for source, edge in mounts.handlers:
         above = chains(mounts, edge.parent) if edge.parent is not None else [NO_CHAIN]
         hanging = tuple(below(chain, edge.prefix) for chain in above)
         yield from _listed(mounts, source, hanging)
-    yield from _pairs(mounts)
+    yield from _pairs(mounts, paired)
 
 
 def below(chain: Chain, prefix: str) -> Chain:
@@ -150,8 +157,11 @@ def _by_decorator(
         )
 
 
-def _called(mounts: Mounts, site: Site, route: Route) -> Iterator[Registration]:
-    """Yield what a call registers by an argument, or as a decorator called by hand."""
+def _called(mounts: Mounts, site: Site, route: Route, paired: set[Row]) -> Iterator[Registration]:
+    """Yield what a call registers by an argument, or as a decorator called by hand.
+
+    The rows of lists that it goes through are added to ``paired``.
+    """
     function, index = site
     sites = mounts.sites
     call = function.facts.calls[index]
@@ -168,33 +178,54 @@ def _called(mounts: Mounts, site: Site, route: Route) -> Iterator[Registration]:
     receiver = (
         call.callee.base if isinstance(call.callee, t.Attr) and has_receiver(sites, site) else None
     )
-    for frame in frames_of(sites, function, [*handlers, path, receiver]):
-        paths = [""] if path is None else texts(sites.origins, function, path, at, frame)
-        hanging: list[Chain] = []
-        if receiver is None:
-            hanging = chains(mounts, site, whole=False)
-        else:
-            for router in router_sites(mounts, function, receiver, frame, at):
-                hanging.extend(chains(mounts, router))
-            if route.kind == "route" and route.path_argument is None:
-                paths = [_resource_path(mounts, function, receiver, frame)]
-        methods = route_methods(sites, function, call, route.methods, route.methods_argument, frame)
-        framework = sites.frameworks[route.path]
-        for given in handlers:
-            if isinstance(given, t.CallRef) and (function, given.index) in sites.mounts:
-                continue
-            for target in find_targets(sites, function, given, at, frame):
-                yield Registration(
-                    route,
-                    framework,
-                    function,
-                    call,
-                    tuple(hanging) or (NO_CHAIN,),
-                    tuple(paths),
-                    methods,
-                    target,
-                    frame,
-                )
+    values = [value for value in (*handlers, path, receiver) if value is not None]
+    for frame in frames_of(sites, function, [*values]):
+        for origins in rows(sites.origins, function, values, at, frame):
+            turn = replace(mounts, sites=replace(sites, origins=origins))
+            paired.update((item.function, item.value) for item in origins.chosen.values())
+            yield from _registered(turn, site, route, handlers, path, receiver, frame)
+
+
+def _registered(
+    mounts: Mounts,
+    site: Site,
+    route: Route,
+    handlers: list[t.Expr],
+    path: t.Expr | None,
+    receiver: t.Expr | None,
+    frame: Frame | None,
+) -> Iterator[Registration]:
+    """Yield what a call registers for one caller, in one turn of the loops around it."""
+    function, index = site
+    sites = mounts.sites
+    call = function.facts.calls[index]
+    at = (call.sequence, call.context)
+    paths = [""] if path is None else texts(sites.origins, function, path, at, frame)
+    hanging: list[Chain] = []
+    if receiver is None:
+        hanging = chains(mounts, site, whole=False)
+    else:
+        for router in router_sites(mounts, function, receiver, frame, at):
+            hanging.extend(chains(mounts, router))
+        if route.kind == "route" and route.path_argument is None:
+            paths = [_resource_path(mounts, function, receiver, frame)]
+    methods = route_methods(sites, function, call, route.methods, route.methods_argument, frame)
+    framework = sites.frameworks[route.path]
+    for given in handlers:
+        if isinstance(given, t.CallRef) and (function, given.index) in sites.mounts:
+            continue
+        for target in find_targets(sites, function, given, at, frame):
+            yield Registration(
+                route,
+                framework,
+                function,
+                call,
+                tuple(hanging) or (NO_CHAIN,),
+                tuple(paths),
+                methods,
+                target,
+                frame,
+            )
 
 
 def _path_given(call: t.Call, spec: str | None) -> t.Expr | None:
@@ -250,7 +281,7 @@ def _listed(mounts: Mounts, source: Source, hanging: tuple[Chain, ...]) -> Itera
                         )
 
 
-def _pairs(mounts: Mounts) -> Iterator[Registration]:
+def _pairs(mounts: Mounts, paired: set[Row]) -> Iterator[Registration]:
     """Yield the pairs of a path and a view class in lists that nothing known mounts."""
     mounted = {source.value for source, _ in mounts.handlers if isinstance(source.value, t.Seq)}
     for file in mounts.sites.types.modules.files:
@@ -261,5 +292,7 @@ def _pairs(mounts: Mounts) -> Iterator[Registration]:
                 isinstance(item, t.Seq) for item in bind.value.items
             ):
                 for held in items(mounts.sites, file.body, bind.value, None):
-                    if held.source is not None and held.source.value not in mounted:
+                    if held.source is None or held.source.value in mounted:
+                        continue
+                    if (held.source.function, held.source.value) not in paired:
                         yield from _listed(mounts, held.source, (NO_CHAIN,))
