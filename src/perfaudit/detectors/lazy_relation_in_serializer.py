@@ -12,7 +12,7 @@ from perfaudit.program.exposure import Exposure
 from perfaudit.program.kept_answers import is_kept_answer
 from perfaudit.program.loaded_before import is_loaded_before
 from perfaudit.program.program import Program
-from perfaudit.program.rows import Path, Rows
+from perfaudit.program.rows import COMBINED, Path, Rows
 from perfaudit.program.showing_costs import Spent, spent_by, spent_to_fill
 from perfaudit.program.showings import Showing, is_one, showings
 from perfaudit.program.template_values import Value
@@ -105,6 +105,7 @@ def _judge(
         exposure = exposure_of_list(program, exposure, showing.words, showing.view)
     is_known = not (
         rows.made
+        or COMBINED in rows.steps
         or rows.is_apart(spent.cost.path)
         or is_kept_answer(program, showing.function)
         or exposure.entry in program.memoised

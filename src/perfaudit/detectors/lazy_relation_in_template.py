@@ -25,7 +25,7 @@ from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.program import Program
 from perfaudit.program.read_before import with_earlier_reads
 from perfaudit.program.renderings import Known, renderings, view_of
-from perfaudit.program.rows import Rows
+from perfaudit.program.rows import COMBINED, Rows
 from perfaudit.program.template_costs import Paid, paid_by
 from perfaudit.program.template_values import Cost, is_joined, table_class
 from perfaudit.program.view_exposures import exposure_of_page
@@ -226,6 +226,7 @@ def _confidence(program: Program, page: _Page, found: Sequence[_Found]) -> Confi
     paid, rows = found[0]
     is_unsure = (
         rows.made
+        or COMBINED in rows.steps
         or any(rows.is_apart(other.cost.path) for other, _ in found)
         or _are_few(program, paid.cost)
         or is_kept_answer(program, page.function)

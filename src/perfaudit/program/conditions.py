@@ -206,7 +206,9 @@ def is_first_use(function: FunctionNode, context: int, sequence: int) -> bool:
     contexts = function.facts.contexts
     chain = tuple(function.context_chain(context))
     return any(_is_gap(function, contexts[step]) for step in chain) or any(
-        _is_there(function, guard.subject) or _gives_what_was_found(function, guard, exit_)
+        _is_there(function, guard.subject)
+        or _is_filled(function, guard.subject)
+        or _gives_what_was_found(function, guard, exit_)
         for guard, exit_ in _left_before(function, chain, sequence)
     )
 
@@ -282,6 +284,16 @@ def _is_there(function: FunctionNode, test: t.Expr | None) -> bool:
             return function.owner is not None and bool(params) and params[0].name == name
         case t.Compare(operator="In", right=right):
             return _is_kept_outside(function, right)
+    return False
+
+
+def _is_filled(function: FunctionNode, test: t.Expr | None) -> bool:
+    """Return whether a guard leaves where an attribute that the method sets is not None."""
+    match test:
+        case t.Compare(operator="IsNot", left=t.Attr() as kept, right=t.Const(value=None)):
+            return _is_there(function, kept) and any(
+                bind.target == kept for bind in function.facts.binds
+            )
     return False
 
 

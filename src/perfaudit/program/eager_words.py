@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from perfaudit.libraries.types import EntityQueries
 from perfaudit.program.nodes import ClassNode
-from perfaudit.program.rows import Path, Rows
+from perfaudit.program.rows import COMBINED, Path, Rows
 from perfaudit.program.tables import Relation
 from perfaudit.program.values import LibraryInstance
 
@@ -63,7 +63,12 @@ def words_for(
     paths: Sequence[Path],
     numbers: frozenset[Path] = frozenset(),
 ) -> str:
-    """Return what loads chains of relations of rows, in the words of the query that loads them."""
+    """Return what loads chains of relations of rows, in the words of the query that loads them.
+
+    Empty where several queries are combined: no one of them can load more by itself.
+    """
+    if COMBINED in rows.steps:
+        return ""
     if not rows.written and rows.around is not None:
         node, paths = rows.around.row, [(*rows.around.path, *path) for path in paths]
         numbers = frozenset()

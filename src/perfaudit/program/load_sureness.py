@@ -17,7 +17,7 @@ from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.record_lists import is_of_list
 from perfaudit.program.result_shapes import BOUNDING, OBJECT
 from perfaudit.program.row_entities import keeps_objects
-from perfaudit.program.rows import VIA_RELATION, Rows
+from perfaudit.program.rows import COMBINED, VIA_RELATION, Rows
 from perfaudit.program.sites import Edge, Site
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def load_sureness(
     query = rows.places[-1] if rows.places else None
     one_by_one = not rows.steps.isdisjoint(OBJECT | BY_KEY) and VIA_RELATION not in rows.steps
     # What is locked, or said to be loaded later, goes row by row on purpose as a rule.
-    if _are_of_several_kinds(program, rows) or rows.is_apart(load.names):
+    if COMBINED in rows.steps or _are_of_several_kinds(program, rows) or rows.is_apart(load.names):
         levels.append(Confidence.MEDIUM)
     if one_by_one or is_for_some(load) or may_be_kept(program, load.relation, function, query):
         levels.append(Confidence.MEDIUM)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from perfaudit.facts import types as t
 from perfaudit.libraries.types import EntityQueries
+from perfaudit.program.decorators import method_kind
 from perfaudit.program.eager_words import queries_of
 from perfaudit.program.expressions import parts
 from perfaudit.program.language_calls import given_above
@@ -32,12 +33,34 @@ def read_when_made(program: "Program", query: "EntityQuery") -> frozenset[str] |
 def loaded_when_made(program: "Program", node: ClassNode) -> frozenset[str]:
     """Return the relations that methods of a class load of each row, whatever its query loads."""
     words = queries_of(program, node)
-    return frozenset(
-        load.names[0]
-        for method in (() if words is None else _makers_of(program, node, words))
-        for load in program.loads.of(method)
-        if not load.path and t.Name(load.root) in _rows_in(method)
-    )
+    makers = () if words is None else _makers_of(program, node, words)
+    return frozenset(name for method in makers for name in _loaded_by(program, node, method))
+
+
+def _loaded_by(program: "Program", node: ClassNode, method: FunctionNode) -> Iterator[str]:
+    """Yield the relations that a method loads of a row: itself, or by a member of the row's class.
+
+    A base that is no table by itself does not know what its rows have.
+    """
+    rows = _rows_in(method)
+    for load in program.loads.of(method):
+        if not load.path and t.Name(load.root) in rows:
+            yield load.names[0]
+    called = {call.callee for call in method.facts.calls}
+    for value in _parts_in(method):
+        if not isinstance(value, t.Attr) or value.base not in rows:
+            continue
+        relation = program.schema.relation(node, value.name)
+        if relation is not None and not relation.many:
+            yield value.name
+        member = program.types.classes.method(node, value.name)
+        if member is not None and (
+            value in called or method_kind(program.types, member) == "property"
+        ):
+            own = {param.name for param in member.facts.params[:1]}
+            for load in program.loads.of(member):
+                if not load.path and load.root in own:
+                    yield load.names[0]
 
 
 def _makers_of(program: "Program", node: ClassNode, words: EntityQueries) -> Iterator[FunctionNode]:

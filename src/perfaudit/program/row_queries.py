@@ -32,7 +32,16 @@ from perfaudit.program.row_types import (
     is_query,
     relation_at,
 )
-from perfaudit.program.rows import NOT_KNOWN, VIA_RELATION, Around, Path, Rows, joined, made_of
+from perfaudit.program.rows import (
+    COMBINED,
+    NOT_KNOWN,
+    VIA_RELATION,
+    Around,
+    Path,
+    Rows,
+    joined,
+    made_of,
+)
 from perfaudit.program.shown_rows import ROW_OF_VIEW
 from perfaudit.program.sizes import passes_items
 from perfaudit.program.tables import Relation
@@ -57,6 +66,7 @@ MAX_LOOKS = 3000
 MAX_CALLERS = 24
 PASSED_ON = frozenset({"chain", "filter", "islice", "tqdm"})
 """Other callables that give some of the items that they are given."""
+COMBINES_ROWS = "combines-rows"
 KEEPS_PREFETCH = "keeps-prefetch"
 LOADS_NAMED = "loads-named"
 LOCKS_ROWS = "locks-rows"
@@ -375,6 +385,8 @@ class _Search:
             )
             before.append(said if row is None else self.with_managers(said, row))
         start = begun(self.program, spot, call, row, names=LOADS_NAMED in flags)
+        if COMBINES_ROWS in flags:
+            start = replace(start, steps=start.steps | {COMBINED})
         if LOCKS_ROWS in flags:
             start = replace(start, locked=True)
         if OPTION in flags:

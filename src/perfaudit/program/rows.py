@@ -9,6 +9,7 @@ from perfaudit.core.location import Location
 from perfaudit.program.nodes import ClassNode
 
 VIA_RELATION = ".relation"
+COMBINED = ".combined"
 NOT_KNOWN = "*"
 """The last step of a path below which others may be loaded."""
 Path = tuple[str, ...]
@@ -32,8 +33,10 @@ class Rows(Struct, frozen=True):
     rows have without a query, since they were reached from there, or since all of them lead to the
     same row. ``written``: where the queries are written; ``declared``: where others begin with
     them, as with managers, or name them, as relations do. ``steps``: the names of the calls that
-    they are made of, ``=name`` for each of their keywords, and ``VIA_RELATION`` where rows are of
-    another row. ``of``: their classes, as far as known. ``agreed``: all ways load the same.
+    they are made of, ``=name`` for each of their keywords, ``VIA_RELATION`` where rows are of
+    another row, and ``COMBINED`` where the database puts those of several queries together: each
+    must load the same, the whole can load no more. ``of``: their classes, as far as known.
+    ``agreed``: all ways load the same.
     ``settled``: relations that cannot be read of them unless they were loaded, nor below them.
     ``loading``: the ends of the calls that say what is loaded. ``only``: the names that a query
     keeps to, None where it fetches all columns. ``made``: they have just been written, and no query
