@@ -331,3 +331,39 @@ def test_what_one_query_can_load_is_one_piece_to_add_to_it() -> None:
     advice = _advised("all()", "(book.author.city.name, book.author.name, list(book.tags.all()))")
 
     assert 'Add select_related("author__city").prefetch_related("tags") to the query' in advice
+
+
+KEPT = """
+from django.db import models
+from django.views.generic import FormView
+
+class City(models.Model):
+    name = models.CharField(max_length=50)
+
+class Author(models.Model):
+    city = models.ForeignKey(City, on_delete=models.CASCADE)
+
+class Chosen(FormView):
+    _authors = None
+
+    def get_authors(self):
+        if not self._authors:
+            if "authors" not in self.request.GET:
+                return None
+            self._authors = Author.objects.filter(id__in=self.request.GET.getlist("authors"))
+        return self._authors
+
+    def get_form_kwargs(self):
+        return {"authors": self.get_authors()}
+
+    def form_valid(self, form):
+        authors = self.get_authors()
+        return [author.city.name for author in authors]
+"""
+
+
+def test_a_query_that_an_object_keeps_is_loaded_where_it_is_made() -> None:
+    made = KEPT[: KEPT.index("self._authors = ")].count("\n") + 1
+    found = detect(program_of({"app.py": KEPT}))
+    fixes = [match.fix for match in found if isinstance(match, Match)]
+    assert fixes == [f'Add select_related("city") to the query at app.py:{made}.']

@@ -284,13 +284,16 @@ class _Search:
     ) -> Rows | None:
         """Return rows of a function, which are best loaded with more where it is asked for them.
 
-        If it makes several queries, or one for several others, and gives what can be added to.
+        If it makes several queries, or one for several others, and gives what can be added to. Not
+        what it keeps: a query that is made of that has answers of its own.
         """
         if rows is None or rows.query is None or not callee.holds(rows.query) or place is None:
             return rows
         callers = self.program.edges_to(callee)
         is_shared = len(callers) > 1 or len(callee.facts.results) > 1
         if rows.made or not is_shared or not can_load_more(self.types, given):
+            return rows
+        if _only_gives_kept(callee):
             return rows
         return replace(rows, written=(place,), declared=(*rows.declared, *rows.written))
 
@@ -627,6 +630,18 @@ class _Search:
 
 EMPTY = Rows()
 """What adds nothing to the rows of other ways: an empty container, an object that is just made."""
+
+
+def _only_gives_kept(function: FunctionNode) -> bool:
+    """Return whether a method gives nothing but what its object keeps in an attribute."""
+    values = [item.value for item in function.facts.results]
+    given = [value for value in values if value is not None and not isinstance(value, t.Const)]
+    own = [t.Name(param.name) for param in function.facts.params[:1]]
+    return (
+        bool(given)
+        and function.owner is not None
+        and all(isinstance(value, t.Attr) and value.base in own for value in given)
+    )
 
 
 def _place_of(function: FunctionNode, value: t.Attr, at: At) -> Location | None:
