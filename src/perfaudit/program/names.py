@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from perfaudit.facts import types as t
+from perfaudit.program.expressions import is_bound
 from perfaudit.program.nodes import ClassNode, FunctionNode, remembered
 
 PLAIN_BLOCKS = frozenset({"with", "async with", "try", "finally"})
@@ -60,7 +61,9 @@ def is_handed(function: FunctionNode, value: t.Expr, at: tuple[int, int]) -> boo
             found = meanings(function, value.id, at)
             definition = found[0].definition if len(found) == 1 else None
             if isinstance(definition, t.Param):
-                return found[0].scope is function and definition.annotation is None
+                is_receiver = is_bound(function) and definition is function.facts.params[0]
+                is_own = found[0].scope is function and not is_receiver
+                return is_own and definition.annotation is None
             if not isinstance(definition, t.Bind) or definition.value is None:
                 return False
             if found[0].scope is not function:
