@@ -206,3 +206,46 @@ def test_statement_of_anything_else_is_not_known(value: str) -> None:
 )
 def test_what_is_made_of_itself_ends(before: str) -> None:
     assert sql("q", before) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "before"),
+    [
+        ("query", "from tables import query"),
+        ("nested(3)", "def nested(n): return select(users.c.id).where(users.c.id.in_(nested(n)))"),
+        ("query", "query = select(users)\nfor one in given:\n    query = query.where(query == one)"),
+        ("select(users.c.id).select_from(all)", "for one in given:\n    all = all.join(all, True)"),
+    ],
+)
+def test_statements_that_lead_to_themselves_end(value: str, before: str) -> None:
+    tables = f"{TABLES}\nfrom app import query\n"
+    lines = "".join(f"    {line}\n" for line in before.splitlines())
+    code = f"{HEAD}{lines}    conn.execute({value})\n\nfrom tables import query\n"
+    program = program_of({"tables.py": tables, "app.py": code})
+    assert any(site.name.endswith("Connection.execute") for site in program.sites())
+
+
+def test_names_that_import_each_other_end() -> None:
+    program = program_of(
+        {
+            "app.py": f"{HEAD}    conn.execute(query)\n\nfrom other import query\n",
+            "other.py": "from app import query\n",
+            "tables.py": TABLES,
+        }
+    )
+    assert any(site.name.endswith("Connection.execute") for site in program.sites())
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ('select(users.c.id).where(users.c.city == f"")', "users.city = ''"),
+        ("users.select().filter_by(**given)", "WHERE {}"),
+        ("select(users.c.id).join(orders, users.c.id == 3, isouter=False)", " JOIN "),
+    ],
+)
+def test_odd_words(value: str, text: str) -> None:
+    found = sql(value)
+    assert found is not None
+    assert text in found
+    assert "LEFT" not in found

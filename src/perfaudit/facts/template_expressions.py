@@ -19,7 +19,7 @@ WORDS = frozenset(
 )
 """Words of the languages, which stand for no value of the program."""
 SLICE = "slice"
-_BOUNDS = re.compile(r"""["'](\d*):(\d+)["']""")
+_BOUNDS = re.compile(r"""["'](\d{0,9}):(\d{1,9})["']""")
 MAX_TOKENS = 2_000
 MAX_BRACKETS = 40
 

@@ -101,7 +101,9 @@ def resolve(types: "Types", function: FunctionNode, call: t.Call) -> Resolved:
 
 def _is_free(group: list[Target]) -> bool:
     """Return whether what one kind of receiver runs is known, and costs nothing."""
-    return bool(group) and not any(_costs(target) or target.function for target in group)
+    return bool(group) and not any(
+        target.kind == "external" or _costs(target) or target.function for target in group
+    )
 
 
 def _costs(target: Target) -> bool:

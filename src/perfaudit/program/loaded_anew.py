@@ -85,11 +85,19 @@ class LoadedAnew:
             if (
                 event.root == root
                 and event.sequence < place.sequence
+                and not self._is_bound_between(root, event, place)
                 and self._function.is_within(place.context, event.context)
                 and _concerns(event, names)
             ):
                 return event
         return None
+
+    def _is_bound_between(self, root: str, event: _Event, place: Site | Edge) -> bool:
+        """Return whether a name is given another object between an event and a place."""
+        return any(
+            event.sequence < bind.sequence <= place.sequence
+            for bind in self._function.binds.get(root, ())
+        )
 
 
 def _concerns(event: _Event, names: Path) -> bool:

@@ -45,7 +45,6 @@ def meanings(function: FunctionNode, name: str, at: tuple[int, int]) -> list[Mea
     return []
 
 
-@remembered
 def is_handed(function: FunctionNode, value: t.Expr, at: tuple[int, int]) -> bool:
     """Return whether a value is what callers give, a part of it, or what its methods give."""
     for _ in range(MAX_HANDED):
@@ -60,13 +59,12 @@ def is_handed(function: FunctionNode, value: t.Expr, at: tuple[int, int]) -> boo
         elif isinstance(value, t.Name):
             found = meanings(function, value.id, at)
             definition = found[0].definition if len(found) == 1 else None
-            if isinstance(definition, t.Param):
-                is_receiver = is_bound(function) and definition is function.facts.params[0]
-                is_own = found[0].scope is function and not is_receiver
-                return is_own and definition.annotation is None
-            if not isinstance(definition, t.Bind) or definition.value is None:
+            if definition is None or found[0].scope is not function:
                 return False
-            if found[0].scope is not function:
+            if isinstance(definition, t.Param):
+                is_receiver = is_bound(function) and definition in function.facts.params[:1]
+                return definition.annotation is None and not is_receiver
+            if not isinstance(definition, t.Bind) or definition.value is None:
                 return False
             value, at = definition.value, (definition.sequence, definition.context)
         else:
@@ -74,6 +72,7 @@ def is_handed(function: FunctionNode, value: t.Expr, at: tuple[int, int]) -> boo
     return False
 
 
+@remembered
 def _from_inside(scope: FunctionNode, name: str) -> list[Meaning]:
     """Return what a name of a scope can mean in the functions inside it."""
     found = _definitions(scope, name)

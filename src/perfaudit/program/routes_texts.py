@@ -10,6 +10,8 @@ from perfaudit.program.routes_origins import MAX_STEPS, Frame, Origins, sources
 MAX_TEXTS = 50
 JOINED = "joined"
 _GROUP = re.compile(r"\(\?P<(\w+)>")
+_PARTS = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|.", re.DOTALL)
+"""Of a regular expression: what is escaped, a class of characters, or one character."""
 UNKNOWN_TEXT = "{?}"
 """Stands in a path for the part that is not known."""
 
@@ -115,14 +117,23 @@ def texts(
     return known or [UNKNOWN_TEXT]
 
 
+def _end_of_group(path: str, start: int) -> int:
+    """Return where a group ends whose content begins at a place, -1 where it does not."""
+    depth = 1
+    for part in _PARTS.finditer(path, start):
+        depth += (part[0] == "(") - (part[0] == ")")
+        if not depth:
+            return part.end()
+    return -1
+
+
 def without_groups(path: str) -> str:
     """Return a path with ``{name}`` for each named group of a regular expression."""
     begin = _GROUP.search(path)
     while begin is not None:
-        depth, end = 1, begin.end()
-        while end < len(path) and depth:
-            depth += (path[end] == "(") - (path[end] == ")")
-            end += 1
+        end = _end_of_group(path, begin.end())
+        if end < 0:
+            return path
         path = f"{path[: begin.start()]}{{{begin[1]}}}{path[end:]}"
         begin = _GROUP.search(path)
     return path

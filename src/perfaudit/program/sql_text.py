@@ -84,7 +84,7 @@ class SqlTexts:
         self, function: FunctionNode, value: t.Expr, at: tuple[int, int], steps: int
     ) -> str | None:
         """Return the text of an expression, or None where it is not known."""
-        if steps == 0:
+        if steps <= 0:
             return None
         built = self.built(function, value, at)
         if built is not None:
@@ -390,6 +390,8 @@ class SqlTexts:
     def named(
         self, function: FunctionNode, name: str, at: tuple[int, int], steps: int
     ) -> str | None:
+        if steps <= 0:
+            return None
         found = [
             item
             for item in meanings(function, name, at)

@@ -336,7 +336,8 @@ class Clauses:
             if given_on is not None
             else _by_key(before, target)
         )
-        outer = name.startswith("outerjoin") or any(key == "isouter" for key, _ in call.keywords)
+        is_said = argument(call, "isouter") not in (None, t.Const(False, "bool"))
+        outer = name.startswith("outerjoin") or is_said
         return target, f"{'LEFT JOIN' if outer else 'JOIN'} {target.source} ON {on}"
 
     def changed(self, function: FunctionNode, call: t.Call, at: At) -> list[str]:
@@ -398,7 +399,7 @@ def literal(value: t.Expr) -> str:
     """Return a value as SQL writes it; a hole where the code does not write it out."""
     if isinstance(value, t.Text):
         parts = [part if isinstance(part, str) else HOLE for part in value.parts]
-        return _quoted_text("".join(parts)) if parts[0] != HOLE else HOLE
+        return HOLE if parts[:1] == [HOLE] else _quoted_text("".join(parts))
     if isinstance(value, t.Binary) and value.operator == "Add":
         begun = literal(value.left)
         return f"{begun} || {literal(value.right)}" if begun.startswith("'") else HOLE

@@ -14,13 +14,17 @@ from perfaudit.program.expressions import argument, last_name
 from perfaudit.program.names import AT_END, Definition, meanings
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.table_expressions import HOLE, Clauses, holes_first
-from perfaudit.program.table_objects import At, Named
+from perfaudit.program.table_objects import At, Named, quoted
 from perfaudit.program.written_out import Spot
 
 if TYPE_CHECKING:
     from perfaudit.program.infer import Types
 
 MAX_STEPS = 30
+MAX_DEPTH = 3
+"""How deep statements stand in the conditions of others."""
+MAX_SOURCES = 8
+"""How many joins lie in each other; each has two sides."""
 VERBS = frozenset({"select", "insert", "update", "delete"})
 BEGINNINGS = VERBS | {"query"}
 """Calls that a statement begins with."""
@@ -138,13 +142,16 @@ def _ended(statement: Statement, name: str) -> Statement:
 class Builder:
     """Goes through the calls of a statement, from its first to its last."""
 
-    def __init__(self, types: "Types") -> None:
+    def __init__(self, types: "Types", depth: int = 0) -> None:
         self.types = types
+        self.depth = depth
         self.clauses = Clauses(types, self._inner)
 
     def _inner(self, function: FunctionNode, value: t.Expr, at: At, steps: int) -> str | None:
         """Return the text of a statement within a condition."""
-        found = Builder(self.types).statement(function, value, at, steps)
+        if self.depth >= MAX_DEPTH:
+            return None
+        found = Builder(self.types, self.depth + 1).statement(function, value, at, steps)
         return None if found is None else found.text()
 
     def statement(
@@ -163,6 +170,8 @@ class Builder:
 
     def _named(self, function: FunctionNode, name: str, at: At, steps: int) -> Statement | None:
         """Return what a name stands for: what is sure, where it is made longer on some ways."""
+        if steps <= 0:
+            return None
         found: Statement | None = None
         known = sorted(meanings(function, name, at), key=lambda item: _when(item.definition))
         for scope, definition in known:
@@ -253,7 +262,9 @@ class Builder:
             case "filter_by":
                 table = next(reversed(made.tables.values()), None)
                 for keyword, _ in call.keywords:
-                    made.conditions.append(f"{table.name}.{keyword} = {HOLE}" if table else HOLE)
+                    is_known = table is not None and keyword != "**"
+                    name = f"{table.name}.{quoted(keyword)}" if table and is_known else ""
+                    made.conditions.append(f"{name} = {HOLE}" if name else HOLE)
                 return True
             case "having":
                 made.having += [self._condition(made, function, item, at) for item in given]
@@ -306,7 +317,7 @@ class Builder:
         function: FunctionNode,
         value: t.Expr,
         at: At,
-        steps: int = MAX_STEPS,
+        steps: int = MAX_SOURCES,
     ) -> bool:
         """Add a table that rows come from, or several that are joined."""
         table = self.clauses.objects.table(function, value, at)
