@@ -13,8 +13,8 @@ from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.outside import waits_outside, what_is_waited_for
 from perfaudit.program.program import Program
 from perfaudit.program.reach import Reach
-from perfaudit.program.sessions import LOCKS_ROWS, Sessions
-from perfaudit.program.sites import Edge, Site
+from perfaudit.program.sessions import Sessions
+from perfaudit.program.sites import LOCKS_ROWS, Edge, Site
 from perfaudit.program.waited_for import (
     is_waited_for,
     places,

@@ -14,7 +14,7 @@ from perfaudit.program.loops import (
     writes_per_item,
 )
 from perfaudit.program.nodes import FunctionNode
-from perfaudit.program.sites import WITH_KINDS, Site
+from perfaudit.program.sites import LOCKS_ROWS, WITH_KINDS, Site
 from perfaudit.program.values import Instance, options_of
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 COMMITS = "commits"
 SAVEPOINT = "savepoint"
-LOCKS = "locks-rows"
 ADDS = "adds-without-query"
 TRANSACTION = "db.transaction"
 ELSEWHERE = frozenset(
@@ -81,7 +80,7 @@ def _is_inside(program: "Program", function: FunctionNode, loop: int) -> bool:
 def _locks_rows(program: "Program", function: FunctionNode, loop: int) -> bool:
     """Return whether a turn of a loop locks rows, which others wait for until it is committed."""
     return any(
-        target.behaviour is not None and LOCKS in target.behaviour.flags
+        target.behaviour is not None and LOCKS_ROWS in target.behaviour.flags
         for index, call in enumerate(function.facts.calls)
         if function.is_within(call.context, loop)
         for target in program.types.call(function, index).targets

@@ -7,6 +7,7 @@ from perfaudit.facts import types as t
 from perfaudit.program import expressions
 from perfaudit.program.names import meanings
 from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.questions import GETATTR
 from perfaudit.program.rows import NOT_KNOWN, Loaded, Path, Rows
 from perfaudit.program.values import ClassType, options_of
 
@@ -237,7 +238,7 @@ class _Reading:
         if not isinstance(part, t.CallRef):
             return False
         callee = function.facts.calls[part.index].callee
-        if callee == t.Name("getattr"):
+        if callee == GETATTR:
             return True
         targets = self.program.types.call(function, part.index).targets
         if any(target.function is not None for target in targets):

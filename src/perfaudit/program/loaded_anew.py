@@ -14,6 +14,7 @@ from perfaudit.program.loaded_tests import row_of_container
 from perfaudit.program.loads import relation_base, root_of
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.row_loaders import LOADS_INTO
+from perfaudit.program.rows import Path
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.written_out import Spot, written_out
 
@@ -25,7 +26,6 @@ FORGETS = "forgets-loaded"
 EMPTIED = "clear"
 MAX_STEPS = 1
 """How many functions are followed that make what they are given forget."""
-Path = tuple[str, ...]
 
 
 class _Event(Struct, frozen=True):
@@ -170,9 +170,8 @@ def _made_to_forget(
         callee = target.function
         if callee is None:
             continue
+        events = _forgetting(types, callee, steps - 1)
+        always = {event.root for event in events if event.context < 0}
         for param in callee.facts.params:
-            if any(
-                event.root == param.name and event.context < 0
-                for event in _forgetting(types, callee, steps - 1)
-            ):
+            if param.name in always:
                 yield argument_for(call, callee, param.name)

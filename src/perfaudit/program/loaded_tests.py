@@ -15,7 +15,7 @@ from perfaudit.program.expressions import argument_for
 from perfaudit.program.loads import relation_base
 from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import FunctionNode
-from perfaudit.program.questions import HASATTR
+from perfaudit.program.questions import GETATTR, HASATTR
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.tables import Relation
 from perfaudit.program.values import Instance, options_of
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from perfaudit.program.infer import Types
     from perfaudit.program.schema import Schema
 
-GETATTR = t.Name("getattr")
 ALL = t.Name("all")
 Place = TypeVar("Place", Site, Edge)
 MAX_NAMES = 4

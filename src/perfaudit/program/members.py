@@ -8,6 +8,7 @@ from perfaudit.program import decorators
 from perfaudit.program.expressions import argument
 from perfaudit.program.implementers import MAX_IMPLEMENTERS
 from perfaudit.program.nodes import ClassNode, FileNode, FunctionNode, enclosing_class
+from perfaudit.program.questions import GETATTR
 from perfaudit.program.values import (
     MANAGED,
     NONE,
@@ -190,7 +191,7 @@ def _delegated(types: "Types", dynamic: FunctionNode, name: str) -> Type:
         if not isinstance(item.value, t.CallRef):
             continue
         call = dynamic.facts.calls[item.value.index]
-        if call.callee == t.Name("getattr") and call.arguments[1:2] == (asked,):
+        if call.callee == GETATTR and call.arguments[1:2] == (asked,):
             types.delegating.add(under_way)
             inner = types.evaluate(dynamic, call.arguments[0], (call.sequence, call.context))
             found = member(types, inner, name)

@@ -18,7 +18,7 @@ from perfaudit.program.graph import GraphType, find_graph
 from perfaudit.program.handed import handed_parameters
 from perfaudit.program.infer import Types
 from perfaudit.program.kept_results import is_memoised, keeps_by_name, keeps_in_global
-from perfaudit.program.loaded_anew import LoadedAnew, Path
+from perfaudit.program.loaded_anew import LoadedAnew
 from perfaudit.program.loads import Loads
 from perfaudit.program.loops import fills_gap, fills_object, is_periodic, is_rare
 from perfaudit.program.modules import Modules
@@ -26,6 +26,7 @@ from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FunctionNode, is_handler, remembered
 from perfaudit.program.reach import Reach, reach
 from perfaudit.program.record_lists import ListClass, list_classes, row_parameters
+from perfaudit.program.rows import Path
 from perfaudit.program.schema import Schema, build_schema
 from perfaudit.program.second_opinion import Opinions
 from perfaudit.program.sites import Activity, Edge, Site

@@ -11,6 +11,7 @@ VARIABLES = frozenset({"environ", "getenv"})
 ENVIRONMENT = VARIABLES | {"platform"}
 ISINSTANCE = t.Name("isinstance")
 HASATTR = t.Name("hasattr")
+GETATTR = t.Name("getattr")
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 """The methods that an HTTP request may have."""

@@ -43,6 +43,7 @@ from perfaudit.program.rows import (
     made_of,
 )
 from perfaudit.program.shown_rows import ROW_OF_VIEW
+from perfaudit.program.sites import LOCKS_ROWS
 from perfaudit.program.sizes import passes_items
 from perfaudit.program.tables import Relation
 from perfaudit.program.unmentioned import is_never_loaded
@@ -69,7 +70,6 @@ PASSED_ON = frozenset({"chain", "filter", "islice", "tqdm"})
 COMBINES_ROWS = "combines-rows"
 KEEPS_PREFETCH = "keeps-prefetch"
 LOADS_NAMED = "loads-named"
-LOCKS_ROWS = "locks-rows"
 NO_LATER_LOADS = "no-later-loads"
 NO_ROWS = "gives-no-rows"
 OF_VIEW = frozenset({ROW_OF_VIEW, "gives-rows-of-view"})

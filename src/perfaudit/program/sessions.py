@@ -14,15 +14,13 @@ from perfaudit.program.holds import LAST, RETURNS, returns_connection
 from perfaudit.program.names import meanings
 from perfaudit.program.nodes import LOOP_KINDS, FunctionNode, is_handler
 from perfaudit.program.reach import Reach, site_step
-from perfaudit.program.sites import WITH_KINDS, Edge, Site
+from perfaudit.program.sites import LOCKS_ROWS, WITH_KINDS, Edge, Site
 from perfaudit.program.values import LibraryInstance, Type, options_of
 from perfaudit.program.waited_for import is_waited_for, waited_reach
 
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
 
-LOCKS_ROWS = "locks-rows"
-"""The flag of a call that makes a query lock the rows that it gives."""
 MAX_DEPTH = 5
 MAX_LINKS = 12
 USES = DATABASE_ROUND_TRIPS | {"pool.acquire"}

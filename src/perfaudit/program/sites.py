@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 Fact = t.Call | t.Read | t.Bind | t.Return | t.Context
 WITH_KINDS = frozenset({"with", "async with"})
+LOCKS_ROWS = "locks-rows"
+"""The flag of a call that makes a query lock the rows that it gives."""
 
 
 class Site(Struct, frozen=True):

@@ -37,8 +37,8 @@ KEEPING = frozenset(
     }
 )
 """Steps that leave tables, columns and conditions as they are."""
-JOINS = {"join": "JOIN", "outerjoin": "LEFT JOIN"}
-STEPS = BEGINNINGS | KEEPING | JOINS.keys() | {
+JOINS = frozenset({"join", "outerjoin"})
+STEPS = BEGINNINGS | KEEPING | JOINS | {
     *("where", "filter", "filter_by", "having", "order_by", "group_by", "limit", "offset"),
     *("fetch", "slice", "distinct", "select_from", "with_for_update", "with_only_columns"),
     *("with_entities", "add_columns", "column", "values", "join_from", "outerjoin_from"),
