@@ -213,7 +213,7 @@ def test_what_is_made_of_itself_ends(before: str) -> None:
     [
         ("query", "from tables import query"),
         ("nested(3)", "def nested(n): return select(users.c.id).where(users.c.id.in_(nested(n)))"),
-        ("query", "query = select(users)\nfor one in given:\n    query = query.where(query)"),
+        ("query", "for one in given:\n    query = select(users).where(users.c.id.in_(query))"),
         ("select(users.c.id).select_from(all)", "for one in given:\n    all = all.join(all, True)"),
     ],
 )
