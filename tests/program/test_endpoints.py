@@ -530,6 +530,53 @@ class Lost(ReadViewSet):
     ]
 
 
+def test_a_factory_of_the_view_set_that_names_an_action_routes_to_it() -> None:
+    assert sorted(
+        lines(
+            urls="""
+from django.urls import path
+
+from views import Books
+
+sell = Books.for_action("sell")
+
+urlpatterns = [
+    path("books/<pk>/sell", sell),
+    path("books/<pk>/lend", Books.for_action(action="lend")),
+    path("books/", Books.as_view(actions={"get": "list"})),
+]
+""",
+            views="""
+from rest_framework import viewsets
+from rest_framework.decorators import action
+
+
+class Made:
+    @classmethod
+    def for_action(cls, action):
+        chosen = getattr(cls, action)
+        return cls.as_view(dict(chosen.mapping), **chosen.kwargs)
+
+
+class Books(Made, viewsets.ModelViewSet):
+    @action(detail=True, methods=["post"])
+    def sell(self, request, pk): ...
+
+    @action(detail=True, methods=["post", "delete"])
+    def lend(self, request, pk): ...
+
+    @action(detail=True)
+    def read(self, request, pk): ...
+""",
+        )
+    ) == [
+        "route DELETE /books/<pk>/lend lend",
+        "route GET /books/ Books",
+        "route POST /books/<pk>/lend lend",
+        "route POST /books/<pk>/sell sell",
+    ]
+
+
 def test_rest_framework_routes_enter_the_hooks_of_their_own_action() -> None:
     found = endpoints(
         urls="""

@@ -161,7 +161,7 @@ def _made(
     if isinstance(call.callee, t.Attr):
         for base in find_targets(sites, function, call.callee.base, at, frame, depth + 1):
             if isinstance(base.node, ClassNode) and view_rows(sites, base.node)[1] is not None:
-                return [Target(base.node, (), _actions(call))]
+                return [Target(base.node, (), _actions(sites, base.node, call))]
     resolved = sites.types.call(function, index)
     for callee in options_of(resolved.callee):
         if isinstance(callee, ClassType):
@@ -191,16 +191,25 @@ def _made(
     return found
 
 
-def _actions(call: t.Call) -> tuple[tuple[str, str], ...]:
-    """Return the pairs of HTTP method and method name that a view is made with."""
-    for value in call.arguments[:1]:
+def _actions(sites: Sites, node: ClassNode, call: t.Call) -> tuple[tuple[str, str], ...]:
+    """Return the pairs of HTTP method and method name that a view is made with.
+
+    A factory of the class's own is given the names of its actions instead.
+    """
+    for value in call.given:
         if isinstance(value, t.Mapping):
             return tuple(
                 (str(key.value).upper(), str(item.value))
                 for key, item in zip(value.keys, value.values, strict=True)
                 if isinstance(key, t.Const) and isinstance(item, t.Const)
             )
-    return ()
+    named = [value.value for value in call.given if isinstance(value, t.Const)]
+    return tuple(
+        (verb, method.name)
+        for method, action in _extra_actions(sites, node)
+        if method.name in named
+        for verb in action.methods
+    )
 
 
 def _paths(callee: Type) -> tuple[str, ...]:
@@ -318,7 +327,12 @@ def view_methods(
         found[key] = Handled(handler, method, suffix, rest, framework, action)
     if view.is_viewset and not actions:
         shared = tuple(hook for words, hook in hooks if not words[1:])
-        return [*found.values(), *_extra_actions(sites, node, shared, framework)]
+        extra = [
+            Handled(method, verb, action.path, shared, framework, method.name)
+            for method, action in _extra_actions(sites, node)
+            for verb in action.methods
+        ]
+        return [*found.values(), *extra]
     return list(found.values())
 
 
@@ -355,9 +369,7 @@ def _is_provided(types: Types, node: ClassNode, name: str, method: str) -> bool:
     return False
 
 
-def _extra_actions(
-    sites: Sites, node: ClassNode, hooks: tuple[FunctionNode, ...], framework: Framework
-) -> Iterator[Handled]:
+def _extra_actions(sites: Sites, node: ClassNode) -> Iterator[tuple[FunctionNode, Action]]:
     """Yield the methods that a decorator makes actions of a view set."""
     seen: set[str] = set()
     for owner in sites.types.classes.project_order(node):
@@ -367,10 +379,8 @@ def _extra_actions(
             seen.add(name)
             for decorator in method.facts.decorators:
                 action = action_by(sites, owner, method, decorator)
-                if action is None:
-                    continue
-                for http in action.methods:
-                    yield Handled(method, http, action.path, hooks, framework, name)
+                if action is not None:
+                    yield method, action
 
 
 def action_by(
