@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from perfaudit.program.program import Program
 
 READS = ("db.query",)
-KEPT = "kept-by-key"
+KEEPS = "keeps-answer"
 VOLATILE = re.compile(
     r"\b(?:nextval|random|clock_timestamp|pg_\w+|uuid_generate\w*|gen_random_uuid|last_insert_id"
     r"|for\s+(?:no\s+key\s+)?(?:update|share))\b",
@@ -27,7 +27,7 @@ def is_plain_read(program: "Program", site: Site) -> bool:
     behaviour = site.behaviour
     if site.effects != READS or site.relation is not None:
         return False
-    if not isinstance(site.value, t.CallRef) or KEPT in behaviour.flags:
+    if not isinstance(site.value, t.CallRef) or KEEPS in behaviour.flags:
         return False
     if site.sql is not None:
         return VOLATILE.search(site.sql) is None
@@ -60,4 +60,4 @@ def only_reads(program: "Program", edge: Edge) -> bool:
         # What is asked of the query that it gives may differ.
         return False
     sink = program.query_reach.site(callee)
-    return sink is not None and KEPT not in sink.behaviour.flags
+    return sink is not None and KEEPS not in sink.behaviour.flags
