@@ -228,6 +228,7 @@ def _confidence(program: Program, page: _Page, found: Sequence[_Found]) -> Confi
         rows.made
         or COMBINED in rows.steps
         or any(rows.is_apart(other.cost.path) for other, _ in found)
+        or paid.is_grouped
         or _are_few(program, paid.cost)
         or is_kept_answer(program, page.function)
     )

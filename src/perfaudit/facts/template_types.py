@@ -79,6 +79,12 @@ class Once(Struct, frozen=True):
     body: "tuple[Node, ...]"
 
 
+class Changed(Struct, frozen=True):
+    """A part that runs where a value is another one than in the turn of the loop before."""
+
+    body: "tuple[Node, ...]"
+
+
 class Regroup(Struct, frozen=True, gc=False):
     """Items put into groups by an attribute of theirs."""
 
@@ -145,6 +151,7 @@ Node = Union[  # noqa: UP007
     Let,
     Scope,
     Once,
+    Changed,
     Regroup,
     Include,
     Block,

@@ -10,6 +10,7 @@ from perfaudit.facts.template_expressions import Token, only_path, paths_of, spl
 from perfaudit.facts.template_types import (
     NOTHING,
     Block,
+    Changed,
     Import,
     Include,
     Let,
@@ -95,6 +96,7 @@ class _Reader:
         self.pieces = pieces
         self.index = 0
         self.extends = ""
+        self.watched = ""
         self.blocks: dict[str, Block] = {}
         self.macros: dict[str, Macro] = {}
         self.paired = {
@@ -177,8 +179,18 @@ def _if(reader: _Reader, piece: _Piece, depth: int) -> list[Node]:
         if branch is not None:
             nodes += _tests(branch)
             test = branch.text
-        nodes += [Once(tuple(inside))] if ONE_TURN.search(test) else inside
+        is_once = ONE_TURN.search(test) or _is_of_one_group(test, reader.watched)
+        nodes += [Once(tuple(inside))] if is_once else inside
     return nodes
+
+
+def _is_of_one_group(test: str, watched: str) -> bool:
+    """Return whether a test is for one value of what changes, so that one turn passes it."""
+    return (
+        bool(watched)
+        and re.fullmatch(re.escape(watched) + r"\s*==\s*(?:'[^']*'|\"[^\"]*\"|\d+)", test.strip())
+        is not None
+    )
 
 
 def _tests(piece: _Piece) -> list[Node]:
@@ -192,8 +204,12 @@ def _tests(piece: _Piece) -> list[Node]:
 
 def _ifchanged(reader: _Reader, piece: _Piece, depth: int) -> list[Node]:
     nodes = _reads(piece)
-    for _, inside in reader.parts(piece.word, depth):
-        nodes += inside
+    outer, reader.watched = reader.watched, piece.text.strip()
+    for branch, inside in reader.parts(piece.word, depth):
+        # Without a value it looks at what is shown, which is worked out in each turn.
+        is_seldom = branch is None and reader.watched
+        nodes += [Changed(tuple(inside))] if is_seldom else inside
+    reader.watched = outer
     return nodes
 
 

@@ -22,9 +22,11 @@ from perfaudit.program.rows import Rows, joined
 from perfaudit.program.tables_columns import app_label
 from perfaudit.program.values import (
     ClassType,
+    External,
     Instance,
     LibraryInstance,
     Type,
+    Unknown,
     list_of,
     options_of,
     union,
@@ -294,7 +296,7 @@ def _viewed(program: "Program", node: ClassNode, view: TemplateView) -> Renderin
     shown = rows
     if view.row:
         shown = _object_of_view(program, node, words, model)
-    label = _label_of(shown)
+    label = _label_of(shown) or _label_of(model)
     if shown is not None:
         names |= dict.fromkeys(_spelled(view.rows or view.row, label), shown)
         names |= dict.fromkeys(view.pages, shown)
@@ -432,6 +434,10 @@ def _has_object(value: Type) -> bool:
     return any(isinstance(option, Instance) for option in options_of(value))
 
 
+def _is_certain(value: Type) -> bool:
+    return not any(isinstance(option, Unknown | External) for option in options_of(value))
+
+
 def _object_of_view(
     program: "Program", node: ClassNode, words: ViewWords, model: Known | None
 ) -> Known | None:
@@ -440,7 +446,7 @@ def _object_of_view(
     if method is not None:
         givens = given_back(method, node)
         own = known_names(program, {"row": givens}).get("row")
-        if own is not None and _has_object(own.type):
+        if own is not None and (_has_object(own.type) or _is_certain(own.type)):
             return own
         if model is None:
             return None

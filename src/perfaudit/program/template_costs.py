@@ -47,6 +47,7 @@ class Paid(Struct, frozen=True):
     ``way`` leads to it: the loop, and what is included. ``written``: the path as it stands there.
     ``is_before``: the place is in the view, which reads it before the template is rendered.
     ``is_asked_for``: it is a test whether the relation leads somewhere, or where to.
+    ``is_grouped``: it is paid only in the turns that begin another group.
     """
 
     cost: Cost
@@ -56,6 +57,7 @@ class Paid(Struct, frozen=True):
     written: str
     is_before: bool = False
     is_asked_for: bool = False
+    is_grouped: bool = False
 
 
 Names = Mapping[str, Value]
@@ -125,6 +127,7 @@ class Walk:
         self.way: list[TraceStep] = []
         self.paid: list[Paid] = []
         self.is_test = False
+        self.grouped = 0
         self.path = ""
         self.root = ""
         self.blocks: dict[str, list[tuple[str, n.Block]]] = {}
@@ -185,6 +188,10 @@ class Walk:
                 self.nodes(body, {**names, **self.given(given, names)})
             case n.Once(body=body):
                 pass
+            case n.Changed(body=body):
+                outer, self.grouped = self.grouped, len(self.turns)
+                self.nodes(body, names)
+                self.grouped = outer
             case n.Regroup(name=name, items=items, steps=steps):
                 self.regroup(name, items, steps, names)
             case n.Include():
@@ -267,6 +274,7 @@ class Walk:
                         tuple(self.way),
                         path.text,
                         is_asked_for=self.is_test and is_last,
+                        is_grouped=self.turns.index(turn) < self.grouped,
                     )
                 )
 

@@ -97,7 +97,13 @@ def _all_nodes(template: n.Template) -> Iterator[n.Node]:
         node = waiting.pop()
         yield node
         match node:
-            case n.Loop(body=body) | n.Scope(body=body) | n.Once(body=body) | n.Block(body=body):
+            case (
+                n.Loop(body=body)
+                | n.Scope(body=body)
+                | n.Once(body=body)
+                | n.Changed(body=body)
+                | n.Block(body=body)
+            ):
                 waiting.extend(body)
 
 
