@@ -16,7 +16,7 @@ from perfaudit.program.language_calls import language_call, typing_call
 from perfaudit.program.named_classes import CLASS_BY_NAME, class_by_name, class_through
 from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import FunctionNode
-from perfaudit.program.returns import passed_on
+from perfaudit.program.returns import passed_on, returned_besides
 from perfaudit.program.told_receivers import told_by
 from perfaudit.program.type_variables import bindings, constructed
 from perfaudit.program.values import (
@@ -35,6 +35,7 @@ from perfaudit.program.values import (
     TupleType,
     Type,
     Unknown,
+    bounded,
     options_of,
     substitute,
     union,
@@ -254,12 +255,12 @@ def _project_call(
         for called in standing or (node,)
         for item in running(types, called)
     ]
+    result = types.returned(node)
     names = () if standing else passed_on(node)
     if names:
         passed = _passed(types, function, call, node, names)
-        result = union([types.returned_besides(node), *passed])
-    else:
-        result = types.returned(node)
+        # Each of its calls of itself would be told apart again, in what it gives.
+        result = bounded(union([returned_besides(types, node, names), *passed]))
     if node.facts.decorators and types.wrapping(node).is_async and not node.is_async:
         result = Awaitable(result)
     if standing and isinstance(result, Unknown):

@@ -109,7 +109,6 @@ class Types:
         self._calls: dict[FunctionNode, dict[int, calls.Resolved]] = {}
         self._binds: dict[FunctionNode, dict[int, Type]] = {}
         self._returns: dict[FunctionNode, Type] = {}
-        self._besides: dict[FunctionNode, Type] = {}
         self._stores = Stores(modules.files)
         self._given: dict[tuple[Type, str], Type] = {}
         self.supposed: dict[str, set[ClassNode]] = {}
@@ -152,7 +151,6 @@ class Types:
             self._calls,
             self._binds,
             self._returns,
-            self._besides,
             self._given,
             self._attributes,
             self._exports,
@@ -456,10 +454,6 @@ class Types:
     def returned(self, function: FunctionNode) -> Type:
         """Return what calling the function gives, before awaiting."""
         return self._once(self._returns, function, lambda: returns.returned(self, function))
-
-    def returned_besides(self, function: FunctionNode) -> Type:
-        """Return what calling the function gives but for the parameters that it passes on."""
-        return self._once(self._besides, function, lambda: returns.returned_besides(self, function))
 
     def decorator_paths(self, function: FunctionNode) -> tuple[str, ...]:
         """Return the dotted paths of the library decorators of a function, outermost first."""

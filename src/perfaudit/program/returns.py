@@ -71,9 +71,9 @@ def _is_as_given(function: FunctionNode, param: t.Param) -> bool:
     )
 
 
-def returned_besides(types: "Types", function: FunctionNode) -> Type:
-    """Return what a function gives but for the parameters that it passes on."""
-    return _inferred(types, function, frozenset(map(t.Name, passed_on(function))))
+def returned_besides(types: "Types", function: FunctionNode, names: tuple[str, ...]) -> Type:
+    """Return what a function gives but for some of its parameters."""
+    return _inferred(types, function, frozenset(map(t.Name, names)))
 
 
 def _inferred(
