@@ -11,9 +11,9 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
+from edits import Edit, edits_of
 from measuring import PARSE, Run, instructions, measured, quickest
 from packages import ALL, DJANGO_CODE, QUICK, cache_folder, grown_tree, lines_of, tree_of
 from page import Growth, Measured, Tree, page
@@ -32,9 +32,11 @@ def main() -> None:
         for name, packages in sets.items():
             tree = tree_of(name, packages, arguments.cache)
             lines, files = lines_of(tree)
-            runs = _runs(tree, Path(scratch), whole=name != "django")
+            edits = [] if name == "django" else edits_of(tree)
+            runs = _runs(tree, Path(scratch), edits)
             names = tuple(f"{package.name} {package.version}" for package in packages)
-            trees.append(Tree(names, lines, files, tuple(runs)))
+            places = ((edit.name, edit.file.relative_to(tree).as_posix()) for edit in edits)
+            trees.append(Tree(names, lines, files, tuple(runs), tuple(places)))
         growth = () if arguments.quick else tuple(_growth(arguments.cache, Path(scratch)))
     counted = None if arguments.quick else _instructions(arguments.cache)
     nothing = quickest([sys.executable, "-c", "pass"])
@@ -60,8 +62,8 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _runs(tree: Path, scratch: Path, *, whole: bool) -> Iterator[Run]:
-    """Yield the runs over one tree: all of them, or only cold beside the others."""
+def _runs(tree: Path, scratch: Path, edits: Sequence[Edit]) -> Iterator[Run]:
+    """Yield the runs over one tree; without edits only cold beside the others."""
     yield measured("ast.parse, one core", [sys.executable, "-c", PARSE, str(tree)])
     ruff = [sys.executable, "-m", "ruff", "check", "--isolated", "--no-cache", "--exit-zero"]
     yield measured("ruff check", [*ruff, "--quiet", str(tree)])
@@ -71,11 +73,12 @@ def _runs(tree: Path, scratch: Path, *, whole: bool) -> Iterator[Run]:
     shutil.rmtree(tree / ".perfaudit_cache", ignore_errors=True)
     scan = _scan(tree, scratch, "--jobs", "2")
     yield measured("perfaudit, cold, 2 workers", scan)
-    if not whole:
+    if not edits:
         return
     yield measured("perfaudit, nothing changed", scan)
-    with _one_file_changed(tree):
-        yield measured("perfaudit, one file changed", scan)
+    for edit in edits:
+        with edit.made():
+            yield measured(f"perfaudit, one file changed: {edit.name}", scan)
     yield measured("perfaudit, cold, 1 worker", _scan(tree, scratch, "--no-cache", "--jobs", "1"))
 
 
@@ -84,18 +87,6 @@ def _scan(tree: Path, scratch: Path, *options: str) -> Sequence[str]:
     settings.write_text("")
     command = [sys.executable, "-m", "perfaudit", "scan", str(tree), "--verbose", "--exit-zero"]
     return [*command, "-f", "json", "--config", str(settings), *options]
-
-
-@contextmanager
-def _one_file_changed(tree: Path) -> Iterator[None]:
-    """Append a comment to the largest file, and take it away again."""
-    file = max(tree.rglob("*.py"), key=lambda path: (path.stat().st_size, path))
-    content = file.read_bytes()
-    try:
-        file.write_bytes(content + b"\n# changed\n")
-        yield
-    finally:
-        file.write_bytes(content)
 
 
 def _growth(cache: Path, scratch: Path) -> Iterator[Growth]:

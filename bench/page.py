@@ -14,6 +14,8 @@ class Tree:
     lines: int
     files: int
     runs: tuple[Run, ...]
+    edits: tuple[tuple[str, str], ...]
+    """What was done to which file, before the runs over one changed file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,11 @@ def _tree(tree: Tree) -> Iterator[str]:
             f"| {run.seconds / parse.seconds:.2f} | 1/{bandit.seconds / run.seconds:.1f} "
             f"| 1/{bandit.processor / run.processor:.1f} |"
         )
+    if tree.edits:
+        yield ""
+        yield "One file changed, each edit for itself, the last one is what counts:"
+        yield ""
+        yield from (f"- {name}: `{place}`" for name, place in tree.edits)
     with_phases = [run for run in tree.runs if run.phases]
     if with_phases:
         yield from _phases(with_phases)

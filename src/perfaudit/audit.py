@@ -2,20 +2,26 @@
 
 import gc
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from perfaudit import __version__
-from perfaudit.cache import FactCache, ReportCache
+from perfaudit.cache import FactCache, Reading
 from perfaudit.config import Settings
 from perfaudit.core.levels import Role
 from perfaudit.core.problem import Problem
 from perfaudit.core.report import Coverage, ProjectSummary, Report
 from perfaudit.data import rules_root
 from perfaudit.executors import executor_at
-from perfaudit.extraction import FileResult, extract, extract_all, raise_recursion_limit
+from perfaudit.extraction import (
+    FileResult,
+    extract,
+    extract_all,
+    raise_recursion_limit,
+    reading_of,
+)
 from perfaudit.libraries import Libraries, load_libraries
 from perfaudit.program.cards import endpoint_cards
 from perfaudit.program.coverage import coverage_of
@@ -23,8 +29,9 @@ from perfaudit.program.inventory import inventory_of
 from perfaudit.program.program import Program, link
 from perfaudit.program.second_opinion import second_opinions
 from perfaudit.rules.engine import judge
+from perfaudit.rules.findings import ReadLine
 from perfaudit.rules.strengths import strengths_of
-from perfaudit.runs import Audited, Run, begun, digests_of
+from perfaudit.runs import Audited, Run, begun, keep
 from perfaudit.scoring import load_weights, scorecard
 from perfaudit.sources import (
     Document,
@@ -33,11 +40,13 @@ from perfaudit.sources import (
     find_template_suppressions,
     kind_of,
     parse_document,
-    read_bytes,
     read_document,
     role_of,
 )
-from perfaudit.sources.discovery import MAX_BYTES
+from perfaudit.sources.lines import line_reader, text_of
+
+_Shown = dict[str, dict[int, str]]
+"""The lines of files that a report shows, by path and number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +84,13 @@ def finished(run: Run) -> AuditResult:
     was_enabled = gc.isenabled()
     gc.disable()
     try:
-        result = _audit(run, libraries)
+        result, readings, shown = _audit(run, libraries)
     finally:
         if was_enabled:
             gc.enable()
-    # What was saved meanwhile may have been read before or after; what failed may not fail again.
-    if run.key and not any(problem.kind == "internal" for problem in result.report.problems):
-        if digests_of(run.root, run.found) == run.digests:
-            ReportCache(run.root).store(run.key, result.report)
+    # What failed may not fail again.
+    if not any(problem.kind == "internal" for problem in result.report.problems):
+        keep(run, result.report, readings, shown)
     return result
 
 
@@ -92,7 +100,8 @@ def _project_libraries(settings: Settings) -> list[Path]:
     ]
 
 
-def _audit(run: Run, libraries: Libraries) -> AuditResult:
+def _audit(run: Run, libraries: Libraries) -> tuple[AuditResult, dict[str, Reading], _Shown]:
+    """Return the audit, what is known of its files now, and the lines that its report shows."""
     root, settings, rules, found = run.root, run.settings, run.rules, run.found
     laps = _Laps()
     python = [file for file in found.files if file.kind == "python"]
@@ -105,7 +114,9 @@ def _audit(run: Run, libraries: Libraries) -> AuditResult:
             # Not held any longer than that: it has the encoded facts of all files.
             cache=FactCache(root) if settings.cache else None,
             digests=run.digests,
+            read=run.read,
         )
+    readings = _readings(run, python, results)
     documents, document_problems = _documents(
         root, [file for file in found.files if file.kind != "python"]
     )
@@ -125,10 +136,11 @@ def _audit(run: Run, libraries: Libraries) -> AuditResult:
             program = link(facts, roles, libraries, documents, opinions, dialect=settings.dialect)
 
     laps.end("link")
+    shown: _Shown = {}
     judgement = judge(
         program,
         rules,
-        read_line=line_reader(root),
+        read_line=_noting(line_reader(root), shown),
         suppressions={**_suppressions(python, results), **_in_templates(documents)},
         selected=run.chosen,
         roles=settings.roles,
@@ -173,7 +185,30 @@ def _audit(run: Run, libraries: Libraries) -> AuditResult:
         strengths=strengths_of(judgement, rules),
     )
     laps.end("report")
-    return AuditResult(report, rules, program, phases=tuple(laps.phases))
+    return AuditResult(report, rules, program, phases=tuple(laps.phases)), readings, shown
+
+
+def _readings(
+    run: Run, files: Sequence[SourceFile], results: Sequence[FileResult]
+) -> dict[str, Reading]:
+    """Return what a report depends on of each file; none without a cache."""
+    readings = dict(run.readings)
+    for file, result in zip(files, results, strict=True):
+        content = run.digests.get(file.path) if run.digests is not None else None
+        if content and file.path not in readings:
+            readings[file.path] = reading_of(content, result)
+    return readings
+
+
+def _noting(read_line: ReadLine, shown: _Shown) -> ReadLine:
+    """Return a function that gives the same lines, and notes them."""
+
+    def read(path: str, line: int) -> str:
+        text = read_line(path, line)
+        shown.setdefault(path, {})[line] = text
+        return text
+
+    return read
 
 
 def _documents(root: Path, files: Sequence[SourceFile]) -> tuple[list[Document], list[Problem]]:
@@ -210,31 +245,8 @@ def _in_templates(documents: Sequence[Document]) -> dict[str, tuple[Suppression,
 def _texts(root: Path, program: Program) -> dict[str, str]:
     """Return the texts of the linked files but tests, by path."""
     paths = [file.path for file in program.files if file.role is not Role.TEST]
-    found = {path: _text(root, path) for path in paths}
+    found = {path: text_of(root, path) for path in paths}
     return {path: text for path, text in found.items() if text is not None}
-
-
-def _text(root: Path, path: str) -> str | None:
-    data = read_bytes(root, path, MAX_BYTES)
-    if isinstance(data, Problem):
-        return None
-    return data.decode("utf-8-sig", "replace").replace("\r\n", "\n").replace("\r", "\n")
-
-
-def line_reader(root: Path) -> Callable[[str, int], str]:
-    """Return a function that gives a line of a file below the root, or an empty text."""
-
-    # Findings come in the order of their places: one file at a time.
-    @lru_cache(maxsize=8)
-    def lines(path: str) -> list[str]:
-        text = _text(root, path)
-        return [] if text is None else text.split("\n")
-
-    def read(path: str, line: int) -> str:
-        found = lines(path)
-        return found[line - 1] if 0 < line <= len(found) else ""
-
-    return read
 
 
 @lru_cache(maxsize=1)

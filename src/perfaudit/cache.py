@@ -1,4 +1,4 @@
-"""What earlier runs found out: the facts of files, by content, and whole reports.
+"""What earlier runs found out: the facts of files, by content, and whole reports, by facts.
 
 A cache that cannot be read or written is no cache, never an error.
 """
@@ -9,6 +9,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -77,31 +78,98 @@ class FactCache:
         self._entries = merged
 
 
+class Reading(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What a Python file was when it was read: the digest of its content, and what that came to.
+
+    ``facts`` is the digest of all that it says; its number of lines is apart, since it decides
+    nothing.
+    """
+
+    content: bytes
+    facts: bytes
+    lines: int
+
+
+class ReadingCache:
+    """What is known of the Python files below the project's root without reading their facts."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._path = root / FOLDER / f"readings-{facts_version()}.msgpack"
+        self._readings = _read_readings(self._path)
+
+    def find(self, digests: Mapping[str, bytes | None]) -> dict[str, Reading]:
+        """Return what is known of the files that have these digests, by path."""
+        return {
+            path: reading
+            for path, reading in self._readings.items()
+            if reading.content == digests.get(path)
+        }
+
+    def store(self, readings: Mapping[str, Reading]) -> None:
+        """Keep these, and the earlier ones of other files that are still there."""
+        others = {
+            path: reading
+            for path, reading in self._readings.items()
+            if path not in readings and (self._root / path).is_file()
+        }
+        merged = {**others, **readings}
+        if merged != self._readings:
+            _write(self._path, msgspec.msgpack.encode(merged))
+            self._readings = merged
+
+
+class Shown(msgspec.Struct, frozen=True, array_like=True):
+    """The lines of one file that a report shows: their numbers, and a digest of their texts.
+
+    ``content`` is the digest of the file that they were read from.
+    """
+
+    content: bytes | None
+    numbers: tuple[int, ...]
+    texts: bytes
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """A report, and what it shows of files, by path, which its key does not say."""
+
+    report: Report
+    shown: dict[str, Shown]
+
+
 class ReportCache:
     """The last reports below the project's root, by what they were made from."""
 
     def __init__(self, root: Path) -> None:
         self._folder = root / FOLDER
 
-    def find(self, key: str) -> Report | None:
-        """Return the report of a run with this key, or None."""
+    def find(self, key: str) -> Kept | None:
+        """Return what was kept of a run with this key, or None."""
         content = _read(self._folder / f"report-{key}.msgpack")
         if content is None:
             return None
         try:
-            return msgspec.msgpack.decode(content, type=Report)
+            return msgspec.msgpack.decode(content, type=Kept)
         except (msgspec.MsgspecError, RecursionError):
             return None
 
-    def store(self, key: str, report: Report) -> None:
+    def store(self, key: str, kept: Kept) -> None:
         """Keep a report, and the newest of the others."""
-        _write(self._folder / f"report-{key}.msgpack", msgspec.msgpack.encode(report))
+        _write(self._folder / f"report-{key}.msgpack", msgspec.msgpack.encode(kept))
 
 
 def _read_entries(path: Path) -> _Entries:
     content = _read(path)
     try:
         return {} if content is None else msgspec.msgpack.decode(content, type=_Entries)
+    except (msgspec.MsgspecError, RecursionError):
+        return {}
+
+
+def _read_readings(path: Path) -> dict[str, Reading]:
+    content = _read(path)
+    try:
+        return {} if content is None else msgspec.msgpack.decode(content, type=dict[str, Reading])
     except (msgspec.MsgspecError, RecursionError):
         return {}
 
@@ -148,9 +216,11 @@ def _replace(path: Path, *parts: bytes) -> None:
 def _remove_old(folder: Path) -> None:
     """Remove all but the newest files, and the drafts of runs that were killed."""
     facts = sorted(folder.glob("facts-*.msgpack"), key=_age)
+    readings = sorted(folder.glob("readings-*.msgpack"), key=_age)
     reports = sorted(folder.glob("report-*.msgpack"), key=_age)
     drafts = [path for path in folder.glob(".new-*") if _age(path) > ABANDONED]
-    for path in (*facts[MAX_FACTS:], *reports[MAX_REPORTS:], *drafts):
+    old = (*facts[MAX_FACTS:], *readings[MAX_FACTS:], *reports[MAX_REPORTS:])
+    for path in (*old, *drafts):
         with contextlib.suppress(OSError):
             path.unlink()
 

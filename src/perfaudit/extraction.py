@@ -9,8 +9,9 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExe
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
-from perfaudit.cache import Entry, FactCache, facts_version
+from perfaudit.cache import Entry, FactCache, Reading, facts_version
 from perfaudit.core.errors import UsageError
 from perfaudit.core.problem import Problem
 from perfaudit.facts.extract import extract_facts
@@ -64,19 +65,22 @@ def extract_all(
     executor: Executor | None = None,
     cache: FactCache | None = None,
     digests: Mapping[str, bytes | None] | None = None,
+    read: Mapping[str, Entry] | None = None,
 ) -> list[FileResult]:
     """Return what each Python file gives, in the order of ``files``.
 
     An ``executor`` is sent the bytes of the files, since it may run elsewhere; without one,
     ``jobs`` processes of this machine read them, 0 for one per core. ``digests`` are those of the
-    contents, by path: what the cache holds of them is not read again.
+    contents, by path: what the cache holds of them is not read again, nor what ``read`` has.
 
     Raises UsageError where the executor runs another perfaudit, or none.
     """
     raise_recursion_limit()
-    entries: dict[str, Entry] = {}
+    entries = dict(read or {})
     waiting: list[SourceFile] = []
     for file in files:
+        if file.path in entries:
+            continue
         digest = digests.get(file.path) if digests is not None else None
         known = cache.find(file.path, digest) if cache is not None and digest is not None else None
         if digest is not None and known is not None:
@@ -93,11 +97,25 @@ def extract_all(
     results = []
     parts: Known = {}
     for file in files:
-        result = _decoded(entries.pop(file.path)[1], file.path)
+        result = decoded(entries.pop(file.path)[1], file.path)
         if result.facts is not None:
             share_parts(result.facts, parts)
         results.append(result)
     return results
+
+
+def read_entries(root: Path, files: Sequence[SourceFile]) -> dict[str, Entry]:
+    """Return the digests of a few files, and their encoded facts, by path."""
+    return dict(_extract_chunk(str(root), [file.path for file in files]))
+
+
+def reading_of(content: bytes, result: FileResult) -> Reading:
+    """Return what a report depends on of a file that has this digest and gave this result."""
+    facts = result.facts
+    if facts is None:
+        return Reading(content, digest_of(msgspec.msgpack.encode(result)), 0)
+    bare = FileResult(replace(facts, lines=0), result.suppressions, result.problem)
+    return Reading(content, digest_of(msgspec.msgpack.encode(bare)), facts.lines)
 
 
 def raise_recursion_limit() -> None:
@@ -105,7 +123,8 @@ def raise_recursion_limit() -> None:
     sys.setrecursionlimit(max(sys.getrecursionlimit(), RECURSION_LIMIT))
 
 
-def _decoded(payload: bytes, path: str) -> FileResult:
+def decoded(payload: bytes, path: str) -> FileResult:
+    """Return what reading a file gave, from its encoded form."""
     try:
         return _decoder.decode(payload)
     except msgspec.MsgspecError:

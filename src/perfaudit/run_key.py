@@ -31,7 +31,10 @@ def run_key(
     found: Discovery,
     digests: Mapping[str, bytes | None],
 ) -> str:
-    """Return a key that two runs share only where they give the same report."""
+    """Return a key that two runs share only where they give the same report.
+
+    ``digests`` say what a report depends on of each file: all that it holds, or what is read of it.
+    """
     told = hashlib.blake2b(digest_size=16)
     for part in _parts(paths, settings, found, digests):
         told.update(repr(part).encode("utf-8", "surrogatepass"))
@@ -56,7 +59,7 @@ def _parts(
     yield sorted(str(path) for path in paths)
     yield found.problems
     for file in found.files:
-        yield file, digests[file.path]
+        yield file.path, file.kind, file.role, digests[file.path]
 
 
 def _stamps(folder: Path) -> Iterator[tuple[str, int, int]]:

@@ -32,7 +32,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "fixes": {"core", "sources"},
     "extraction": {"core", "sources", "facts", "cache"},
     "run_key": {"config", "data", "sources", "__init__"},
-    "runs": {"audit", "cache", "config", "core", "data", "rules", "run_key", "sources"},
+    "runs": {
+        "audit", "cache", "config", "core", "data", "extraction", "rules", "run_key", "sources",
+    },
     "audit": {
         "cache", "config", "core", "data", "executors", "extraction", "libraries", "program",
         "rules", "runs", "scoring", "sources", "facts",

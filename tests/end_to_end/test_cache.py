@@ -14,7 +14,7 @@ import pytest
 from perfaudit.cache import ABANDONED, FOLDER, MAX_FACTS, FactCache, ReportCache, facts_version
 from perfaudit.config import Settings
 from perfaudit.core.report import Report
-from perfaudit.runs import begun, report_of
+from perfaudit.runs import begun, key_of, report_of
 from perfaudit.sources.reading import digest_of
 
 from .conftest import SOURCES, until
@@ -26,6 +26,50 @@ app = fastapi.FastAPI()
 async def slow() -> None:
     time.sleep(1)
 """
+
+VIEWS = '''"""The pages of a shop."""
+
+import time, fastapi
+
+app = fastapi.FastAPI()
+
+
+@app.get("/slow")
+async def slow() -> None:
+    """Show all of it."""
+    time.sleep(1)
+
+
+@app.get("/calm")
+async def calm() -> int:
+    return 1 + 1
+'''
+
+SAME_FACTS = {
+    "a comment at the end": (VIEWS, VIEWS + "\n# The rest is elsewhere.\n"),
+    "a comment behind a line": ("calm() -> int:", "calm() -> int:  # at once"),
+    "a comment in an empty line": ('\n\n\n@app.get("/calm")', '\n# Quick.\n\n@app.get("/calm")'),
+    "a space at the end of a line": ("return 1 + 1", "return 1 + 1 "),
+    "spaces around an operator": ("return 1 + 1", "return 1+1"),
+    "a docstring": ("Show all of it.", "Show some."),
+    "line ends": ("\n", "\r\n"),
+    "no line end": ("1 + 1\n", "1 + 1"),
+}
+
+OTHER_FACTS = {
+    "a line above": ("\n\n\n@app", "\n\n\n\n@app"),
+    "a comment in a line that is shown": ("time.sleep(1)", "time.sleep(1)  # a while"),
+    "a space in a line that is shown": ("time.sleep(1)", "time.sleep(1) "),
+    "a suppression": (
+        "time.sleep(1)", "time.sleep(1)  # perfaudit: ignore[blocking-call-in-async] -- known"
+    ),
+    "a suppression of nothing": (
+        "return 1 + 1", "return 1 + 1  # perfaudit: ignore[query-in-loop] -- known"
+    ),
+    "another call": ("time.sleep(1)", "time.sleep(2); time.sleep(3)"),
+    "another function": ("    return 1 + 1\n", "    return 1 + 1\n\n\ndef more(): ...\n"),
+    "a fault": ("return 1 + 1", "return 1 +"),
+}  # fmt: skip
 
 PAYLOADS = [bytes([number]) * 8_000_000 for number in range(4)]
 
@@ -166,14 +210,15 @@ def test_a_disk_that_has_become_full_keeps_what_was_there(project: Path) -> None
     (project / "more.py").write_text(SLOW)
     expected = scanned(project, "--no-cache")
 
-    assert scanned(project, program=("-c", LIMITED, "300")) == expected
+    assert scanned(project, program=("-c", LIMITED, "50")) == expected
     assert {file: file.read_bytes() for file in kept(project, "*")} == before
 
 
 def test_no_flipped_bit_is_believed(project: Path) -> None:
     reported(project)
     digest = digest_of(SLOW.encode())
-    key = begun(project, [project], Settings(jobs=1)).key
+    run = begun(project, [project], Settings(jobs=1))
+    key = key_of(run, run.readings)
     (facts,), (report,) = kept(project, "facts-*"), kept(project, "report-*")
     chance = random.Random(1)
     assert FactCache(project).find("app.py", digest) and ReportCache(project).find(key)
@@ -234,6 +279,75 @@ def test_a_report_under_another_name_is_not_given(project: Path) -> None:
     shutil.copyfile(before, after)
 
     assert reported(project) == expected
+
+
+@pytest.fixture
+def shop(project: Path) -> Path:
+    """Return a project whose report is kept, with a view that is found fault with."""
+    (project / "views.py").write_text(VIEWS)
+    (project / "models.py").write_text("NAMES = ('a', 'b')\n")
+    reported(project)
+    return project
+
+
+def edit(file: Path, change: tuple[str, str]) -> None:
+    before = file.read_bytes()
+    file.write_bytes(before.replace(*(text.encode() for text in change)))
+    assert file.read_bytes() != before
+
+
+@pytest.mark.parametrize("change", SAME_FACTS.values(), ids=SAME_FACTS)
+def test_an_edit_that_changes_no_fact_links_nothing_again(
+    shop: Path, change: tuple[str, str]
+) -> None:
+    edit(shop / "views.py", change)
+    expected = report_of(shop, [shop], Settings(jobs=1, cache=False))
+
+    for _ in range(2):
+        result = report_of(shop, [shop], Settings(jobs=1))
+        assert result.report == expected.report
+        assert expected.phases and not result.phases
+
+
+@pytest.mark.parametrize("change", OTHER_FACTS.values(), ids=OTHER_FACTS)
+def test_an_edit_of_what_a_report_says_or_shows_is_seen(
+    shop: Path, change: tuple[str, str]
+) -> None:
+    before = reported(shop)
+    edit(shop / "views.py", change)
+    expected = report_of(shop, [shop], Settings(jobs=1, cache=False)).report
+
+    first = report_of(shop, [shop], Settings(jobs=1))
+    assert (first.report, bool(first.phases)) == (expected, True)
+    again = report_of(shop, [shop], Settings(jobs=1))
+    assert (again.report, bool(again.phases)) == (expected, False)
+    (shop / "views.py").write_text(VIEWS)
+    assert reported(shop) == before
+
+
+def test_lines_that_are_shown_are_read_again_whatever_was_shown_last(shop: Path) -> None:
+    for text in ("time.sleep(1)  # a", "time.sleep(1)  # b", "time.sleep(1)", "time.sleep(1)  # a"):
+        (shop / "views.py").write_text(VIEWS.replace("time.sleep(1)", text))
+        expected = report_of(shop, [shop], Settings(jobs=1, cache=False)).report
+        assert reported(shop) == expected
+
+
+def test_a_deep_audit_reads_the_text_of_what_has_changed(shop: Path) -> None:
+    settings = Settings(jobs=1, deep=True)
+    report_of(shop, [shop], settings)
+    edit(shop / "views.py", (VIEWS, VIEWS + "# more\n"))
+
+    assert report_of(shop, [shop], settings).phases
+    assert not report_of(shop, [shop], settings).phases
+
+
+def test_a_file_of_another_kind_is_known_by_all_that_it_holds(shop: Path) -> None:
+    (shop / "queries.sql").write_text("SELECT 1;\n")
+    assert report_of(shop, [shop], Settings(jobs=1)).phases
+    (shop / "queries.sql").write_text("SELECT 1;\n-- more\n")
+
+    assert report_of(shop, [shop], Settings(jobs=1)).phases
+    assert not report_of(shop, [shop], Settings(jobs=1)).phases
 
 
 def test_facts_of_other_versions_are_kept_in_bounds(project: Path) -> None:

@@ -4,6 +4,24 @@ import pytest
 from types_project import wrong_lines
 
 CASES = {
+    "what is given back in itself, by many ways, ends": """
+from store import Store
+def plain(value):
+    if isinstance(value, list):
+        return [plain(each) for each in value]
+    if isinstance(value, tuple):
+        return tuple(plain(each) for each in value)
+    if isinstance(value, dict):
+        return {key: plain(each) for key, each in value.items()}
+    if hasattr(value, "parts"):
+        return (value.kind, plain(value.first), plain(value.rest))
+    if hasattr(value, "taken"):
+        path, given, named = value.taken()
+        return (path, [plain(each) for each in given], {key: plain(each) for key, each in named})
+    return value
+def a():
+    plain(Store()).flush()  # -> plain, Store.flush
+""",
     "factories": """
 from store import Store
 def plain():

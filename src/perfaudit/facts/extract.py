@@ -97,7 +97,7 @@ class _Walk:
     ) -> Scope:
         line = getattr(node, "lineno", 1)
         body = getattr(node, "body", None)
-        first = body[0] if isinstance(body, list) and body else node
+        first, last = (body[0], body[-1]) if isinstance(body, list) and body else (node, node)
         scope = Scope(
             index=len(self.scopes),
             name=name,
@@ -108,7 +108,8 @@ class _Walk:
             is_async=is_async,
             line=line,
             column=self.column(line, getattr(node, "col_offset", 0)),
-            end_line=getattr(node, "end_lineno", None) or self.line_count,
+            # A module has no end of its own: what stands behind its last statement says nothing.
+            end_line=getattr(node, "end_lineno", None) or getattr(last, "end_lineno", None) or line,
             body_line=getattr(first, "lineno", line),
         )
         self.scopes.append(scope)

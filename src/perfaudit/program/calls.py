@@ -35,6 +35,7 @@ from perfaudit.program.values import (
     TupleType,
     Type,
     Unknown,
+    bounded,
     options_of,
     substitute,
     union,
@@ -258,7 +259,8 @@ def _project_call(
     names = () if standing else passed_on(node)
     if names:
         passed = _passed(types, function, call, node, names)
-        result = union([returned_besides(types, node, names), *passed])
+        # Each of its calls of itself would be told apart again, in what it gives.
+        result = bounded(union([returned_besides(types, node, names), *passed]))
     if node.facts.decorators and types.wrapping(node).is_async and not node.is_async:
         result = Awaitable(result)
     if standing and isinstance(result, Unknown):

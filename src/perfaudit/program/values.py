@@ -147,6 +147,10 @@ STRING = LibraryInstance("builtins.str")
 BOOL = LibraryInstance("builtins.bool")
 NOT_INFERRED = Unknown("not inferred")
 MANAGED = "contextlib.AbstractContextManager"
+MAX_PARTS = 200
+"""How many parts a type has that is told apart by call; what is written by hand has a few."""
+KEPT_LAYERS = 2
+"""How many containers within each other are kept of one that has more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,43 +194,66 @@ def list_of(element: Type) -> Type:
 
 def substitute(value: Type, mapping: "dict[str, Type]") -> Type:
     """Return the type with its type variables replaced where the mapping knows them."""
+    if isinstance(value, TypeVariable):
+        return mapping.get(value.name, value)
+    return _with_parts(value, lambda part: substitute(part, mapping))
+
+
+def bounded(value: Type) -> Type:
+    """Return the type, or its outer layers where it has so many parts that it holds itself."""
+    pending = [value]
+    for _ in range(MAX_PARTS):
+        if not pending:
+            return value
+        pending += _parts_of(pending.pop())
+    return _outer(value, KEPT_LAYERS)
+
+
+def _outer(value: Type, layers: int) -> Type:
+    if not layers:
+        return Unknown("recursive definition")
+    inner = layers if isinstance(value, UnionType) else layers - 1
+    return _with_parts(value, lambda part: _outer(part, inner))
+
+
+def _with_parts(value: Type, change: "Callable[[Type], Type]") -> Type:
+    """Return the type with each part that it is made of changed."""
     match value:
-        case TypeVariable(name=name):
-            return mapping.get(name, value)
         case Instance(node=node, arguments=arguments) if arguments:
-            return Instance(node, tuple(substitute(item, mapping) for item in arguments))
+            return Instance(node, tuple(change(item) for item in arguments))
         case ClassType(node=node, arguments=arguments) if arguments:
-            return ClassType(node, tuple(substitute(item, mapping) for item in arguments))
+            return ClassType(node, tuple(change(item) for item in arguments))
         case LibraryInstance(path=path, arguments=arguments) if arguments:
-            return LibraryInstance(path, tuple(substitute(item, mapping) for item in arguments))
+            return LibraryInstance(path, tuple(change(item) for item in arguments))
         case TupleType(items=items):
-            return TupleType(tuple(substitute(item, mapping) for item in items))
+            return TupleType(tuple(change(item) for item in items))
         case Awaitable(result=result):
-            return Awaitable(substitute(result, mapping))
+            return Awaitable(change(result))
         case Factory(result=result):
-            return Factory(substitute(result, mapping))
+            return Factory(change(result))
         case UnionType(options=options):
-            return union([substitute(item, mapping) for item in options])
+            return union([change(item) for item in options])
     return value
 
 
-def mentions_variable(value: Type) -> bool:
-    """Return whether a type leaves something to the place of use."""
+def _parts_of(value: Type) -> "tuple[Type, ...]":
     match value:
-        case TypeVariable():
-            return True
         case (
             Instance(arguments=parts)
             | LibraryInstance(arguments=parts)
             | ClassType(arguments=parts)
+            | TupleType(items=parts)
+            | UnionType(options=parts)
         ):
-            return any(mentions_variable(part) for part in parts)
-        case TupleType(items=parts):
-            return any(mentions_variable(part) for part in parts)
+            return parts
         case Awaitable(result=inner) | Factory(result=inner):
-            return mentions_variable(inner)
-    parts = options_of(value)
-    return len(parts) > 1 and any(mentions_variable(part) for part in parts)
+            return (inner,)
+    return ()
+
+
+def mentions_variable(value: Type) -> bool:
+    """Return whether a type leaves something to the place of use."""
+    return isinstance(value, TypeVariable) or any(map(mentions_variable, _parts_of(value)))
 
 
 def refined(declared: Type, found: Type) -> Type:
