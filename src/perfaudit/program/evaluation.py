@@ -278,7 +278,7 @@ def add_operators(found: Found) -> None:
         return
     facts = found.function.facts
     seen: set[tuple[str, t.Expr, int]] = set()
-    for fact, value in _valued(facts):
+    for fact, value in valued(facts):
         if type(value) in _SIMPLE:
             continue
         if shows and isinstance(value, t.Comp) and not isinstance(fact, t.Context):
@@ -350,7 +350,7 @@ def add_items(found: Found, call: t.Call) -> None:
         value = value.base
 
 
-def _valued(facts: t.Function) -> Iterator[tuple[Fact, t.Expr]]:
+def valued(facts: t.Function) -> Iterator[tuple[Fact, t.Expr]]:
     """Yield the expressions of a function, each with the fact that works it out."""
     for bind in facts.binds:
         if bind.value is not None:
