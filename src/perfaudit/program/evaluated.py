@@ -48,7 +48,7 @@ def without_kept(types: "Types", function: FunctionNode, sites: Iterable[Site]) 
             if tested is None:
                 tested = tuple(_tested(types, function))
             known = (*keeping, *tested) if _is_kept_by_test(types, site) else keeping
-            if any(_serves(function, kept, site) for kept in known) or _was_chosen(
+            if any(_serves(types, function, kept, site) for kept in known) or _was_chosen(
                 types, function, _asked(site), MAX_STEPS
             ):
                 continue
@@ -103,18 +103,31 @@ def _has_order(types: "Types", site: Site) -> bool:
     )
 
 
-def _serves(function: FunctionNode, kept: _Kept, site: Site) -> bool:
+def _serves(types: "Types", function: FunctionNode, kept: _Kept, site: Site) -> bool:
     """Return whether the rows that one place has loaded are those that a later one asks for."""
     asked = _asked(site)
-    if not isinstance(asked, t.Name) or kept.rows != asked:
+    if kept.rows != asked or not _holds_one(types, function, asked):
         return False
     # What a loop gives another value is that in its next turn.
     own_loops = set(function.loops(site.context)) - set(function.loops(kept.context))
     return has_run_before(function, kept, site) and not any(
         kept.sequence < bind.sequence < site.sequence
         or any(function.is_within(bind.context, loop) for loop in own_loops)
-        for bind in function.binds.get(asked.id, ())
+        for bind in function.facts.binds
+        if bind.target == asked
     )
+
+
+def _holds_one(types: "Types", function: FunctionNode, value: t.Expr) -> bool:
+    """Return whether an expression is the same object each time: a name, an own attribute."""
+    match value:
+        case t.Name():
+            return True
+        case t.Attr(base=t.Name(id=name), name=attribute) if function.owner is not None:
+            params = function.facts.params
+            is_own = bool(params) and name == params[0].name
+            return is_own and types.classes.method(function.owner, attribute) is None
+    return False
 
 
 def _was_chosen(types: "Types", function: FunctionNode, rows: t.Expr, steps: int) -> bool:
