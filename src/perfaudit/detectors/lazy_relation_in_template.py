@@ -19,7 +19,7 @@ from perfaudit.program.eager_words import (
 from perfaudit.program.exposure import Exposure
 from perfaudit.program.kept_answers import is_kept_answer
 from perfaudit.program.list_pages import list_pages
-from perfaudit.program.loaded_before import is_loaded_before
+from perfaudit.program.loaded_before import is_loaded_before, may_be_loaded_before
 from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.program import Program
@@ -230,6 +230,7 @@ def _confidence(program: Program, page: _Page, found: Sequence[_Found]) -> Confi
         or any(rows.is_apart(other.cost.path) for other, _ in found)
         or paid.is_grouped
         or _are_few(program, paid.cost)
+        or any(may_be_loaded_before(program, page.view, other.cost) for other, _ in found)
         or is_kept_answer(program, page.function)
     )
     surest = min((other.cost.confidence for other, _ in found), key=lambda it: it.rank)

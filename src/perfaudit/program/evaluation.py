@@ -185,15 +185,15 @@ def _sureness(
     """Return how surely a name stands for what costs: less where only a special case makes it so.
 
     ``try: roles = row.roles`` with a query in ``except AttributeError``, and ``set(roles)`` later;
-    and what callers give of which some give what costs nothing.
+    and what callers give, and what a dictionary holds, of which some costs nothing.
     """
-    if not isinstance(value, t.Name):
-        return Confidence.HIGH
     types, function = found.types, found.function
     at = (place.sequence, place.context)
     if any(_is_free(types, each, event) for each in options_of(owner)):
-        if is_handed(function, value, at):
+        if is_handed(function, value, at) or _is_entry(types, function, value, at):
             return Confidence.MEDIUM
+    if not isinstance(value, t.Name):
+        return Confidence.HIGH
     binds = [
         found.definition
         for found in meanings(function, value.id, (place.sequence, place.context))
@@ -207,6 +207,32 @@ def _sureness(
     ):
         return Confidence.HIGH
     return Confidence.MEDIUM
+
+
+def _is_entry(types: "Types", function: FunctionNode, value: t.Expr, at: tuple[int, int]) -> bool:
+    """Return whether a value is what a dictionary, which may hold anything, has under a key."""
+    match value:
+        case t.Name(id=name):
+            binds = function.binds.get(name, ())
+            bound = binds[0].value if len(binds) == 1 and name not in function.params else None
+            return not (bound is None or isinstance(bound, t.Name)) and _is_entry(
+                types, function, bound, at
+            )
+        case t.Either(options=options):
+            return any(_is_entry(types, function, option, at) for option in options)
+        case t.CallRef(index=index):
+            callee = function.facts.calls[index].callee
+            return isinstance(callee, t.Attr) and _is_dict(types, function, callee.base, at)
+        case t.Item(base=base, key=key):
+            return not isinstance(key, t.Slice) and _is_dict(types, function, base, at)
+    return False
+
+
+def _is_dict(types: "Types", function: FunctionNode, value: t.Expr, at: tuple[int, int]) -> bool:
+    return any(
+        isinstance(option, LibraryInstance) and option.path == "builtins.dict"
+        for option in options_of(types.evaluate(function, value, at))
+    )
 
 
 def _is_free(types: "Types", value: Type, event: str) -> bool:
@@ -278,7 +304,7 @@ def add_operators(found: Found) -> None:
         return
     facts = found.function.facts
     seen: set[tuple[str, t.Expr, int]] = set()
-    for fact, value in _valued(facts):
+    for fact, value in valued(facts):
         if type(value) in _SIMPLE:
             continue
         if shows and isinstance(value, t.Comp) and not isinstance(fact, t.Context):
@@ -350,7 +376,7 @@ def add_items(found: Found, call: t.Call) -> None:
         value = value.base
 
 
-def _valued(facts: t.Function) -> Iterator[tuple[Fact, t.Expr]]:
+def valued(facts: t.Function) -> Iterator[tuple[Fact, t.Expr]]:
     """Yield the expressions of a function, each with the fact that works it out."""
     for bind in facts.binds:
         if bind.value is not None:

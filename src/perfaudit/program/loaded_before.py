@@ -10,7 +10,7 @@ from perfaudit.program.given_names import Given
 from perfaudit.program.load_sureness import is_for_some
 from perfaudit.program.loads import Load
 from perfaudit.program.loops import leaves_at_once
-from perfaudit.program.nodes import WALK_KINDS, FunctionNode
+from perfaudit.program.nodes import WALK_KINDS, ClassNode, FunctionNode
 from perfaudit.program.renderings import Known
 from perfaudit.program.template_values import Cost
 
@@ -25,6 +25,60 @@ def is_loaded_before(program: "Program", cost: Cost, known: Known | None) -> boo
     if cost.relation is None or cost.relation.many or known is None or not known.givens:
         return False
     return all(_is_read_of(program, given, cost.path) for given in known.givens)
+
+
+def may_be_loaded_before(program: "Program", view: ClassNode | None, cost: Cost) -> bool:
+    """Return whether another method of a view reads a relation of rows, maybe of those it shows.
+
+    The rows are kept in an attribute of the view, and nobody says which method runs first.
+    """
+    givens = () if cost.owner.known is None else cost.owner.known.givens
+    if view is None or cost.relation is None or cost.relation.many or not givens:
+        return False
+    if not all(_is_kept(program, view, given) for given in givens):
+        return False
+    showing = {given.function for given in givens}
+    return any(
+        (load.names, load.relation) == (cost.path, cost.relation) and _is_of_an_item(load)
+        for owner in program.types.classes.project_order(view)
+        for method in owner.methods.values()
+        if method not in showing
+        for load in program.loads.of(method)
+    )
+
+
+def _is_of_an_item(load: Load) -> bool:
+    """Return whether a relation is read of what a loop walks."""
+    function = load.place.function
+    loops = (function.facts.contexts[step] for step in function.loops(load.place.context))
+    return any(loop.target == t.Name(load.root) for loop in loops)
+
+
+def _is_own(method: FunctionNode, value: t.Expr) -> bool:
+    """Return whether a value is an attribute of the object whose method reads it."""
+    return (
+        isinstance(value, t.Attr)
+        and bool(method.facts.params)
+        and value.base == t.Name(method.facts.params[0].name)
+    )
+
+
+def _is_kept(program: "Program", view: ClassNode, given: Given) -> bool:
+    """Return whether an object keeps the rows it shows: in an attribute, or by a method of it."""
+    function, value = given.function, given.value
+    if isinstance(value, t.CallRef):
+        callee = function.facts.calls[value.index].callee
+        if not _is_own(function, callee) or not isinstance(callee, t.Attr):
+            return False
+        method = program.types.classes.method(view, callee.name)
+        return method is not None and any(
+            item.value is not None and _is_own(method, item.value) for item in method.facts.results
+        )
+    return (
+        isinstance(value, t.Attr)
+        and _is_own(function, value)
+        and program.types.classes.method(view, value.name) is None
+    )
 
 
 def _is_read_of(program: "Program", given: Given, path: tuple[str, ...]) -> bool:

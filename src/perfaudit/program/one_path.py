@@ -1,6 +1,6 @@
 """Whether one place of a function runs before another, with nothing between that changes rows."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from perfaudit.facts import types as t
 from perfaudit.program.names import PLAIN_BLOCKS
@@ -75,7 +75,16 @@ def runs_before(function: FunctionNode, first: Site | Edge, second: Site | Edge)
     return entered <= set(function.context_chain(first.context))
 
 
-def has_run_before(function: FunctionNode, first: Site | Edge, second: Site | Edge) -> bool:
+class Placed(Protocol):
+    """What runs at a point of a function, in one of its blocks."""
+
+    @property
+    def context(self) -> int: ...
+    @property
+    def sequence(self) -> int: ...
+
+
+def has_run_before(function: FunctionNode, first: Placed, second: Placed) -> bool:
     """Return whether a place of a function has surely run when another runs, however often."""
     if first.sequence >= second.sequence:
         return False
