@@ -90,7 +90,7 @@ def _constant(condition: Condition) -> tuple[str, str] | None:
 
 def _carried(program: Program, query: Query, columns: list[Column]) -> tuple[Column, ...]:
     """Return the few small columns with which a statement reads nothing but the index."""
-    if query.site.sql is None:
+    if query.site.sql is None or query.inner:
         return ()
     selected = projection(query.site.sql, program.schema)
     if selected is None or selected.stars or query.joins:
