@@ -99,12 +99,15 @@ def queries(program: "Program") -> tuple[Query, ...]:
 
 def searches_of_tables(program: "Program") -> tuple[Query, ...]:
     """Return the queries of the program, and those that stand within them. Ask it ``once``."""
+    from perfaudit.program.inner_queries import inner_queries
     from perfaudit.program.query_sql import inner_queries_of_sql
 
+    whole = program.once(queries)
     inner = [
         query for site in program.once(statements) for query in inner_queries_of_sql(program, site)
     ]
-    return (*program.once(queries), *sorted(inner, key=lambda query: query.site.location))
+    inner += [query for around in whole for query in inner_queries(program, around)]
+    return (*whole, *sorted(inner, key=lambda query: query.site.location))
 
 
 def _found(program: "Program") -> Iterator[Query]:
