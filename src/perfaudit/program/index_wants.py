@@ -1,10 +1,11 @@
 """Which index a query wants: equality, then a range or the order; and what all queries say."""
 
-from perfaudit.program.index_advice import Wanted, attribute_of, quoted
+from perfaudit.program.index_advice import Wanted, attribute_of
 from perfaudit.program.key_uses import filtering_queries
 from perfaudit.program.program import Program
 from perfaudit.program.projection import projection
 from perfaudit.program.relational import EQUALITY, NULL, RANGE, Condition, Query
+from perfaudit.program.sql_names import quoted
 from perfaudit.program.tables import Column, Table
 
 MAX_CARRIED = 2

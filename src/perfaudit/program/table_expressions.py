@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 from perfaudit.facts import types as t
 from perfaudit.program.expressions import argument, last_name
 from perfaudit.program.nodes import FunctionNode
-from perfaudit.program.table_objects import COLUMNS, At, Named, StatementText, TableObjects, quoted
+from perfaudit.program.sql_names import quoted
+from perfaudit.program.table_objects import COLUMNS, At, Named, StatementText, TableObjects
 from perfaudit.program.values import ClassType, options_of
 from perfaudit.program.written_out import Spot
 
@@ -115,7 +116,7 @@ class Clauses:
         if found is not None:
             table, name, _ = found
             tables.setdefault(table.name, table)
-            self.spots[f"{table.name}.{name}"] = Spot(function, value, at)
+            self.spots[f"{table.name}.{name}".replace('"', "")] = Spot(function, value, at)
             return f"{table.name}.{quoted(name)}"
         match value:
             case t.Compare(operator=operator, left=left, right=right) if operator in COMPARED:

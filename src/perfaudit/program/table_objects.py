@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from perfaudit.facts import types as t
 from perfaudit.program.expressions import argument, last_name, spelled
 from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.sql_names import quoted
 from perfaudit.program.tables import Column, Table
 from perfaudit.program.values import ClassType, options_of
 from perfaudit.program.written_out import MAX_STEPS, Spot, stands_for, written_out
@@ -16,14 +17,10 @@ At = tuple[int, int]
 
 MAKERS = frozenset({"subquery", "cte", "lateral", "alias"})
 """Calls that let a statement stand where a table does."""
+NAMES_TABLE = "sql-table"
+"""What a library file says of calls whose first argument is the name of a table."""
 COLUMNS = frozenset({"c", "columns"})
 """Attributes of a table that hold its columns."""
-RESERVED = frozenset(
-    {
-        *("user", "order", "group", "table", "column", "index", "key", "select", "from", "where"),
-        *("references", "check", "default", "primary", "grant", "values", "case", "end", "limit"),
-    }
-)
 
 
 class StatementText(Protocol):
@@ -77,8 +74,33 @@ class TableObjects:
     def _own(self, spot: Spot) -> Table | None:
         """Return the table that an expression makes, or asks of a class."""
         if isinstance(spot.value, t.CallRef):
-            return self.types.made_tables.get((spot.function, spot.value.index))
+            made = self.types.made_tables.get((spot.function, spot.value.index))
+            return made if made is not None else self._light(spot.function, spot.value.index)
+        if isinstance(spot.value, t.Item):
+            return self._listed(spot)
         return self._of_class(spot.function, spot.value, spot.at)
+
+    def _light(self, function: FunctionNode, index: int) -> Table | None:
+        """Return the table of which a call gives the name alone."""
+        call = function.facts.calls[index]
+        name = call.arguments[0] if call.arguments else None
+        if not isinstance(name, t.Const) or not isinstance(name.value, str):
+            return None
+        for target in self.types.call(function, index).targets:
+            if target.behaviour is not None and NAMES_TABLE in target.behaviour.flags:
+                return Table(name.value, {}, {}, (), function.place(call))
+        return None
+
+    def _listed(self, spot: Spot) -> Table | None:
+        """Return the table that is taken by its name out of all that were made."""
+        key = spot.value.key if isinstance(spot.value, t.Item) else None
+        if not isinstance(key, t.Const) or not isinstance(key.value, str):
+            return None
+        options = options_of(self.types.evaluate(spot.function, spot.value, spot.at))
+        if any(getattr(option, "path", "") not in self.types.table_types for option in options):
+            return None
+        named = [table for table in self.types.made_tables.values() if table.name == key.value]
+        return named[0] if len(named) == 1 else None
 
     def _made(self, function: FunctionNode, index: int, variable: str, steps: int) -> Named | None:
         """Return the table that a call stands for: one by another name, or a result."""
@@ -171,8 +193,3 @@ class TableObjects:
         if held is None or not isinstance(held.value, t.Attr | t.Item | t.Name):
             return None
         return self.column(held.function, held.value, held.at, steps)
-
-
-def quoted(name: str) -> str:
-    """Return a name as SQL takes it."""
-    return name if name.isidentifier() and name.lower() not in RESERVED else f'"{name}"'

@@ -13,8 +13,9 @@ from perfaudit.program.condition_lists import conditions_in
 from perfaudit.program.expressions import argument, last_name
 from perfaudit.program.names import AT_END, Definition, meanings
 from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.sql_names import quoted
 from perfaudit.program.table_expressions import HOLE, Clauses, holes_first
-from perfaudit.program.table_objects import At, Named, quoted
+from perfaudit.program.table_objects import At, Named
 from perfaudit.program.written_out import Spot
 
 if TYPE_CHECKING:
