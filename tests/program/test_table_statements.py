@@ -43,7 +43,7 @@ from sqlalchemy import and_, func, or_, select
 from sqlalchemy.engine import Connection
 
 import tables
-from tables import Badge, Team, metadata, orders, users
+from tables import Badge, Team, orders, users
 
 teams = Team.__table__
 
@@ -129,7 +129,6 @@ def sql(value: str, before: str = "") -> str | None:
             'select(sa.table("users", sa.column("id")).c.id)',
             "SELECT users.id FROM users",
         ),
-        ('select(metadata.tables["users"].c.city)', "SELECT users.city FROM users"),
         (
             "select(users.c.id, select(func.count()).select_from(orders)"
             '.where(orders.c.user_id == users.c.id).scalar_subquery().label("n"))',

@@ -99,8 +99,6 @@ class Types:
         """Tables by their class, where objects of them can be asked of it."""
         self.table_attributes: frozenset[str] = frozenset()
         """Attributes of these classes that may be such objects."""
-        self.table_types: frozenset[str] = frozenset()
-        """The types of such objects."""
         self.told: dict[tuple[FunctionNode, str], Type] = {}
         """Types of parameters that a library gives its rows to, by function and name."""
         self.swapped: dict[str, ClassNode] = {}

@@ -132,7 +132,6 @@ def build_schema(types: "Types", sql_documents: Sequence[tuple[str, str]]) -> Sc
     for scope, call, table in read_made_tables(types, words, declared.names):
         add_made_table(sql, table)
         types.made_tables[scope, call] = table
-    types.table_types = frozenset(words.table_makers)
     _tell_objects(types, declared, by_class)
     for name, index in read_apart_indexes(types, words, declared.names, columns):
         sql.indexes.setdefault(name, []).append(index)

@@ -76,8 +76,6 @@ class TableObjects:
         if isinstance(spot.value, t.CallRef):
             made = self.types.made_tables.get((spot.function, spot.value.index))
             return made if made is not None else self._light(spot.function, spot.value.index)
-        if isinstance(spot.value, t.Item):
-            return self._listed(spot)
         return self._of_class(spot.function, spot.value, spot.at)
 
     def _light(self, function: FunctionNode, index: int) -> Table | None:
@@ -90,17 +88,6 @@ class TableObjects:
             if target.behaviour is not None and NAMES_TABLE in target.behaviour.flags:
                 return Table(name.value, {}, {}, (), function.place(call))
         return None
-
-    def _listed(self, spot: Spot) -> Table | None:
-        """Return the table that is taken by its name out of all that were made."""
-        key = spot.value.key if isinstance(spot.value, t.Item) else None
-        if not isinstance(key, t.Const) or not isinstance(key.value, str):
-            return None
-        options = options_of(self.types.evaluate(spot.function, spot.value, spot.at))
-        if any(getattr(option, "path", "") not in self.types.table_types for option in options):
-            return None
-        named = [table for table in self.types.made_tables.values() if table.name == key.value]
-        return named[0] if len(named) == 1 else None
 
     def _made(self, function: FunctionNode, index: int, variable: str, steps: int) -> Named | None:
         """Return the table that a call stands for: one by another name, or a result."""
