@@ -112,6 +112,29 @@ def sql(value: str, before: str = "") -> str | None:
             "INSERT INTO users (city) VALUES ({})",
         ),
         ("users.insert()", "INSERT INTO users VALUES ({})"),
+        (
+            "select(users).union(orders.select().limit(1))",
+            'SELECT users.* FROM users UNION (SELECT "order".* FROM "order" LIMIT 1)',
+        ),
+        (
+            "sa.union_all(select(users.c.id), select(orders.c.id)).order_by(given).limit(3)",
+            'SELECT users.id FROM users UNION ALL SELECT "order".id FROM "order" '
+            "ORDER BY {} LIMIT 3",
+        ),
+        (
+            'select(users.c.id).subquery("mine").select()',
+            "SELECT mine.* FROM (SELECT users.id FROM users) AS mine",
+        ),
+        (
+            'select(sa.table("users", sa.column("id")).c.id)',
+            "SELECT users.id FROM users",
+        ),
+        (
+            "select(users.c.id, select(func.count()).select_from(orders)"
+            '.where(orders.c.user_id == users.c.id).scalar_subquery().label("n"))',
+            'SELECT users.id, (SELECT COUNT(*) FROM "order" WHERE "order".user_id = users.id) AS n'
+            " FROM users",
+        ),
     ],
 )
 def test_statement(value: str, text: str) -> None:
@@ -145,7 +168,7 @@ def test_statement(value: str, text: str) -> None:
         ("given", "{}"),
         ("users.c.id == Team.id", "{}"),
         ("users.c.id == given.c.id", "{}"),
-        ("sa.exists(select(orders))", "{}"),
+        ("sa.exists(select(orders))", 'EXISTS (SELECT "order".* FROM "order")'),
     ],
 )
 def test_condition(condition: str, text: str) -> None:
@@ -171,6 +194,7 @@ def test_conditions_that_are_not_known_stand_first() -> None:
             " WHERE users.id > 1",
         ),
         ("q = select(users).where(*given)", " WHERE {}"),
+        ("city = users.c.city\nq = select(users).where(city == given)", " WHERE users.city = {}"),
     ],
 )
 def test_statement_that_is_built_step_by_step(before: str, text: str) -> None:
@@ -184,9 +208,11 @@ def test_statement_that_is_built_step_by_step(before: str, text: str) -> None:
         "select(Team.id, users.c.id)",
         "select(given)",
         "select(given.c.id)",
-        "select(users).union(select(users))",
+        "select(users).union(given)",
+        "sa.union_all(select(users), select(Team))",
         "select(users).join(given)",
-        "select(users).subquery().select()",
+        "select(given.subquery().c.id)",
+        "select(sa.table(given))",
         "given.select()",
     ],
 )
@@ -201,6 +227,9 @@ def test_statement_of_anything_else_is_not_known(value: str) -> None:
         "for each in given:\n    j = j.join(users)\nq = select(users).select_from(j)",
         "for each in given:\n    q = q.where(users.c.id == each)",
         "while q:\n    q = select(q).where(q)",
+        "while q:\n    q = select(q.subquery())",
+        "while q:\n    q = q.union_all(q, q)",
+        "while q:\n    q = select(q.subquery().c.id).where(q.subquery().c.id == 1)",
         "c = c & (users.c.id == 1)\nq = select(users.c.id).select_from(given).where(c)",
     ],
 )

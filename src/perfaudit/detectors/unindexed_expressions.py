@@ -20,7 +20,7 @@ from perfaudit.program.relational import (
     WRAPPED,
     Condition,
     Query,
-    queries,
+    searches_of_tables,
 )
 from perfaudit.program.searched_fields import searches
 from perfaudit.program.selectivity import FEW_VALUES, tells_rows_apart
@@ -41,7 +41,8 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
     grows = program.once(growing_tables)
     reported: set[tuple[str, str, str]] = set()
     searched = {search.query.site: search for search in program.once(searches)}
-    for query in (*program.once(queries), *(search.query for search in searched.values())):
+    narrowed = (search.query for search in searched.values())
+    for query in (*program.once(searches_of_tables), *narrowed):
         asked = query.conditions + query.optional
         if query.site.function.role in UNSEEN or not asked:
             continue

@@ -12,7 +12,7 @@ from perfaudit.program.index_advice import index_fix, is_list_of_words
 from perfaudit.program.index_needs import is_found_otherwise, is_indexed, parent_of_window
 from perfaudit.program.index_wants import is_own, wanted_index
 from perfaudit.program.program import Program
-from perfaudit.program.relational import EQUALITY, IN, Condition, Query, queries
+from perfaudit.program.relational import EQUALITY, IN, Condition, Query, searches_of_tables
 from perfaudit.program.searched_fields import searches
 from perfaudit.program.selectivity import tells_rows_apart
 from perfaudit.program.view_exposures import exposure_of_view
@@ -54,7 +54,7 @@ def _asked(program: Program) -> Iterator[tuple[Query, Exposure, list[list[Condit
 
     Of a view whose rows a library lets requests narrow, any of the conditions may be the only one.
     """
-    for query in program.once(queries):
+    for query in program.once(searches_of_tables):
         if query.site.function.role not in UNSEEN and query.conditions:
             exposure = program.exposure_at(query.site)
             if exposure.kind in SERVED:

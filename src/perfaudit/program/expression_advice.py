@@ -1,10 +1,11 @@
 """How an index of parts or functions of a column is made, or the condition is written without."""
 
-from perfaudit.program.index_advice import index_name, quoted, takes_parts
+from perfaudit.program.index_advice import index_name, takes_parts
 from perfaudit.program.index_wants import is_own
 from perfaudit.program.program import Program
 from perfaudit.program.relational import EQUALITY, RANGE, Condition, Query
 from perfaudit.program.sql_dialects import main_dialect
+from perfaudit.program.sql_names import quoted
 from perfaudit.program.tables import Column
 
 SMALL = frozenset({"text", "integer", "boolean", "uuid", "time"})

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from perfaudit.libraries.types import Dialect, Schema
 from perfaudit.program.program import Program
 from perfaudit.program.sql_dialects import main_dialect
+from perfaudit.program.sql_names import quoted
 from perfaudit.program.tables import Column, Index, Table
 from perfaudit.program.tables_columns import UNKNOWN_PART
 
@@ -97,19 +98,6 @@ def _declaration(program: Program, table: Table) -> Schema | None:
     return next((item for item in program.libraries.schemas if item.library == table.library), None)
 
 
-def quoted(name: str, quote: str = '"') -> str:
-    """Return a name as SQL writes it, in quotes where it must be."""
-    plain = name.replace("_", "a").replace(".", "a")
-    return (
-        name
-        if plain.isalnum() and name == name.lower() and name not in RESERVED
-        else f"{quote}{name}{quote}"
-    )
-
-
-RESERVED = frozenset(
-    {"user", "order", "group", "end", "to", "from", "default", "desc", "check", "table", "limit"}
-)
 """Words of SQL that are common names of tables and columns."""
 
 

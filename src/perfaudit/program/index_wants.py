@@ -1,10 +1,11 @@
 """Which index a query wants: equality, then a range or the order; and what all queries say."""
 
-from perfaudit.program.index_advice import Wanted, attribute_of, quoted
+from perfaudit.program.index_advice import Wanted, attribute_of
 from perfaudit.program.key_uses import filtering_queries
 from perfaudit.program.program import Program
 from perfaudit.program.projection import projection
 from perfaudit.program.relational import EQUALITY, NULL, RANGE, Condition, Query
+from perfaudit.program.sql_names import quoted
 from perfaudit.program.tables import Column, Table
 
 MAX_CARRIED = 2
@@ -90,7 +91,7 @@ def _constant(condition: Condition) -> tuple[str, str] | None:
 
 def _carried(program: Program, query: Query, columns: list[Column]) -> tuple[Column, ...]:
     """Return the few small columns with which a statement reads nothing but the index."""
-    if query.site.sql is None:
+    if query.site.sql is None or query.inner:
         return ()
     selected = projection(query.site.sql, program.schema)
     if selected is None or selected.stars or query.joins:

@@ -9,7 +9,7 @@ from perfaudit.core.location import Location
 from perfaudit.facts import types as t
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.program import Program
-from perfaudit.program.relational import EQUALITY, IN, Query, queries
+from perfaudit.program.relational import EQUALITY, IN, Query, queries, searches_of_tables
 from perfaudit.program.tables import Column, Relation, Table
 from perfaudit.program.values import ClassType, Instance, options_of
 
@@ -31,7 +31,7 @@ class KeyUse:
 def filtering_queries(program: Program) -> dict[tuple[str, str], list[Query]]:
     """Return the queries that compare a column for equality, by table and column. Ask ``once``."""
     found: dict[tuple[str, str], list[Query]] = {}
-    for query in program.once(queries):
+    for query in program.once(searches_of_tables):
         for condition in query.conditions:
             if condition.operator in (EQUALITY, IN):
                 key = (condition.table.name, condition.column.name)

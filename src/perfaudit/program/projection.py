@@ -155,8 +155,7 @@ def sources(tree: "exp.Select", schema: Schema) -> dict[str, Table | None]:
     """Return the tables of FROM and JOIN by their name there; None for those not known."""
     from sqlglot import exp
 
-    with_ = tree.args.get("with_") or tree.args.get("with")
-    derived = {item.alias_or_name for item in with_.expressions} if with_ is not None else set()
+    derived = _named_by_with(tree)
     found: dict[str, Table | None] = {}
     start = tree.args.get("from_") or tree.args.get("from")
     items = [] if start is None else [start.this]
@@ -166,6 +165,16 @@ def sources(tree: "exp.Select", schema: Schema) -> dict[str, Table | None]:
         name = item.alias_or_name or f"?{number}"
         known = isinstance(item, exp.Table) and bool(item.name) and item.name not in derived
         found[name] = schema.find(item.name) if known and item.name != HOLE else None
+    return found
+
+
+def _named_by_with(tree: Any) -> set[str]:
+    """Return the names that WITH gives to results, in a SELECT or around it."""
+    found: set[str] = set()
+    while tree is not None:
+        with_ = tree.args.get("with_") or tree.args.get("with")
+        found |= {item.alias_or_name for item in with_.expressions} if with_ is not None else set()
+        tree = tree.parent
     return found
 
 

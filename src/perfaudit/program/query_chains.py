@@ -8,8 +8,10 @@ from perfaudit.program.expressions import last_name
 from perfaudit.program.managers import gives_own_rows, has_unread_manager
 from perfaudit.program.names import meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode
+from perfaudit.program.table_objects import COLUMNS
 from perfaudit.program.tables import Relation
 from perfaudit.program.values import ClassType, Instance, LibraryInstance, Type, options_of
+from perfaudit.program.written_out import Spot, written_out
 
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 MAX_STEPS = 40
 MAX_WAYS = 6
 MAX_RETURNS = 3
+OTHER_ROWS = "the rows of another statement"
+"""Why there may be more to a query: it is joined to those, or is of those alone."""
 At = tuple[int, int]
 STARTS = frozenset({"select", "query", "delete", "update"})
 """Calls that are given the class whose rows a query is of."""
@@ -114,14 +118,17 @@ class _Search:
             given = base
         if given is None:
             return []
+        result = result_of(given) if name in STARTS else None
+        if result is not None:
+            return [_then(way, step) for way in self.ways(function, result, at, steps - 1)]
         node = self.entity(function, given, at)
         if self.is_query(function, given, at) and (node is None or name not in STARTS):
             return [_then(way, step) for way in self.ways(function, given, at, steps - 1)]
         if node is None or not self.program.schema.table_of(node):
             return []
-        result = self.program.types.call(function, index).result
-        if name in STARTS or _is_query_value(self.program, result):
-            return [Way(node, (step,))]
+        made = self.program.types.call(function, index).result
+        if name in STARTS or _is_query_value(self.program, made):
+            return [Way(node, (step,), unknown=self.of_result(function, given, at))]
         if any(target.behaviour is not None for target in resolved.targets):
             return [Way(node, (step,))]
         return []
@@ -192,6 +199,17 @@ class _Search:
             return False
         return _is_query_value(self.program, self.program.types.evaluate(function, value, at))
 
+    def of_result(self, function: FunctionNode, value: t.Expr, at: At) -> str:
+        """Return why the rows of a class are only those that another statement gives, if so."""
+        name = value.base if isinstance(value, t.Attr) else value
+        if not isinstance(name, t.Name):
+            return ""
+        found = written_out(self.program.types, Spot(function, name, at))
+        if found is None or not isinstance(found.value, t.CallRef):
+            return ""
+        call = found.function.facts.calls[found.value.index]
+        return OTHER_ROWS if len(call.given) > 1 else ""
+
     def entity(self, function: FunctionNode, value: t.Expr, at: At) -> ClassNode | None:
         """Return the class that an argument names: itself, or by one of its columns."""
         types = self.program.types
@@ -202,6 +220,12 @@ class _Search:
                 if isinstance(option, ClassType):
                     return option.node
         return None
+
+
+def result_of(value: t.Expr) -> t.Expr | None:
+    """Return the result that an expression is a column of: ``found`` of ``found.c.title``."""
+    holder = value.base if isinstance(value, t.Attr | t.Item) else None
+    return holder.base if isinstance(holder, t.Attr) and holder.name in COLUMNS else None
 
 
 def _is_query_value(program: "Program", value: Type) -> bool:

@@ -9,7 +9,7 @@ from perfaudit.facts import types as t
 from perfaudit.program.condition_lists import conditions_in
 from perfaudit.program.names import meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode
-from perfaudit.program.query_chains import Step, Way
+from perfaudit.program.query_chains import OTHER_ROWS, Step, Way, result_of
 from perfaudit.program.query_columns import column_of, part_of
 from perfaudit.program.query_lookups import (
     COMPARISONS,
@@ -50,6 +50,7 @@ LOOKUP_CALLS = frozenset(
 EXPRESSION_STEPS = frozenset({"where", "filter", "having", "and_", "filter_by"})
 NEGATED = frozenset({"exclude"})
 ORDERING = frozenset({"order_by"})
+JOINING = frozenset({"join", "outerjoin"})
 BOUNDING = frozenset({"slice", "limit", "fetch", "page", "fetch_one"})
 ONE_ROW = frozenset(
     {
@@ -147,7 +148,7 @@ class _Reader:
                 self.expression(function, given, at, place, sure=step.name not in NEGATED)
         if step.name == "get" and len(call.arguments) == 2 and not call.keywords:
             self.by_key(place)
-        if step.name in ("join", "outerjoin"):
+        if step.name in JOINING:
             self.join(function, call, at, place)
         if step.name in ORDERING:
             for given in call.arguments:
@@ -380,7 +381,10 @@ class _Reader:
                 self.joins += [Join(*own, place), Join(*other, place)]
             return
         if own is None and other is not None:
-            own, right = other, left
+            own, left, right = other, right, left
+        if own is not None and result_of(right) is not None:
+            self.unknown = self.unknown or OTHER_ROWS
+            return
         if own is None:
             wrapped = part_of(self.program, function, left, at) or part_of(
                 self.program, function, right, at

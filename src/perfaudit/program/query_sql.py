@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from perfaudit.core.location import Location
@@ -52,6 +54,7 @@ _VALUE_HOLE = re.compile(
 )
 """A hole that stands for a value: after an operator, or for how many rows there are."""
 _BARE_HOLE = re.compile(r"\{\}")
+MAX_SELECTS = 30
 Tables = dict[str, Table | None]
 
 
@@ -60,6 +63,50 @@ def query_of_sql(program: "Program", site: Site) -> Query | None:
     tree = parsed(site.sql or "", dialect_of(program, site))
     if tree is None or type(tree).__name__ != "Select":
         return None
+    return _query(program, site, tree)
+
+
+def inner_queries_of_sql(program: "Program", site: Site) -> Iterator[Query]:
+    """Yield the relational form of each SELECT within the statement of a site.
+
+    Those are the arms of a UNION, and what stands in brackets or after WITH. Where a SELECT around
+    one has conditions of its own, by which the server may find the rows first, it is left out.
+    """
+    from sqlglot import exp
+
+    if (site.sql or "").lower().count("select") <= 1:
+        return
+    tree = parsed(site.sql or "", dialect_of(program, site))
+    if tree is None:
+        return
+    for select in islice(tree.find_all(exp.Select), MAX_SELECTS):
+        if select is not tree and not any(_narrows(*around) for around in _around(select)):
+            found = _query(program, site, select)
+            if found is not None:
+                yield replace(found, inner=True)
+
+
+def _around(select: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield each SELECT around another, with the part of it in which that one stands."""
+    from sqlglot import exp
+
+    inner, outer = select, select.parent
+    while outer is not None:
+        if isinstance(outer, exp.Select):
+            yield outer, inner
+        inner, outer = outer, outer.parent
+
+
+def _narrows(select: Any, part: Any) -> bool:
+    """Return whether a SELECT has conditions beside the part of it in which another one stands."""
+    from sqlglot import exp
+
+    where = select.args.get("where")
+    return where is not None and (part is not where or isinstance(where.this, exp.And))
+
+
+def _query(program: "Program", site: Site, tree: Any) -> Query | None:
+    """Return the relational form of one SELECT."""
     tables = sources(tree, program.schema)
     first = next(iter(tables.values()), None)
     if first is None:
@@ -156,6 +203,9 @@ class _Reader:
             left, right = right, left
         elif own is None:
             self._wrapped(left, right, OPERATORS[name], part, sure=sure)
+            return
+        if other is None and isinstance(right, exp.Column) and right.name != HOLE:
+            self.unknown = "a column of something else"
             return
         operator = OPERATORS[name]
         if operator == NULL and isinstance(right, exp.Boolean):

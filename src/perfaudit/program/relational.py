@@ -74,7 +74,8 @@ class Query:
     empty where it is all there is. ``whole``: it may be asked without any of the conditions, as
     those are added on some ways only. ``bounded``: it gives a number of rows that the code limits.
     ``way``: the calls that build it, where it is no SQL text. ``optional``: conditions that are
-    added on some ways, each of them maybe without the others.
+    added on some ways, each of them maybe without the others. ``inner``: it stands within another,
+    so that its rows are not those that are given.
     """
 
     site: Site
@@ -88,11 +89,25 @@ class Query:
     via_relation: bool = False
     way: Way | None = None
     optional: tuple[Condition, ...] = ()
+    inner: bool = False
 
 
 def queries(program: "Program") -> tuple[Query, ...]:
     """Return the queries of the program whose table is known, in file order. Ask it ``once``."""
     return tuple(sorted(_found(program), key=lambda query: query.site.location))
+
+
+def searches_of_tables(program: "Program") -> tuple[Query, ...]:
+    """Return the queries of the program, and those that stand within them. Ask it ``once``."""
+    from perfaudit.program.inner_queries import inner_queries
+    from perfaudit.program.query_sql import inner_queries_of_sql
+
+    whole = program.once(queries)
+    inner = [
+        query for site in program.once(statements) for query in inner_queries_of_sql(program, site)
+    ]
+    inner += [query for around in whole for query in inner_queries(program, around)]
+    return (*whole, *sorted(inner, key=lambda query: query.site.location))
 
 
 def _found(program: "Program") -> Iterator[Query]:

@@ -8,6 +8,7 @@ from perfaudit.core.levels import Role
 from perfaudit.core.location import Location
 from perfaudit.libraries.types import Schema as Declaration
 from perfaudit.program.annotations import annotated
+from perfaudit.program.declared_texts import declared_text
 from perfaudit.program.migrations import Replay, replay
 from perfaudit.program.nodes import ClassNode
 from perfaudit.program.tables import Column, Index, Relation, SqlTables, Table, own_indexes
@@ -448,10 +449,10 @@ def _distinct(indexes: Iterable[Index]) -> tuple[Index, ...]:
 
     A class, its migration and a dump of the schema all declare the same index.
     """
-    found: dict[tuple[tuple[str, ...], bool, bool], Index] = {}
+    found: dict[tuple[tuple[str, ...], tuple[str, ...], bool, bool], Index] = {}
     for index in indexes:
         columns = tuple(column.lower() for column in index.columns)
-        found.setdefault((columns, index.unique, index.where is not None), index)
+        found.setdefault((columns, index.include, index.unique, index.where is not None), index)
     return tuple(found.values())
 
 
@@ -472,4 +473,4 @@ def _sql_texts(
         for item in file.facts.sql:
             if replayed.is_spent(file.path, item.line):
                 continue
-            yield Location(file.path, item.line, item.column), item.text
+            yield Location(file.path, item.line, item.column), declared_text(types, file, item)

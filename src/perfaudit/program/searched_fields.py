@@ -11,13 +11,13 @@ from perfaudit.libraries.answers import Answers
 from perfaudit.libraries.types import Behaviour
 from perfaudit.program.endpoints import Endpoint
 from perfaudit.program.filter_sets import Filter, filters_of, has_backend
-from perfaudit.program.index_advice import quoted
 from perfaudit.program.nodes import ClassNode
 from perfaudit.program.query_chains import Way, ways_of
 from perfaudit.program.query_conditions import looked_up, query_of_way
 from perfaudit.program.query_lookups import WRAPPERS
 from perfaudit.program.relational import ANYWHERE, Condition, Query
 from perfaudit.program.sites import Site
+from perfaudit.program.sql_names import quoted
 from perfaudit.program.tables import Table
 from perfaudit.program.tables_vocabulary import text
 from perfaudit.program.view_costs import action_of, class_attribute, rows_of_view

@@ -34,7 +34,7 @@ MAX_RETURNS = 4
 """Texts that a function may return."""
 HOLE = "{}"
 """Stands for what is not known of a text."""
-KEEPING = frozenset({"strip", "lstrip", "rstrip", "replace", "bindparams", "columns", "encode"})
+KEEPING = frozenset({"strip", "lstrip", "rstrip", "bindparams", "columns", "encode"})
 """Methods of a text that leave its meaning."""
 _PLACE = re.compile(r"(?<!\{)\{(?P<name>\w*)(?:![rsa])?(?::[^{}]*)?\}(?!\})")
 _DOLLAR = re.compile(r"\$(?:\$|(?P<name>[A-Za-z_]\w*)|\{(?P<braced>[A-Za-z_]\w*)\})")
@@ -169,6 +169,8 @@ class SqlTexts:
         callee = call.callee
         if isinstance(callee, t.Attr) and self.built(function, callee.base, at) is not None:
             return None
+        if isinstance(callee, t.Attr) and callee.name == "replace" and len(call.arguments) == 2:
+            return self.replaced(function, call, callee.base, at, steps - 1)
         if isinstance(callee, t.Attr) and callee.name in KEEPING:
             return self.text(function, callee.base, at, steps - 1)
         if isinstance(callee, t.Attr) and callee.name == "format":
@@ -184,11 +186,23 @@ class SqlTexts:
                 return self.text(function, call.arguments[0], at, steps - 1)
             flags = target.behaviour.flags if target.behaviour is not None else ()
             if "sql-text" in flags and call.arguments:
+                if isinstance(call.arguments[0], t.Seq):
+                    return self.joined("", function, call.arguments[0], at, steps - 1)
                 return self.text(function, call.arguments[0], at, steps - 1)
             if "sql-name" in flags and call.arguments:
                 names = [self.text(function, each, at, steps - 1) for each in call.arguments]
                 return ".".join(f'"{name}"' if name else HOLE for name in names)
         return self.of_file(function, call, steps) or self.returned(function, call, index, steps)
+
+    def replaced(
+        self, function: FunctionNode, call: t.Call, base: t.Expr, at: tuple[int, int], steps: int
+    ) -> str | None:
+        """Return a text with another in the place of a part, where that part is known."""
+        whole = self.text(function, base, at, steps)
+        old, new = (self.text(function, given, at, steps) for given in call.arguments)
+        if not whole or not old:
+            return whole
+        return whole.replace(old, HOLE if new is None else new)
 
     def returned(self, function: FunctionNode, call: t.Call, index: int, steps: int) -> str | None:
         """Return the text that the one project function which a call runs gives for it."""

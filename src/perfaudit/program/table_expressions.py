@@ -1,12 +1,13 @@
 """The SQL of what steps of statements are given: columns, conditions, joins and changed values."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from perfaudit.facts import types as t
 from perfaudit.program.expressions import argument, last_name
 from perfaudit.program.nodes import FunctionNode
-from perfaudit.program.table_objects import COLUMNS, At, Named, TableObjects, quoted
+from perfaudit.program.sql_names import quoted
+from perfaudit.program.table_objects import COLUMNS, At, Named, StatementText, TableObjects
 from perfaudit.program.values import ClassType, options_of
 from perfaudit.program.written_out import Spot
 
@@ -23,6 +24,10 @@ CONNECTIVES = {"and_": " AND ", "or_": " OR "}
 DIRECTIONS = {"desc": " DESC", "asc": " ASC"}
 SAME = frozenset({"nullsfirst", "nullslast", "nulls_first", "nulls_last", "collate"})
 """Calls that leave the order of a column to it."""
+WRAPPING = frozenset({*DIRECTIONS, *SAME, "not_", "distinct", "cast", "type_coerce"})
+"""Calls that are given an expression, and make another of it alone."""
+STATEMENTS = {"scalar_subquery": "", "as_scalar": "", "exists": "EXISTS "}
+"""Calls that let a statement stand in a condition, and the word before it."""
 CONSTANTS = {"null": "NULL", "true": "TRUE", "false": "FALSE"}
 ENTRIES = {"as_string": "->>", "as_integer": "->>", "as_float": "->>", "as_boolean": "->>"}
 PATTERNS = frozenset({"like", "ilike"})
@@ -42,7 +47,6 @@ NEGATED = frozenset({"notin_", "not_in"})
 TESTS = {"is_": "IS", "isnot": "IS NOT", "is_not": "IS NOT"}
 JSON_TESTS = {"contains": "@>", "has_key": "?", "has_any": "?|", "has_all": "?&"}
 Tables = dict[str, Named]
-Inner = Callable[[FunctionNode, t.Expr, At, int], str | None]
 
 
 def holes_first(conditions: list[str]) -> list[str]:
@@ -60,9 +64,9 @@ class Clauses:
     each column that was written.
     """
 
-    def __init__(self, types: "Types", inner: Inner) -> None:
+    def __init__(self, types: "Types", inner: StatementText) -> None:
         self.types = types
-        self.objects = TableObjects(types)
+        self.objects = TableObjects(types, inner)
         self.inner = inner
         self.spots: dict[str, Spot] = {}
 
@@ -112,7 +116,7 @@ class Clauses:
         if found is not None:
             table, name, _ = found
             tables.setdefault(table.name, table)
-            self.spots[f"{table.name}.{name}"] = Spot(function, value, at)
+            self.spots[f"{table.name}.{name}".replace('"', "")] = Spot(function, value, at)
             return f"{table.name}.{quoted(name)}"
         match value:
             case t.Compare(operator=operator, left=left, right=right) if operator in COMPARED:
@@ -234,12 +238,14 @@ class Clauses:
         own = None if base is None else self.expression(tables, function, base, at, nesting - 1)
         if own is not None:
             return self._method(tables, function, own, call, name, nesting)
-        if not given:
+        if name in STATEMENTS:
+            within = base if base is not None and not given else next(iter(given), None)
+            text = None if within is None else self.inner(function, within, at, frozenset(tables))
+            return None if text is None else f"{STATEMENTS[name]}({text})"
+        if not given or name not in WRAPPING:
             return None
         first_text = self.expression(tables, function, given[0], at, nesting - 1)
-        if first_text is None:
-            return None
-        return _wrapped(name, first_text)
+        return None if first_text is None else _wrapped(name, first_text)
 
     def _function(
         self,
@@ -287,7 +293,7 @@ class Clauses:
             return f"{own} LIKE {PARTS[name]}"
         if name == "in_" or name in NEGATED:
             word = "IN" if name == "in_" else "NOT IN"
-            return f"{own} {word} ({self._listed(function, first, at, nesting)})"
+            return f"{own} {word} ({self._listed(tables, function, first, at)})"
         if name in TESTS:
             return f"{own} {TESTS[name]} {literal(first)}"
         if name == "between" and len(call.arguments) > 1:
@@ -308,12 +314,12 @@ class Clauses:
                 return False
             base = base.base
 
-    def _listed(self, function: FunctionNode, value: t.Expr, at: At, nesting: int) -> str:
+    def _listed(self, tables: Tables, function: FunctionNode, value: t.Expr, at: At) -> str:
         """Return what stands between the brackets of IN."""
         if isinstance(value, t.Seq):
             items = [literal(item) for item in value.items]
             return ", ".join(items) or HOLE
-        return self.inner(function, value, at, nesting) or HOLE
+        return self.inner(function, value, at, frozenset(tables)) or HOLE
 
     def join(
         self,

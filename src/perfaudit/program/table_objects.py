@@ -1,10 +1,11 @@
 """The table objects and columns that expressions stand for: ``users``, ``users.c.name``."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from perfaudit.facts import types as t
-from perfaudit.program.expressions import last_name, spelled
+from perfaudit.program.expressions import argument, last_name, spelled
 from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.sql_names import quoted
 from perfaudit.program.tables import Column, Table
 from perfaudit.program.values import ClassType, options_of
 from perfaudit.program.written_out import MAX_STEPS, Spot, stands_for, written_out
@@ -13,14 +14,22 @@ if TYPE_CHECKING:
     from perfaudit.program.infer import Types
 
 At = tuple[int, int]
+
+MAKERS = frozenset({"subquery", "cte", "lateral", "alias"})
+"""Calls that let a statement stand where a table does."""
+NAMES_TABLE = "sql-table"
+"""What a library file says of calls whose first argument is the name of a table."""
 COLUMNS = frozenset({"c", "columns"})
 """Attributes of a table that hold its columns."""
-RESERVED = frozenset(
-    {
-        *("user", "order", "group", "table", "column", "index", "key", "select", "from", "where"),
-        *("references", "check", "default", "primary", "grant", "values", "case", "end", "limit"),
-    }
-)
+
+
+class StatementText(Protocol):
+    """Gives the text of a statement that stands within another."""
+
+    def __call__(
+        self, function: FunctionNode, value: t.Expr, at: At, around: frozenset[str] = frozenset()
+    ) -> str | None:
+        """Return the text, without those tables that are around it; None where it is not known."""
 
 
 class Named(NamedTuple):
@@ -33,10 +42,16 @@ class Named(NamedTuple):
 
 
 class TableObjects:
-    """Follows names, imports and attributes to the calls that make tables."""
+    """Follows names, imports and attributes to the calls that make tables.
 
-    def __init__(self, types: "Types") -> None:
+    ``within`` gives the text of a statement whose result stands for a table.
+    """
+
+    def __init__(self, types: "Types", within: StatementText) -> None:
         self.types = types
+        self.within = within
+        self.results: dict[tuple[FunctionNode, int], Named | None] = {}
+        """What calls make of statements; None while under way."""
 
     def table(
         self, function: FunctionNode, value: t.Expr, at: At, steps: int = MAX_STEPS
@@ -49,9 +64,7 @@ class TableObjects:
             if own is not None:
                 return Named(quoted(own.name), quoted(own.name), own, variable)
             if isinstance(spot.value, t.CallRef):
-                call = spot.function.facts.calls[spot.value.index]
-                is_alias = last_name(call.callee) == "alias"
-                return self._aliased(spot.function, call, variable, steps - 1) if is_alias else None
+                return self._made(spot.function, spot.value.index, variable, steps - 1)
             found = stands_for(self.types, spot)
             if found is None:
                 return None
@@ -61,8 +74,48 @@ class TableObjects:
     def _own(self, spot: Spot) -> Table | None:
         """Return the table that an expression makes, or asks of a class."""
         if isinstance(spot.value, t.CallRef):
-            return self.types.made_tables.get((spot.function, spot.value.index))
+            made = self.types.made_tables.get((spot.function, spot.value.index))
+            return made if made is not None else self._light(spot.function, spot.value.index)
         return self._of_class(spot.function, spot.value, spot.at)
+
+    def _light(self, function: FunctionNode, index: int) -> Table | None:
+        """Return the table of which a call gives the name alone."""
+        call = function.facts.calls[index]
+        name = call.arguments[0] if call.arguments else None
+        if not isinstance(name, t.Const) or not isinstance(name.value, str):
+            return None
+        for target in self.types.call(function, index).targets:
+            if target.behaviour is not None and NAMES_TABLE in target.behaviour.flags:
+                return Table(name.value, {}, {}, (), function.place(call))
+        return None
+
+    def _made(self, function: FunctionNode, index: int, variable: str, steps: int) -> Named | None:
+        """Return the table that a call stands for: one by another name, or a result."""
+        call = function.facts.calls[index]
+        name = last_name(call.callee)
+        aliased = None
+        if name == "alias":
+            aliased = self._aliased(function, call, variable, steps)
+        if aliased is not None or name not in MAKERS or not isinstance(call.callee, t.Attr):
+            return aliased
+        if (function, index) not in self.results:
+            self.results[function, index] = None
+            self.results[function, index] = self._result(function, call, call.callee.base, variable)
+        return self.results[function, index]
+
+    def _result(
+        self, function: FunctionNode, call: t.Call, base: t.Expr, variable: str
+    ) -> Named | None:
+        """Return the result of a statement as a table, of which no columns are known."""
+        text = self.within(function, base, (call.sequence, call.context))
+        if text is None:
+            return None
+        given = argument(call, "0|name")
+        is_text = isinstance(given, t.Const) and isinstance(given.value, str)
+        name = variable if variable.isidentifier() else f"anon_{call.sequence}"
+        name = quoted(str(given.value) if is_text and isinstance(given, t.Const) else name)
+        table = Table("?", {}, {}, (), function.place(call))
+        return Named(name, f"({text}) AS {name}", table, variable)
 
     def _aliased(
         self, function: FunctionNode, call: t.Call, variable: str, steps: int
@@ -96,7 +149,7 @@ class TableObjects:
         return None
 
     def column(
-        self, function: FunctionNode, value: t.Expr, at: At
+        self, function: FunctionNode, value: t.Expr, at: At, steps: int = MAX_STEPS
     ) -> tuple[Named, str, Column | None] | None:
         """Return the table and the column that ``users.c.name`` or ``users.c["name"]`` names.
 
@@ -109,8 +162,8 @@ class TableObjects:
                 holder in COLUMNS
             ):
                 pass
-            case t.Attr() | t.Name():
-                return self._kept(function, value, at)
+            case t.Attr() | t.Name() if steps > 0:
+                return self._kept(function, value, at, steps - 1)
             case _:
                 return None
         found = self.table(function, base, at)
@@ -120,15 +173,10 @@ class TableObjects:
         return found, (column.name if column is not None else name), column
 
     def _kept(
-        self, function: FunctionNode, value: t.Expr, at: At
+        self, function: FunctionNode, value: t.Expr, at: At, steps: int
     ) -> tuple[Named, str, Column | None] | None:
         """Return the column that a name was bound to."""
-        held = self.written(function, value, at)
-        if held is None or held.value == value or not isinstance(held.value, t.Attr | t.Item):
+        held = stands_for(self.types, Spot(function, value, at))
+        if held is None or not isinstance(held.value, t.Attr | t.Item | t.Name):
             return None
-        return self.column(held.function, held.value, held.at)
-
-
-def quoted(name: str) -> str:
-    """Return a name as SQL takes it."""
-    return name if name.isidentifier() and name.lower() not in RESERVED else f'"{name}"'
+        return self.column(held.function, held.value, held.at, steps)

@@ -13,8 +13,9 @@ from perfaudit.program.condition_lists import conditions_in
 from perfaudit.program.expressions import argument, last_name
 from perfaudit.program.names import AT_END, Definition, meanings
 from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.sql_names import quoted
 from perfaudit.program.table_expressions import HOLE, Clauses, holes_first
-from perfaudit.program.table_objects import At, Named, quoted
+from perfaudit.program.table_objects import At, Named
 from perfaudit.program.written_out import Spot
 
 if TYPE_CHECKING:
@@ -28,6 +29,15 @@ MAX_SOURCES = 8
 VERBS = frozenset({"select", "insert", "update", "delete"})
 BEGINNINGS = VERBS | {"query"}
 """Calls that a statement begins with."""
+UNIONS = {
+    "union": "UNION",
+    "union_all": "UNION ALL",
+    "intersect": "INTERSECT",
+    "intersect_all": "INTERSECT ALL",
+    "except_": "EXCEPT",
+    "except_all": "EXCEPT ALL",
+}
+"""Calls that make one statement of several, and the word between those."""
 KEEPING = frozenset(
     {
         *("execution_options", "prefix_with", "suffix_with", "with_hint", "params", "correlate"),
@@ -38,7 +48,7 @@ KEEPING = frozenset(
 )
 """Steps that leave tables, columns and conditions as they are."""
 JOINS = frozenset({"join", "outerjoin"})
-STEPS = BEGINNINGS | KEEPING | JOINS | {
+STEPS = BEGINNINGS | KEEPING | JOINS | UNIONS.keys() | {
     *("where", "filter", "filter_by", "having", "order_by", "group_by", "limit", "offset"),
     *("fetch", "slice", "distinct", "select_from", "with_for_update", "with_only_columns"),
     *("with_entities", "add_columns", "column", "values", "join_from", "outerjoin_from"),
@@ -48,7 +58,10 @@ STEPS = BEGINNINGS | KEEPING | JOINS | {
 
 @dataclass(slots=True)
 class Statement:
-    """A statement as its steps make it. ``spots``: where it speaks of each column last."""
+    """A statement as its steps make it. ``spots``: where it speaks of each column last.
+
+    ``parts``: the statements whose rows it gives together, with the word between them.
+    """
 
     verb: str
     columns: list[str] = field(default_factory=list)
@@ -64,9 +77,12 @@ class Statement:
     tables: dict[str, Named] = field(default_factory=dict)
     joined: set[str] = field(default_factory=set)
     spots: dict[str, Spot] = field(default_factory=dict)
+    parts: str = ""
 
     def text(self) -> str | None:
         """Return the SQL; None where it speaks of no table."""
+        if self.parts:
+            return f"{self.parts}{self._end()}"
         first = next(iter(self.tables.values()), None)
         if first is None:
             return None
@@ -95,11 +111,16 @@ class Statement:
         word = "SELECT DISTINCT" if self.is_distinct else "SELECT"
         grouped = f" GROUP BY {', '.join(self.groups)}" if self.groups else ""
         having = f" HAVING {' AND '.join(self.having)}" if self.having else ""
+        columns = ", ".join(self.columns) or HOLE
+        return f"{word} {columns} FROM {sources}{self._where()}{grouped}{having}{self._end()}"
+
+    def _end(self) -> str:
+        """Return the order, and which of the rows are given."""
         order = f" ORDER BY {', '.join(self.order)}" if self.order else ""
         words = ("LIMIT", "OFFSET", "FOR")
-        ending = "".join(f" {word} {self.ending[word]}" for word in words if word in self.ending)
-        columns = ", ".join(self.columns) or HOLE
-        return f"{word} {columns} FROM {sources}{self._where()}{grouped}{having}{order}{ending}"
+        return order + "".join(
+            f" {word} {self.ending[word]}" for word in words if word in self.ending
+        )
 
     def _where(self) -> str:
         if not self.conditions:
@@ -147,12 +168,22 @@ class Builder:
         self.depth = depth
         self.clauses = Clauses(types, self._inner)
 
-    def _inner(self, function: FunctionNode, value: t.Expr, at: At, steps: int) -> str | None:
-        """Return the text of a statement within a condition."""
+    def _inner(
+        self, function: FunctionNode, value: t.Expr, at: At, around: frozenset[str] = frozenset()
+    ) -> str | None:
+        """Return the text of a statement within this one.
+
+        It speaks of the rows of the tables ``around`` where it has others of its own.
+        """
         if self.depth >= MAX_DEPTH:
             return None
-        found = Builder(self.types, self.depth + 1).statement(function, value, at, steps)
-        return None if found is None else found.text()
+        found = Builder(self.types, self.depth + 1).statement(function, value, at, MAX_STEPS)
+        if found is None:
+            return None
+        self.clauses.spots.update(found.spots)
+        own = {name: found.tables[name] for name in found.tables if name not in around}
+        found.tables = own or found.tables
+        return found.text()
 
     def statement(
         self, function: FunctionNode, value: t.Expr, at: At, steps: int
@@ -186,7 +217,7 @@ class Builder:
                 continue
             point = (definition.sequence, definition.context)
             made = self.statement(scope, definition.value, point, steps - 1)
-            if made is None or found is not None and found.columns != made.columns:
+            if made is None or found is not None and _gives_other(found, made):
                 return None
             found = made
         return found
@@ -199,6 +230,8 @@ class Builder:
             return self._returned(function, index, steps)
         if name in BEGINNINGS:
             return self._begun(function, call, "select" if name == "query" else name, at)
+        if name in UNIONS:
+            return self._together(function, call, UNIONS[name], at)
         if not isinstance(call.callee, t.Attr):
             return None
         before = self.statement(function, call.callee.base, at, steps - 1)
@@ -238,6 +271,19 @@ class Builder:
             return None
         made.tables[target.name] = target
         return made
+
+    def _together(
+        self, function: FunctionNode, call: t.Call, word: str, at: At
+    ) -> Statement | None:
+        """Return the statement that gives the rows of several."""
+        given = [item for each in call.arguments for item in _items(each)]
+        if isinstance(call.callee, t.Attr) and not _is_imported(function, call.callee.base, at):
+            given.insert(0, call.callee.base)
+        texts = [self._inner(function, item, at) for item in given]
+        if not texts or None in texts:
+            return None
+        parts = f" {word} ".join(map(_bracketed, filter(None, texts)))
+        return Statement("select", spots=self.clauses.spots, parts=parts)
 
     def _columns(
         self, made: Statement, function: FunctionNode, given: list[t.Expr], at: At
@@ -383,6 +429,22 @@ def _number(value: t.Expr | None) -> str:
     return str(value.value) if is_number and isinstance(value, t.Const) else HOLE
 
 
+def _is_imported(function: FunctionNode, value: t.Expr, at: At) -> bool:
+    """Return whether a name is that of a module."""
+    found = meanings(function, value.id, at) if isinstance(value, t.Name) else []
+    return bool(found) and all(isinstance(item.definition, t.Import) for item in found)
+
+
+def _bracketed(text: str) -> str:
+    """Return a statement as it stands between others."""
+    return f"({text})" if " ORDER BY " in text or " LIMIT " in text else text
+
+
+def _gives_other(first: Statement, second: Statement) -> bool:
+    """Return whether two statements that a name may stand for give other columns."""
+    return first.columns != second.columns or first.parts != second.parts
+
+
 def _when(definition: Definition) -> int:
     return definition.sequence if isinstance(definition, t.Bind) else -1
 
@@ -392,7 +454,7 @@ def _lengthens(scope: FunctionNode, bind: t.Bind, name: str) -> bool:
     value = bind.value
     while isinstance(value, t.CallRef):
         callee = scope.facts.calls[value.index].callee
-        if not isinstance(callee, t.Attr):
+        if not isinstance(callee, t.Attr) or callee.name in UNIONS:
             return False
         value = callee.base
     return value == t.Name(name)

@@ -32,6 +32,8 @@ _ESCAPES = re.compile(r"\bENGINE\s*=", re.IGNORECASE)
 _DATA = re.compile(r"^COPY\s[^;]*\sFROM\s+stdin[^;]*;", re.IGNORECASE | re.MULTILINE)
 _DATA_END = "\n\\."
 _HOLE = re.compile(r"\{[^{}]*\}")
+_STORED = re.compile(r"\bwithout\s+rowid\b\s*(?:,\s*strict\b\s*)?$", re.IGNORECASE)
+"""How rows are stored, which no parser knows."""
 TYPES: dict[str, str] = {
     "JSON": "json",
     "JSONB": "json",
@@ -95,7 +97,7 @@ def _statements(texts: Iterable[tuple[Location, str]]) -> Iterator[tuple[Locatio
             if count == MAX_STATEMENTS:
                 return
             count += 1
-            yield at, _HOLE.sub("hole", statement)
+            yield at, _STORED.sub("", _HOLE.sub("hole", statement).rstrip())
 
 
 def statements_of(place: Location, sql: str) -> Iterator[tuple[Location, str]]:
@@ -192,6 +194,8 @@ def _read_table(found: SqlTables, place: Location, tree: Any) -> None:
 
 
 def _table_name(tree: Any) -> str:
+    if type(getattr(tree, "this", None)).__name__ == "Placeholder":
+        return ""
     name = getattr(tree, "name", "")
     return name if isinstance(name, str) and name != "hole" else ""
 
