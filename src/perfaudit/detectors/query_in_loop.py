@@ -12,6 +12,7 @@ from perfaudit.program import expressions, nesting
 from perfaudit.program.applied import applied_by
 from perfaudit.program.defeats import is_defeat
 from perfaudit.program.exposure import BY_HAND
+from perfaudit.program.handed_relations import asks_handed_only, handed_unknown
 from perfaudit.program.loop_sureness import sureness
 from perfaudit.program.loops import gives_rows, item_names, name_of_walked
 from perfaudit.program.misses import writes_on_miss
@@ -114,10 +115,15 @@ def _per_item(
     sink = place if isinstance(place, Site) else reached.site(place.callee)
     if is_defeat(program, function, place, sink):
         return None
+    if effect == "db.query" and asks_handed_only(program, place):
+        # Relations that the rows may have, told as such where they do not.
+        return None
     for loop in loops:
         if effect == "db.query" and is_same_in_each(program, function, place, loop, reached):
             return _match(program, function, place, loop, INVARIANT, reached)
         if not is_per_item(program, function, place, loop, reached):
+            continue
+        if _may_be_loaded(program, function, place, loop, sink):
             continue
         match = _match(program, function, place, loop, RULES[effect], reached)
         # What is written is as many rows as it is: one statement takes them from both loops.
@@ -129,6 +135,18 @@ def _per_item(
         nested.add(loop)
         return nesting.as_nested(match, nest)
     return None
+
+
+def _may_be_loaded(
+    program: Program, function: FunctionNode, place: Site | Edge, loop: int, sink: Site | None
+) -> bool:
+    """Return whether what a call hands on may be a relation that an item of a loop has."""
+    if isinstance(place, Site) or sink is None:
+        return False
+    given = handed_unknown(program, place, sink)
+    return isinstance(given, t.CallRef | t.Attr) and not item_names(function, loop).isdisjoint(
+        expressions.names(function, given)
+    )
 
 
 def _judge_each(

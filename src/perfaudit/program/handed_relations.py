@@ -1,45 +1,55 @@
 """Relations of rows that a call hands on as queries: ``show(album.photos.all())``."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from perfaudit.facts import types as t
-from perfaudit.program.attributes import asked_of, asked_relation, is_in_needed_order, query_run
 from perfaudit.program.edge_values import given_for
-from perfaudit.program.loads import Load, root_of
+from perfaudit.program.loads import Load
+from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.sites import Edge, Site
+from perfaudit.program.values import External, Unknown
 
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
 
 
 def loads_of_handed(program: "Program", place: Site | Edge) -> list[Load]:
-    """Return the relations of rows that a call hands on, and that what it runs asks for.
+    """Return the relations of rows that a call hands on, and that what it runs asks for."""
+    return [
+        load for load in program.loads.of(place.function) if load.is_handed and load.place is place
+    ]
 
-    None of them where that may ask for more, which rows that were loaded do not answer.
-    """
+
+def asks_handed_only(program: "Program", place: Site | Edge) -> bool:
+    """Return whether all that a call asks the database for is rows of relations it hands on."""
     if isinstance(place, Site):
-        return []
-    loads = [_load(program, place, inner) for inner in program.reading(place.callee)]
-    found = [load for load in loads if load is not None]
-    return found if len(found) == len(loads) else []
+        return False
+    loads = loads_of_handed(program, place)
+    ways: list[tuple[Site | Edge, ...]] = [(*load.through[1:], load.site) for load in loads]
+    return bool(ways) and _are_all(program, place.callee, ways)
 
 
-def _load(program: "Program", edge: Edge, place: Site | Edge) -> Load | None:
-    """Return the relation that a place asks for, by a parameter that it is handed to."""
-    query = query_run(place) if isinstance(place, Site) else None
-    if isinstance(place, Edge) or query is None:
-        return None
-    types, callee, caller = program.types, edge.callee, edge.caller
-    asked = asked_of(types, callee, query, (place.sequence, place.context))
-    if asked is None or not isinstance(asked[0], t.Name) or asked[0].id in callee.binds:
-        return None
-    at = (edge.sequence, edge.context)
-    given = given_for(edge, asked[0].id)
-    handed = None if given is None else asked_of(types, caller, given, at)
-    if handed is None or not isinstance(handed[0], t.Attr):
-        return None
-    relation = asked_relation(types, program.schema, caller, *handed)
-    rooted = root_of(caller, handed[0].base)
-    if relation is None or rooted is None or not is_in_needed_order(types, place, relation):
-        return None
-    return Load(*rooted, relation, place, (edge,))
+def _are_all(
+    program: "Program", function: FunctionNode, ways: Sequence[tuple[Site | Edge, ...]]
+) -> bool:
+    """Return whether some ways to queries are all that a function has."""
+    for place in program.reading(function):
+        further = [way[1:] for way in ways if way[:1] and way[0] is place]
+        if not further or (
+            isinstance(place, Edge) and not _are_all(program, place.callee, further)
+        ):
+            return False
+    return True
+
+
+def handed_unknown(program: "Program", place: Edge, sink: Site) -> t.Expr | None:
+    """Return what a call hands on for a query, if only what others hand on says that it is one."""
+    at = (place.sequence, place.context)
+    for asked in program.asked_parameters.of(place.callee):
+        given = given_for(place, asked.name) if asked.site is sink else None
+        if given is not None and isinstance(
+            program.types.evaluate(place.caller, given, at), Unknown | External
+        ):
+            return given
+    return None

@@ -1,6 +1,6 @@
 """Relations that a function loads from what it is given: lazy reads that make N + 1 queries."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -8,6 +8,8 @@ from msgspec.structs import replace
 
 from perfaudit.core.finding import TraceStep
 from perfaudit.facts import types as t
+from perfaudit.program.asked_parameters import AskedParameters
+from perfaudit.program.attributes import asked_of, asked_relation, is_in_needed_order
 from perfaudit.program.edge_values import given_for
 from perfaudit.program.expressions import unless_nothing
 from perfaudit.program.nodes import FunctionNode, is_handler
@@ -40,6 +42,11 @@ class Load(Struct, frozen=True):
     def place(self) -> Site | Edge:
         """Return where the function that loads it reads it, or calls who does."""
         return self.through[0] if self.through else self.site
+
+    @property
+    def is_handed(self) -> bool:
+        """Return whether the relation is handed on as a query, which what is called asks."""
+        return self.site.relation is None
 
     @property
     def is_number(self) -> bool:
@@ -87,9 +94,15 @@ def may_be_loaded(
 class Loads:
     """The loads of every function, worked out when asked."""
 
-    def __init__(self, program: "Program", asked: Asked = may_be_loaded) -> None:
+    def __init__(
+        self,
+        program: "Program",
+        asked: Asked = may_be_loaded,
+        handed: AskedParameters | None = None,
+    ) -> None:
         self._program = program
         self._asked = asked
+        self._handed = handed
         self._known: dict[FunctionNode, tuple[Load, ...]] = {}
         self._busy: set[FunctionNode] = set()
 
@@ -124,25 +137,38 @@ class Loads:
                 continue
             if is_handler(function, edge.context):
                 continue
-            for load in self.of(edge.callee):
-                given = given_for(edge, load.root)
-                rooted = None if given is None else root_of(function, given)
-                way, site = [edge, *load.through], load.site
-                if rooted is None or len(way) > MAX_DISTANCE:
+            for load in (*self._of_given(edge), *self._of_handed(edge)):
+                if len(load.through) > MAX_DISTANCE:
                     continue
-                if self._program.has_loaded(edge, rooted[0], (*rooted[1], *load.names)):
+                if self._program.has_loaded(edge, load.root, load.names):
                     continue
-                if not is_left_off(self._program, way, site.context, site.sequence):
-                    found.append(
-                        Load(
-                            rooted[0],
-                            (*rooted[1], *load.path),
-                            load.relation,
-                            load.site,
-                            (edge, *load.through),
-                        )
-                    )
+                site = load.site
+                if not is_left_off(self._program, list(load.through), site.context, site.sequence):
+                    found.append(load)
         return found
+
+    def _of_given(self, edge: Edge) -> Iterator[Load]:
+        """Yield what a callee loads from what it is given, as loads of the caller."""
+        for load in self.of(edge.callee):
+            given = given_for(edge, load.root)
+            rooted = None if given is None else root_of(edge.caller, given)
+            if rooted is not None:
+                root, path = rooted
+                through = (edge, *load.through)
+                yield Load(root, (*path, *load.path), load.relation, load.site, through)
+
+    def _of_handed(self, edge: Edge) -> Iterator[Load]:
+        """Yield the relations of rows that a call hands on as queries, and the callee asks."""
+        types, caller, at = self._program.types, edge.caller, (edge.sequence, edge.context)
+        for asked in () if self._handed is None else self._handed.of(edge.callee):
+            given = given_for(edge, asked.name)
+            query = None if given is None else asked_of(types, caller, given, at)
+            if query is None or not isinstance(query[0], t.Attr):
+                continue
+            relation = asked_relation(types, self._program.schema, caller, *query)
+            rooted = root_of(caller, query[0].base)
+            if relation and rooted and is_in_needed_order(types, asked.site, relation):
+                yield Load(*rooted, relation, asked.site, (edge, *asked.through))
 
 
 def relation_base(function: FunctionNode, site: Site) -> t.Expr:

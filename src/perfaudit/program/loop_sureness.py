@@ -13,6 +13,7 @@ from perfaudit.program.conditions import is_special
 from perfaudit.program.dearer_work import does_dearer_work
 from perfaudit.program.detours import is_detour
 from perfaudit.program.edge_values import given_for
+from perfaudit.program.handed_relations import handed_unknown, loads_of_handed
 from perfaudit.program.handfuls import may_be_handful
 from perfaudit.program.kept_answers import is_kept_answer
 from perfaudit.program.loops import is_fallback, target_names, writes_per_item
@@ -53,6 +54,11 @@ def sureness(
         levels.append(Confidence.MEDIUM)
     if place.callee in program.reach_of(CONNECTING):
         # Another database for each item, as a rule: no query asks them all.
+        levels.append(Confidence.MEDIUM)
+    if any(load.site is sink for load in loads_of_handed(program, place)):
+        # The rows may have them; what else is asked is further away.
+        levels.append(Confidence.MEDIUM)
+    if handed_unknown(program, place, sink) is not None:
         levels.append(Confidence.MEDIUM)
     if place.callee in program.job_reach or place.callee in program.cache_reach:
         levels.append(Confidence.LOW)

@@ -9,6 +9,7 @@ from perfaudit.core.levels import Role
 from perfaudit.facts import types as t
 from perfaudit.libraries import Libraries
 from perfaudit.program.activity import activity
+from perfaudit.program.asked_parameters import AskedParameters
 from perfaudit.program.attributes import is_of_new_object, property_names_of
 from perfaudit.program.decorators import CONTEXT_MANAGERS, decorator_paths
 from perfaudit.program.endpoints import Endpoint, find_endpoints
@@ -235,9 +236,14 @@ class Program:
         return self.reach_of(frozenset({"db.write"}))
 
     @cached_property
+    def asked_parameters(self) -> AskedParameters:
+        """Return which parameters functions ask for the rows of the query that they hold."""
+        return AskedParameters(self)
+
+    @cached_property
     def loads(self) -> Loads:
         """Return the lazy relations that functions read from what they are given."""
-        return Loads(self)
+        return Loads(self, handed=self.asked_parameters)
 
     @cached_property
     def job_reach(self) -> Reach:

@@ -13,7 +13,7 @@ from perfaudit.program import members
 from perfaudit.program.conditions import Standing, standing
 from perfaudit.program.decorators import method_kind
 from perfaudit.program.given_names import given_back
-from perfaudit.program.handed_relations import loads_of_handed
+from perfaudit.program.handed_relations import asks_handed_only, loads_of_handed
 from perfaudit.program.late_reads import is_late
 from perfaudit.program.loads import Load
 from perfaudit.program.nodes import ClassNode, FunctionNode
@@ -391,16 +391,11 @@ class Reading:
         return None
 
     def _handed(self, place: Site | Edge, names: dict[str, Value]) -> bool:
-        """Note the relations that a call hands on; return whether it asks for nothing else."""
-        costs = [
-            self._loaded(names[load.root], load) if load.root in names else None
+        """Return whether all that a place asks for is relations of values, noted as such."""
+        return asks_handed_only(self.program, place) and all(
+            load.root in names and self._loaded(names[load.root], load) is not None
             for load in loads_of_handed(self.program, place)
-        ]
-        known = [cost for cost in costs if cost is not None]
-        if not known or len(known) < len(costs):
-            return False
-        self.costs.extend(known)
-        return True
+        )
 
     def _loaded(self, value: Value, load: Load) -> Cost | None:
         """Return the cost of a relation that a function loads of what it is given.
