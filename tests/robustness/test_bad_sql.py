@@ -35,11 +35,11 @@ async def add(email: str, conn: asyncpg.Connection):
 GOOD = "SELECT * FROM agents WHERE email = $1"
 RECURSIVE = """
 WITH RECURSIVE tree AS (
-    SELECT id, name FROM agents WHERE email = $1
+    SELECT id, name FROM agents WHERE {first}
     UNION ALL
-    SELECT agents.id, agents.name FROM agents JOIN tree ON tree.id = agents.id
+    SELECT agents.id, agents.name FROM agents JOIN tree ON tree.id = agents.id{further}
 )
-SELECT * FROM tree
+SELECT * FROM tree{last}
 """
 LINES = 10_000
 
@@ -56,6 +56,11 @@ def about_sql(write: Write, text: str, **files: str) -> set[str]:
 
 def test_what_is_understood_has_findings(write: Write) -> None:
     assert about_sql(write, GOOD)
+
+
+def test_the_first_part_of_a_recursion_is_a_search_of_its_own(write: Write) -> None:
+    text = RECURSIVE.format(first="email = $1", further="", last="")
+    assert about_sql(write, text) == {"PA515"}
 
 
 @pytest.mark.parametrize(
@@ -76,7 +81,8 @@ def test_what_is_understood_has_findings(write: Write) -> None:
         "Select one of: agents, users",
         "with the email of an agent you can find all agents",
         "update: agents now have an email",
-        RECURSIVE,
+        RECURSIVE.format(first="id = 1", further=" WHERE agents.email = $1", last=""),
+        RECURSIVE.format(first="id = 1", further="", last=" WHERE tree.name = $1"),
         "",
         "\x00",
         "SELECT " + "(" * 2_000 + "1" + ")" * 2_000,
