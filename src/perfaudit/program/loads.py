@@ -103,24 +103,27 @@ class Loads:
         self._program = program
         self._asked = asked
         self._handed = handed
-        self._known: dict[FunctionNode, tuple[Load, ...]] = {}
-        self._busy: set[FunctionNode] = set()
+        self._own_loads: dict[FunctionNode, list[Load]] = {}
+        self._known: dict[tuple[FunctionNode, int], tuple[Load, ...]] = {}
 
-    def of(self, function: FunctionNode) -> tuple[Load, ...]:
-        """Return what a function loads from its names, its own reads first."""
-        known = self._known.get(function)
-        if known is not None:
-            return known
-        if function in self._busy or len(self._busy) > MAX_DISTANCE:
-            return ()
-        self._busy.add(function)
-        found = [*self._own(function), *self._called(function)]
-        self._busy.discard(function)
-        self._known[function] = tuple(found[:MAX_LOADS])
-        return self._known[function]
+    def of(self, function: FunctionNode, calls: int = MAX_DISTANCE) -> tuple[Load, ...]:
+        """Return what a function loads from its names, its own reads first.
+
+        ``calls``: through how many calls its names are followed.
+        """
+        key = (function, calls)
+        known = self._known.get(key)
+        if known is None:
+            found = [*self._own(function), *(self._called(function, calls - 1) if calls else ())]
+            known = self._known[key] = tuple(found[:MAX_LOADS])
+        return known
 
     def _own(self, function: FunctionNode) -> list[Load]:
-        found = []
+        """Return what a function reads itself."""
+        found = self._own_loads.get(function)
+        if found is not None:
+            return found
+        found = self._own_loads[function] = []
         for site in self._program.sites_of(function):
             asked = self._asked(self._program, function, site)
             if asked is None or is_handler(function, site.context):
@@ -130,14 +133,14 @@ class Loads:
                 found.append(Load(rooted[0], rooted[1], asked[1], site, ()))
         return found
 
-    def _called(self, function: FunctionNode) -> list[Load]:
+    def _called(self, function: FunctionNode, calls: int) -> list[Load]:
         found = []
         for edge in self._program.edges_from(function):
             if edge.how != "call" or edge.each or edge.callee in self._program.memoised:
                 continue
             if is_handler(function, edge.context):
                 continue
-            for load in (*self._of_given(edge), *self._of_handed(edge)):
+            for load in (*self._of_given(edge, calls), *self._of_handed(edge)):
                 if len(load.through) > MAX_DISTANCE:
                     continue
                 if self._program.has_loaded(edge, load.root, load.names):
@@ -147,9 +150,9 @@ class Loads:
                     found.append(load)
         return found
 
-    def _of_given(self, edge: Edge) -> Iterator[Load]:
+    def _of_given(self, edge: Edge, calls: int) -> Iterator[Load]:
         """Yield what a callee loads from what it is given, as loads of the caller."""
-        for load in self.of(edge.callee):
+        for load in self.of(edge.callee, calls):
             given = given_for(edge, load.root)
             rooted = None if given is None else root_of(edge.caller, given)
             if rooted is not None:
