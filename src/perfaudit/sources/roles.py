@@ -5,6 +5,7 @@ import re
 from perfaudit.core.levels import Role
 
 TEST_FOLDERS = frozenset({"test", "tests", "testing", "testsuite", "e2e", "__tests__", "pytest"})
+TEST_FOLDER_ENDS = ("_tests", "-tests")
 MIGRATION_FOLDERS = frozenset({"migrations"})
 SCRIPT_FOLDERS = frozenset({"scripts", "benchmarks", "benchmark"})
 TOP_SCRIPT_FOLDERS = frozenset({"script", "bin", "tools", "bench", "dev", "hack"})
@@ -21,7 +22,7 @@ def role_of(path: str) -> Role:
     """Return what the file at this path, relative to the root, is for."""
     *folders, name = [part for part in path.split("/") if part not in ("", ".")] or [""]
     known = {folder.lower() for folder in folders}
-    if known & TEST_FOLDERS or _is_test_file(name):
+    if any(map(_is_test_folder, known)) or _is_test_file(name):
         return Role.TEST
     if known & EXAMPLE_FOLDERS or any(map(_is_template, (*known, name))):
         return Role.EXAMPLE
@@ -42,6 +43,10 @@ def role_of(path: str) -> Role:
 def _is_template(name: str) -> bool:
     """Return whether a file or folder is filled in by a program that starts projects."""
     return "{{" in name or name.startswith("cookiecutter")
+
+
+def _is_test_folder(name: str) -> bool:
+    return name in TEST_FOLDERS or name.endswith(TEST_FOLDER_ENDS)
 
 
 def _is_test_file(name: str) -> bool:
