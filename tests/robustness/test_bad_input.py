@@ -221,3 +221,13 @@ def test_a_long_function_and_a_long_text_are_read(write: Write, start: Start) ->
     done = start(root, "scan", "--no-cache", "-f", "json")
 
     assert json.loads(done.stdout)["problems"] == []
+
+
+def test_handlers_made_of_one_another_end_no_audit(write: Write, start: Start) -> None:
+    names = [f"view_{n}" for n in range(9)]
+    wrapped = "".join(f"{name} = wrap({', '.join(names)})\n" for name in names)
+    code = "from django.urls import path\nfrom elsewhere import wrap\n" + wrapped
+    root = write({"urls.py": code + "urlpatterns = [path('x/', view_0)]\n"})
+    done = start(root, "scan", "--no-cache", "-f", "json")
+
+    assert json.loads(done.stdout)["problems"] == []

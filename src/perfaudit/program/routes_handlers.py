@@ -38,6 +38,7 @@ PSEUDO_METHODS = {
     "CONSUMER": "consumer",
 }
 MAX_DEPTH = 8
+MAX_VISITS = 300
 
 
 class Target(NamedTuple):
@@ -99,7 +100,8 @@ def find_targets(
     depth: int = 0,
 ) -> list[Target]:
     """Return the functions and view classes that a handler argument stands for."""
-    if depth > MAX_DEPTH:
+    sites.visits[0] = sites.visits[0] + 1 if depth else 0
+    if depth > MAX_DEPTH or sites.visits[0] > MAX_VISITS:
         return []
     found: list[Target] = []
     for source in sources(replace(sites.origins, through_calls=False), function, value, at, frame):

@@ -47,7 +47,8 @@ class Decorated(NamedTuple):
 class Sites:
     """All calls of the program that have to do with routes, in order, and the decorators.
 
-    ``handed``: what classes without a known base are, as what they are handed to says.
+    ``handed``: what classes without a known base are, as what they are handed to says. ``visits``:
+    how many values were looked at for the handlers that are asked for now.
     """
 
     origins: Origins
@@ -57,6 +58,7 @@ class Sites:
     routers: dict[Site, Router] = field(default_factory=dict)
     decorated: list[Decorated] = field(default_factory=list)
     handed: dict[ClassNode, ViewClass] = field(default_factory=dict)
+    visits: list[int] = field(default_factory=lambda: [0])
 
     @cached_property
     def forwards(self) -> Forwards:
