@@ -28,11 +28,12 @@ def lines():
 NARROW = {
     ('only("title")', "book.author.name"): '"author"',
     ('only("title").filter(id__gt=3)', "book.author.city.name"): '"author__city"',
-    ('filter(id__gt=3).only("title", "author")', "book.author.city.name"): '"author__city"',
+    ('only("title", "author__name")', "book.author.city.name"): '"author__city"',
 }
 WIDE = {
     ("all()", "book.author.name"),
     ('only("title", "author")', "book.author.name"),
+    ('filter(id__gt=3).only("title", "author")', "book.author.city.name"),
     ('only("title", "author__name")', "book.author.name"),
     ('only("title")', "list(book.tags.all())"),
     ('defer("title")', "book.author.name"),

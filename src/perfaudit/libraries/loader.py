@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from string import Formatter
@@ -94,9 +94,8 @@ COLUMN_TYPES = frozenset(
         "argument",
     ]
 )
-RELATIONS = frozenset(
-    ["none", "many_to_one", "one_to_one", "one_to_many", "many_to_many", "annotation", "argument"]
-)
+LEADING = frozenset(["many_to_one", "one_to_one", "one_to_many", "many_to_many"])
+RELATIONS = LEADING | {"none", "annotation", "argument"}
 
 _LIBRARY_KEYS = frozenset(
     [
@@ -148,6 +147,7 @@ _TYPE_KEYS = frozenset(
         "methods",
         "attributes",
         "class_attributes",
+        "relations",
         "iterates",
         "enters",
         "items",
@@ -371,6 +371,15 @@ def expand_braces(key: str) -> list[str]:
     return names
 
 
+def _relations(keys: Mapping[str, YamlNode]) -> dict[str, str]:
+    """Return of what kind the attributes are that lead to rows; the attributes say to which."""
+    described = keys["attributes"].mapping() if "attributes" in keys else {}
+    for name, entry in keys["relations"].mapping().items() if "relations" in keys else ():
+        if name not in described:
+            raise entry.error(f'"{name}" is no attribute: say under `attributes` what it gives.')
+    return _named(keys.get("relations"), lambda _, entry: entry.one_of(LEADING))
+
+
 def _named(section: YamlNode | None, build: Callable[[str, YamlNode], _Value]) -> dict[str, _Value]:
     """Return the entries of a section by their expanded names, each built from its own name."""
     entries: dict[str, _Value] = {}
@@ -514,6 +523,7 @@ def _library_type(path: str, node: YamlNode) -> LibraryType:
         methods=_members(keys.get("methods"), behaviour),
         attributes=_members(keys.get("attributes"), expression),
         class_attributes=_named(keys.get("class_attributes"), expression),
+        relations=_relations(keys),
         iterates=_optional_type(keys.get("iterates"), parameters),
         enters=_optional_type(keys.get("enters"), parameters),
         items=_optional_type(keys.get("items"), parameters),

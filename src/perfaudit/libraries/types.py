@@ -93,6 +93,7 @@ class LibraryType(Struct, frozen=True, gc=False):
     """A class of a library.
 
     ``on`` gives the cost of evaluating a value: iterate, len, bool, index, contains, enter, exit.
+    ``relations``: which of the attributes lead to rows of other tables, and of what kind they are.
     ``twins``: dotted paths of asynchronous classes that stand in for it, the best first.
     """
 
@@ -102,6 +103,7 @@ class LibraryType(Struct, frozen=True, gc=False):
     methods: dict[str, Behaviour] = {}
     attributes: dict[str, TypeExpr] = {}
     class_attributes: dict[str, TypeExpr] = {}
+    relations: dict[str, str] = {}
     iterates: TypeExpr | None = None
     enters: TypeExpr | None = None
     items: TypeExpr | None = None

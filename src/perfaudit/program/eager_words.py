@@ -117,7 +117,19 @@ def words_on_columns(
     relation = program.schema.relation(node, path[0])
     if relation is None or relation.column is None or relation.reverse:
         return ""
+    if path[0] in only and not _names_columns_of(program, relation.target, node, only):
+        # All columns of that row are fetched: to name one leaves out the others.
+        return ""
     return queries.only_joined.replace("{path}", KEPT.join(path))
+
+
+def _names_columns_of(
+    program: "Program", target: ClassNode | None, node: ClassNode, names: frozenset[str]
+) -> bool:
+    """Return whether some names are columns of another table than that of a class."""
+    tables = program.schema.table_of(target) if target else None, program.schema.table_of(node)
+    theirs, own = (table.columns.keys() | table.relations if table else set() for table in tables)
+    return not names.isdisjoint(theirs - own)
 
 
 def refining_words(program: "Program", node: ClassNode, path: Sequence[str]) -> str:

@@ -16,6 +16,7 @@ from perfaudit.program.edge_values import given_for
 from perfaudit.program.handed_relations import handed_unknown, loads_of_handed
 from perfaudit.program.handfuls import may_be_handful
 from perfaudit.program.kept_answers import is_kept_answer
+from perfaudit.program.library_rows import library_relation
 from perfaudit.program.loops import is_fallback, target_names, writes_per_item
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.plurals import has_no_plural, skips_hooks
@@ -44,7 +45,11 @@ def sureness(
 ) -> Confidence:
     """Return how sure it is that a place in a loop costs a query for each item, for no need."""
     levels = [place.confidence]
-    if _is_doubtful(program, place, loop, reached) or _has_no_cure(program, sink):
+    if (
+        _is_doubtful(program, place, loop, reached)
+        or _has_no_cure(program, sink)
+        or library_relation(program.types, sink)
+    ):
         levels.append(Confidence.MEDIUM)
     if isinstance(place, Site):
         return weakest(*levels)

@@ -19,6 +19,7 @@ from perfaudit.program.tables_columns import (
     table_name,
     value_of,
 )
+from perfaudit.program.tables_libraries import inherited_relations
 from perfaudit.program.tables_made import add_made_table, read_apart_indexes, read_made_tables
 from perfaudit.program.tables_orm import (
     Field,
@@ -273,6 +274,9 @@ def _relations(
             above = found[parent].get(name) if parent is not None else None
             if above is not None and above.location == relation.location:
                 relations[name] = replace(relation, inverse=above.inverse)
+    for node, relations in found.items():
+        for relation in inherited_relations(types, known, declared.classes.get(node), node):
+            relations.setdefault(relation.name, relation)
     for target, relation in reverse:
         for node in (target, *types.classes.subclasses(target)):
             if node in found and relation.name not in declared.fields[node]:
