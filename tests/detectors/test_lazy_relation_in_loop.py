@@ -78,6 +78,17 @@ def test_the_number_of_related_rows_is_annotated(read: str) -> None:
     assert "prefetch_related" not in advised
 
 
+@pytest.mark.parametrize(
+    ("options", "asked"),
+    [("", "book"), ('related_name="books", ', "books"), ('related_query_name="work", ', "work")],
+)
+def test_numbers_use_the_name_of_conditions(options: str, asked: str) -> None:
+    models = MODELS.replace("(Author, ", f"(Author, {options}")
+    reverse = "books" if "related_name" in options else "book_set"
+    advised = _advised("select_related('author')", f"book.author.{reverse}.count()", models)
+    assert f'annotate({reverse}_count=Count("author__{asked}", distinct=True))' in advised
+
+
 def test_related_rows_that_are_counted_and_read_are_loaded() -> None:
     advised = _advised("all()", "(book.tags.count(), list(book.tags.all()))")
     assert advised.startswith('Add prefetch_related("tags")')
@@ -368,3 +379,44 @@ def test_a_query_that_an_object_keeps_is_loaded_where_it_is_made() -> None:
     found = detect(program_of({"app.py": KEPT}))
     fixes = [match.fix for match in found if isinstance(match, Match)]
     assert fixes == [f'Add select_related("city") to the query at app.py:{made}.']
+
+
+MANAGED = """
+from django.db import models
+from rest_framework import serializers, viewsets
+
+class Author(models.Model):
+    name = models.CharField(max_length=50)
+
+class RemarkManager(models.Manager):
+    def get_queryset(self):
+        return super().get_queryset().LOADING
+
+class Book(models.Model):
+    title = models.CharField(max_length=50)
+
+class Remark(models.Model):
+    book = models.ForeignKey(Book, related_name="remarks", on_delete=models.CASCADE)
+    author = models.ForeignKey(Author, on_delete=models.CASCADE)
+    objects = RemarkManager()
+
+class RemarkSerializer(serializers.Serializer):
+    author = serializers.CharField(source="author.name")
+
+class BookSerializer(serializers.Serializer):
+    remarks = RemarkSerializer(many=True)
+
+class Books(viewsets.ModelViewSet):
+    queryset = Book.objects.all()
+    serializer_class = BookSerializer
+"""
+
+
+@pytest.mark.parametrize(
+    ("loading", "cure"),
+    [('select_related("author")', "remarks"), ("all()", "remarks__author")],
+)
+def test_what_the_manager_of_a_relation_loads_is_not_asked_for(loading: str, cure: str) -> None:
+    program = program_of({"app.py": MANAGED.replace("LOADING", loading)})
+    (shown,) = [match for match in detect_shown(program) if isinstance(match, Match)]
+    assert f'`prefetch_related("{cure}")`' in shown.words["cure"]

@@ -12,6 +12,7 @@ from perfaudit.program.exposure import Exposure
 from perfaudit.program.kept_answers import is_kept_answer
 from perfaudit.program.loaded_before import is_loaded_before
 from perfaudit.program.program import Program
+from perfaudit.program.row_queries import is_brought_on_the_way
 from perfaudit.program.rows import COMBINED, Path, Rows
 from perfaudit.program.showing_costs import Spent, spent_by, spent_to_fill
 from perfaudit.program.showings import Showing, is_one, showings
@@ -121,7 +122,9 @@ def _judge(
 def _is_paid(program: Program, lazy: _Lazy) -> bool:
     """Return whether nothing has loaded what is shown of a row before."""
     cost = lazy.spent.cost
-    if cost.relation is not None and lazy.rows.covers(cost.path):
+    if cost.relation is not None and (
+        lazy.rows.covers(cost.path) or is_brought_on_the_way(program, lazy.showing.row, cost.path)
+    ):
         return False
     return not is_loaded_before(program, cost, lazy.showing.rows)
 

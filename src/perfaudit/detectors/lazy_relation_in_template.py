@@ -25,6 +25,7 @@ from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.program import Program
 from perfaudit.program.read_before import with_earlier_reads
 from perfaudit.program.renderings import Known, renderings, view_of
+from perfaudit.program.row_queries import is_brought_on_the_way
 from perfaudit.program.rows import COMBINED, Rows
 from perfaudit.program.template_costs import Paid, paid_by
 from perfaudit.program.template_values import Cost, is_joined, table_class
@@ -116,6 +117,8 @@ def _judged(
         seen.add((paid.location, *same))
         yield Opportunity(paid.location, exposure.kind)
         if is_loaded_before(program, cost, cost.owner.known):
+            continue
+        if cost.relation and any(is_brought_on_the_way(program, row, cost.path) for row in rows.of):
             continue
         if cost.relation is None or not (rows.covers(cost.path) or is_joined(program, cost)):
             if paid.is_before:

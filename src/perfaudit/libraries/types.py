@@ -324,6 +324,7 @@ class Schema(Struct, frozen=True, gc=False):
     - ``table_default``: pattern of a name that is not given: {app}, {name}, {snake}; empty where a
       class without a name is no table.
     - ``reverse_default``, ``relation_column``, ``parent_link``: patterns of names, ``{name}_set``.
+    - ``reverse_condition``: a pattern for what conditions call a relation of the default name.
     - ``implicit_key``: the primary key of a table that declares none.
     - ``options``: what an argument of a column means (indexed, unique, primary, nullable, column,
       references, many, secondary, remote) -> the argument. ``nullable``: the default.
@@ -364,6 +365,7 @@ class Schema(Struct, frozen=True, gc=False):
     wrappers: dict[str, str] = {}
     plain_annotations: bool = False
     reverse_default: str = ""
+    reverse_condition: str = ""
     relation_column: str = ""
     parent_link: str = ""
     implicit_key: str = ""

@@ -44,7 +44,8 @@ def eager_words(
     if queries is None:
         return ""
     if path in numbers and queries.number:
-        return queries.number.replace("{path}", KEPT.join(path)).replace("{relation}", path[-1])
+        asked = KEPT.join(asked_as(program, node, path))
+        return queries.number.replace("{path}", asked).replace("{relation}", path[-1])
     known = _known_part(program, node, path)
     if known != path and queries.load_any:
         return queries.load_any.replace("{path}", KEPT.join(known))
@@ -165,6 +166,17 @@ def queries_of(program: "Program", node: ClassNode) -> EntityQueries | None:
     bases = program.types.classes.library_bases(node)
     found = (program.libraries.queries(base) for base in bases)
     return next((item for item in found if item is not None), None)
+
+
+def asked_as(program: "Program", node: ClassNode, path: Path) -> Path:
+    """Return the names by which conditions and numbers of rows know a chain of relations."""
+    names = []
+    owner: ClassNode | None = node
+    for name in path:
+        relation = None if owner is None else program.schema.relation(owner, name)
+        names.append(name if relation is None else relation.asked_as)
+        owner = None if relation is None else relation.target
+    return tuple(names)
 
 
 def leads_to_many(program: "Program", node: ClassNode, path: Sequence[str]) -> bool:

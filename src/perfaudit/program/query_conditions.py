@@ -214,7 +214,7 @@ class _Reader:
             column = self.column(table, name)
             if column is not None:
                 return table, column, rest
-            relation = schema.relation(node, name)
+            relation = schema.relation_asked(node, name)
             if relation is None:
                 return None
             key = table.columns.get(relation.column) if relation.column else None

@@ -101,6 +101,28 @@ def _rows_at(program: "Program", spot: Spot, value: t.Expr) -> Rows | None:
     return None if found is EMPTY or found is None else _as_made(program, found)
 
 
+def is_brought_on_the_way(program: "Program", row: ClassNode, path: Path) -> bool:
+    """Return whether the rows of a relation on the way of a path may bring what it leads to.
+
+    The manager of their class loads it with them, however they are asked for.
+    """
+    return any(
+        program.once(_manager_brings, relation.target, path[length:])
+        for length in range(1, len(path))
+        if (relation := relation_at(program, row, path[:length])) is not None
+        and relation.many
+        and relation.target is not None
+    )
+
+
+def _manager_brings(program: "Program", node: ClassNode, path: Path) -> bool:
+    search = _Search(program)
+    return any(
+        search.of_manager(manager).brings(path) is not False
+        for manager in managers_of(program.types, node)
+    )
+
+
 def _as_made(program: "Program", rows: Rows) -> Rows:
     """Return rows with what is loaded whenever one of them is made, whatever the query loads."""
     read = [program.once(loaded_when_made, node) for node in rows.of]

@@ -79,6 +79,14 @@ class Schema:
         """Return the relation of a class by its attribute, whichever side declares it."""
         return self._relations.get(node, {}).get(name)
 
+    def relation_asked(self, node: ClassNode, name: str) -> Relation | None:
+        """Return the relation of a class that conditions know by a name."""
+        known = self._relations.get(node, {})
+        found = known.get(name)
+        if found is not None:
+            return found
+        return next((item for item in known.values() if item.in_conditions == name), None)
+
     def relations_of(self, node: ClassNode) -> dict[str, Relation]:
         """Return all relations of a class by attribute."""
         return self._relations.get(node, {})

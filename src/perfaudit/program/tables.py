@@ -41,9 +41,10 @@ class Relation:
     ``kind``: many_to_one, one_to_one, one_to_many, many_to_many or unknown. ``target`` is None
     where the other class is not known or is a library's. ``lazy``: lazy, eager, dynamic, raise
     (reading never queries) or unknown. ``column``: the attribute that holds the key; ``beside``:
-    others that reading it reads. ``reverse``:
-    declared by the other side. ``inverse``: the attribute over there. ``value``: what reading it
-    on an object gives. ``private``: not among the fields that are meant by all of them.
+    others that reading it reads. ``in_conditions``: what conditions call it, where that is another
+    name. ``reverse``: declared by the other side. ``inverse``: the attribute over there.
+    ``value``: what reading it on an object gives. ``private``: not among the fields that are meant
+    by all of them.
     """
 
     name: str
@@ -58,6 +59,12 @@ class Relation:
     inverse: str = ""
     private: bool = False
     beside: tuple[str, ...] = ()
+    in_conditions: str = ""
+
+    @property
+    def asked_as(self) -> str:
+        """Return the name that conditions and numbers of rows know it by."""
+        return self.in_conditions or self.name
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -462,7 +462,19 @@ def reverse_of(
         location=relation.location,
         value=_value(types, found.declaration, Target(node, Instance(node)), kind, loading),
         inverse=relation.name,
+        in_conditions=_name_in_conditions(node, found, name),
     )
+
+
+def _name_in_conditions(node: ClassNode, found: Field, name: str) -> str:
+    """Return what conditions call a reverse relation; empty where they use its own name."""
+    declaration, own = found.declaration, node.name.lower()
+    chosen = text(option(found, "in_conditions"))
+    if chosen:
+        return chosen
+    if name != declaration.reverse_default.replace("{name}", own):
+        return ""
+    return declaration.reverse_condition.replace("{name}", own)
 
 
 def _reverse_name(node: ClassNode, found: Field, relation: Relation) -> tuple[str, str]:
