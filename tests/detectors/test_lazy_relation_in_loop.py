@@ -419,4 +419,4 @@ class Books(viewsets.ModelViewSet):
 def test_what_the_manager_of_a_relation_loads_is_not_asked_for(loading: str, cure: str) -> None:
     program = program_of({"app.py": MANAGED.replace("LOADING", loading)})
     (shown,) = [match for match in detect_shown(program) if isinstance(match, Match)]
-    assert f'`prefetch_related("{cure}")`' in shown.words["cure"]
+    assert f'`prefetch_related("{cure}")`' in shown.words["cure"] + shown.fix
