@@ -165,10 +165,13 @@ def _is_code(value: Type) -> bool:
 
 def _is_asking(program: "Program", value: Type) -> bool:
     """Return whether a value is a query of its own, which no other can ask as well."""
-    if not isinstance(value, LibraryInstance):
-        return False
-    behaviour = program.libraries.on(value.path, "iterate")
-    return behaviour is not None and any(effect.startswith("db.") for effect in behaviour.effects)
+    if isinstance(value, Instance):
+        paths = tuple(program.types.classes.library_bases(value.node))
+    else:
+        paths = (value.path,) if isinstance(value, LibraryInstance) else ()
+    walked = (program.libraries.on(path, "iterate") for path in paths)
+    effects = {effect for behaviour in walked if behaviour for effect in behaviour.effects}
+    return any(effect.startswith("db.") for effect in effects)
 
 
 def _is_list(value: Type) -> bool:
