@@ -25,12 +25,23 @@ from shop.models import Follow
 def follows(request):
     return render(request, "follows.html", {"follows": Follow.objects.all()})
 """
+FILTERS = """
+from django import template
+from shop.models import Tag
+
+register = template.Library()
+
+@register.filter
+def first_tag_of(name, follow):
+    return Tag.objects.filter(name=name).first()
+"""
 
 
 def found_in(template: str) -> Match:
     program = program_of(
         {
             "shop/models.py": MODELS,
+            "shop/templatetags/shop_extras.py": FILTERS,
             "shop/views.py": VIEWS,
             "settings.py": 'AUTH_USER_MODEL = "shop.User"\n',
             "shop/templates/follows.html": template,
@@ -73,6 +84,12 @@ def test_a_relation_that_is_tested_and_read_is_loaded() -> None:
     )
 
     assert found.fix == 'Add select_related("user") to the query at shop/views.py:6.'
+
+
+def test_a_filter_that_asks_is_named() -> None:
+    found = found_in("{% for follow in follows %}{{ follow.user_id|first_tag_of:follow }}{% endfor %}")
+
+    assert found.words["read"] == "follow.user_id|first_tag_of"
 
 
 def test_the_number_of_related_rows_is_annotated() -> None:

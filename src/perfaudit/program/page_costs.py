@@ -121,7 +121,7 @@ class _Counting(Walk):
         self.sizes.pop()
         self.kept = {key for key in self.kept if key[0] <= len(self.sizes)}
 
-    def note(self, costs: Sequence[Read], path: n.Path) -> None:
+    def note(self, costs: Sequence[Read], path: n.Path, written: str = "") -> None:
         """Add what reading a path costs, for each turn of the loops in which it is paid."""
         for read in costs:
             depth = len(self.turns) if read.again else read.owner.loop
@@ -135,7 +135,7 @@ class _Counting(Walk):
             if paid is None:
                 self.total = self.total.at_least()
             elif paid:
-                cost = once(QUERY, TraceStep(place, f"reads {path.text} (db.query)"))
+                cost = once(QUERY, TraceStep(place, f"reads {written or path.text} (db.query)"))
                 for size, location in reversed(self.sizes[:depth]):
                     cost = cost.times(size, location)
                 self.total = self.total + cost

@@ -234,9 +234,12 @@ class Walk:
                 break
         tag = self.program.once(template_tags).get(path.filters[0]) if path.filters else None
         if tag is not None:
+            filtered = Reading(self.program, runs_methods=self.runs_methods)
             given = tag.bound([value], {})
-            reading.function(tag.function, given, may_give_more=True)
-            reading.costs.extend(read_by(self.program, tag.function, given))
+            filtered.function(tag.function, given, may_give_more=True)
+            filtered.costs.extend(read_by(self.program, tag.function, given))
+            if not quiet:
+                self.note(filtered.costs, path, f"{path.text}|{path.filters[0]}")
         other = next((it for it in path.filters if it not in KEEPING and it not in PLAIN), "")
         if other in WALKING:
             reading.asked(value, is_number=other == LENGTH)
@@ -259,8 +262,11 @@ class Walk:
                         reading.run(value, option, method)
         self.note(reading.costs, path)
 
-    def note(self, costs: Sequence[Cost], path: n.Path) -> None:
-        """Keep the costs that are paid in each turn of a loop over rows."""
+    def note(self, costs: Sequence[Cost], path: n.Path, written: str = "") -> None:
+        """Keep the costs that are paid in each turn of a loop over rows.
+
+        ``written``: what pays them, where it is more than the path.
+        """
         for cost in costs:
             turn = self.turn_of(cost)
             if turn is not None:
@@ -272,7 +278,7 @@ class Walk:
                         location,
                         turn,
                         tuple(self.way),
-                        path.text,
+                        written or path.text,
                         is_asked_for=self.is_test and is_last,
                         is_grouped=self.turns.index(turn) < self.grouped,
                     )
