@@ -32,8 +32,8 @@ from shop.models import Tag
 register = template.Library()
 
 @register.filter
-def first_tag_of(name, follow):
-    return Tag.objects.filter(name=name).first()
+def first_tag_of(follow):
+    return Tag.objects.filter(follow=follow).first()
 """
 
 
@@ -87,9 +87,9 @@ def test_a_relation_that_is_tested_and_read_is_loaded() -> None:
 
 
 def test_a_filter_that_asks_is_named() -> None:
-    found = found_in("{% for follow in follows %}{{ follow.user_id|first_tag_of:follow }}{% endfor %}")
+    found = found_in("{% for follow in follows %}{{ follow|first_tag_of }}{% endfor %}")
 
-    assert found.words["read"] == "follow.user_id|first_tag_of"
+    assert found.words["read"] == "follow|first_tag_of"
 
 
 def test_the_number_of_related_rows_is_annotated() -> None:
