@@ -14,7 +14,7 @@ from perfaudit.program.dearer_work import does_dearer_work
 from perfaudit.program.detours import is_detour
 from perfaudit.program.edge_values import given_for
 from perfaudit.program.handed_relations import handed_unknown, loads_of_handed
-from perfaudit.program.handfuls import may_be_handful
+from perfaudit.program.handfuls import VIEWS, may_be_handful
 from perfaudit.program.kept_answers import is_kept_answer
 from perfaudit.program.library_rows import library_relation
 from perfaudit.program.loops import is_fallback, target_names, writes_per_item
@@ -36,6 +36,8 @@ MAX_STEPS = 4
 SECOND = t.Const(1, "int")
 ANYTHING = (None, t.Name("Exception"), t.Name("BaseException"))
 """What a handler asks for that catches whatever goes wrong."""
+
+
 FAR = 4
 """So many calls away, what a loop does per item is more often a job than a forgotten query."""
 
@@ -277,12 +279,17 @@ def _handlers(function: FunctionNode, tried: int) -> Iterator[int]:
 
 
 def _is_few_on_way(program: "Program", function: FunctionNode, loop: int) -> bool:
-    """Return whether the entry point that is told gives a loop a list that is written out."""
+    """Return whether the entry point that is told gives a loop what is written out there."""
     walked = function.facts.contexts[loop].subject
+    if isinstance(walked, t.CallRef):
+        callee = function.facts.calls[walked.index].callee
+        walked = callee.base if isinstance(callee, t.Attr) and callee.name in VIEWS else None
     for edge in reversed(program.way_to(function) or ()):
         if not isinstance(walked, t.Name) or walked.id not in edge.callee.params:
             return False
         walked = given_for(edge, walked.id)
         if isinstance(walked, t.Seq):
             return not any(isinstance(item, t.Star) for item in walked.items)
+        if isinstance(walked, t.Mapping):
+            return None not in walked.keys
     return False
