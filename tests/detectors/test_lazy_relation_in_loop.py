@@ -420,3 +420,43 @@ def test_what_the_manager_of_a_relation_loads_is_not_asked_for(loading: str, cur
     program = program_of({"app.py": MANAGED.replace("LOADING", loading)})
     (shown,) = [match for match in detect_shown(program) if isinstance(match, Match)]
     assert f'`prefetch_related("{cure}")`' in shown.words["cure"] + shown.fix
+
+
+REFINED = """
+from django.db import models
+from rest_framework import serializers, viewsets
+
+class Book(models.Model):
+    title = models.CharField(max_length=50)
+
+class Remark(models.Model):
+    book = models.ForeignKey(Book, related_name="remarks", on_delete=models.CASCADE)
+    text = models.CharField(max_length=50)
+
+class BookSerializer(serializers.ModelSerializer):
+    last = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Book
+        fields = ["last"]
+
+    def get_last(self, book):
+        return book.remarks.order_by("text").last()
+
+class Books(viewsets.ModelViewSet):
+    queryset = Book.objects.LOADING
+    serializer_class = BookSerializer
+"""
+
+
+@pytest.mark.parametrize(
+    ("loading", "cure"),
+    [
+        ('prefetch_related("remarks")', "Read `remarks` as it was loaded with the rows"),
+        ("all()", "Ask once for all rows, with the query of the rows"),
+    ],
+)
+def test_rows_that_are_loaded_are_ordered_in_python(loading: str, cure: str) -> None:
+    program = program_of({"app.py": REFINED.replace("LOADING", loading)})
+    (shown,) = [match for match in detect_shown(program) if isinstance(match, Match)]
+    assert shown.fix.startswith(cure)

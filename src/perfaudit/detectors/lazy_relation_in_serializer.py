@@ -7,7 +7,14 @@ from perfaudit.core.finding import Match, TraceStep
 from perfaudit.core.levels import Confidence, weakest
 from perfaudit.core.location import Location
 from perfaudit.core.report import Opportunity
-from perfaudit.program.eager_words import only_numbers, whole, words_for, words_on_new_rows
+from perfaudit.program.eager_words import (
+    OWN_QUERY,
+    only_numbers,
+    whole,
+    words_for,
+    words_on_new_rows,
+    words_on_refined,
+)
 from perfaudit.program.exposure import Exposure
 from perfaudit.program.kept_answers import is_kept_answer
 from perfaudit.program.loaded_before import is_loaded_before
@@ -16,9 +23,11 @@ from perfaudit.program.row_queries import is_brought_on_the_way
 from perfaudit.program.rows import COMBINED, Path, Rows
 from perfaudit.program.showing_costs import Spent, spent_by, spent_to_fill
 from perfaudit.program.showings import Showing, is_one, showings
-from perfaudit.program.template_values import Value
+from perfaudit.program.template_values import Cost, Value
 from perfaudit.program.values import Instance
 from perfaudit.program.view_exposures import exposure_of_list
+
+ASKED_ONCE = "ask once for all rows, with the query of the rows, and read the answer here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +170,17 @@ def _match(program: Program, new: Sequence[_Lazy], lazies: Sequence[_Lazy]) -> M
         exposure=exposure.kind,
         cost=f"N({showing.row.name})",
         role=showing.function.role,
-        fix="" if len(paths) == 1 else f"{cure[0].upper()}{cure[1:]}.",
+        fix=_fix(cost, paths, cure),
     )
+
+
+def _fix(cost: Cost, paths: Sequence[str], cure: str) -> str:
+    """Return the remedy in full, empty where that of the rule and the message say all."""
+    if cost.relation is not None and len(paths) == 1:
+        return ""
+    if cure == ASKED_ONCE:
+        return OWN_QUERY
+    return f"{cure[0].upper()}{cure[1:]}."
 
 
 def _short(fields: Iterable[str]) -> list[str]:
@@ -200,4 +218,4 @@ def _cure(program: Program, first: _Lazy, lazies: Sequence[_Lazy]) -> str:
     words = words_for(program, showing.row, rows, paths, first.numbers) if is_loaded else ""
     if words:
         return f"add `{words}` to the query in {query.path}:{query.line}"
-    return "ask once for all rows, with the query of the rows, and read the answer here"
+    return words_on_refined(rows, cost.refined) or ASKED_ONCE

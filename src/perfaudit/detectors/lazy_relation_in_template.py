@@ -9,12 +9,14 @@ from perfaudit.core.location import Location
 from perfaudit.core.report import Opportunity
 from perfaudit.program.bounds import is_short
 from perfaudit.program.eager_words import (
+    OWN_QUERY,
     leads_to_many,
     only_numbers,
     whole,
     words_for,
     words_on_columns,
     words_on_new_rows,
+    words_on_refined,
 )
 from perfaudit.program.exposure import Exposure
 from perfaudit.program.kept_answers import is_kept_answer
@@ -50,12 +52,6 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
 
 _Found = tuple[Paid, Rows]
 
-OWN_QUERY = (
-    "Ask once for all rows, with the query of the rows, and read the answer here: an annotation, "
-    "or the related rows loaded under the conditions and in the order that are asked for. To load "
-    "a relation does not help where it is filtered or ordered again: that is a query again."
-)
-"""What cures a query of its own, which no relation that is loaded with the rows spares."""
 SAME_FOR_ALL = (
     "Ask once before the loop, in the view or under a name that `{% with %}` gives it, and read "
     "that in the loop."
@@ -280,7 +276,8 @@ def _fix(
     node = None if known is None else table_class(known.type)
     paths = whole([cost.path for cost in costs if cost.relation is not None])
     if not paths:
-        return OWN_QUERY
+        spared = next(filter(None, (words_on_refined(rows, cost.refined) for cost in costs)), "")
+        return f"{spared[0].upper()}{spared[1:]}." if spared else OWN_QUERY
     if node is None:
         return ""
     # A query that joins by itself is left as it is by the class.

@@ -77,6 +77,11 @@ def refined_relation(
     return None if found is None else found[:2]
 
 
+def refined_loads(program: "Program") -> Loads:
+    """Return the relations that functions ask for anew, whatever was loaded."""
+    return Loads(program, refined_relation)
+
+
 def first_step(program: "Program", function: FunctionNode, site: Site) -> str:
     """Return the first call of a query that rows of its relation do not answer, once loaded."""
     found = _refined(program, function, site)
@@ -173,7 +178,7 @@ def defeats(program: "Program") -> tuple[Defeat, ...]:
     """Return the queries per row for what the rows were loaded with, in file order."""
     if not program.schema.relation_names:
         return ()
-    loads = Loads(program, refined_relation)
+    loads = program.once(refined_loads)
     found: list[Defeat] = []
     for function in program.functions:
         if not function.facts.contexts:

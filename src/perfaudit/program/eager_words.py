@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     from perfaudit.program.program import Program
 
 KEPT = "__"
+OWN_QUERY = (
+    "Ask once for all rows, with the query of the rows, and read the answer here: an annotation, "
+    "or the related rows loaded under the conditions and in the order that are asked for. To load "
+    "a relation does not help where it is filtered or ordered again: that is a query again."
+)
+"""What cures a query of its own, which no relation that is loaded with the rows spares."""
 
 
 def only_numbers(reads: Iterable[tuple[Path, bool]]) -> frozenset[Path]:
@@ -131,6 +137,14 @@ def _names_columns_of(
     tables = program.schema.table_of(target) if target else None, program.schema.table_of(node)
     theirs, own = (table.columns.keys() | table.relations if table else set() for table in tables)
     return not names.isdisjoint(theirs - own)
+
+
+def words_on_refined(rows: Rows, path: Path) -> str:
+    """Return what spares a query for some rows of a relation, where all of them are loaded."""
+    if not path or rows.brings(path) is not True:
+        return ""
+    loaded = ".".join(path)
+    return f"read `{loaded}` as it was loaded with the rows, and filter and order it in Python"
 
 
 def refining_words(program: "Program", node: ClassNode, path: Sequence[str]) -> str:

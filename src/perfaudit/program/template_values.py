@@ -12,6 +12,7 @@ from perfaudit.facts import types as t
 from perfaudit.program import members
 from perfaudit.program.conditions import Standing, standing
 from perfaudit.program.decorators import method_kind
+from perfaudit.program.defeats import refined_loads
 from perfaudit.program.given_names import given_back
 from perfaudit.program.handed_relations import asks_handed_only, loads_of_handed
 from perfaudit.program.late_reads import is_late
@@ -74,7 +75,8 @@ class Cost(Struct, frozen=True):
     ``path``: the relations from a row to the one that is loaded, none for a query of another kind.
     ``again``: it is asked anew each time, also of one and the same object. ``owner``: the object
     that is asked. ``steps`` lead from the template to the place that costs. ``is_number``: it only
-    asks how many rows there are.
+    asks how many rows there are. ``refined``: the relations to rows of which a query of another
+    kind asks for some, or in an order.
     """
 
     owner: Value
@@ -85,6 +87,7 @@ class Cost(Struct, frozen=True):
     confidence: Confidence = Confidence.HIGH
     name: str = ""
     is_number: bool = False
+    refined: tuple[str, ...] = ()
 
 
 class Reading:
@@ -371,8 +374,18 @@ class Reading:
                     steps=tuple(program.query_reach.trace_from(place)),
                     confidence=sure,
                     name=function.name,
+                    refined=self._refined(function, names, place),
                 )
             )
+
+    def _refined(
+        self, function: FunctionNode, names: dict[str, Value], place: Site | Edge
+    ) -> tuple[str, ...]:
+        """Return the relations to rows of which a place asks for some; none if it does not."""
+        for load in self.program.once(refined_loads).of(function):
+            if load.place is place and load.root in names:
+                return (*names[load.root].path, *load.names)
+        return ()
 
     def _asked_besides(
         self, function: FunctionNode, names: dict[str, Value]
