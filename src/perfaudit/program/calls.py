@@ -12,7 +12,7 @@ from perfaudit.program import dispatch, members
 from perfaudit.program.decorators import decorator_behaviours, running
 from perfaudit.program.expressions import argument, argument_for
 from perfaudit.program.implementers import MAX_IMPLEMENTERS, implementers
-from perfaudit.program.language_calls import language_call, typing_call
+from perfaudit.program.language_calls import language_call, made_above, typing_call
 from perfaudit.program.named_classes import CLASS_BY_NAME, class_by_name, class_through
 from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import FunctionNode
@@ -308,6 +308,8 @@ def _construct(
     for name in ("__init__", "__post_init__", "__new__"):
         method = types.classes.method(node, name)
         if method is not None:
+            if name == "__init__" and not made.arguments:
+                made = _around_handed_items(types, function, call, method, made)
             targets.append(Target("function", method.qualname, method, None, made))
     if not targets:
         for path in types.classes.library_bases(node):
@@ -320,6 +322,18 @@ def _construct(
     for hook in types.hooks(node):
         targets.append(Target("function", hook.qualname, hook, None, made))
     return targets or [Target("class", node.qualname)], made
+
+
+def _around_handed_items(
+    types: "Types", function: FunctionNode, call: t.Call, method: FunctionNode, made: Instance
+) -> Instance:
+    """Return the same for an object whose own method hands what it is given to the library's."""
+    for path in types.classes.library_bases(made.node):
+        behaviour = types.libraries.constructor(path)
+        if behaviour is not None and types.libraries.is_made_of_items(path):
+            above = made_above(method, call)
+            return _around_items(types, function, above, behaviour, made) if above else made
+    return made
 
 
 def _around_items(

@@ -2,11 +2,13 @@
 
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from perfaudit.facts import types as t
 from perfaudit.facts.extract import annotation_of
 from perfaudit.program import annotations, members
 from perfaudit.program.classes import instance_of
-from perfaudit.program.expressions import argument
+from perfaudit.program.expressions import argument, argument_for
 from perfaudit.program.nodes import FunctionNode, enclosing_class
 from perfaudit.program.values import (
     ClassType,
@@ -81,6 +83,27 @@ def called_above(function: FunctionNode, call: t.Call) -> str:
     """Return the method of the class above that a call runs, ``super().save()``; empty if none."""
     callee = call.callee
     return callee.name if isinstance(callee, t.Attr) and is_super(function, callee.base) else ""
+
+
+def made_above(method: FunctionNode, call: t.Call) -> t.Call | None:
+    """Return a call that makes an object, with what its method hands to that of the class above.
+
+    None where that is not just parameters, or is handed in another way.
+    """
+    above = [inner for inner in method.facts.calls if called_above(method, inner) == method.name]
+    if len(above) != 1 or above[0].context != -1:
+        return None
+    given = [_passed(method, call, value) for value in above[0].arguments]
+    handed = [value for value in given if value is not None]
+    return (
+        replace(call, arguments=tuple(handed), keywords=()) if len(handed) == len(given) else None
+    )
+
+
+def _passed(method: FunctionNode, call: t.Call, value: t.Expr) -> t.Expr | None:
+    if not isinstance(value, t.Name):
+        return value if isinstance(value, t.Const) else None
+    return None if value.id in method.binds else argument_for(call, method, value.id)
 
 
 def given_above(function: FunctionNode, value: t.Expr | None) -> str:

@@ -13,7 +13,7 @@ from perfaudit.program.eager_options import OPTION, flags_of, named_by, takes_ba
 from perfaudit.program.edge_values import given_for
 from perfaudit.program.exclusions import exclude_each_other
 from perfaudit.program.expressions import outcomes
-from perfaudit.program.language_calls import SUPER, is_super
+from perfaudit.program.language_calls import SUPER, is_super, made_above
 from perfaudit.program.managers import has_unread_manager, managers_of, source_of_rows
 from perfaudit.program.names import AT_END, meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode, enclosing_class
@@ -265,8 +265,9 @@ class _Search:
         resolved = self.types.call(function, index)
         if isinstance(resolved.callee, ClassType):
             if is_around_rows(self.types, resolved.result):
-                own = any(target.function is not None for target in resolved.targets)
-                return None if own else self.queried(here, call, index, steps)
+                own = [target.function for target in resolved.targets if target.function]
+                made = made_above(own[0], call) if len(own) == 1 else None if own else call
+                return None if made is None else self.queried(here, made, index, steps)
             if is_query(self.types, resolved.result):
                 return Rows()
             if self.program.schema.table_of(resolved.callee.node) is not None:
