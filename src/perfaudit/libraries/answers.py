@@ -15,6 +15,7 @@ KEYS = (
         "rows",
         "shown",
         "chosen",
+        "doing",
         "pager",
         "size",
         "uncounted",
@@ -58,6 +59,7 @@ class Answers(Struct, frozen=True):
 
     ``rows``: methods and attributes of a view that give the rows, the first that is there.
     ``shown``: its attribute with the class that shows them, ``chosen`` the method in its place.
+    ``doing``: its attribute with the name of the action that runs.
     ``pager``: its attribute with the class of pages, ``size`` the attribute of that with how many
     rows one has; ``view_size``: its own attribute that says so. ``uncounted``: base
     classes of pages that do not count the rows. ``before``: its attributes with
@@ -128,6 +130,7 @@ class Answers(Struct, frozen=True):
     only: str = ""
     without: str = ""
     copies: dict[str, Copy] = {}
+    doing: str = ""
 
 
 Named = Callable[[YamlNode | None, Callable[[str, YamlNode], Any]], dict[str, Any]]
@@ -183,6 +186,7 @@ def answers_section(node: YamlNode | None, named: Named) -> Answers:
         text("only"),
         text("without"),
         named(keys.get("copies"), _copy),
+        text("doing"),
     )
 
 

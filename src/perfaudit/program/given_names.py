@@ -7,6 +7,7 @@ from msgspec import Struct
 from perfaudit.facts import types as t
 from perfaudit.program.language_calls import called_above
 from perfaudit.program.nodes import ClassNode, FunctionNode
+from perfaudit.program.row_spots import Doing
 
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
@@ -19,22 +20,29 @@ LOCALS = t.Name("locals")
 class Given(Struct, frozen=True):
     """A value: an expression of a function at a point of it.
 
-    ``owner``: the class of the object whose method the function is run as, where that is known.
+    ``owner``: the class of the object whose method the function is run as, where that is known;
+    ``doing``: what that object, a view, is there for now.
     """
 
     function: FunctionNode
     value: t.Expr
     at: tuple[int, int]
     owner: ClassNode | None = None
+    doing: Doing | None = None
 
 
 Names = dict[str, list[Given]]
 
 
-def given_back(function: FunctionNode, owner: ClassNode | None = None) -> list[Given]:
-    """Return the values that a function gives back, run as a method of an object of a class."""
+def given_back(
+    function: FunctionNode, owner: ClassNode | None = None, doing: Doing | None = None
+) -> list[Given]:
+    """Return the values that a function gives back, run as a method of an object of a class.
+
+    ``doing``: what that object, a view, is there for now.
+    """
     return [
-        Given(function, item.value, (item.sequence, item.context), owner)
+        Given(function, item.value, (item.sequence, item.context), owner, doing)
         for item in function.facts.results
         if item.value is not None
     ]

@@ -11,13 +11,15 @@ from perfaudit.core.location import Location
 from perfaudit.facts import types as t
 from perfaudit.libraries.templates import TemplateCall, TemplateView, ViewWords
 from perfaudit.program import members
+from perfaudit.program.actions import is_for_others
 from perfaudit.program.class_values import class_texts, class_value, texts_of
 from perfaudit.program.expressions import argument
 from perfaudit.program.given_names import Given, Names, given_back, names_in
 from perfaudit.program.language_calls import SUPER
 from perfaudit.program.names import AT_END, meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode, enclosing_class
-from perfaudit.program.row_queries import rows_of
+from perfaudit.program.row_queries import NO_ROWS, rows_of
+from perfaudit.program.row_spots import Doing
 from perfaudit.program.rows import Rows, joined
 from perfaudit.program.tables_columns import app_label
 from perfaudit.program.values import (
@@ -56,7 +58,7 @@ class Known(Struct, frozen=True):
     def rows(self, program: "Program") -> Rows | None:
         """Return where its rows come from, or None where some way is not known."""
         found = [
-            rows_of(program, given.function, given.value, given.at, given.owner)
+            rows_of(program, given.function, given.value, given.at, given.owner, given.doing)
             for given in self.givens
         ]
         if self.query is not None:
@@ -102,7 +104,7 @@ def known_names(program: "Program", names: Names) -> dict[str, Known]:
     found = {}
     for name, givens in names.items():
         # An empty list stands for no rows: what else the name is given says what they are.
-        kept = [given for given in givens if not _is_empty(given.value)]
+        kept = [given for given in givens if not _is_empty(program, given)]
         if not kept or any(_takes_few(given.value) for given in kept):
             continue
         found[name] = Known(
@@ -114,7 +116,10 @@ def known_names(program: "Program", names: Names) -> dict[str, Known]:
     return found
 
 
-def _is_empty(value: t.Expr) -> bool:
+def _is_empty(program: "Program", given: Given) -> bool:
+    value = given.value
+    if isinstance(value, t.CallRef):
+        return program.types.call(given.function, value.index).has_flag(NO_ROWS)
     if isinstance(value, t.Const):
         return value.kind == "NoneType"
     return isinstance(value, t.Seq) and not value.items
@@ -376,14 +381,25 @@ def _model_of(program: "Program", node: ClassNode, words: ViewWords) -> Known | 
 
 
 def rows_of_view(
-    program: "Program", node: ClassNode, words: ViewWords, model: Known | None
+    program: "Program",
+    node: ClassNode,
+    words: ViewWords,
+    model: Known | None,
+    doing: Doing | None = None,
 ) -> Known | None:
-    """Return the rows that a view shows, by its method, its attribute or its model."""
+    """Return the rows that a view shows, by its method, its attribute or its model.
+
+    ``doing``: what it is there for now.
+    """
     types = program.types
     method = types.classes.method(node, words.rows)
     attribute = class_value(program.types, node, words.queryset)
     if method is not None:
-        givens = given_back(method, node)
+        givens = [
+            given
+            for given in given_back(method, node, doing)
+            if not is_for_others(method, given.at, doing)
+        ]
         # What the method gets from the library's own is the attribute.
         own = known_names(program, {"rows": givens}).get("rows")
         if own is None:

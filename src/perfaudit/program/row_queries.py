@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from perfaudit.core.location import Location
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
+from perfaudit.program.actions import is_for_others
 from perfaudit.program.attributes import getters_of
 from perfaudit.program.class_values import class_value
 from perfaudit.program.eager_options import OPTION, flags_of, named_by, takes_back
@@ -22,7 +23,7 @@ from perfaudit.program.row_entities import begun, given_objects
 from perfaudit.program.row_loaders import has_loaded
 from perfaudit.program.row_makers import loaded_when_made
 from perfaudit.program.row_parts import parts_under
-from perfaudit.program.row_spots import Spot, Way
+from perfaudit.program.row_spots import Doing, Spot, Way
 from perfaudit.program.row_stores import Stored, added_to, parts_at, stored_before
 from perfaudit.program.row_types import (
     can_load_more,
@@ -83,12 +84,14 @@ def rows_of(
     value: t.Expr,
     at: tuple[int, int],
     owner: ClassNode | None = None,
+    doing: Doing | None = None,
 ) -> Rows | None:
     """Return where the rows of an iterable come from, or None where some way is not known.
 
-    ``owner``: the class of the object whose method the function is run as, where that is known.
+    ``owner``: the class of the object whose method the function is run as, where that is known;
+    ``doing``: what that object, a view, is there for now.
     """
-    return program.once(_rows_at, Spot(function, at, owner=owner), value)
+    return program.once(_rows_at, Spot(function, at, owner=owner, doing=doing), value)
 
 
 def rows_at(program: "Program", spot: Spot, value: t.Expr) -> Rows | None:
@@ -194,10 +197,7 @@ class _Search:
         answers: list[Rows | None] = []
         for scope, definition in meanings(spot.function, name, spot.at):
             if isinstance(definition, t.Bind) and definition.value is not None:
-                if definition.value == NONE or (
-                    scope is spot.function
-                    and exclude_each_other(scope, definition.context, spot.at[1])
-                ):
+                if definition.value == NONE or _is_aside(spot, scope, definition):
                     continue
                 answers.append(self.of_bind(spot, scope, definition, steps))
             elif isinstance(definition, t.Param):
@@ -653,6 +653,14 @@ class _Search:
 
 EMPTY = Rows()
 """What adds nothing to the rows of other ways: an empty container, an object that is just made."""
+
+
+def _is_aside(spot: Spot, scope: FunctionNode, bind: t.Bind) -> bool:
+    """Return whether a name is not bound there on the way to a point of its function."""
+    return scope is spot.function and (
+        exclude_each_other(scope, bind.context, spot.at[1])
+        or is_for_others(scope, (bind.sequence, bind.context), spot.doing)
+    )
 
 
 def _only_gives_kept(function: FunctionNode) -> bool:

@@ -24,6 +24,7 @@ from perfaudit.program.nodes import ClassNode, FunctionNode, enclosing_class
 from perfaudit.program.renderings import Known, rows_of_view
 from perfaudit.program.row_costs import row_class, shown_class
 from perfaudit.program.row_queries import rows_of
+from perfaudit.program.row_spots import Doing
 from perfaudit.program.rows import Rows
 from perfaudit.program.shown_classes import (
     classes_of,
@@ -408,7 +409,7 @@ def _viewed(
     model = model_of(program, words, shown)
     meant = None if model is None else Known(Instance(model))
     view_words = ViewWords(rows=words.rows[0], queryset=words.rows[-1])
-    rows = rows_of_view(program, node, view_words, meant)
+    rows = rows_of_view(program, node, view_words, meant, Doing(words.doing, _list_action(words)))
     row = None if rows is None else row_class(program, rows.type)
     if rows is None or row is None or not rows.givens:
         return None

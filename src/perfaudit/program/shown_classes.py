@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 from perfaudit.core.levels import Confidence
 from perfaudit.facts import types as t
 from perfaudit.libraries.answers import Answers
-from perfaudit.program import expressions
+from perfaudit.program.actions import is_for
 from perfaudit.program.class_values import class_value
-from perfaudit.program.conditions import guards_before
 from perfaudit.program.decorators import decorators_of
 from perfaudit.program.given_names import Given
 from perfaudit.program.language_calls import given_above
@@ -19,9 +18,6 @@ from perfaudit.program.values import ClassType, Unknown, options_of
 
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
-
-CHOOSING = frozenset({"if", "else", "match"})
-"""Blocks that run only for some answers to a test."""
 
 
 def told_by_decorator(program: "Program", words: Answers, function: FunctionNode) -> Given | None:
@@ -49,7 +45,7 @@ def shown_of_view(
     for item in method.facts.results:
         if item.value is None:
             continue
-        meant = _is_for(method, item, action)
+        meant = is_for(method, (item.sequence, item.context), action)
         if meant is False:
             continue
         result = Given(method, item.value, (item.sequence, item.context))
@@ -63,38 +59,6 @@ def shown_of_view(
     chosen = list(dict.fromkeys(named if is_named else open_ones))
     sure = Confidence.HIGH if len(chosen) == 1 else Confidence.MEDIUM
     return [(node, sure) for node in chosen]
-
-
-def _is_for(method: FunctionNode, result: t.Return, action: str) -> bool | None:
-    """Return whether conditions choose a result for an action, or for others; None without."""
-    chain = tuple(method.context_chain(result.context))
-    blocks = [method.facts.contexts[step] for step in chain]
-    tests = [(block.subject, block.kind != "else") for block in blocks if block.kind in CHOOSING]
-    tests += [(guard.subject, False) for guard in guards_before(method, chain, result.sequence)]
-    answers = {
-        (action in texts) is (holds is not _is_denied(method, subject))
-        for subject, holds in tests
-        if subject is not None and (texts := _texts(method, subject))
-    }
-    return all(answers) if answers else None
-
-
-def _texts(method: FunctionNode, subject: t.Expr) -> set[str]:
-    """Return the texts that a condition compares something with."""
-    return {
-        part.value
-        for part in expressions.parts(method, subject)
-        if isinstance(part, t.Const) and isinstance(part.value, str)
-    }
-
-
-def _is_denied(method: FunctionNode, subject: t.Expr) -> bool:
-    """Return whether a condition holds for what is not one of its texts."""
-    return any(
-        isinstance(part, t.Not)
-        or (isinstance(part, t.Compare) and part.operator in ("NotEq", "NotIn"))
-        for part in expressions.parts(method, subject)
-    )
 
 
 def classes_of(
