@@ -4,6 +4,37 @@ import pytest
 from types_project import wrong_lines
 
 CASES = {
+    "pages that a helper makes are of the rows of each call": """
+from django.core.paginator import Paginator
+from django.db import models
+class Book(models.Model):
+    def open(self):
+        ...
+class Page(models.Model):
+    def turn(self):
+        ...
+class Own(Paginator):
+    def __init__(self, rows, size=20):
+        super().__init__(rows, size)
+def pages(rows):
+    return Paginator(rows, 20).page(1)
+def own_pages(rows, maker=Own):
+    made = maker(rows)
+    page = made.page(1)
+    return page
+def a():
+    for book in pages(Book.objects.all()):
+        book.open()  # -> Book.open
+def b():
+    for page in pages(Page.objects.all()):
+        page.turn()  # -> Page.turn
+def c():
+    for book in own_pages(Book.objects.filter(id=3)).object_list:
+        book.open()  # -> Book.open
+def d():
+    for page in own_pages(Page.objects.all()):
+        page.turn()  # -> Page.turn
+""",
     "what is given back in itself, by many ways, ends": """
 from store import Store
 def plain(value):

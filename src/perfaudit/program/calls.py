@@ -13,6 +13,7 @@ from perfaudit.program.decorators import decorator_behaviours, running
 from perfaudit.program.expressions import argument, argument_for
 from perfaudit.program.implementers import MAX_IMPLEMENTERS, implementers
 from perfaudit.program.language_calls import language_call, made_above, typing_call
+from perfaudit.program.made_around import made_of_given
 from perfaudit.program.named_classes import CLASS_BY_NAME, class_by_name, class_through
 from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import FunctionNode
@@ -271,6 +272,7 @@ def _project_call(
             result = receiver
     if all(isinstance(option, External | Unknown) for option in options_of(result)):
         result = class_through(types, node, call) or result
+    result = made_of_given(types, function, call, node, result)
     mapping = bindings(types, function, call, node, receiver)
     return targets, substitute(result, mapping) if mapping else result
 
