@@ -88,16 +88,19 @@ def called_above(function: FunctionNode, call: t.Call) -> str:
 def made_above(method: FunctionNode, call: t.Call) -> t.Call | None:
     """Return a call that makes an object, with what its method hands to that of the class above.
 
-    None where that is not just parameters, or is handed in another way.
+    The arguments end at the first that is not known; None where that is the first, or where there
+    are several ways.
     """
     above = [inner for inner in method.facts.calls if called_above(method, inner) == method.name]
     if len(above) != 1 or above[0].context != -1:
         return None
-    given = [_passed(method, call, value) for value in above[0].arguments]
-    handed = [value for value in given if value is not None]
-    return (
-        replace(call, arguments=tuple(handed), keywords=()) if len(handed) == len(given) else None
-    )
+    handed: list[t.Expr] = []
+    for value in above[0].arguments:
+        passed = _passed(method, call, value)
+        if passed is None:
+            break
+        handed.append(passed)
+    return replace(call, arguments=tuple(handed), keywords=()) if handed else None
 
 
 def _passed(method: FunctionNode, call: t.Call, value: t.Expr) -> t.Expr | None:
