@@ -17,6 +17,7 @@ from perfaudit.program.language_calls import SUPER, is_super
 from perfaudit.program.managers import has_unread_manager, managers_of, source_of_rows
 from perfaudit.program.names import AT_END, meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode, enclosing_class
+from perfaudit.program.own_loads import own_loads
 from perfaudit.program.row_costs import row_class
 from perfaudit.program.row_entities import begun, given_objects
 from perfaudit.program.row_loaders import has_loaded
@@ -246,7 +247,7 @@ class _Search:
                 own = any(target.function is not None for target in resolved.targets)
                 return None if own else self.queried(here, call, index, steps)
             if is_query(self.types, resolved.result):
-                return Rows()
+                return own_loads(self.program, resolved.result)
             if self.program.schema.table_of(resolved.callee.node) is not None:
                 return EMPTY
         callees = [target.function for target in resolved.targets if target.function is not None]
@@ -401,7 +402,7 @@ class _Search:
                 start = replace(start, known=start.known | objects)
         if NO_LATER_LOADS in flags:
             start = replace(start, settled=self.program.schema.relation_names)
-        found = made_of([start, *before])
+        found = made_of([start, own_loads(self.program, result), *before])
         if found is not None and OPTION in flags and takes_back(call):
             return _without(found, flags)
         return found
@@ -487,7 +488,7 @@ class _Search:
         """Return all rows of a manager of the project; where it is not clear, they may be any."""
         method = source_of_rows(self.types, manager.node)
         if method is None:
-            return Rows()
+            return own_loads(self.program, manager)
         return self.returned(method, None, MAX_STEPS) or Rows(all_eager=True)
 
     def shared(self, callee: FunctionNode, rows: Rows | None) -> Rows | None:
