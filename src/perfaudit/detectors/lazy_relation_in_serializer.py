@@ -11,22 +11,28 @@ from perfaudit.program.eager_words import only_numbers, whole, words_for, words_
 from perfaudit.program.exposure import Exposure
 from perfaudit.program.kept_answers import is_kept_answer
 from perfaudit.program.loaded_before import is_loaded_before
+from perfaudit.program.nodes import ClassNode
 from perfaudit.program.program import Program
 from perfaudit.program.rows import COMBINED, Path, Rows
 from perfaudit.program.showing_costs import Spent, spent_by, spent_to_fill
 from perfaudit.program.showings import Showing, is_one, showings
-from perfaudit.program.template_values import Value
+from perfaudit.program.template_values import Value, table_class
 from perfaudit.program.values import Instance
 from perfaudit.program.view_exposures import exposure_of_list
 
 
 @dataclass(frozen=True, slots=True)
 class _Lazy:
-    """A cost that showing rows has once per row, and of what relations only numbers are shown."""
+    """A cost that showing rows has once per row, and of what relations only numbers are shown.
+
+    ``rows`` and ``row``: those whose relation is read, and their class: the rows that are shown, or
+    those that a method of them asks for.
+    """
 
     showing: Showing
     spent: Spent
     rows: Rows
+    row: ClassNode
     numbers: frozenset[Path]
     exposure: Exposure
     confidence: Confidence
@@ -51,26 +57,49 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
             if showing.is_filled
             else spent_by(program, showing.words, showing.shown, row)
         )
-        numbers = only_numbers((spent.cost.path, spent.cost.is_number) for spent in spending)
         for spent in _each_once(spending):
             if showing.is_together and spent.cost.relation is None:
                 continue
-            same = (spent.location, spent.cost.path or spent.location, rows.places)
+            read = _rows_read(program, showing, spent, rows)
+            if read is None:
+                continue
+            same = (spent.location, spent.cost.path or spent.location, read[0].places)
             if same in seen:
                 continue
             seen.add(same)
-            lazy = _judge(program, showing, spent, rows, numbers)
+            lazy = _judge(program, showing, spent, *read, _numbers(spending, spent))
             yield Opportunity(spent.location, lazy.exposure.kind)
             if _is_paid(program, lazy):
                 found.setdefault(_query_of(lazy), []).append(lazy)
     yield from _matches(program, found.values())
 
 
+def _rows_read(
+    program: Program, showing: Showing, spent: Spent, rows: Rows
+) -> tuple[Rows, ClassNode] | None:
+    """Return the rows whose relation a cost is paid for, and their class, if they are known.
+
+    They are those that are shown, or those that a method of them asks for.
+    """
+    known = spent.cost.owner.known
+    if spent.cost.relation is None or known is showing.rows:
+        return rows, showing.row
+    own = None if known is None else known.rows(program)
+    node = None if known is None else table_class(known.type)
+    return None if own is None or node is None else (own, node)
+
+
+def _numbers(spending: Iterable[Spent], spent: Spent) -> frozenset[Path]:
+    """Return the relations of which only numbers are shown, of the same rows as one of them."""
+    same = [it.cost for it in spending if it.cost.owner.known == spent.cost.owner.known]
+    return only_numbers((cost.path, cost.is_number) for cost in same)
+
+
 def _query_of(lazy: _Lazy) -> tuple[object, ...]:
     """Return what costs share that one change of one query spares."""
     showing, spent = lazy.showing, lazy.spent
     own = (spent.location, spent.field) if spent.cost.relation is None else ()
-    return (showing.function, showing.location, showing.row, lazy.rows.places, own, lazy.confidence)
+    return (showing.function, showing.location, lazy.row, lazy.rows.places, own, lazy.confidence)
 
 
 def _matches(program: Program, found: Iterable[list[_Lazy]]) -> Iterator[Match]:
@@ -91,14 +120,19 @@ def _each_once(spending: list[Spent]) -> list[Spent]:
     """Return one cost for each relation, the surest: who reads it next finds it loaded."""
     found: dict[object, Spent] = {}
     for spent in spending:
-        key = spent.cost.path or spent.location
+        key = (spent.cost.owner.known, spent.cost.path or spent.location)
         if key not in found or not found[key].cost.confidence.at_least(spent.cost.confidence):
             found[key] = spent
     return list(found.values())
 
 
 def _judge(
-    program: Program, showing: Showing, spent: Spent, rows: Rows, numbers: frozenset[Path]
+    program: Program,
+    showing: Showing,
+    spent: Spent,
+    rows: Rows,
+    row: ClassNode,
+    numbers: frozenset[Path],
 ) -> _Lazy:
     exposure = program.exposure_of(showing.function)
     if showing.view is not None:
@@ -115,7 +149,7 @@ def _judge(
         showing.confidence,
         Confidence.HIGH if is_known else Confidence.MEDIUM,
     )
-    return _Lazy(showing, spent, rows, numbers, exposure, confidence)
+    return _Lazy(showing, spent, rows, row, numbers, exposure, confidence)
 
 
 def _is_paid(program: Program, lazy: _Lazy) -> bool:
@@ -123,7 +157,7 @@ def _is_paid(program: Program, lazy: _Lazy) -> bool:
     cost = lazy.spent.cost
     if cost.relation is not None and lazy.rows.covers(cost.path):
         return False
-    return not is_loaded_before(program, cost, lazy.showing.rows)
+    return not is_loaded_before(program, cost, cost.owner.known or lazy.showing.rows)
 
 
 def _match(program: Program, new: Sequence[_Lazy], lazies: Sequence[_Lazy]) -> Match:
@@ -147,7 +181,7 @@ def _match(program: Program, new: Sequence[_Lazy], lazies: Sequence[_Lazy]) -> M
         first.spent.location,
         {
             "field": "`, `".join(_short(lazy.spent.field for lazy in (first, *lazies))),
-            "row": showing.row.name,
+            "row": first.row.name,
             "does": _what_is_done(first, paths),
             "cure": cure if len(paths) == 1 else "one change of their query loads all",
         },
@@ -156,7 +190,7 @@ def _match(program: Program, new: Sequence[_Lazy], lazies: Sequence[_Lazy]) -> M
         function=showing.function.qualname,
         endpoint=exposure.endpoint,
         exposure=exposure.kind,
-        cost=f"N({showing.row.name})",
+        cost=f"N({first.row.name})",
         role=showing.function.role,
         fix="" if len(paths) == 1 else f"{cure[0].upper()}{cure[1:]}.",
     )
@@ -189,12 +223,12 @@ def _cure(program: Program, first: _Lazy, lazies: Sequence[_Lazy]) -> str:
     paths = [lazy.spent.cost.path for lazy in lazies]
     if cost.relation is not None and rows.made:
         words = "`, `".join(
-            filter(None, (words_on_new_rows(program, showing.row, path) for path in whole(paths)))
+            filter(None, (words_on_new_rows(program, first.row, path) for path in whole(paths)))
         )
         if words:
             return f"call `{words}` after the rows are written in {query.path}:{query.line}"
     is_loaded = cost.relation is not None
-    words = words_for(program, showing.row, rows, paths, first.numbers) if is_loaded else ""
+    words = words_for(program, first.row, rows, paths, first.numbers) if is_loaded else ""
     if words:
         return f"add `{words}` to the query in {query.path}:{query.line}"
     return "ask once for all rows, with the query of the rows, and read the answer here"
