@@ -10,7 +10,7 @@ from perfaudit.core.finding import TraceStep
 from perfaudit.core.levels import Confidence, weakest
 from perfaudit.facts import types as t
 from perfaudit.program import members
-from perfaudit.program.attributes import asked_of
+from perfaudit.program.asked_relations import asked_of
 from perfaudit.program.conditions import Standing, standing
 from perfaudit.program.decorators import method_kind
 from perfaudit.program.given_names import given_back
