@@ -367,3 +367,44 @@ def test_a_query_that_an_object_keeps_is_loaded_where_it_is_made() -> None:
     found = detect(program_of({"app.py": KEPT}))
     fixes = [match.fix for match in found if isinstance(match, Match)]
     assert fixes == [f'Add select_related("city") to the query at app.py:{made}.']
+
+
+def test_a_session_asks_once_for_each_object_that_rows_lead_to() -> None:
+    read = _lazy_in(SESSION)
+    assert [match.words["often"] for match in read] == [
+        "once for each distinct `user` of `posts`",
+        "once per item of `users`",
+    ]
+
+
+SESSION = """
+from sqlalchemy import ForeignKey
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
+
+class Base(DeclarativeBase):
+    pass
+
+class User(Base):
+    __tablename__ = "users"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    posts: Mapped[list["Post"]] = relationship(back_populates="user")
+
+class Post(Base):
+    __tablename__ = "posts"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    user: Mapped[User] = relationship(back_populates="posts")
+
+def names(session: Session):
+    return [post.user.name for post in session.query(Post)]
+
+def numbers(session: Session):
+    users = session.query(User)
+    return [len(user.posts) for user in users]
+"""
+
+
+def _lazy_in(code: str) -> list[Match]:
+    found = detect(program_of({"app.py": code}))
+    return [match for match in found if isinstance(match, Match)]

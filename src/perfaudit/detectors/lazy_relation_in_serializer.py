@@ -10,6 +10,7 @@ from perfaudit.core.report import Opportunity
 from perfaudit.program.eager_words import only_numbers, whole, words_for, words_on_new_rows
 from perfaudit.program.exposure import Exposure
 from perfaudit.program.kept_answers import is_kept_answer
+from perfaudit.program.kept_objects import times_asked
 from perfaudit.program.loaded_before import is_loaded_before
 from perfaudit.program.nodes import ClassNode
 from perfaudit.program.program import Program
@@ -181,7 +182,7 @@ def _match(program: Program, new: Sequence[_Lazy], lazies: Sequence[_Lazy]) -> M
         first.spent.location,
         {
             "field": "`, `".join(_short(lazy.spent.field for lazy in (first, *lazies))),
-            "row": first.row.name,
+            "often": _how_often(program, first, lazies),
             "does": _what_is_done(first, paths),
             "cure": cure if len(paths) == 1 else "one change of their query loads all",
         },
@@ -214,6 +215,16 @@ def _what_is_done(lazy: _Lazy, paths: Sequence[str]) -> str:
     if len(paths) == 1:
         return f"loads the relation `{paths[0]}`"
     return f"load the relations `{'`, `'.join(paths)}`"
+
+
+def _how_often(program: Program, first: _Lazy, lazies: Sequence[_Lazy]) -> str:
+    """Return how often it is asked: for each row, or for each object that the rows lead to."""
+    otherwise = f"once per `{first.row.name}` that is shown"
+    if first.spent.cost.relation is None:
+        return otherwise
+    paths = [lazy.spent.cost.path for lazy in lazies]
+    often = times_asked(program, first.row, paths, "")
+    return f"{often} of the rows that are shown" if often else otherwise
 
 
 def _cure(program: Program, first: _Lazy, lazies: Sequence[_Lazy]) -> str:

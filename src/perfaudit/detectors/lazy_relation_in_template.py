@@ -18,6 +18,7 @@ from perfaudit.program.eager_words import (
 )
 from perfaudit.program.exposure import Exposure
 from perfaudit.program.kept_answers import is_kept_answer
+from perfaudit.program.kept_objects import times_asked
 from perfaudit.program.list_pages import list_pages
 from perfaudit.program.loaded_before import is_loaded_before, may_be_loaded_before
 from perfaudit.program.names import AT_END
@@ -198,7 +199,7 @@ def _match(program: Program, lazy: _Lazy, found: Sequence[_Found]) -> Match:
         paid.location,
         {
             "read": ", ".join(dict.fromkeys(other.written for other, _ in found)),
-            "walked": paid.turn.walked,
+            "often": _how_often(program, found, same=same),
             "does": _does(names),
             "why": _why(names, asks=asks, same=same),
         },
@@ -243,6 +244,17 @@ def _are_few(program: Program, cost: Cost) -> bool:
     return known is not None and any(
         is_short(program.types, item.function, item.value, item.at) for item in known.givens
     )
+
+
+def _how_often(program: Program, found: Sequence[_Found], *, same: bool) -> str:
+    """Return how often it is asked: for each item, or for each object that the items lead to."""
+    paid = found[0][0]
+    known = paid.cost.owner.known
+    often = "once per item"
+    if known is not None and not same:
+        paths = [other.cost.path for other, _ in found]
+        often = times_asked(program, table_class(known.type), paths, often)
+    return f"{often} of `{paid.turn.walked}`"
 
 
 def _does(names: Sequence[str]) -> str:

@@ -19,7 +19,7 @@ from perfaudit.program.names import AT_END, meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode, enclosing_class
 from perfaudit.program.own_loads import own_loads
 from perfaudit.program.row_costs import row_class
-from perfaudit.program.row_entities import begun, given_objects
+from perfaudit.program.row_entities import begun, given_objects, leads_back
 from perfaudit.program.row_loaders import has_loaded
 from perfaudit.program.row_makers import loaded_when_made
 from perfaudit.program.row_parts import parts_under
@@ -569,7 +569,7 @@ class _Search:
             loaded=loaded,
             named=parent.named,
             all_eager=parent.all_eager,
-            known=frozenset({relation.inverse} if relation.inverse else ()),
+            known=frozenset(leads_back(self.program, relation, parent.of)),
             of=frozenset() if relation.target is None else frozenset({relation.target}),
             agreed=parent.agreed,
             settled=parent.settled,
