@@ -137,7 +137,9 @@ def _judge(
 ) -> _Lazy:
     exposure = program.exposure_of(showing.function)
     if showing.view is not None:
-        exposure = exposure_of_list(program, exposure, showing.words, showing.view)
+        exposure = exposure_of_list(
+            program, exposure, showing.view_words or showing.words, showing.view
+        )
     is_known = not (
         rows.made
         or COMBINED in rows.steps
@@ -240,6 +242,10 @@ def _cure(program: Program, first: _Lazy, lazies: Sequence[_Lazy]) -> str:
             return f"call `{words}` after the rows are written in {query.path}:{query.line}"
     is_loaded = cost.relation is not None
     words = words_for(program, first.row, rows, paths, first.numbers) if is_loaded else ""
+    if words and showing.only_names_rows and showing.view_words is not None:
+        layer = showing.view_words.layer
+        named = f"`{layer.query}` in the `{layer.attribute}` of {query.path}:{query.line}"
+        return f"give a query with `{words}` as {named}"
     if words:
         return f"add `{words}` to the query in {query.path}:{query.line}"
     return "ask once for all rows, with the query of the rows, and read the answer here"

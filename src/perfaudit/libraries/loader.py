@@ -682,12 +682,13 @@ def _router(path: str, node: YamlNode) -> Router:
 
 
 def _view_class(path: str, node: YamlNode) -> ViewClass:
-    keys = node.mapping(("methods", "viewset"))
+    keys = node.mapping(("methods", "viewset", "limited"))
     methods = keys["methods"].mapping() if "methods" in keys else {}
     return ViewClass(
         path=path,
         methods={name: method.text() for name, method in methods.items()},
         is_viewset="viewset" in keys and keys["viewset"].flag(),
+        limited=keys["limited"].text() if "limited" in keys else "",
     )
 
 

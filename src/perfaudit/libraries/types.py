@@ -196,11 +196,15 @@ class Router(Struct, frozen=True, gc=False):
 
 
 class ViewClass(Struct, frozen=True, gc=False):
-    """A base class whose methods are endpoints: method name -> HTTP method."""
+    """A base class whose methods are endpoints: method name -> HTTP method.
+
+    ``limited``: the attribute that says which HTTP methods a class answers, if not all of its own.
+    """
 
     path: str
     methods: dict[str, str]
     is_viewset: bool
+    limited: str = ""
 
 
 class Permissions(Struct, frozen=True, gc=False):

@@ -50,7 +50,7 @@ def _is_kept_by_key(program: "Program", row: ClassNode, path: Path) -> bool:
         above = relation_at(program, row, path[:-1])
         owner = None if above is None else above.target
     relation = relation_at(program, row, path)
-    if owner is None or relation is None or relation.target is None or relation.reverse:
+    if owner is None or relation is None or relation.target is None:
         return False
     if relation.kind != "many_to_one" or not keeps_objects(program, relation.target):
         return False

@@ -1,5 +1,6 @@
 """What a class that shows rows asks the database for each of them, field by field."""
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,7 @@ from perfaudit.program.shown_fields import ALL, declared_fields, flags_of_call, 
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.tables_vocabulary import attribute_value
 from perfaudit.program.template_values import NOT_KNOWN, Cost, Reading, Value
-from perfaudit.program.values import ClassType, External, Instance, options_of
+from perfaudit.program.values import ClassType, External, FunctionType, Instance, options_of
 
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 LISTING = "GET"
 """The method that lists are asked for with."""
 MAX_NESTING = 5
+LINKED = re.compile(r"\s*<\s*(\S+?)\s*>\s*")
+"""How a link says which attribute of the row it has: ``<author.id>``."""
 EACH = "all"
 """The method of a manager that gives its rows."""
 
@@ -126,10 +129,23 @@ class _Walk:
     ) -> None:
         """Note what a method costs that is given the row after its receiver."""
         params = method.facts.params
-        if len(params) < 2 or method in self.program.memoised:
+        if len(params) > 1:
+            self.run_with(shown, method, {params[1].name: row}, name, place)
+
+    def run_with(
+        self,
+        shown: ClassNode,
+        method: FunctionNode,
+        given: dict[str, Value],
+        name: str,
+        place: Location,
+    ) -> None:
+        """Note what a function costs that is given the row as one of its parameters."""
+        if method in self.program.memoised:
             return
+        row = next(iter(given.values()))
         reading = self.reading()
-        reading.function(method, {params[1].name: row})
+        reading.function(method, given)
         for cost in reading.costs:
             if cost.relation is None and self.is_fallback(method):
                 continue
@@ -307,10 +323,16 @@ class _Walk:
             if method is not None:
                 self.run(shown, method, row, name, place)
             return
+        if "shows-function" in flags:
+            self.function_of_field(shown, row, name, body, call)
+            return
         source = argument(call, self.words.source)
         path: tuple[str, ...] = (name,)
         if isinstance(source, t.Const) and isinstance(source.value, str):
             path = tuple(source.value.split("."))
+        if "shows-links" in flags:
+            self.linked(shown, row, path, name, body, call)
+            return
         if "shows-nested" in flags:
             self.nested_by_field(shown, row, path, name, place, body, call)
             return
@@ -327,6 +349,40 @@ class _Walk:
                 path = path[:-1]
             if path:
                 self.read(shown, row, path, name, place)
+
+    def function_of_field(
+        self, shown: ClassNode, row: Value, name: str, body: FunctionNode, call: t.Call
+    ) -> None:
+        """Note what a field costs whose first argument is a function that is given the row."""
+        given = argument(call, "0|serialize")
+        at = (call.sequence, call.context)
+        found = None if given is None else self.program.types.evaluate(body, given, at)
+        if not isinstance(found, FunctionType) or not found.node.facts.params:
+            return
+        taken = found.node.facts.params[0].name
+        self.run_with(shown, found.node, {taken: row}, name, body.place(call))
+
+    def linked(
+        self,
+        shown: ClassNode,
+        row: Value,
+        path: tuple[str, ...],
+        name: str,
+        body: FunctionNode,
+        call: t.Call,
+    ) -> None:
+        """Note what links to other rows have of the row, and their keys where they are shown."""
+        place = body.place(call)
+        for key in self.words.links:
+            given = argument(call, key)
+            parts = names_in(self.program, body, given, AT_END) if given is not None else {}
+            for found in (found for values in parts.values() for found in values):
+                written = found.value.value if isinstance(found.value, t.Const) else None
+                steps = LINKED.fullmatch(written) if isinstance(written, str) else None
+                if steps is not None:
+                    self.read(shown, row, tuple(steps[1].split(".")), name, place)
+        if _is_true(argument(call, self.words.linked)):
+            self.read(shown, row, path, name, place)
 
     def nested_by_field(
         self,

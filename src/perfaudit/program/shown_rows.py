@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from perfaudit.facts import types as t
-from perfaudit.libraries.answers import Answers
+from perfaudit.libraries.answers import Answers, Layer
 from perfaudit.program import members
 from perfaudit.program.class_values import class_value
 from perfaudit.program.classes import instance_of
 from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.tables_vocabulary import attribute_value
-from perfaudit.program.values import ClassType, Instance, Type, options_of
+from perfaudit.program.values import ClassType, Instance, Type, options_of, union
 
 if TYPE_CHECKING:
     from perfaudit.program.calls import Resolved
@@ -21,12 +21,20 @@ if TYPE_CHECKING:
 
 ROW_OF_VIEW = "gives-row-of-view"
 """The flag of a method of view classes that gives one of the rows of its view."""
+OF_ROW = "shows-function"
+"""The flag of a field that shows what a function gives of the row."""
 
 
 def row_given(types: "Types", function: FunctionNode, param: t.Param) -> Type | None:
-    """Return the type of the row that a field's method is given after its receiver, if known."""
+    """Return the type of the row that what is behind a field is given, if known.
+
+    A method gets it after its receiver.
+    """
     owner = function.owner
     params = function.facts.params
+    if function.kind == "lambda":
+        owner = _field_of_lambda(types, function)
+        return None if owner is None or params[:1] != (param,) else _rows_of(types, owner)
     if owner is None or params[1:2] != (param,) or not _are_set(params[2:]):
         return None
     for words in types.libraries.answers:
@@ -34,11 +42,60 @@ def row_given(types: "Types", function: FunctionNode, param: t.Param) -> Type | 
             continue
         if types.classes.ancestors(owner).isdisjoint(words.showing):
             continue
-        for node in types.classes.project_order(owner):
+        return _rows_of(types, owner)
+    return None
+
+
+def _rows_of(types: "Types", shown: ClassNode) -> Type | None:
+    """Return the rows that a class shows: as it says itself, or as all views do that show it."""
+    for words in types.libraries.answers:
+        for node in types.classes.project_order(shown) if words.showing else ():
             given = attribute_value(node, words.model)
             found = None if given is None else types.evaluate(*given, AT_END)
             if isinstance(found, ClassType):
                 return instance_of(found)
+    if types.shown_in_views is None:
+        types.shown_in_views = _shown_in_views(types)
+    named = types.shown_in_views.get(shown)
+    return union(named) if named else None
+
+
+def _shown_in_views(types: "Types") -> dict[ClassNode, list[Type]]:
+    """Return the rows of the views that have a layer, by the class that shows them."""
+    found: dict[ClassNode, list[Type]] = {}
+    for words in types.libraries.answers:
+        layer = words.layer.attribute
+        for view in types.classes.with_attribute(layer) if layer else ():
+            shown = class_value(types, view, words.shown)
+            row = _model_of_layer(types, view, words.layer)
+            if shown is None or row is None:
+                continue
+            for option in options_of(types.evaluate(shown.function, shown.value, shown.at)):
+                if isinstance(option, ClassType) and row not in found.setdefault(option.node, []):
+                    found[option.node].append(row)
+    return found
+
+
+def _model_of_layer(types: "Types", view: ClassNode, layer: Layer) -> Type | None:
+    """Return the rows that the layer of a view names, where that is written out."""
+    given = class_value(types, view, layer.attribute)
+    if given is None or not isinstance(given.value, t.Mapping):
+        return None
+    for key, value in zip(given.value.keys, given.value.values, strict=True):
+        if key == t.Const(layer.model, "str"):
+            found = types.evaluate(given.function, value, given.at)
+            return instance_of(found) if isinstance(found, ClassType) else None
+    return None
+
+
+def _field_of_lambda(types: "Types", function: FunctionNode) -> ClassNode | None:
+    """Return the class in whose body a lambda is given to a field that runs it for each row."""
+    body = function.parent
+    if body is None or body.owner is None or body.kind != "class":
+        return None
+    for index, call in enumerate(body.facts.calls):
+        if t.Lambda(function.index) in call.given and types.call(body, index).has_flag(OF_ROW):
+            return body.owner
     return None
 
 
