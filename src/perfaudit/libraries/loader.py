@@ -275,6 +275,7 @@ _COLUMN_OPTIONS = frozenset(
         "unique",
         "primary",
         "nullable",
+        "default",
         "column",
         "references",
         "many",

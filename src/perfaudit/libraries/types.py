@@ -327,8 +327,8 @@ class Schema(Struct, frozen=True, gc=False):
       class without a name is no table.
     - ``reverse_default``, ``relation_column``, ``parent_link``: patterns of names, ``{name}_set``.
     - ``implicit_key``: the primary key of a table that declares none.
-    - ``options``: what an argument of a column means (indexed, unique, primary, nullable, column,
-      references, many, secondary, remote) -> the argument. ``nullable``: the default.
+    - ``options``: what an argument of a column means (indexed, unique, primary, nullable, default,
+      column, references, many, secondary, remote) -> the argument. ``nullable``: the default.
     - ``table_makers``: calls that make a table without a class -> the argument with its name.
     - ``key_makers``: constructors of foreign keys of a table.
     - ``index_column``, ``index_table``: how a class says that a column, or ``{columns}``, have an
