@@ -21,6 +21,7 @@ from perfaudit.program.kept_answers import is_kept_answer
 from perfaudit.program.kept_objects import times_asked
 from perfaudit.program.list_pages import list_pages
 from perfaudit.program.loaded_before import is_loaded_before, may_be_loaded_before
+from perfaudit.program.managers import first_manager
 from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.program import Program
@@ -49,6 +50,8 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
 
 
 _Found = tuple[Paid, Rows]
+USUAL_MANAGER = "objects"
+"""The attribute of a class that its rows are asked of, where it names no other."""
 
 OWN_QUERY = (
     "Ask once for all rows, with the query of the rows, and read the answer here: an annotation, "
@@ -308,7 +311,9 @@ def _fix(
         return ""
     cure = _cure_of_view(program, page.view, known, rows)
     if cure and page.view is not None:
-        written = cure.replace("{model}", node.name).replace("{words}", words.lstrip("."))
+        manager = first_manager(program.types, node)
+        written = cure.replace("{objects}", manager[0] if manager is not None else USUAL_MANAGER)
+        written = written.replace("{model}", node.name).replace("{words}", words.lstrip("."))
         return f"Set `{written}` in {page.view.name}."
     columns = [words_on_columns(program, node, path, rows.only) for path in paths]
     return " ".join([f"Add {words} to the query{place}.", *filter(None, columns)])

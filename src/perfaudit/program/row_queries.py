@@ -14,7 +14,12 @@ from perfaudit.program.edge_values import given_for
 from perfaudit.program.exclusions import exclude_each_other
 from perfaudit.program.expressions import outcomes
 from perfaudit.program.language_calls import SUPER, is_super
-from perfaudit.program.managers import has_unread_manager, managers_of, source_of_rows
+from perfaudit.program.managers import (
+    first_manager,
+    has_unread_manager,
+    managers_of,
+    source_of_rows,
+)
 from perfaudit.program.names import AT_END, meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode, enclosing_class
 from perfaudit.program.own_loads import own_loads
@@ -90,6 +95,15 @@ def rows_of(
     ``owner``: the class of the object whose method the function is run as, where that is known.
     """
     return program.once(_rows_at, Spot(function, at, owner=owner), value)
+
+
+def rows_of_class(program: "Program", model: ClassNode, place: Location) -> Rows:
+    """Return the rows of a class that a place names, and that its first manager gives."""
+    search = _Search(program)
+    found = first_manager(program.types, model)
+    managers = () if found is None else options_of(found[1])
+    given = [search.of_manager(one) for one in managers if isinstance(one, Instance)]
+    return made_of([Rows((place,)), search.start(model), *given]) or Rows(all_eager=True)
 
 
 def rows_at(program: "Program", spot: Spot, value: t.Expr) -> Rows | None:
