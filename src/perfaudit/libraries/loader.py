@@ -673,12 +673,14 @@ def _mount(path: str, node: YamlNode) -> Mount:
 
 
 def _router(path: str, node: YamlNode) -> Router:
-    keys = node.mapping(("prefix", "application", "routes"))
+    keys = node.mapping(("prefix", "application", "routes", "slash", "within"))
     return Router(
         path=path,
         prefix_argument=_optional_argument(keys.get("prefix")),
         is_application="application" in keys and keys["application"].flag(),
         routes_argument=_optional_argument(keys.get("routes")),
+        slash_argument=_optional_argument(keys.get("slash")),
+        within_argument=_optional_argument(keys.get("within")),
     )
 
 

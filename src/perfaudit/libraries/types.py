@@ -187,12 +187,16 @@ class Router(Struct, frozen=True, gc=False):
     """A constructor of an application or a router. ``is_application``: it serves by itself.
 
     ``routes_argument``: the argument that holds a list of routes, mounts or handlers.
+    ``slash_argument``: that which is false where its paths do not end with a slash.
+    ``within_argument``: that with the router that its routes hang below; else it is the first.
     """
 
     path: str
     prefix_argument: str | None
     is_application: bool
     routes_argument: str | None = None
+    slash_argument: str | None = None
+    within_argument: str | None = None
 
 
 class ViewClass(Struct, frozen=True, gc=False):
