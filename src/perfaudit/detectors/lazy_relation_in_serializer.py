@@ -168,6 +168,7 @@ def _match(program: Program, new: Sequence[_Lazy], lazies: Sequence[_Lazy]) -> M
     first, rows, exposure = new[0], new[0].rows, new[0].exposure
     showing, cost = first.showing, first.spent.cost
     paths = list(dict.fromkeys(".".join(lazy.spent.cost.path) for lazy in lazies))
+    fields = _short(lazy.spent.field for lazy in (first, *lazies))
     cure = _cure(program, first, lazies)
     trace = list(exposure.chain)
     without = f" without `{'`, `'.join(paths)}`" if cost.relation else ""
@@ -183,9 +184,9 @@ def _match(program: Program, new: Sequence[_Lazy], lazies: Sequence[_Lazy]) -> M
     return Match(
         first.spent.location,
         {
-            "field": "`, `".join(_short(lazy.spent.field for lazy in (first, *lazies))),
+            "field": "`, `".join(fields),
             "often": _how_often(program, first, lazies),
-            "does": _what_is_done(first, paths),
+            "does": _what_is_done(first, paths, several=len(fields) > 1),
             "cure": cure if len(paths) == 1 else "one change of their query loads all",
         },
         trace=tuple(trace),
@@ -210,13 +211,14 @@ def _short(fields: Iterable[str]) -> list[str]:
     return names
 
 
-def _what_is_done(lazy: _Lazy, paths: Sequence[str]) -> str:
+def _what_is_done(lazy: _Lazy, paths: Sequence[str], *, several: bool) -> str:
     cost = lazy.spent.cost
     if cost.relation is None:
         return f"runs a query{f' in `{cost.name}`' if cost.name else ''}"
     if len(paths) == 1:
         return f"loads the relation `{paths[0]}`"
-    return f"load the relations `{'`, `'.join(paths)}`"
+    verb = "load" if several else "loads"
+    return f"{verb} the relations `{'`, `'.join(paths)}`"
 
 
 def _how_often(program: Program, first: _Lazy, lazies: Sequence[_Lazy]) -> str:

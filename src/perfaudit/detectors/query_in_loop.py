@@ -74,14 +74,14 @@ def _found(program: Program) -> Iterator[Match | Opportunity]:
 def _cause(program: Program, place: Site | Edge, items: list[Match | Opportunity]) -> object:
     """Return what tells the query of a place in a loop from others there; None where none runs.
 
-    Calls that lead to one query have it in common, and so have places that ask the same.
+    Calls of one function have it in common, and so have places that ask the same.
     """
     found = [item for item in items if isinstance(item, Match) and item.rule == RULES["db.query"]]
     if not found:
         return None
     loop = next((step for step in found[0].trace if step.message.startswith(LOOP)), None)
     if isinstance(place, Edge):
-        return loop, found[0].trace[-1].location
+        return loop, place.callee
     at = (place.sequence, place.context)
     if place.call is not None:
         return loop, form_of_call(program, place.function, place.call)
