@@ -22,11 +22,12 @@ from perfaudit.program.plurals import can_be_plural, is_of_new_row
 from perfaudit.program.program import SCHEMA, Program
 from perfaudit.program.reach import Reach, hops, steps_per_item
 from perfaudit.program.read_again import read_again
+from perfaudit.program.row_types import is_query
 from perfaudit.program.sameness import form_of, form_of_call
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.switches import is_switched_off
 from perfaudit.program.unawaited import is_never_awaited
-from perfaudit.program.values import FunctionType
+from perfaudit.program.values import ClassType, FunctionType, options_of
 
 RULES = {"db.query": "query-in-loop", "db.write": "write-in-loop"}
 INVARIANT = "loop-invariant-query"
@@ -81,11 +82,22 @@ def _cause(program: Program, place: Site | Edge, items: list[Match | Opportunity
         return None
     loop = next((step for step in found[0].trace if step.message.startswith(LOOP)), None)
     if isinstance(place, Edge):
-        return loop, place.callee
+        return loop, place.location if _is_told_what_to_ask(program, place) else place.callee
     at = (place.sequence, place.context)
     if place.call is not None:
         return loop, form_of_call(program, place.function, place.call)
     return loop, place.kind, form_of(program, place.function, place.value, at)
+
+
+def _is_told_what_to_ask(program: Program, place: Edge) -> bool:
+    """Return whether a call gives a query or a class: each of them asks for something else."""
+    at = (place.sequence, place.context)
+    given = [] if place.call is None else list(place.call.given)
+    values = [program.types.evaluate(place.caller, value, at) for value in given]
+    return any(
+        is_query(program.types, value) or any(isinstance(it, ClassType) for it in options_of(value))
+        for value in values
+    )
 
 
 def _as_one(found: list[Match]) -> Match:
