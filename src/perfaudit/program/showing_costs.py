@@ -16,12 +16,13 @@ from perfaudit.program import members
 from perfaudit.program.class_values import texts_of
 from perfaudit.program.conditions import is_first_use
 from perfaudit.program.expressions import argument
-from perfaudit.program.given_names import names_in
+from perfaudit.program.given_names import Given, names_in
 from perfaudit.program.language_calls import calls_above
 from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.request_methods import methods_at
 from perfaudit.program.row_costs import annotated_fields, shown_class
+from perfaudit.program.shown_classes import named_for_field
 from perfaudit.program.shown_fields import ALL, declared_fields, flags_of_call, method_behind
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.tables_vocabulary import attribute_value
@@ -395,12 +396,14 @@ class _Walk:
         call: t.Call,
     ) -> None:
         """Note what a field costs whose first argument is the class that shows its rows."""
-        given = argument(call, "0|nested")
-        at = (call.sequence, call.context)
-        inner = None if given is None else self.program.types.evaluate(body, given, at)
+        value = argument(call, "0|nested")
+        given = None if value is None else Given(body, value, (call.sequence, call.context))
+        inner = None
+        if given is not None:
+            inner = named_for_field(self.program, self.words, shown, given)
         is_whole = all(key in WHOLE_NESTED for key, _ in call.keywords) and len(call.arguments) < 2
-        if isinstance(inner, ClassType) and self.is_showing(inner.node) and is_whole:
-            self.nested(shown, row, path, name, place, inner.node)
+        if inner is not None and is_whole:
+            self.nested(shown, row, path, name, place, inner)
         else:
             self.read(shown, row, path, name, place)
 
