@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from perfaudit.core.location import Location
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
+from perfaudit.program.asking_places import only_gives_kept, place_of
 from perfaudit.program.attributes import getters_of
 from perfaudit.program.class_values import class_value
 from perfaudit.program.eager_options import OPTION, flags_of, named_by, takes_back
@@ -308,7 +309,7 @@ class _Search:
         is_shared = len(callers) > 1 or len(callee.facts.results) > 1
         if rows.made or not is_shared or not can_load_more(self.types, given):
             return rows
-        if _only_gives_kept(callee):
+        if only_gives_kept(callee):
             return rows
         return replace(rows, written=(place,), declared=(*rows.declared, *rows.written))
 
@@ -619,7 +620,7 @@ class _Search:
             return self.held(spot, owner, value.name, steps)
         read = t.Call(value, (), (), spot.at[1], spot.at[0], 0, 0, 0, 0, False, False)
         given = self.types.evaluate(spot.function, value, spot.at)
-        place = _place_of(spot.function, value, spot.at)
+        place = place_of(spot.function, value, spot.at)
         ways = [
             self.asked_at(self.returned(one, Way(one, read, spot), steps), one, given, place)
             for one in getters
@@ -645,35 +646,6 @@ class _Search:
 
 EMPTY = Rows()
 """What adds nothing to the rows of other ways: an empty container, an object that is just made."""
-
-
-def _only_gives_kept(function: FunctionNode) -> bool:
-    """Return whether a method gives nothing but what its object keeps in an attribute."""
-    values = [item.value for item in function.facts.results]
-    given = [value for value in values if value is not None and not isinstance(value, t.Const)]
-    own = [t.Name(param.name) for param in function.facts.params[:1]]
-    return (
-        bool(given)
-        and function.owner is not None
-        and all(isinstance(value, t.Attr) and value.base in own for value in given)
-    )
-
-
-def _place_of(function: FunctionNode, value: t.Attr, at: At) -> Location | None:
-    """Return where an attribute is read, alone or at the beginning of a chain of calls."""
-    facts = function.facts
-    found: list[t.Call | t.Read] = [
-        *(call for call in facts.calls if _begins_with(call.callee, value)),
-        *(read for read in facts.reads if _begins_with(read.value, value)),
-    ]
-    near = min(found, key=lambda fact: abs(fact.sequence - at[0]), default=None)
-    return None if near is None else function.place(near)
-
-
-def _begins_with(whole: t.Expr, value: t.Attr) -> bool:
-    while isinstance(whole, t.Attr) and whole != value:
-        whole = whole.base
-    return whole == value
 
 
 def _of_ways(answers: list[Rows | None]) -> Rows | None:
