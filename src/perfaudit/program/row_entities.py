@@ -234,6 +234,9 @@ def leads_back(program: "Program", relation: Relation, owners: Collection[ClassN
 
     Also where neither side names the other: its session keeps the object.
     """
+    if relation.kind in ("many_to_one", "many_to_many"):
+        # Its other side leads to many rows, which one of them does not have.
+        return set()
     if relation.inverse or relation.target is None:
         return {relation.inverse} - {""}
     if relation.kind != "one_to_many" or not keeps_objects(program, relation.target):

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 ROW_OF_VIEW = "gives-row-of-view"
 """The flag of a method of view classes that gives one of the rows of its view."""
+MAX_NESTING = 4
+NESTED = "shows-nested"
 OF_ROW = "shows-function"
 """The flag of a field that shows what a function gives of the row."""
 
@@ -71,9 +73,54 @@ def _shown_in_views(types: "Types") -> dict[ClassNode, list[Type]]:
             if shown is None or row is None:
                 continue
             for option in options_of(types.evaluate(shown.function, shown.value, shown.at)):
-                if isinstance(option, ClassType) and row not in found.setdefault(option.node, []):
-                    found[option.node].append(row)
+                if isinstance(option, ClassType):
+                    _note(types, found, option.node, row, MAX_NESTING)
     return found
+
+
+def _note(
+    types: "Types", found: dict[ClassNode, list[Type]], shown: ClassNode, row: Type, nesting: int
+) -> None:
+    """Note the rows of a class, and of those that its fields show what a row leads to with."""
+    if row in found.setdefault(shown, []) or not isinstance(row, Instance):
+        return
+    found[shown].append(row)
+    for node in types.classes.project_order(shown) if nesting else ():
+        for name, binds in node.body.binds.items():
+            value = binds[-1].value
+            if not isinstance(value, t.CallRef):
+                continue
+            inner = _nested(types, node, value.index)
+            if inner is None:
+                continue
+            led = members.member(types, row, _source(types, node, value.index, name))
+            for option in options_of(led):
+                each = option if isinstance(option, Instance) else members.element(types, option)
+                _note(types, found, inner, each, nesting - 1)
+
+
+def _nested(types: "Types", node: ClassNode, index: int) -> ClassNode | None:
+    """Return the class that a nested field shows its rows with, as it is given or by its name."""
+    call = node.body.facts.calls[index]
+    if not call.arguments or not types.call(node.body, index).has_flag(NESTED):
+        return None
+    given = call.arguments[0]
+    if isinstance(given, t.Const) and isinstance(given.value, str):
+        name = given.value.rpartition(".")[2]
+        named = [each for each in types.classes.named(name.lower()) if each.name == name]
+        return named[0] if len(named) == 1 else None
+    found = types.evaluate(node.body, given, (call.sequence, call.context))
+    return found.node if isinstance(found, ClassType) else None
+
+
+def _source(types: "Types", node: ClassNode, index: int, name: str) -> str:
+    """Return the attribute of the row that a field shows: its own name, where it says no other."""
+    keywords = dict(node.body.facts.calls[index].keywords)
+    for words in types.libraries.answers:
+        given = keywords.get(words.source)
+        if isinstance(given, t.Const) and isinstance(given.value, str):
+            return given.value
+    return name
 
 
 def _model_of_layer(types: "Types", view: ClassNode, layer: Layer) -> Type | None:

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 MAX_DEPTH = 6
 """How many methods may lie between a value and the relation that they name."""
 DATABASE = frozenset({"db.query", "db.write"})
+OWN = frozenset({"one_to_many", "one_to_one"})
+"""Kinds of relations whose rows have the one that they are read of as their own one."""
 
 
 class Value(Struct, frozen=True):
@@ -174,14 +176,9 @@ class Reading:
 
     def _related(self, value: Value, relation: Relation) -> Value:
         path = (*value.path, relation.name)
-        found = Value(
-            relation.value,
-            value.known,
-            path,
-            value.loop,
-            inverse=relation.inverse,
-            owner=value,
-        )
+        # Only one of a row's own leads back to that row: its parent leads to all of its rows.
+        inverse = relation.inverse if relation.kind in OWN else ""
+        found = Value(relation.value, value.known, path, value.loop, inverse=inverse, owner=value)
         if relation.many and self._is_manager(relation.value):
             return Value(
                 relation.value,
@@ -190,7 +187,7 @@ class Reading:
                 value.loop,
                 asked=False,
                 relation=relation,
-                inverse=relation.inverse,
+                inverse=inverse,
                 owner=value,
             )
         if relation.lazy in ("lazy", "dynamic") and relation.kind != "unknown":
