@@ -460,3 +460,44 @@ def test_rows_that_are_loaded_are_ordered_in_python(loading: str, cure: str) -> 
     program = program_of({"app.py": REFINED.replace("LOADING", loading)})
     (shown,) = [match for match in detect_shown(program) if isinstance(match, Match)]
     assert shown.fix.startswith(cure)
+
+
+def test_a_session_asks_once_for_each_object_that_rows_lead_to() -> None:
+    read = _lazy_in(SESSION)
+    assert [match.words["often"] for match in read] == [
+        "once for each distinct `user` of `posts`",
+        "once per item of `users`",
+    ]
+
+
+SESSION = """
+from sqlalchemy import ForeignKey
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
+
+class Base(DeclarativeBase):
+    pass
+
+class User(Base):
+    __tablename__ = "users"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    posts: Mapped[list["Post"]] = relationship(back_populates="user")
+
+class Post(Base):
+    __tablename__ = "posts"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    user: Mapped[User] = relationship(back_populates="posts")
+
+def names(session: Session):
+    return [post.user.name for post in session.query(Post)]
+
+def numbers(session: Session):
+    users = session.query(User)
+    return [len(user.posts) for user in users]
+"""
+
+
+def _lazy_in(code: str) -> list[Match]:
+    found = detect(program_of({"app.py": code}))
+    return [match for match in found if isinstance(match, Match)]

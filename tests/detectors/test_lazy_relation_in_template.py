@@ -151,12 +151,12 @@ def test_the_page_that_is_told_of_is_one_that_is_given_the_rows() -> None:
     assert [step.location.line for step in found.trace if "calls" in step.message] == [15]
 
 
-def of_view(text: str) -> Match:
+def of_view(text: str, models: str = MODELS) -> Match:
     views = "from django.views.generic import DetailView, ListView\nfrom shop import models\n"
     template = "{% for follow in object_list %}{{ follow.user.username }}{% endfor %}"
     program = program_of(
         {
-            "shop/models.py": MODELS,
+            "shop/models.py": models,
             "shop/views.py": views + text,
             "settings.py": 'AUTH_USER_MODEL = "shop.User"\n',
             "shop/templates/shop/follow_list.html": template,
@@ -175,6 +175,15 @@ def test_a_view_that_only_names_its_table_is_told_which_query_to_set() -> None:
     found = of_view("class Follows(ListView):\n    model = models.Follow\n")
 
     assert found.fix == 'Set `queryset = Follow.objects.select_related("user")` in Follows.'
+
+
+def test_the_query_is_asked_of_the_first_manager_of_the_table() -> None:
+    named = "class Follow(models.Model):\n    shown = models.Manager()\n"
+    models = MODELS.replace("class Follow(models.Model):\n", named)
+    found = of_view("class Follows(ListView):\n    model = models.Follow\n", models)
+
+    assert models != MODELS
+    assert found.fix == 'Set `queryset = Follow.shown.select_related("user")` in Follows.'
 
 
 def test_so_is_the_view_of_one_object() -> None:

@@ -470,6 +470,82 @@ class Single(viewsets.ViewSet):
     ]
 
 
+def test_rest_framework_routers_that_leave_the_last_slash_off() -> None:
+    assert sorted(
+        lines(
+            urls="""
+from django.urls import include, path
+from rest_framework.routers import DefaultRouter, SimpleRouter
+
+from views import BookViewSet
+
+bare = SimpleRouter(trailing_slash=False)
+bare.register("books", BookViewSet)
+usual = DefaultRouter(trailing_slash=True)
+usual.register("volumes", BookViewSet)
+urlpatterns = [path("api/", include(bare.urls)), path("old/", include(usual.urls))]
+""",
+            views="""
+from rest_framework import viewsets
+
+
+class BookViewSet(viewsets.ViewSet):
+    def list(self, request): ...
+
+    def retrieve(self, request, pk): ...
+""",
+        )
+    ) == [
+        "route GET /api/books list",
+        "route GET /api/books/{pk} retrieve",
+        "route GET /old/volumes/ list",
+        "route GET /old/volumes/{pk}/ retrieve",
+    ]
+
+
+def test_resources_below_a_blueprint_answer_the_methods_that_they_name() -> None:
+    assert sorted(
+        lines(
+            routes="""
+from flask import Blueprint, Flask
+from flask_rest_jsonapi import Api
+
+from views import Books, NewBook, OneBook
+
+app = Flask(__name__)
+v1 = Blueprint("v1", __name__, url_prefix="/v1")
+api = Api(app=app, blueprint=v1)
+api.route(Books, "books", "/books")
+api.route(NewBook, "new_book", "/books/new")
+api.route(OneBook, "book", "/books/<int:id>")
+""",
+            views="""
+from flask_rest_jsonapi import ResourceDetail, ResourceList
+
+
+class Books(ResourceList):
+    methods = ["GET"]
+
+    def before_get(self, args, kwargs): ...
+
+
+class NewBook(ResourceList):
+    methods = ["POST"]
+
+
+class OneBook(ResourceDetail):
+    def get(self, **kwargs): ...
+""",
+        )
+    ) == [
+        "route DELETE /v1/books/<int:id> OneBook",
+        "route GET /v1/books before_get",
+        "route GET /v1/books/<int:id> get",
+        "route PATCH /v1/books/<int:id> OneBook",
+        "route POST /v1/books/new NewBook",
+    ]
+
+
 def test_rest_framework_actions_of_view_sets_whose_bases_are_not_known() -> None:
     assert sorted(
         lines(

@@ -25,6 +25,7 @@ from perfaudit.program.eager_words import (
 )
 from perfaudit.program.edge_values import item_param, walked_by
 from perfaudit.program.exposure import BY_HAND
+from perfaudit.program.kept_objects import times_asked
 from perfaudit.program.load_sureness import DYNAMIC, is_for_some, load_sureness
 from perfaudit.program.loads import Load, root_of
 from perfaudit.program.loops import (
@@ -427,7 +428,7 @@ def _match(program: Program, found: Sequence[_Lazy]) -> Match:
         {
             "call": expressions.spelled(function, place.value),
             "relation": "`, `".join(dict.fromkeys(each.relation.name for each in loads)),
-            "walked": walk.name,
+            "often": _how_often(program, surest, loads),
             "path": "`, `".join("__".join(each.names) for each in loads),
         },
         trace=tuple(trace),
@@ -442,6 +443,14 @@ def _match(program: Program, found: Sequence[_Lazy]) -> Match:
         or _fix(program, walk, rows, surest.row, loads),
         rule=RULES[bool(rows.loaded)],
     )
+
+
+def _how_often(program: Program, lazy: _Lazy, loads: Sequence[Load]) -> str:
+    """Return how often relations are loaded: for each item, or each object that they lead to."""
+    walked = lazy.walk.name
+    paths = [load.names for load in loads]
+    often = times_asked(program, lazy.row, paths, "once per item")
+    return f"{often} of `{walked}`"
 
 
 def _outer_fix(program: Program, loads: Sequence[Load], outer: _Outer | None) -> str:

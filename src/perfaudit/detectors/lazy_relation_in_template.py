@@ -20,8 +20,10 @@ from perfaudit.program.eager_words import (
 )
 from perfaudit.program.exposure import Exposure
 from perfaudit.program.kept_answers import is_kept_answer
+from perfaudit.program.kept_objects import times_asked
 from perfaudit.program.list_pages import list_pages
 from perfaudit.program.loaded_before import is_loaded_before, may_be_loaded_before
+from perfaudit.program.managers import first_manager
 from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.program import Program
@@ -51,6 +53,8 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
 
 
 _Found = tuple[Paid, Rows]
+USUAL_MANAGER = "objects"
+"""The attribute of a class that its rows are asked of, where it names no other."""
 
 SAME_FOR_ALL = (
     "Ask once before the loop, in the view or under a name that `{% with %}` gives it, and read "
@@ -197,7 +201,7 @@ def _match(program: Program, lazy: _Lazy, found: Sequence[_Found]) -> Match:
         paid.location,
         {
             "read": ", ".join(dict.fromkeys(other.written for other, _ in found)),
-            "walked": paid.turn.walked,
+            "often": _how_often(program, found, same=same),
             "does": _does(names),
             "why": _why(names, asks=asks, same=same),
         },
@@ -242,6 +246,17 @@ def _are_few(program: Program, cost: Cost) -> bool:
     return known is not None and any(
         is_short(program.types, item.function, item.value, item.at) for item in known.givens
     )
+
+
+def _how_often(program: Program, found: Sequence[_Found], *, same: bool) -> str:
+    """Return how often it is asked: for each item, or for each object that the items lead to."""
+    paid = found[0][0]
+    known = paid.cost.owner.known
+    often = "once per item"
+    if known is not None and not same:
+        paths = [other.cost.path for other, _ in found]
+        often = times_asked(program, table_class(known.type), paths, often)
+    return f"{often} of `{paid.turn.walked}`"
 
 
 def _does(names: Sequence[str]) -> str:
@@ -296,7 +311,9 @@ def _fix(
         return ""
     cure = _cure_of_view(program, page.view, known, rows)
     if cure and page.view is not None:
-        written = cure.replace("{model}", node.name).replace("{words}", words.lstrip("."))
+        manager = first_manager(program.types, node)
+        written = cure.replace("{objects}", manager[0] if manager is not None else USUAL_MANAGER)
+        written = written.replace("{model}", node.name).replace("{words}", words.lstrip("."))
         return f"Set `{written}` in {page.view.name}."
     columns = [words_on_columns(program, node, path, rows.only) for path in paths]
     return " ".join([f"Add {words} to the query{place}.", *filter(None, columns)])

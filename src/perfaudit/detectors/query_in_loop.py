@@ -23,13 +23,16 @@ from perfaudit.program.plurals import can_be_plural, is_of_new_row
 from perfaudit.program.program import SCHEMA, Program
 from perfaudit.program.reach import Reach, hops, steps_per_item
 from perfaudit.program.read_again import read_again
+from perfaudit.program.row_types import is_query
+from perfaudit.program.sameness import form_of, form_of_call
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.switches import is_switched_off
 from perfaudit.program.unawaited import is_never_awaited
-from perfaudit.program.values import FunctionType
+from perfaudit.program.values import ClassType, FunctionType, options_of
 
 RULES = {"db.query": "query-in-loop", "db.write": "write-in-loop"}
 INVARIANT = "loop-invariant-query"
+LOOP = "loop over "
 CALMER = dict.fromkeys(BY_HAND, Severity.MEDIUM)
 
 
@@ -49,6 +52,7 @@ def _found(program: Program) -> Iterator[Match | Opportunity]:
             continue
         seen: set[tuple[int, int]] = set()
         nested: set[int] = set()
+        told: dict[object, list[Match]] = {}
         for place in _places(program, function):
             if isinstance(place, Edge) and place.each and place.via == "callback":
                 yield from _judge_applied(program, place)
@@ -56,7 +60,57 @@ def _found(program: Program) -> Iterator[Match | Opportunity]:
             if key in seen:
                 continue
             seen.add(key)
-            yield from _judge(program, function, place, nested)
+            items = list(_judge(program, function, place, nested))
+            cause = _cause(program, place, items)
+            for item in items:
+                # The places of one cause are one finding, and were one thing to do well.
+                if cause is None or item.rule != RULES["db.query"]:
+                    yield item
+                elif isinstance(item, Match):
+                    told.setdefault(cause, []).append(item)
+                elif cause not in told:
+                    yield item
+        yield from (_as_one(found) for found in told.values())
+
+
+def _cause(program: Program, place: Site | Edge, items: list[Match | Opportunity]) -> object:
+    """Return what tells the query of a place in a loop from others there; None where none runs.
+
+    Calls of one function have it in common, and so have places that ask the same.
+    """
+    found = [item for item in items if isinstance(item, Match) and item.rule == RULES["db.query"]]
+    if not found:
+        return None
+    loop = next((step for step in found[0].trace if step.message.startswith(LOOP)), None)
+    if isinstance(place, Edge):
+        return loop, place.location if _is_told_what_to_ask(program, place) else place.callee
+    at = (place.sequence, place.context)
+    if place.call is not None:
+        return loop, form_of_call(program, place.function, place.call)
+    return loop, place.kind, form_of(program, place.function, place.value, at)
+
+
+def _is_told_what_to_ask(program: Program, place: Edge) -> bool:
+    """Return whether a call gives a query or a class: each of them asks for something else."""
+    at = (place.sequence, place.context)
+    given = [] if place.call is None else list(place.call.given)
+    values = [program.types.evaluate(place.caller, value, at) for value in given]
+    return any(
+        is_query(program.types, value) or any(isinstance(it, ClassType) for it in options_of(value))
+        for value in values
+    )
+
+
+def _as_one(found: list[Match]) -> Match:
+    """Return the match of the places of one loop that run one query: at the surest of them."""
+    first = min(found, key=lambda match: match.confidence.rank)
+    others = [
+        TraceStep(match.location, f"{match.words['call']} asks as well")
+        for match in found
+        if match is not first
+    ]
+    end = len(first.trace) - 1
+    return replace(first, trace=(*first.trace[:end], *others, *first.trace[end:]))
 
 
 def _places(program: Program, function: FunctionNode) -> Iterator[Site | Edge]:
@@ -282,7 +336,7 @@ def _match(
     context = function.facts.contexts[loop]
     name = expressions.spelled(function, place.value)
     trace = list(exposure.chain)
-    trace.append(TraceStep(function.line(context.line), f"loop over {walked}"))
+    trace.append(TraceStep(function.line(context.line), f"{LOOP}{walked}"))
     trace.extend(steps_per_item(place, reached))
     if isinstance(place, Site):
         sink = place

@@ -26,6 +26,7 @@ KEYS = (
     *("hooks", "filled", "fills", "dumps", "only", "without", "copies"),
     *("searched", "searchers", "given", "filtered", "filterers", "filter_sets", "filter_fields"),
     *("filter_column", "filter_lookup", "filter_method", "default_backends"),
+    *("layer", "links", "linked"),
 )
 
 
@@ -52,6 +53,20 @@ class Copy(Struct, frozen=True):
     rows: str
     fields: str
     exclude: str
+
+
+class Layer(Struct, frozen=True):
+    """An attribute of a view with a dictionary of where its rows come from.
+
+    ``query`` and ``model``: the keys that lead to the function that gives a query for them, and to
+    the class of them all where there is none: ``methods.query`` is a key of a dictionary in it.
+    ``own``: the key of a class that asks for them its own way.
+    """
+
+    attribute: str = ""
+    query: str = ""
+    model: str = ""
+    own: str = ""
 
 
 class Answers(Struct, frozen=True):
@@ -87,7 +102,9 @@ class Answers(Struct, frozen=True):
     that says so, in its attribute ``filter_fields`` and by calls with the arguments
     ``filter_column`` and ``filter_lookup``, but for those with a ``filter_method`` of its own.
     ``given``: methods of a view that the library gives ``row``, one of its rows, or ``shown``, what
-    shows it.
+    shows it. ``layer``: where the rows of a view come from that has no ``rows``. ``links``:
+    arguments of a field that links to other rows, with dictionaries of what the links have of the
+    row; ``linked``: that which says that it shows the keys of the others as well.
     """
 
     views: dict[str, AnsweringView] = {}
@@ -130,6 +147,9 @@ class Answers(Struct, frozen=True):
     only: str = ""
     without: str = ""
     copies: dict[str, Copy] = {}
+    layer: Layer = Layer()
+    links: tuple[str, ...] = ()
+    linked: str = ""
     doing: str = ""
 
 
@@ -186,6 +206,9 @@ def answers_section(node: YamlNode | None, named: Named) -> Answers:
         text("only"),
         text("without"),
         named(keys.get("copies"), _copy),
+        _layer(keys["layer"]) if "layer" in keys else Layer(),
+        keys["links"].texts() if "links" in keys else (),
+        text("linked"),
         text("doing"),
     )
 
@@ -197,6 +220,14 @@ def _view(path: str, node: YamlNode) -> AnsweringView:
             raise node.error(f"a view that answers needs `{required}`.")
     many = "many" in keys and keys["many"].flag()
     return AnsweringView(path, keys["action"].text(), keys["method"].text(), many)
+
+
+def _layer(node: YamlNode) -> Layer:
+    keys = node.mapping(("attribute", "query", "model", "own"))
+    for required in ("attribute", "model"):
+        if required not in keys:
+            raise node.error(f"a layer needs `{required}`.")
+    return Layer(**{name: found.text() for name, found in keys.items()})
 
 
 def _copy(path: str, node: YamlNode) -> Copy:

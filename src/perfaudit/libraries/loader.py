@@ -276,6 +276,7 @@ _COLUMN_OPTIONS = frozenset(
         "unique",
         "primary",
         "nullable",
+        "default",
         "column",
         "in_conditions",
         "references",
@@ -684,22 +685,25 @@ def _mount(path: str, node: YamlNode) -> Mount:
 
 
 def _router(path: str, node: YamlNode) -> Router:
-    keys = node.mapping(("prefix", "application", "routes"))
+    keys = node.mapping(("prefix", "application", "routes", "slash", "within"))
     return Router(
         path=path,
         prefix_argument=_optional_argument(keys.get("prefix")),
         is_application="application" in keys and keys["application"].flag(),
         routes_argument=_optional_argument(keys.get("routes")),
+        slash_argument=_optional_argument(keys.get("slash")),
+        within_argument=_optional_argument(keys.get("within")),
     )
 
 
 def _view_class(path: str, node: YamlNode) -> ViewClass:
-    keys = node.mapping(("methods", "viewset"))
+    keys = node.mapping(("methods", "viewset", "limited"))
     methods = keys["methods"].mapping() if "methods" in keys else {}
     return ViewClass(
         path=path,
         methods={name: method.text() for name, method in methods.items()},
         is_viewset="viewset" in keys and keys["viewset"].flag(),
+        limited=keys["limited"].text() if "limited" in keys else "",
     )
 
 

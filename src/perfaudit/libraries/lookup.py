@@ -72,6 +72,14 @@ class Libraries:
         self.forgetting_methods: frozenset[str] = frozenset(
             _methods_with(self.libraries, "forgets-loaded")
         )
+        self.passed_methods: frozenset[str] = frozenset(
+            _methods_with(self.libraries, "all-queries-pass")
+        )
+        self.eager_methods: frozenset[str] = frozenset(
+            name
+            for flag in ("loads-joined", "loads-apart")
+            for name in _methods_with(self.libraries, flag)
+        )
         self.loading_methods: frozenset[str] = frozenset(_methods_with(self.libraries, "loads-any"))
         self.telling: Mapping[str, tuple[tuple[str, Behaviour], ...]] = _telling(self.libraries)
         self._files = {library.file: library for library in self.libraries}

@@ -76,7 +76,8 @@ class ViewWords(Struct, frozen=True, gc=False):
 
     Attributes: ``template``, ``model``, ``queryset`` and ``name``, that of its rows or object in
     the context. Methods: ``templates``, ``rows``, ``row`` and ``context``. ``cure``: how a view
-    that names its model has more loaded with the rows, with {model} and {words}.
+    that names its model has more loaded with the rows, with {model}, {words}
+    and {objects}, the name of the manager that gives them.
     """
 
     template: str = ""

@@ -189,20 +189,28 @@ class Router(Struct, frozen=True, gc=False):
     """A constructor of an application or a router. ``is_application``: it serves by itself.
 
     ``routes_argument``: the argument that holds a list of routes, mounts or handlers.
+    ``slash_argument``: that which is false where its paths do not end with a slash.
+    ``within_argument``: that with the router that its routes hang below; else it is the first.
     """
 
     path: str
     prefix_argument: str | None
     is_application: bool
     routes_argument: str | None = None
+    slash_argument: str | None = None
+    within_argument: str | None = None
 
 
 class ViewClass(Struct, frozen=True, gc=False):
-    """A base class whose methods are endpoints: method name -> HTTP method."""
+    """A base class whose methods are endpoints: method name -> HTTP method.
+
+    ``limited``: the attribute that says which HTTP methods a class answers, if not all of its own.
+    """
 
     path: str
     methods: dict[str, str]
     is_viewset: bool
+    limited: str = ""
 
 
 class Permissions(Struct, frozen=True, gc=False):
@@ -326,8 +334,8 @@ class Schema(Struct, frozen=True, gc=False):
     - ``reverse_default``, ``relation_column``, ``parent_link``: patterns of names, ``{name}_set``.
     - ``reverse_condition``: a pattern for what conditions call a relation of the default name.
     - ``implicit_key``: the primary key of a table that declares none.
-    - ``options``: what an argument of a column means (indexed, unique, primary, nullable, column,
-      references, many, secondary, remote) -> the argument. ``nullable``: the default.
+    - ``options``: what an argument of a column means (indexed, unique, primary, nullable, default,
+      column, references, many, secondary, remote) -> the argument. ``nullable``: the default.
     - ``table_makers``: calls that make a table without a class -> the argument with its name.
     - ``key_makers``: constructors of foreign keys of a table.
     - ``index_column``, ``index_table``: how a class says that a column, or ``{columns}``, have an

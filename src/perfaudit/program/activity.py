@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING
 
 from perfaudit.facts import types as t
-from perfaudit.program.attributes import add_properties, add_relations, add_setters, with_relation
+from perfaudit.program.asked_relations import with_relation
+from perfaudit.program.attributes import add_properties, add_relations, add_setters
 from perfaudit.program.call_costs import add_await, add_call
 from perfaudit.program.call_edges import (
     add_given,

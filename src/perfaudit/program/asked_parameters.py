@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from perfaudit.facts import types as t
-from perfaudit.program.attributes import asked_of, query_run
+from perfaudit.program.asked_relations import asked_of, query_run
 from perfaudit.program.edge_values import given_for
 from perfaudit.program.nodes import FunctionNode, is_handler
 from perfaudit.program.sites import Edge, Site

@@ -2,31 +2,20 @@
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from perfaudit.facts import types as t
 from perfaudit.libraries.types import Behaviour
 from perfaudit.program import members
 from perfaudit.program.decorators import method_kind
-from perfaudit.program.expressions import unless_nothing
 from perfaudit.program.forwarding import made_by
 from perfaudit.program.key_tests import Said, said_of_key
 from perfaudit.program.names import meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode, accessor_of
 from perfaudit.program.schema import Schema
-from perfaudit.program.sites import Edge, Found, Site
-from perfaudit.program.tables import Relation
-from perfaudit.program.tables_vocabulary import has_order
+from perfaudit.program.sites import Edge, Found
 from perfaudit.program.values import ClassType, Instance, LibraryInstance, Type, options_of
 
 if TYPE_CHECKING:
     from perfaudit.program.infer import Types
-
-ORDERED = "keeps-ordered-prefetch"
-KEEPING = frozenset({"keeps-prefetch", ORDERED})
-"""Calls that rows which were loaded with their parent answer; the first of them if in order."""
-MAX_NAMES = 3
-"""Names that a query may be handed on through before it is run."""
 
 
 def property_names_of(types: "Types", functions: list[FunctionNode]) -> frozenset[str]:
@@ -136,76 +125,6 @@ def add_setters(found: Found, bind: t.Bind, target: t.Attr) -> None:
             method = None if accessor is None else accessor[0]
         if method is not None:
             found.add_edge(method, "property", target, found.place(bind))
-
-
-def with_relation(found: Found, schema: Schema, site: Site) -> Site:
-    """Return the site, marked with its relation where a prefetch would have loaded its rows."""
-    if not schema.relation_names or "db.query" not in site.effects:
-        return site
-    at = (site.sequence, site.context)
-    query = query_run(site)
-    asked = None if query is None else asked_of(found.types, found.function, query, at)
-    if asked is None:
-        return site
-    relation = asked_relation(found.types, schema, found.function, *asked)
-    if relation is None or not is_in_needed_order(found.types, site, relation):
-        return site
-    return msgspec.structs.replace(site, relation=relation)
-
-
-def query_run(site: Site) -> t.Expr | None:
-    """Return the query that a site runs, None where rows that were loaded would not answer it."""
-    if site.kind != "call":
-        return site.value
-    if KEEPING.isdisjoint(site.behaviour.flags) or site.call is None:
-        return None
-    return site.call.callee.base if isinstance(site.call.callee, t.Attr) else site.value
-
-
-def is_in_needed_order(types: "Types", site: Site, relation: Relation) -> bool:
-    """Return whether loaded rows are in the order that a site asks for, if it asks for one."""
-    return ORDERED not in site.behaviour.flags or has_order(types, relation.target)
-
-
-def asked_of(
-    types: "Types",
-    function: FunctionNode,
-    value: t.Expr,
-    at: tuple[int, int],
-    names: int = MAX_NAMES,
-) -> tuple[t.Expr, tuple[int, int]] | None:
-    """Return what a query asks, and where: ``row.relation`` of ``row.relation.all()``.
-
-    None where rows that were loaded with their parent would not serve it.
-    """
-    while isinstance(value, t.CallRef):
-        call = function.facts.calls[value.index]
-        kept = types.call(function, value.index).has_flag("keeps-prefetch")
-        if not kept or not isinstance(call.callee, t.Attr):
-            return None
-        value = call.callee.base
-    if isinstance(value, t.Item):
-        return asked_of(types, function, value.base, at, names)
-    # A query that is put under a name, and run two lines later.
-    made = unless_nothing(function.only_value(value.id)) if isinstance(value, t.Name) else None
-    if not isinstance(made, t.CallRef) or not names:
-        return value, at
-    call = function.facts.calls[made.index]
-    return asked_of(types, function, made, (call.sequence, call.context), names - 1)
-
-
-def asked_relation(
-    types: "Types", schema: Schema, function: FunctionNode, asked: t.Expr, at: tuple[int, int]
-) -> Relation | None:
-    """Return the relation to many rows that is asked, or None where it is something else."""
-    if not isinstance(asked, t.Attr) or asked.name not in schema.relation_names:
-        return None
-    for option in options_of(types.evaluate(function, asked.base, at)):
-        if isinstance(option, Instance):
-            relation = schema.relation(option.node, asked.name)
-            if relation is not None and relation.many:
-                return relation
-    return None
 
 
 def add_relations(found: Found, schema: Schema) -> None:

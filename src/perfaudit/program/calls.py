@@ -11,7 +11,7 @@ from perfaudit.libraries.types import Behaviour
 from perfaudit.program import dispatch, members
 from perfaudit.program.decorators import decorator_behaviours, running
 from perfaudit.program.expressions import argument, argument_for
-from perfaudit.program.implementers import MAX_IMPLEMENTERS, implementers
+from perfaudit.program.implementers import MAX_IMPLEMENTERS, implementers, takes_keywords
 from perfaudit.program.language_calls import language_call, made_above, typing_call
 from perfaudit.program.made_around import made_of_given
 from perfaudit.program.named_classes import CLASS_BY_NAME, class_by_name, class_through
@@ -250,6 +250,7 @@ def _project_call(
     if _dispatches(types, node):
         node = dispatch.implementation(types, function, call, node)
     standing = implementers(types, node, receiver)
+    standing = [each for each in standing if takes_keywords(each, call)]
     confidence = Confidence.MEDIUM if standing else Confidence.HIGH
     targets = [
         Target("function", item.qualname, item, None, receiver, confidence)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
+from perfaudit.program.new_rows import given_to_row, is_changed, row_made
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.values import ClassType
 
@@ -98,6 +99,8 @@ def _result(
         return carried(program, keyword, is_left_off, steps - 1)
     if isinstance(program.types.call(function, index).callee, ClassType):
         return start
+    if row_made(program, function, index) is not None:
+        return start
     edges = [
         edge
         for edge in program.edges_from(function)
@@ -163,7 +166,15 @@ def _entry(
         return carried(program, Carried(function, way, inner), is_left_off, steps - 1)
     if not isinstance(value, t.CallRef):
         return None
-    given = _kept(program, function, value.index, name)
+    row = row_made(program, function, value.index)
+    if row is None:
+        given = _kept(program, function, value.index, name)
+    else:
+        since = base.way[len(way) :]
+        others = [edge.callee for edge in since]
+        if is_changed(program, function, value.index, row, since, others, name):
+            return None
+        given = given_to_row(program, function, value.index, row, name)
     if given is None:
         return None
     return carried(program, Carried(function, way, given), is_left_off, steps - 1)

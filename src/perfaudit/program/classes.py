@@ -228,6 +228,14 @@ class Hierarchy:
                     self._by_name.setdefault(candidate.name.lower(), []).append(candidate)
         return self._by_name.get(name, [])
 
+    def with_attribute(self, name: str) -> list[ClassNode]:
+        """Return the project classes outside tests whose bodies set a name, in file order."""
+        return [
+            node
+            for node in self._classes
+            if name in node.body.binds and node.file.role is not Role.TEST
+        ]
+
     def conforming(self, node: ClassNode) -> list[ClassNode]:
         """Return the classes that have all methods of a protocol, with the same parameters.
 

@@ -154,6 +154,8 @@ def _endpoints(sites: Sites, known: Dependencies, found: Registration) -> Iterat
             item_kind = PSEUDO_METHODS.get(item.method, kind)
             method = "" if item.method in PSEUDO_METHODS else item.method
             full = join(path, item.suffix) if item_kind in ("route", "websocket") else ""
+            if len(full) > 1 and _is_without_slash(sites, chain):
+                full = full.removesuffix("/")
             made = _endpoint(
                 sites,
                 known,
@@ -174,6 +176,16 @@ def _endpoints(sites: Sites, known: Dependencies, found: Registration) -> Iterat
                     yield _endpoint(
                         sites, known, found, kind, method, path, callee, (), through, application
                     )
+
+
+def _is_without_slash(sites: Sites, chain: Chain) -> bool:
+    """Return whether the router of a route is told to leave the last slash of its paths off."""
+    routers = [site for site in chain.calls if site in sites.routers]
+    if not routers:
+        return False
+    function, index = routers[-1]
+    given = argument(function.facts.calls[index], sites.routers[routers[-1]].slash_argument)
+    return isinstance(given, t.Const) and given.value is False
 
 
 def _own_site(found: Registration) -> tuple[Site, ...]:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from perfaudit.core.levels import Role
+from perfaudit.facts import types as t
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.values import ClassType, Instance, Type
 
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     from perfaudit.program.infer import Types
 
 MAX_IMPLEMENTERS = 8
+NAMED = frozenset({"positional", "keyword"})
+"""Kinds of parameters that a keyword may name."""
 
 
 def implementers(types: "Types", node: FunctionNode, receiver: Type | None) -> list[FunctionNode]:
@@ -33,6 +36,15 @@ def implementers(types: "Types", node: FunctionNode, receiver: Type | None) -> l
                 continue
             found.append(method)
     return found if len(found) <= MAX_IMPLEMENTERS else []
+
+
+def takes_keywords(method: FunctionNode, call: t.Call) -> bool:
+    """Return whether a method takes all keywords of a call: else it is another that is called."""
+    params = method.facts.params
+    if method.facts.decorators or any(param.kind == "**kwargs" for param in params):
+        return True
+    taken = {param.name for param in params if param.kind in NAMED} | {"**"}
+    return all(name in taken for name, _ in call.keywords)
 
 
 def standing_below(classes: "Hierarchy", node: FunctionNode) -> list[FunctionNode]:

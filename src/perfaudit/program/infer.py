@@ -101,6 +101,8 @@ class Types:
         """Attributes of these classes that may be such objects."""
         self.told: dict[tuple[FunctionNode, str], Type] = {}
         """Types of parameters that a library gives its rows to, by function and name."""
+        self.shown_in_views: dict[ClassNode, list[Type]] | None = None
+        """The rows of views by the class that shows them, once ``program.shown_rows`` was asked."""
         self.swapped: dict[str, ClassNode] = {}
         """Classes that settings put in the place of a library's, by its name."""
         self.sql_files: dict[str, str] = {}

@@ -1,13 +1,16 @@
 """Objects that a session keeps: what has been loaded by its key is not asked for again."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from perfaudit.core.location import Location
 from perfaudit.facts import types as t
 from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FunctionNode
-from perfaudit.program.row_entities import keeps_objects
+from perfaudit.program.row_entities import keeps_objects, keys_of
+from perfaudit.program.row_queries import rows_of
+from perfaudit.program.row_types import is_in_memory, relation_at
+from perfaudit.program.rows import Path
 from perfaudit.program.tables import Relation
 from perfaudit.program.values import Instance, LibraryInstance, TupleType, Type, options_of
 
@@ -15,6 +18,51 @@ if TYPE_CHECKING:
     from perfaudit.program.program import Program
 
 DEPTH = 3
+WHOLE = frozenset(
+    {"", "query", "select", "all", "scalars", "execute", "exec", "order_by", "options", "unique"}
+    | {"fetchall", "distinct", "execution_options"}
+)
+"""Steps of a query that leave all objects of its class in the result."""
+
+
+def times_asked(
+    program: "Program", row: ClassNode | None, paths: Sequence[Path], otherwise: str
+) -> str:
+    """Return how often relations of rows are asked for: for each object that they lead to, once.
+
+    ``otherwise``: what is said where no session keeps these by their key.
+    """
+    if row is None or not all(_is_kept_by_key(program, row, path) for path in paths):
+        return otherwise
+    names = [path[-1] for path in paths]
+    return f"once for each distinct `{'`, `'.join(dict.fromkeys(names))}`"
+
+
+def _is_kept_by_key(program: "Program", row: ClassNode, path: Path) -> bool:
+    """Return whether a session finds what a path of relations from a row leads to by its key.
+
+    No path is a query of its own.
+    """
+    if not path:
+        return False
+    owner: ClassNode | None = row
+    if path[:-1]:
+        above = relation_at(program, row, path[:-1])
+        owner = None if above is None else above.target
+    relation = relation_at(program, row, path)
+    if owner is None or relation is None or relation.target is None:
+        return False
+    if relation.kind != "many_to_one" or not keeps_objects(program, relation.target):
+        return False
+    table, other = program.schema.table_of(owner), program.schema.table_of(relation.target)
+    keys = keys_of(program, owner, relation)
+    referred = [
+        column.references.rpartition(".")[2]
+        for key in keys
+        if table is not None and (column := table.columns.get(key)) is not None
+    ]
+    columns = [None if other is None else other.column(name) for name in referred if name]
+    return all(column is not None and column.primary for column in columns)
 
 
 def may_be_kept(
@@ -30,6 +78,36 @@ def may_be_kept(
     if query is not None:
         holders += _functions_around(program, query)
     return any(_holds(program, holder, relation) for holder in dict.fromkeys(holders))
+
+
+def holds_all(program: "Program", relation: Relation, function: FunctionNode, before: int) -> bool:
+    """Return whether a function has all rows that a relation may lead to in a list or dictionary.
+
+    Its session keeps objects as long as somebody holds them.
+    """
+    if not may_be_kept(program, relation, function, None):
+        return False
+    for name, binds in function.binds.items():
+        bind = binds[0]
+        if len(binds) > 1 or bind.value is None or bind.context >= 0 or _is_chosen(function, bind):
+            continue
+        at = (bind.sequence, bind.context)
+        if bind.sequence > before or bind.kind != "assign":
+            continue
+        if not is_in_memory(program.types.evaluate(function, t.Name(name), (at[0] + 1, at[1]))):
+            continue
+        rows = rows_of(program, function, bind.value, at)
+        if rows is not None and rows.of == {relation.target} and rows.steps <= WHOLE:
+            return True
+    return False
+
+
+def _is_chosen(function: FunctionNode, bind: t.Bind) -> bool:
+    """Return whether a comprehension leaves some of the items out."""
+    if not isinstance(bind.value, t.Comp):
+        return False
+    inside = bind.value.context
+    return any(context.parent == inside for context in function.facts.contexts)
 
 
 def _functions_around(program: "Program", place: Location) -> list[FunctionNode]:

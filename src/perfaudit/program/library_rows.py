@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from perfaudit.facts import types as t
-from perfaudit.program.attributes import asked_of, query_run
+from perfaudit.program.asked_relations import asked_of, query_run
 from perfaudit.program.expressions import unless_nothing
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.sites import Site

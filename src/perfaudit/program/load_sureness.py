@@ -8,7 +8,7 @@ from perfaudit.program.conditions import Standing, is_special, standing
 from perfaudit.program.dearer_work import does_dearer_work
 from perfaudit.program.handfuls import may_be_handful
 from perfaudit.program.kept_answers import is_kept_answer
-from perfaudit.program.kept_objects import may_be_kept
+from perfaudit.program.kept_objects import WHOLE, holds_all, may_be_kept
 from perfaudit.program.key_tests import asks_for_key
 from perfaudit.program.late_reads import is_late
 from perfaudit.program.loads import Load
@@ -25,11 +25,6 @@ if TYPE_CHECKING:
 
 DYNAMIC = "dynamic"
 """How a relation is loaded that is a query of its own whenever it is read."""
-WHOLE = frozenset(
-    {"", "query", "select", "all", "scalars", "execute", "exec", "order_by", "options", "unique"}
-    | {"fetchall", "distinct", "execution_options"}
-)
-"""Steps of a query that leave all objects of its class in the result."""
 BY_KEY = frozenset({"=pk", "=id"})
 """Keywords of a query that at most one row answers to."""
 BOUNDED = BOUNDING | {"offset", "first", "one", "get", "yield_per", "partitions", VIA_RELATION}
@@ -56,6 +51,8 @@ def load_sureness(
             if rows.steps <= WHOLE:
                 return None
             levels.append(Confidence.MEDIUM)
+        if not load.path and holds_all(program, load.relation, function, place.sequence):
+            return None
         if loop >= 0 and _is_read_before(program, function, load, loop):
             levels.append(Confidence.MEDIUM)
     # The code of a module runs once, when it is imported.

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from perfaudit.core.finding import TraceStep
 from perfaudit.facts import types as t
 from perfaudit.program.asked_parameters import AskedParameters
-from perfaudit.program.attributes import asked_of, asked_relation, is_in_needed_order
+from perfaudit.program.asked_relations import asked_of, asked_relation, is_in_needed_order
 from perfaudit.program.edge_values import given_for
 from perfaudit.program.expressions import unless_nothing
 from perfaudit.program.nodes import FunctionNode, is_handler

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from perfaudit.facts import types as t
 from perfaudit.program.nodes import ClassNode, FunctionNode
+from perfaudit.program.row_types import can_load_more
 from perfaudit.program.values import External, Instance, Type, Unknown, options_of
 
 if TYPE_CHECKING:
@@ -39,6 +40,21 @@ def managers_of(types: "Types", model: ClassNode) -> Iterator[Instance]:
             if isinstance(bind.value, t.CallRef):
                 made = types.evaluate(owner.body, t.Name(name), (bind.sequence + 1, -1))
                 yield from (option for option in options_of(made) if isinstance(option, Instance))
+
+
+def first_manager(types: "Types", model: ClassNode) -> tuple[str, Type] | None:
+    """Return the name of the first manager that a class of rows has, and the manager.
+
+    Who asks for its rows without naming one gets those of this. None where it names none.
+    """
+    for owner in types.classes.project_order(model):
+        for name, binds in owner.body.binds.items():
+            bind = binds[-1]
+            if isinstance(bind.value, t.CallRef):
+                made = types.evaluate(owner.body, t.Name(name), (bind.sequence + 1, -1))
+                if can_load_more(types, made):
+                    return name, made
+    return None
 
 
 def has_unread_manager(types: "Types", model: ClassNode) -> bool:

@@ -18,7 +18,8 @@ from perfaudit.program.given_names import Given, Names, given_back, names_in
 from perfaudit.program.language_calls import SUPER
 from perfaudit.program.names import AT_END, meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode, enclosing_class
-from perfaudit.program.row_queries import NO_ROWS, rows_of
+from perfaudit.program.row_costs import row_class
+from perfaudit.program.row_queries import NO_ROWS, rows_of, rows_of_class
 from perfaudit.program.row_spots import Doing
 from perfaudit.program.rows import Rows, joined
 from perfaudit.program.tables_columns import app_label
@@ -62,7 +63,9 @@ class Known(Struct, frozen=True):
             for given in self.givens
         ]
         if self.query is not None:
-            found.append(Rows((self.query,)))
+            node = row_class(program, self.type)
+            place = self.query
+            found.append(Rows((place,)) if node is None else rows_of_class(program, node, place))
         return joined(found)
 
 

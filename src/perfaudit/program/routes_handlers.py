@@ -7,6 +7,7 @@ from typing import NamedTuple
 from perfaudit.core.levels import Role
 from perfaudit.facts import types as t
 from perfaudit.libraries.types import Framework, Route, ViewClass
+from perfaudit.program.class_values import class_texts
 from perfaudit.program.decorators import decorators_of
 from perfaudit.program.expressions import argument
 from perfaudit.program.infer import Types
@@ -308,6 +309,9 @@ def view_methods(
     if actions:
         # The path of such a route is written out: nothing is added to it.
         entries = [(name, method, "") for method, name in actions]
+    allowed = class_texts(types, node, view.limited) if view.limited else []
+    if allowed:
+        entries = [entry for entry in entries if entry[1] in allowed]
     for name, method, suffix in entries:
         own = _own(types, node, name)
         if own is None and not actions and not _is_provided(types, node, name, method):

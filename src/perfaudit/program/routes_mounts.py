@@ -64,7 +64,8 @@ def find_mounts(sites: Sites) -> Mounts:
             given = argument(call, router.routes_argument)
             if given is not None:
                 _hang(mounts, function, given, None, Edge(site, "", None, None))
-        for value in call.arguments[:1]:
+        within = argument(call, router.within_argument)
+        for value in (within,) if within is not None else call.arguments[:1]:
             for parent in router_sites(mounts, function, value, None):
                 if parent != site:
                     _add(mounts, site, Edge(parent, "", None, None))

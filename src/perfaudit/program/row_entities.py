@@ -1,6 +1,6 @@
 """Which objects come with rows: of classes that a query names too, or the one that all lead to."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 from perfaudit.facts import types as t
@@ -9,7 +9,7 @@ from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.row_spots import Spot
 from perfaudit.program.rows import Rows
 from perfaudit.program.tables import Relation
-from perfaudit.program.values import ClassType, options_of
+from perfaudit.program.values import ClassType, Instance, options_of
 
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
@@ -20,6 +20,9 @@ NONE = t.Const(None, "NoneType")
 TRUE = t.Const(True, "bool")
 LEAVES_OUT = frozenset({"exclude", "create", "update"})
 """Methods whose keywords do not say what the rows have."""
+ALL_OF = "and_"
+OF_OBJECT = "rows-of-object"
+"""The flag of a condition, or a step of a query, that leaves the rows of one object."""
 
 
 def begun(
@@ -113,10 +116,14 @@ def _shared_by(
     if not keeps_objects(program, row):
         return
     at = (call.sequence, call.context)
+    owners = list(_objects_asked(program, function, call, at))
     for relation in program.schema.relations_of(row).values():
         if relation.many:
             continue
-        keys = {relation.name, *_keys_of(program, row, relation)}
+        if relation.target is not None and relation.target in owners:
+            yield relation.name
+            continue
+        keys = {relation.name, *keys_of(program, row, relation)}
         if any(name in keys for name, _ in call.keywords) or any(
             isinstance(given, t.Compare)
             and given.operator in ("Eq", "Is")
@@ -126,14 +133,45 @@ def _shared_by(
             yield relation.name
 
 
+def _objects_asked(
+    program: "Program", function: FunctionNode, call: t.Call, at: At
+) -> Iterator[ClassNode]:
+    """Yield the classes of the objects of whose relations a query asks for the rows."""
+    asking = [t.CallRef(index) for index, each in enumerate(function.facts.calls) if each is call]
+    for value in (*asking, *_conditions(function, call)):
+        if isinstance(value, t.CallRef) and program.types.call(function, value.index).has_flag(
+            OF_OBJECT
+        ):
+            for given in function.facts.calls[value.index].arguments[:1]:
+                for option in options_of(program.types.evaluate(function, given, at)):
+                    if isinstance(option, Instance):
+                        yield option.node
+
+
 def _conditions(function: FunctionNode, call: t.Call) -> Iterator[t.Expr]:
-    """Yield what a call is given, with what a list of conditions begins with: ``*conditions``."""
+    """Yield what a call is given, with what a list of conditions begins with: ``*conditions``.
+
+    Of conditions that must all hold, each is one.
+    """
     for given in call.arguments:
         if isinstance(given, t.Star) and isinstance(given.value, t.Name):
             for bind in function.binds.get(given.value.id, ())[:1]:
                 if isinstance(bind.value, t.Seq):
                     yield from bind.value.items
         else:
+            yield from _all_of(function, given)
+
+
+def _all_of(function: FunctionNode, given: t.Expr) -> Iterator[t.Expr]:
+    match given:
+        case t.Binary(operator="BitAnd", left=left, right=right):
+            yield from _all_of(function, left)
+            yield from _all_of(function, right)
+        case t.CallRef(index=index) if (
+            expressions.last_name(function.facts.calls[index].callee) == ALL_OF
+        ):
+            yield from _conditions(function, function.facts.calls[index])
+        case _:
             yield given
 
 
@@ -174,7 +212,7 @@ def _leading_nowhere(program: "Program", call: t.Call, row: ClassNode) -> Iterat
             yield relation.name
 
 
-def _keys_of(program: "Program", row: ClassNode, relation: Relation) -> set[str]:
+def keys_of(program: "Program", row: ClassNode, relation: Relation) -> set[str]:
     """Return the columns of a row that hold the key of what a relation leads to."""
     if relation.column is not None:
         return {relation.column}
@@ -189,6 +227,26 @@ def _keys_of(program: "Program", row: ClassNode, relation: Relation) -> set[str]
     }
     usual = f"{relation.name}_id"
     return {usual} if usual in found else found
+
+
+def leads_back(program: "Program", relation: Relation, owners: Collection[ClassNode]) -> set[str]:
+    """Return the relations of the rows of a relation that lead back to the object it is read of.
+
+    Also where neither side names the other: its session keeps the object.
+    """
+    if relation.kind in ("many_to_one", "many_to_many"):
+        # Its other side leads to many rows, which one of them does not have.
+        return set()
+    if relation.inverse or relation.target is None:
+        return {relation.inverse} - {""}
+    if relation.kind != "one_to_many" or not keeps_objects(program, relation.target):
+        return set()
+    back = {
+        found.name
+        for found in program.schema.relations_of(relation.target).values()
+        if found.kind == "many_to_one" and found.target is not None and found.target in owners
+    }
+    return back if len(back) == 1 else set()
 
 
 def keeps_objects(program: "Program", node: ClassNode) -> bool:

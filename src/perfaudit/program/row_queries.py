@@ -8,6 +8,7 @@ from perfaudit.core.location import Location
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
 from perfaudit.program.actions import is_for_others
+from perfaudit.program.asking_places import only_gives_kept, place_of
 from perfaudit.program.attributes import getters_of
 from perfaudit.program.class_values import class_value
 from perfaudit.program.eager_options import OPTION, flags_of, named_by, takes_back
@@ -15,11 +16,17 @@ from perfaudit.program.edge_values import given_for
 from perfaudit.program.exclusions import exclude_each_other
 from perfaudit.program.expressions import outcomes
 from perfaudit.program.language_calls import SUPER, is_super, made_above
-from perfaudit.program.managers import has_unread_manager, managers_of, source_of_rows
+from perfaudit.program.managers import (
+    first_manager,
+    has_unread_manager,
+    managers_of,
+    source_of_rows,
+)
 from perfaudit.program.names import AT_END, meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode, enclosing_class
+from perfaudit.program.own_loads import own_loads
 from perfaudit.program.row_costs import row_class
-from perfaudit.program.row_entities import begun, given_objects
+from perfaudit.program.row_entities import begun, given_objects, leads_back
 from perfaudit.program.row_loaders import has_loaded
 from perfaudit.program.row_makers import loaded_when_made
 from perfaudit.program.row_parts import parts_under
@@ -92,6 +99,15 @@ def rows_of(
     ``doing``: what that object, a view, is there for now.
     """
     return program.once(_rows_at, Spot(function, at, owner=owner, doing=doing), value)
+
+
+def rows_of_class(program: "Program", model: ClassNode, place: Location) -> Rows:
+    """Return the rows of a class that a place names, and that its first manager gives."""
+    search = _Search(program)
+    found = first_manager(program.types, model)
+    managers = () if found is None else options_of(found[1])
+    given = [search.of_manager(one) for one in managers if isinstance(one, Instance)]
+    return made_of([Rows((place,)), search.start(model), *given]) or Rows(all_eager=True)
 
 
 def rows_at(program: "Program", spot: Spot, value: t.Expr) -> Rows | None:
@@ -269,7 +285,7 @@ class _Search:
                 made = made_above(own[0], call) if len(own) == 1 else None if own else call
                 return None if made is None else self.queried(here, made, index, steps)
             if is_query(self.types, resolved.result):
-                return Rows()
+                return own_loads(self.program, resolved.result)
             if self.program.schema.table_of(resolved.callee.node) is not None:
                 return EMPTY
         callees = [target.function for target in resolved.targets if target.function is not None]
@@ -316,7 +332,7 @@ class _Search:
         is_shared = len(callers) > 1 or len(callee.facts.results) > 1
         if rows.made or not is_shared or not can_load_more(self.types, given):
             return rows
-        if _only_gives_kept(callee):
+        if only_gives_kept(callee):
             return rows
         return replace(rows, written=(place,), declared=(*rows.declared, *rows.written))
 
@@ -424,7 +440,7 @@ class _Search:
                 start = replace(start, known=start.known | objects)
         if NO_LATER_LOADS in flags:
             start = replace(start, settled=self.program.schema.relation_names)
-        found = made_of([start, *before])
+        found = made_of([start, own_loads(self.program, result), *before])
         if found is not None and OPTION in flags and takes_back(call):
             return _without(found, flags)
         return found
@@ -510,7 +526,7 @@ class _Search:
         """Return all rows of a manager of the project; where it is not clear, they may be any."""
         method = source_of_rows(self.types, manager.node)
         if method is None:
-            return Rows()
+            return own_loads(self.program, manager)
         return self.returned(method, None, MAX_STEPS) or Rows(all_eager=True)
 
     def shared(self, callee: FunctionNode, rows: Rows | None) -> Rows | None:
@@ -591,7 +607,7 @@ class _Search:
             loaded=loaded,
             named=parent.named,
             all_eager=parent.all_eager,
-            known=frozenset({relation.inverse} if relation.inverse else ()),
+            known=frozenset(leads_back(self.program, relation, parent.of)),
             of=frozenset() if relation.target is None else frozenset({relation.target}),
             agreed=parent.agreed,
             settled=parent.settled,
@@ -627,7 +643,7 @@ class _Search:
             return self.held(spot, owner, value.name, steps)
         read = t.Call(value, (), (), spot.at[1], spot.at[0], 0, 0, 0, 0, False, False)
         given = self.types.evaluate(spot.function, value, spot.at)
-        place = _place_of(spot.function, value, spot.at)
+        place = place_of(spot.function, value, spot.at)
         ways = [
             self.asked_at(self.returned(one, Way(one, read, spot), steps), one, given, place)
             for one in getters
@@ -661,35 +677,6 @@ def _is_aside(spot: Spot, scope: FunctionNode, bind: t.Bind) -> bool:
         exclude_each_other(scope, bind.context, spot.at[1])
         or is_for_others(scope, (bind.sequence, bind.context), spot.doing)
     )
-
-
-def _only_gives_kept(function: FunctionNode) -> bool:
-    """Return whether a method gives nothing but what its object keeps in an attribute."""
-    values = [item.value for item in function.facts.results]
-    given = [value for value in values if value is not None and not isinstance(value, t.Const)]
-    own = [t.Name(param.name) for param in function.facts.params[:1]]
-    return (
-        bool(given)
-        and function.owner is not None
-        and all(isinstance(value, t.Attr) and value.base in own for value in given)
-    )
-
-
-def _place_of(function: FunctionNode, value: t.Attr, at: At) -> Location | None:
-    """Return where an attribute is read, alone or at the beginning of a chain of calls."""
-    facts = function.facts
-    found: list[t.Call | t.Read] = [
-        *(call for call in facts.calls if _begins_with(call.callee, value)),
-        *(read for read in facts.reads if _begins_with(read.value, value)),
-    ]
-    near = min(found, key=lambda fact: abs(fact.sequence - at[0]), default=None)
-    return None if near is None else function.place(near)
-
-
-def _begins_with(whole: t.Expr, value: t.Attr) -> bool:
-    while isinstance(whole, t.Attr) and whole != value:
-        whole = whole.base
-    return whole == value
 
 
 def _of_ways(answers: list[Rows | None]) -> Rows | None:

@@ -1,5 +1,6 @@
 """What a class that shows rows asks the database for each of them, field by field."""
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -15,17 +16,18 @@ from perfaudit.program import members
 from perfaudit.program.class_values import texts_of
 from perfaudit.program.conditions import is_first_use
 from perfaudit.program.expressions import argument
-from perfaudit.program.given_names import names_in
+from perfaudit.program.given_names import Given, names_in
 from perfaudit.program.language_calls import calls_above
 from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.request_methods import methods_at
 from perfaudit.program.row_costs import annotated_fields, shown_class
+from perfaudit.program.shown_classes import named_for_field
 from perfaudit.program.shown_fields import ALL, declared_fields, flags_of_call, method_behind
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.tables_vocabulary import attribute_value
 from perfaudit.program.template_values import NOT_KNOWN, Cost, Reading, Value
-from perfaudit.program.values import ClassType, External, Instance, options_of
+from perfaudit.program.values import ClassType, External, FunctionType, Instance, options_of
 
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 LISTING = "GET"
 """The method that lists are asked for with."""
 MAX_NESTING = 5
+LINKED = re.compile(r"\s*<\s*(\S+?)\s*>\s*")
+"""How a link says which attribute of the row it has: ``<author.id>``."""
 EACH = "all"
 """The method of a manager that gives its rows."""
 
@@ -126,10 +130,23 @@ class _Walk:
     ) -> None:
         """Note what a method costs that is given the row after its receiver."""
         params = method.facts.params
-        if len(params) < 2 or method in self.program.memoised:
+        if len(params) > 1:
+            self.run_with(shown, method, {params[1].name: row}, name, place)
+
+    def run_with(
+        self,
+        shown: ClassNode,
+        method: FunctionNode,
+        given: dict[str, Value],
+        name: str,
+        place: Location,
+    ) -> None:
+        """Note what a function costs that is given the row as one of its parameters."""
+        if method in self.program.memoised:
             return
+        row = next(iter(given.values()))
         reading = self.reading()
-        reading.function(method, {params[1].name: row})
+        reading.function(method, given)
         for cost in reading.costs:
             if cost.relation is None and self.is_fallback(method):
                 continue
@@ -307,10 +324,16 @@ class _Walk:
             if method is not None:
                 self.run(shown, method, row, name, place)
             return
+        if "shows-function" in flags:
+            self.function_of_field(shown, row, name, body, call)
+            return
         source = argument(call, self.words.source)
         path: tuple[str, ...] = (name,)
         if isinstance(source, t.Const) and isinstance(source.value, str):
             path = tuple(source.value.split("."))
+        if "shows-links" in flags:
+            self.linked(shown, row, path, name, body, call)
+            return
         if "shows-nested" in flags:
             self.nested_by_field(shown, row, path, name, place, body, call)
             return
@@ -328,6 +351,40 @@ class _Walk:
             if path:
                 self.read(shown, row, path, name, place)
 
+    def function_of_field(
+        self, shown: ClassNode, row: Value, name: str, body: FunctionNode, call: t.Call
+    ) -> None:
+        """Note what a field costs whose first argument is a function that is given the row."""
+        given = argument(call, "0|serialize")
+        at = (call.sequence, call.context)
+        found = None if given is None else self.program.types.evaluate(body, given, at)
+        if not isinstance(found, FunctionType) or not found.node.facts.params:
+            return
+        taken = found.node.facts.params[0].name
+        self.run_with(shown, found.node, {taken: row}, name, body.place(call))
+
+    def linked(
+        self,
+        shown: ClassNode,
+        row: Value,
+        path: tuple[str, ...],
+        name: str,
+        body: FunctionNode,
+        call: t.Call,
+    ) -> None:
+        """Note what links to other rows have of the row, and their keys where they are shown."""
+        place = body.place(call)
+        for key in self.words.links:
+            given = argument(call, key)
+            parts = names_in(self.program, body, given, AT_END) if given is not None else {}
+            for found in (found for values in parts.values() for found in values):
+                written = found.value.value if isinstance(found.value, t.Const) else None
+                steps = LINKED.fullmatch(written) if isinstance(written, str) else None
+                if steps is not None:
+                    self.read(shown, row, tuple(steps[1].split(".")), name, place)
+        if _is_true(argument(call, self.words.linked)):
+            self.read(shown, row, path, name, place)
+
     def nested_by_field(
         self,
         shown: ClassNode,
@@ -339,12 +396,14 @@ class _Walk:
         call: t.Call,
     ) -> None:
         """Note what a field costs whose first argument is the class that shows its rows."""
-        given = argument(call, "0|nested")
-        at = (call.sequence, call.context)
-        inner = None if given is None else self.program.types.evaluate(body, given, at)
+        value = argument(call, "0|nested")
+        given = None if value is None else Given(body, value, (call.sequence, call.context))
+        inner = None
+        if given is not None:
+            inner = named_for_field(self.program, self.words, shown, given)
         is_whole = all(key in WHOLE_NESTED for key, _ in call.keywords) and len(call.arguments) < 2
-        if isinstance(inner, ClassType) and self.is_showing(inner.node) and is_whole:
-            self.nested(shown, row, path, name, place, inner.node)
+        if inner is not None and is_whole:
+            self.nested(shown, row, path, name, place, inner)
         else:
             self.read(shown, row, path, name, place)
 

@@ -18,6 +18,7 @@ from perfaudit.program.class_values import class_value
 from perfaudit.program.expressions import argument
 from perfaudit.program.given_names import Given
 from perfaudit.program.language_calls import calls_above
+from perfaudit.program.layer_rows import rows_of_layer
 from perfaudit.program.loops import target_names
 from perfaudit.program.names import meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode, enclosing_class
@@ -51,7 +52,8 @@ class Showing(Struct, frozen=True):
 
     ``is_filled``: what is shown are the annotated fields of the class. ``is_together``: the rows
     are shown by a class that asks once for some of what their methods look up. ``view``: the class
-    whose list the library shows.
+    whose list the library shows; ``view_words``: what is said of it, where that is another library
+    than that of the class which shows its rows.
     """
 
     function: FunctionNode
@@ -64,6 +66,12 @@ class Showing(Struct, frozen=True):
     confidence: Confidence
     is_filled: bool = False
     is_together: bool = False
+    view_words: Answers | None = None
+
+    @property
+    def only_names_rows(self) -> bool:
+        """Return whether nothing asks for the rows: the view names their class, and that is all."""
+        return self.view_words is not None and not self.rows.givens
 
 
 def showings(program: "Program") -> Iterator[Showing]:
@@ -73,6 +81,8 @@ def showings(program: "Program") -> Iterator[Showing]:
             yield from _by_calls(program, words)
             yield from _by_dumps(program, words)
             yield from _by_views(program, words)
+        if words.layer.attribute:
+            yield from _by_layers(program, words)
         if words.filled:
             yield from _by_filling(program, words)
             yield from _by_pages(program, words)
@@ -380,6 +390,32 @@ def _by_views(program: "Program", words: Answers) -> Iterator[Showing]:
                 found = _viewed(program, words, node, shown, confidence)
                 if found is not None:
                     yield found
+
+
+def _by_layers(program: "Program", words: Answers) -> Iterator[Showing]:
+    """Yield the views whose rows come from a layer that they name, shown as a list."""
+    for file in program.files:
+        for node in file.classes if file.role is not Role.TEST else ():
+            if not node.facts.bases or not _lists(program, words, node):
+                continue
+            rows = rows_of_layer(program, words, node) if may_list(program, words, node) else None
+            row = None if rows is None else row_class(program, rows.type)
+            if rows is None or row is None or _loads_more(program, words, node):
+                continue
+            for field_words in program.libraries.answers:
+                given = class_value(program.types, node, words.shown)
+                for shown in () if given is None else classes_of(program, field_words, given):
+                    yield Showing(
+                        node.body,
+                        node.location,
+                        field_words,
+                        shown,
+                        row,
+                        rows,
+                        node,
+                        Confidence.HIGH,
+                        view_words=words,
+                    )
 
 
 def _list_action(words: Answers) -> str:

@@ -14,10 +14,12 @@ from perfaudit.program.language_calls import given_above
 from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FunctionNode, enclosing_class
 from perfaudit.program.tables_vocabulary import attribute_value
-from perfaudit.program.values import ClassType, Unknown, options_of
+from perfaudit.program.values import ClassType, FunctionType, Instance, Unknown, options_of
 
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
+
+SELF = "self"
 
 
 def told_by_decorator(program: "Program", words: Answers, function: FunctionNode) -> Given | None:
@@ -89,6 +91,33 @@ def _own_attribute(given: Given) -> str | None:
 def _asks_above(given: Given) -> bool:
     """Return whether a value is what the method of the class above gives."""
     return given_above(given.function, given.value) == given.function.name
+
+
+def named_for_field(
+    program: "Program", words: Answers, shown: ClassNode, given: Given
+) -> ClassNode | None:
+    """Return the class that a field is told to show its rows with: itself, its name, or a maker.
+
+    ``shown``: the class that has the field, which "self" stands for.
+    """
+    found = program.types.evaluate(given.function, given.value, given.at)
+    nodes: list[ClassNode] = []
+    if isinstance(given.value, t.Const) and isinstance(given.value.value, str):
+        name = given.value.value.rpartition(".")[2]
+        named = program.types.classes.named(name.lower())
+        nodes = [shown] if name == SELF else [node for node in named if node.name == name]
+    elif isinstance(found, FunctionType) and found.node.kind == "lambda":
+        made = [
+            option
+            for item in found.node.facts.results
+            if item.value is not None
+            for option in options_of(program.types.evaluate(found.node, item.value, AT_END))
+        ]
+        nodes = [option.node for option in made if isinstance(option, Instance | ClassType)]
+    elif isinstance(found, ClassType):
+        nodes = [found.node]
+    nodes = [node for node in nodes if shows(program, words, node)]
+    return nodes[0] if len(nodes) == 1 else None
 
 
 def shows(program: "Program", words: Answers, node: ClassNode) -> bool:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from perfaudit.program.program import Program
 
 MAX_NESTING = 4
+OF_ROW = frozenset({"shows-function", "shows-links"})
+"""Flags of fields that take of the row what a function or a text says."""
 OWN_WAYS = frozenset({"__init__", "__new__", "get_fields", "get_field_names", "many_init"})
 """Methods by which a class may choose its fields when it runs."""
 FIELD_WORDS = frozenset({"fields", "only", "exclude", "declared_fields"})
@@ -291,6 +293,8 @@ def _field(
     flags = set(flags_of_call(program, body, index))
     if "shows-nothing" in flags:
         return Shown((), ())
+    if not flags.isdisjoint(OF_ROW):
+        return None
     if "shows-method" in flags:
         method = method_behind(program, words, shown, name, call)
         return None if method is None else Shown((), (method,))

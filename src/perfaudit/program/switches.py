@@ -22,6 +22,7 @@ from perfaudit.program.values import (
     Type,
     options_of,
 )
+from perfaudit.program.written_out import constant_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -262,6 +263,8 @@ def _is_off(program: "Program", way: "list[Edge]", condition: t.Expr, *, looks_o
         return True
     if _is_of(program, way, condition, looks_on=looks_on) is False:
         return True
+    if looks_on and _compares(program, way, condition) is False:
+        return True
     test = _switch(condition)
     if test is None:
         return False
@@ -301,6 +304,25 @@ def _text_differs(way: "list[Edge]", condition: t.Expr) -> bool:
             given = _passed(way, name)
             return isinstance(given, t.Const) and _lacks(items, given)
     return False
+
+
+def _compares(program: "Program", way: "list[Edge]", condition: t.Expr) -> bool | None:
+    """Return whether an attribute of what the calls carry is what a test compares it with."""
+    callee = way[-1].callee
+    match condition:
+        case t.Compare(operator="Eq" | "NotEq" as operator, left=t.Attr() as left, right=right):
+            wanted: tuple[t.Expr, ...] = (right,)
+        case t.Compare(
+            operator="In" | "NotIn" as operator, left=t.Attr() as left, right=t.Seq(items=wanted)
+        ):
+            pass
+        case _:
+            return None
+    constants = [constant_at(program.types, callee, value) for value in wanted]
+    found = carried(program, Carried(callee, way, left), _leaves_off_itself)
+    if found is None or not isinstance(found.value, t.Const) or None in constants:
+        return None
+    return (found.value in constants) is (operator in ("Eq", "In"))
 
 
 def _lacks(written: "tuple[t.Expr | None, ...]", value: t.Const) -> bool:
@@ -432,6 +454,8 @@ def _holds(program: "Program", way: "list[Edge]", asked: t.Expr, *, looks_on: bo
         found = [_holds(program, way, option, looks_on=looks_on) for option in asked.options]
         return all(found) if asked.kind == "and" else any(found)
     if _is_of(program, way, asked, looks_on=looks_on):
+        return True
+    if looks_on and _compares(program, way, asked):
         return True
     test = _switch(asked)
     if test is None:

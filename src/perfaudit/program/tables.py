@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from perfaudit.core.location import Location
+from perfaudit.facts.types import Const
 from perfaudit.program.nodes import ClassNode
 from perfaudit.program.values import Type
 
@@ -17,7 +18,7 @@ class Column:
     primary key leads with it. ``references``: the ``table.column`` or table of a foreign key;
     ``on_delete``: what becomes of the row when that one is deleted, in lower case, where said.
     ``wrapped``: objects give more than the value, such as a file. ``as_text``: JSON that the
-    database holds as a text.
+    database holds as a text. ``default``: the constant that a new object has, where none is given.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Column:
     long: bool = False
     wrapped: bool = False
     as_text: bool = False
+    default: Const | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ from perfaudit.program.values import (
     Unknown,
     options_of,
 )
+from perfaudit.program.written_out import constant_at
 
 if TYPE_CHECKING:
     from perfaudit.program.infer import Types
@@ -231,7 +232,14 @@ def column_of(
         long=type_name == LONG,
         wrapped=kind is not None and kind.value is not None,
         as_text=kind is not None and kind.as_text,
+        default=_default(types, found),
     )
+
+
+def _default(types: "Types", found: Field) -> t.Const | None:
+    """Return the constant that a new object has in a column, if that is said."""
+    given = option(found, "default")
+    return None if given is None else constant_at(types, found.scope, given)
 
 
 def _flag(types: "Types", found: Field, role: str) -> object:

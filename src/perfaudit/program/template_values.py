@@ -10,6 +10,7 @@ from perfaudit.core.finding import TraceStep
 from perfaudit.core.levels import Confidence, weakest
 from perfaudit.facts import types as t
 from perfaudit.program import members
+from perfaudit.program.asked_relations import asked_of
 from perfaudit.program.conditions import Standing, standing
 from perfaudit.program.decorators import method_kind
 from perfaudit.program.defeats import refined_loads
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 MAX_DEPTH = 6
 """How many methods may lie between a value and the relation that they name."""
 DATABASE = frozenset({"db.query", "db.write"})
+OWN = frozenset({"one_to_many", "one_to_one"})
+"""Kinds of relations whose rows have the one that they are read of as their own one."""
 
 
 class Value(Struct, frozen=True):
@@ -176,14 +179,9 @@ class Reading:
 
     def _related(self, value: Value, relation: Relation) -> Value:
         path = (*value.path, relation.name)
-        found = Value(
-            relation.value,
-            value.known,
-            path,
-            value.loop,
-            inverse=relation.inverse,
-            owner=value,
-        )
+        # Only one of a row's own leads back to that row: its parent leads to all of its rows.
+        inverse = relation.inverse if relation.kind in OWN else ""
+        found = Value(relation.value, value.known, path, value.loop, inverse=inverse, owner=value)
         if relation.many and self._is_manager(relation.value):
             return Value(
                 relation.value,
@@ -192,7 +190,7 @@ class Reading:
                 value.loop,
                 asked=False,
                 relation=relation,
-                inverse=relation.inverse,
+                inverse=inverse,
                 owner=value,
             )
         if relation.lazy in ("lazy", "dynamic") and relation.kind != "unknown":
@@ -304,15 +302,20 @@ class Reading:
         if lazily is not None:
             return lazily
         result = members.returned_by(program.types, owner, method)
-        known = self._known_from(owner, method) if not value.loop and not arguments else None
+        known = None if arguments else self._known_from(value, owner, method)
         return Value(result, known, loop=value.loop, asked=self.is_query(result), owner=value)
 
-    def _known_from(self, owner: Instance, method: FunctionNode) -> Known | None:
-        """Return the rows that an object gives that is none itself, such as a view."""
+    def _known_from(self, value: Value, owner: Instance, method: FunctionNode) -> Known | None:
+        """Return the rows that an object gives, such as a view; of a row those it asks for anew."""
         program = self.program
-        if program.schema.table_of(owner.node) is not None:
-            return None
-        return known_names(program, {method.name: given_back(method)}).get(method.name)
+        given = given_back(method)
+        if program.schema.table_of(owner.node) is None:
+            is_known = not value.loop
+        else:
+            types = program.types
+            # What may have been loaded with the row is another matter.
+            is_known = all(asked_of(types, method, it.value, it.at) is None for it in given)
+        return known_names(program, {method.name: given}).get(method.name) if is_known else None
 
     def _given_by(self, method: FunctionNode, names: dict[str, Value]) -> Value | None:
         """Return the value where the method does no more than name a relation of its object."""

@@ -34,6 +34,17 @@ def written_out(types: "Types", spot: Spot) -> Spot | None:
     return None
 
 
+def constant_at(
+    types: "Types", function: FunctionNode, value: t.Expr, at: tuple[int, int] = AT_END
+) -> t.Const | None:
+    """Return the constant that an expression stands for; of a member with a label, its value."""
+    found = written_out(types, Spot(function, value, at))
+    given = None if found is None else found.value
+    if isinstance(given, t.Seq) and given.items:
+        given = given.items[0]
+    return given if isinstance(given, t.Const) else None
+
+
 def stands_for(types: "Types", spot: Spot) -> Spot | None:
     """Return what a name or an attribute is bound to; None where it may be several, or neither."""
     function, value, at, _ = spot
