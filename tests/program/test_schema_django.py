@@ -428,6 +428,7 @@ def test_fields_of_the_project_say_what_their_class_gives_above() -> None:
         "surely": (False, True),
     }
 
+
 TREE = """
 from django.db import models
 from mptt.fields import TreeForeignKey

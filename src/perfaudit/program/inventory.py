@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from perfaudit.core.report import Inventory
 from perfaudit.program.sites import Site
-from perfaudit.program.sql_text import sql_effects
+from perfaudit.program.sql_verbs import sql_effects
 from perfaudit.program.tables import Table
 
 if TYPE_CHECKING:
