@@ -24,7 +24,9 @@ def inventory_of(program: "Program") -> Inventory:
         for gathered, pooled in _call_kinds(program, function):
             gathers += gathered
             pools += pooled
-    tables = [table for table in program.schema.tables.values() if not table.abstract]
+    tables = [
+        table for table in program.schema.tables.values() if not (table.abstract or table.is_view)
+    ]
     files = {function.file for function in program.functions}
     return Inventory(
         async_functions=sum(function.is_async for function in program.functions),

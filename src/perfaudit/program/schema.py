@@ -10,6 +10,7 @@ from perfaudit.libraries.types import Schema as Declaration
 from perfaudit.program.annotations import annotated
 from perfaudit.program.declared_texts import declared_text
 from perfaudit.program.migrations import Replay, replay
+from perfaudit.program.migrations_documents import forwards, replay_documents
 from perfaudit.program.nodes import ClassNode
 from perfaudit.program.tables import Column, Index, Relation, SqlTables, Table, own_indexes
 from perfaudit.program.tables_columns import (
@@ -19,6 +20,7 @@ from perfaudit.program.tables_columns import (
     table_name,
     value_of,
 )
+from perfaudit.program.tables_derived import add_derived
 from perfaudit.program.tables_made import add_made_table, read_apart_indexes, read_made_tables
 from perfaudit.program.tables_orm import (
     Field,
@@ -128,7 +130,9 @@ def build_schema(types: "Types", sql_documents: Sequence[tuple[str, str]]) -> Sc
         for node in declared.classes
     }
     replayed = replay(types, words, declared.names, known.settings)
-    sql = read_sql_tables(_sql_texts(types, sql_documents, replayed))
+    changed = SqlTables()
+    others = replay_documents(forwards(sql_documents), changed)
+    sql = read_sql_tables(_sql_texts(types, others, replayed), changed)
     for scope, call, table in read_made_tables(types, words, declared.names):
         add_made_table(sql, table)
         types.made_tables[scope, call] = table
@@ -140,7 +144,7 @@ def build_schema(types: "Types", sql_documents: Sequence[tuple[str, str]]) -> Sc
             add_made_table(sql, table)
         else:
             sql.indexes.setdefault(table.name, []).extend(table.indexes)
-    return Schema(
+    schema = Schema(
         tables=_joined(by_class, sql),
         unparsed=sql.unparsed,
         swapped=known.swapped,
@@ -149,6 +153,8 @@ def build_schema(types: "Types", sql_documents: Sequence[tuple[str, str]]) -> Sc
         _by_class=by_class,
         _relations=relations,
     )
+    add_derived(schema, sql.derived.values(), sql.indexes)
+    return schema
 
 
 def _declared(types: "Types", words: Vocabulary) -> _Declared:
