@@ -50,7 +50,7 @@ def _entries(types: "Types", table: Spot, key: t.Expr, depth: int) -> list[Spot]
     return [
         held
         for display in _displays(types, table, depth)
-        for known, held in _held_by(display)
+        for known, held in held_by(display)
         if wanted is None or known == wanted.value
     ]
 
@@ -77,7 +77,7 @@ def _displays(types: "Types", table: Spot, depth: int) -> list[Spot]:
     return [display for held in inner for display in _displays(types, held, depth - 1)]
 
 
-def _held_by(display: Spot) -> list[tuple[object, Spot]]:
+def held_by(display: Spot) -> list[tuple[object, Spot]]:
     """Return the constant keys and the values of a dictionary that is written out."""
     function, value, at, line = display
     if isinstance(value, t.CallRef):
