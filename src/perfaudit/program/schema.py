@@ -21,7 +21,12 @@ from perfaudit.program.tables_columns import (
     value_of,
 )
 from perfaudit.program.tables_derived import add_derived
-from perfaudit.program.tables_made import add_made_table, read_apart_indexes, read_made_tables
+from perfaudit.program.tables_made import (
+    add_made_table,
+    are_made_in_functions,
+    read_apart_indexes,
+    read_made_tables,
+)
 from perfaudit.program.tables_orm import (
     Field,
     Fields,
@@ -136,6 +141,7 @@ def build_schema(types: "Types", sql_documents: Sequence[tuple[str, str]]) -> Sc
     for scope, call, table in read_made_tables(types, words, declared.names):
         add_made_table(sql, table)
         types.made_tables[scope, call] = table
+    types.has_table_objects = bool(types.made_tables) or are_made_in_functions(types, words)
     _tell_objects(types, declared, by_class)
     for name, index in read_apart_indexes(types, words, declared.names, columns):
         sql.indexes.setdefault(name, []).append(index)

@@ -141,7 +141,7 @@ class SqlTexts:
 
     def built(self, function: FunctionNode, value: t.Expr, at: tuple[int, int]) -> Statement | None:
         """Return the statement that calls build of table objects, where an expression is one."""
-        if not self.types.made_tables or not isinstance(value, t.Name | t.CallRef):
+        if not self.types.has_table_objects or not isinstance(value, t.Name | t.CallRef):
             return None
         return statement_of(self.types, function, value, at)
 

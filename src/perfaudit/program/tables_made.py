@@ -43,6 +43,19 @@ def read_made_tables(
                     yield scope, index, table_of_call(types, words, scope, call, name, names)
 
 
+def are_made_in_functions(types: "Types", words: Vocabulary) -> bool:
+    """Return whether functions make tables, which they read from the database as a rule."""
+    roots = {path.rpartition(".")[2] for path in words.table_makers}
+    return any(
+        last_name(call.callee) in roots
+        and path_of(types, called(types, function, call)) in words.table_makers
+        for file in types.modules.files
+        if not is_unseen(file)
+        for function in file.functions
+        for call in function.facts.calls
+    )
+
+
 def _name(types: "Types", scope: FunctionNode, call: t.Call, given: str) -> str | None:
     """Return the name that a table is given, also by a constant."""
     value = argument(call, given)
