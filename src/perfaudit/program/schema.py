@@ -459,11 +459,17 @@ def _merged(first: Table, second: Table) -> Table:
 def _distinct(indexes: Iterable[Index]) -> tuple[Index, ...]:
     """Return the indexes without those that say again what an earlier one says.
 
-    A class, its migration and a dump of the schema all declare the same index.
+    A class, its migration and a dump of the schema all declare the same index. Another one cannot
+    have its name.
     """
     found: dict[tuple[tuple[str, ...], tuple[str, ...], bool, bool], Index] = {}
+    named: set[tuple[str, tuple[str, ...]]] = set()
     for index in indexes:
         columns = tuple(column.lower() for column in index.columns)
+        if (index.name, columns) in named:
+            continue
+        if index.name:
+            named.add((index.name, columns))
         found.setdefault((columns, index.include, index.unique, index.where is not None), index)
     return tuple(found.values())
 
