@@ -27,7 +27,7 @@ MAX_MEANINGS = 4
 """What a name is bound to on several ways."""
 MAX_CALLEES = 8
 """Functions that a call may run."""
-MAX_CHOICES = 64
+MAX_CHOICES = 100
 """Ways on which the texts of a call that can run several are looked for."""
 KEEPING = frozenset({"strip", "lstrip", "rstrip", "bindparams", "columns", "encode", "decode"})
 """Methods of a text that leave its meaning."""
