@@ -243,6 +243,21 @@ class ByName(Runner):
 def ask(conn: sqlite3.Connection, runner: Runner):
     return conn.execute(runner.sql(), (1,))
 """,
+        # Also of a class that only has the methods of the protocol.
+        f"""from typing import Protocol
+class Runner(Protocol):
+    def sql(self) -> str: ...
+class ByMail(Runner):
+    def sql(self):
+        return "{FROM} email = ?"
+class Named:
+    def sql(self):
+        return "{FROM} name = ?"
+class ByName(Named):
+    pass
+def ask(conn: sqlite3.Connection, runner: Runner):
+    return conn.execute(runner.sql(), (1,))
+""",
         # A wrapper that is given one of them.
         f"""def run(conn: sqlite3.Connection, sql):
     return conn.execute(sql)
@@ -256,6 +271,18 @@ def ask(conn, flag):
 )
 def test_all_texts_that_a_call_may_run_are_known(code: str) -> None:
     assert texts(HEAD + code) == {"email = ?", "name = ?"}
+
+
+def test_what_a_function_runs_that_is_handed_on_is_known() -> None:
+    code = f"""def fill(run):
+    run("{FROM} email = 1")
+    run("{FROM} name = 1")
+def ask(conn: sqlite3.Connection):
+    def run(text):
+        return conn.execute(text)
+    fill(run)
+"""
+    assert texts(HEAD + code) == {"email = 1", "name = 1"}
 
 
 def test_what_is_chosen_twice_is_known_in_all_ways() -> None:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from perfaudit.program.program import Program
 
 Parameter = tuple[FunctionNode, str]
+_Call = tuple[FunctionNode, t.Call, t.Expr | None, Confidence]
+"""A call of a function: its own function, the call, its value, and how sure it is."""
 MAX_WRAPPERS = 3
 """How many functions a text is handed through."""
 _STATEMENT = re.compile(
@@ -93,19 +95,43 @@ class _HandedOver:
         for _ in range(MAX_WRAPPERS):
             further: dict[Parameter, Site] = {}
             for (function, name), site in latest.items():
-                for edge in self.program.edges_to(function):
-                    if edge.call is None or edge.via != "call":
-                        continue
-                    given = _given_for(edge.call, function, name)
-                    made = self._given(site, edge.caller, edge.call, edge.value, given)
+                for caller, call, value, confidence in self._calls_of(function):
+                    given = _given_for(call, function, name)
+                    made = self._given(site, caller, call, value, given)
                     for one in made:
-                        yield structs.replace(one, confidence=min(site.confidence, edge.confidence))
+                        yield structs.replace(one, confidence=min(site.confidence, confidence))
                     if made:
                         continue
-                    outer = _parameter(edge.caller, given)
+                    outer = _parameter(caller, given)
                     if outer is not None and outer not in self.runners:
                         further[outer] = self.runners[outer] = site
             latest = further
+
+    def _calls_of(self, function: FunctionNode) -> Iterator[_Call]:
+        """Yield the calls of a function, also those where it is handed to another one."""
+        for edge in self.program.edges_to(function):
+            if edge.call is not None and edge.via == "call":
+                yield edge.caller, edge.call, edge.value, edge.confidence
+            elif isinstance(edge.value, t.CallRef) and edge.via == "callback":
+                yield from self._calls_where_handed(edge.caller, edge.value.index, function)
+
+    def _calls_where_handed(
+        self, caller: FunctionNode, index: int, function: FunctionNode
+    ) -> Iterator[_Call]:
+        """Yield the calls of a function where it is called by the name of a parameter."""
+        for target in self.program.types.call(caller, index).targets:
+            other = target.function
+            if other is None:
+                continue
+            names = {
+                param.name
+                for param in other.facts.params
+                if argument_for(caller.facts.calls[index], other, param.name)
+                == t.Name(function.name)
+            }
+            for number, call in enumerate(other.facts.calls):
+                if isinstance(call.callee, t.Name) and call.callee.id in names:
+                    yield other, call, t.CallRef(number), Confidence.MEDIUM
 
     def to_methods(self) -> Iterator[Site]:
         """Yield the calls on something unknown that every class would run. Ask it last."""
