@@ -297,7 +297,8 @@ def _constraint(part: Any, place: Location, columns: dict[str, Column]) -> Itera
     name = type(part).__name__
     if name == "Constraint":
         for inner in part.expressions:
-            yield from _constraint(inner, place, columns)
+            for index in _constraint(inner, place, columns):
+                yield replace(index, name=index.name or part.name)
     elif name == "PrimaryKey":
         names = _names(part.expressions)
         for item in names if len(names) == 1 else ():
