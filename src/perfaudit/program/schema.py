@@ -159,7 +159,7 @@ def build_schema(types: "Types", sql_documents: Sequence[tuple[str, str]]) -> Sc
         _by_class=by_class,
         _relations=relations,
     )
-    add_derived(schema, sql.derived.values(), sql.indexes)
+    add_derived(schema, (*sql.derived.values(), *replayed.derived), sql.indexes)
     return schema
 
 
