@@ -81,6 +81,15 @@ def test_a_relation_of_any_kind_needs_its_two_columns() -> None:
     assert fix == 'Add .only("content_type_id", "object_id").'
 
 
+def test_rows_by_their_keys_are_objects() -> None:
+    body = """
+    found = Report.objects.all().in_bulk()
+    return [each.slug for each in found.values()]
+    """
+
+    assert fix_of(body) == 'Add .only("slug").'
+
+
 @pytest.mark.parametrize(
     ("body", "before"),
     [

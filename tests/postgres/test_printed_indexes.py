@@ -129,9 +129,11 @@ def test_each_class_makes_the_same_index(printed: list[Printed], database: Datab
     made = 0
     for item in printed:
         form = _FORM.search(item.fix)
-        if form is None:
+        names = _NAMES.findall(item.fix)
+        if form is None or not names:
+            # Without such a statement it is another server that is told.
             continue
-        ((name, of_table),) = _NAMES.findall(item.fix)
+        ((name, of_table),) = names
         table = _table(item.program, of_table)
         _make_tables(database, item.program)
         for statement in _STATEMENTS.findall(item.fix):

@@ -123,3 +123,21 @@ def upgrade():{TABLE}
     connection.execute(sa.text("CREATE INDEX by_name ON shops (name)"))
 """
     assert set(indexes(code)) == {("name",)}
+
+
+def test_views_that_migrations_make_and_take_away() -> None:
+    code = f"""
+def upgrade():{TABLE}
+    op.execute("CREATE VIEW towns AS SELECT town, name FROM shops")
+    op.execute("CREATE VIEW gone AS SELECT town FROM shops")
+    op.execute("DROP VIEW gone")
+    op.rename_table("towns", "places")
+
+
+def downgrade():
+    op.execute("CREATE VIEW before AS SELECT town FROM shops")
+"""
+    tables = project({"versions/one.py": HEAD + code}).schema.tables
+    assert set(tables) == {"shops", "places"}
+    assert tables["places"].is_view
+    assert list(tables["places"].columns) == ["town", "name"]

@@ -432,3 +432,40 @@ def test_fields_of_the_project_say_what_their_class_gives_above() -> None:
         "other": (True, True),
         "surely": (False, True),
     }
+
+
+TREE = """
+from django.db import models
+from mptt.fields import TreeForeignKey
+from mptt.models import MPTTModel
+
+
+class LocalTimeField(models.Field):
+    pass
+
+
+class Shelf(MPTTModel):
+    parent = TreeForeignKey("self", null=True, db_index=False, on_delete=models.CASCADE)
+    room = TreeForeignKey("Room", db_column="room_key", on_delete=models.CASCADE)
+    opened = LocalTimeField(db_index=True)
+
+    class Meta:
+        unique_together = ("opened", "parent")
+
+
+class Room(MPTTModel):
+    name = models.CharField(max_length=80)
+"""
+
+
+def test_fields_of_other_libraries_mean_what_those_of_the_class_do() -> None:
+    table = project({"shop/models.py": TREE}).schema.tables["shop_shelf"]
+    parent, room = table.columns["parent_id"], table.columns["room_id"]
+    assert (parent.nullable, parent.indexed, parent.references) == (True, False, "shop_shelf")
+    assert (room.name, room.nullable, room.indexed) == ("room_key", False, True)
+    assert ("opened", "parent_id") in {index.columns for index in table.indexes}
+
+
+def test_a_field_of_the_project_is_a_column_of_an_unknown_type() -> None:
+    column = project({"shop/models.py": TREE}).schema.tables["shop_shelf"].columns["opened"]
+    assert (column.type, column.indexed) == ("other", True)

@@ -154,3 +154,139 @@ def test_keys_of_other_servers_are_indexes() -> None:
     assert sorted(found.tables["agents"].columns) == ["email", "id", "name"]
     keys = {index.columns: index.unique for index in found.indexes["agents"]}
     assert keys == {("id",): True, ("email",): True, ("name", "email"): False}
+
+
+DERIVED = """
+CREATE VIEW totals (shop, count, latest) AS
+    SELECT orders.shop_id, count(*), max(created) FROM orders GROUP BY shop_id;
+CREATE MATERIALIZED VIEW people AS
+    SELECT u.*, o.note AS remark FROM users u JOIN orders o ON o.user_id = u.id;
+CREATE UNIQUE INDEX ON people (id);
+CREATE OR REPLACE VIEW named AS
+    SELECT people.remark, profile FROM people UNION ALL SELECT 'a', NULL FROM users;
+CREATE TEMP TABLE found AS WITH big AS (SELECT id, bio FROM users) SELECT big.id, big.bio FROM big;
+CREATE TABLE unknown AS SELECT * FROM nowhere;
+CREATE TABLE archived (LIKE orders INCLUDING ALL, archived_at timestamptz);
+"""
+
+
+def test_views_and_tables_made_of_queries_have_the_columns_that_these_give() -> None:
+    tables = project({}, sql={"a.sql": DDL, "b.sql": DERIVED}).schema.tables
+
+    def columns(name: str) -> dict[str, str]:
+        return {column.name: column.type for column in tables[name].columns.values()}
+
+    assert columns("totals") == {"shop": "integer", "count": "other", "latest": "other"}
+    assert list(columns("people")) == ["id", "email", "profile", "avatar", "bio", "remark"]
+    assert columns("named") == {"remark": "text", "profile": "json"}
+    assert list(columns("found")) == ["id", "bio"]
+    assert "unknown" not in tables
+    assert {name for name, table in tables.items() if table.is_view} == {
+        "totals",
+        "people",
+        "named",
+    }
+    assert [index.columns for index in tables["people"].indexes] == [("id",)]
+    assert not tables["found"].columns["id"].primary
+
+
+def test_a_table_is_made_like_another() -> None:
+    table = project({}, sql={"a.sql": DDL, "b.sql": DERIVED}).schema.tables["archived"]
+    assert list(table.columns) == ["id", "user_id", "shop_id", "created", "note", "archived_at"]
+
+
+TEMPLATE = """
+{% for kind in kinds %}
+CREATE TABLE {{ prefix }}_{{ kind }} (id int);
+{% endfor %}
+CREATE TABLE places (
+  id BIGINT NOT NULL,
+  name TEXT
+) {{ tablespace.data }};
+{% if indexed %}
+CREATE UNIQUE INDEX ix ON places USING BTREE (id) {{ tablespace.index }} WHERE name IS NOT NULL;
+{% endif %}
+"""
+
+
+def test_files_that_are_templates_declare_what_stands_in_them() -> None:
+    tables = project({}, sql={"a.sql": TEMPLATE}).schema.tables
+    assert list(tables) == ["places"]
+    assert [index.columns for index in tables["places"].indexes] == [("id",)]
+    assert tables["places"].location.line == 5
+
+
+def replayed(**files: str) -> dict[str, list[str]]:
+    """Return the tables of files in SQL with their columns, in order."""
+    sql = {f"db/{name}.sql": text for name, text in files.items()}
+    tables = project({}, sql=sql).schema.tables
+    return {name: list(table.columns) for name, table in tables.items()}
+
+
+FIRST = "CREATE TABLE a (id int, old text, gone text); CREATE TABLE b (id int);"
+
+
+def test_statements_of_one_file_are_carried_out_in_order() -> None:
+    text = FIRST + (
+        "ALTER TABLE a RENAME COLUMN old TO new; ALTER TABLE a DROP COLUMN gone;"
+        "ALTER TABLE a RENAME TO c; DROP TABLE IF EXISTS b;"
+    )
+    assert replayed(all=text) == {"c": ["id", "new"]}
+
+
+def test_a_table_is_made_anew() -> None:
+    text = (
+        "DROP TABLE IF EXISTS a; CREATE TABLE a (id int, old int);"
+        "CREATE TABLE new_a (id int); DROP TABLE a; ALTER TABLE new_a RENAME TO a;"
+    )
+    assert replayed(all=text) == {"a": ["id"]}
+
+
+def test_numbered_files_of_a_folder_are_carried_out_in_order() -> None:
+    second = "ALTER TABLE a DROP COLUMN gone; DROP TABLE b;"
+    third = "ALTER TABLE a RENAME old TO new;"
+    expected = {"a": ["id", "new"]}
+    assert replayed(V1__first=FIRST, V2__second=second, V10__third=third) == expected
+    files = {"0001_first": FIRST, "0002_second": second, "0003_third": third}
+    assert replayed(**files) == expected
+    files = {"2020-01-01_first/up": FIRST, "2020-02-01_second/up": second, "2021-01-01/up": third}
+    assert replayed(**files, **{"2020-01-01_first/down": "DROP TABLE a;"}) == expected
+
+
+def test_other_files_take_nothing_from_each_other() -> None:
+    expected = {"a": ["id", "old", "gone"], "b": ["id"]}
+    assert replayed(schema=FIRST, teardown="DROP TABLE a; DROP TABLE b;") == expected
+
+
+def test_what_takes_a_migration_back_is_not_carried_out() -> None:
+    expected = {"a": ["id", "old", "gone"], "b": ["id"]}
+    back = "DROP TABLE a; DROP TABLE b; CREATE TABLE c (id int);"
+    for mark in ("migrate:down", "+goose Down", "+migrate Down", "@UNDO", "Down", "rollback;"):
+        assert replayed(**{"0001_first": f"{FIRST}\n-- {mark}\n{back}"}) == expected
+    for name in ("0001_first.down", "0001_first.rollback", "U1__first", "0001_first_down"):
+        assert replayed(**{"0001_first.up": FIRST, name: back}) == expected
+
+
+def test_an_index_that_is_taken_away_is_none() -> None:
+    files = {
+        "001": "CREATE TABLE a (id int, x int); CREATE INDEX ix ON a (x);",
+        "002": "DROP INDEX ix;",
+    }
+    sql = {f"db/{name}.sql": text for name, text in files.items()}
+    assert not project({}, sql=sql).schema.tables["a"].indexes
+
+
+def test_what_is_added_to_a_table_of_another_file_stays() -> None:
+    schema = "CREATE TABLE a (id int);"
+    numbered = {"001": "ALTER TABLE a ADD COLUMN x int; CREATE INDEX ON a (x); DROP TABLE z;"}
+    sql = {"schema.sql": schema, **{f"db/{name}.sql": text for name, text in numbered.items()}}
+    table = project({}, sql=sql).schema.tables["a"]
+    assert list(table.columns) == ["id", "x"]
+    assert [index.columns for index in table.indexes] == [("x",)]
+
+
+def test_a_view_that_is_taken_away_is_none() -> None:
+    assert replayed(all=FIRST + "CREATE VIEW v AS SELECT id FROM a; DROP VIEW v;").keys() == {
+        "a",
+        "b",
+    }

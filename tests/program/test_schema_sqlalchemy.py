@@ -404,3 +404,29 @@ class Badge(Base):
         "badges": ["id", "text"],
         "logs": ["id", "line"],
     }
+
+
+WRAPPED = """
+import sqlalchemy as sa
+
+metadata = sa.MetaData()
+
+
+def made(*args, **kwargs):
+    kwargs["mysql_character_set"] = "utf8"
+    return sa.Table(*args, **kwargs)
+
+
+def other(name, *args):
+    return sa.Table("other", *args)
+
+
+class Model:
+    builds = made("builds", metadata, sa.Column("id", sa.Integer, primary_key=True))
+    others = other("builders", metadata, sa.Column("id", sa.Integer))
+"""
+
+
+def test_a_function_may_hand_all_on_to_what_makes_a_table() -> None:
+    tables = project({"db.py": WRAPPED}).schema.tables
+    assert {name: list(table.columns) for name, table in tables.items()} == {"builds": ["id"]}

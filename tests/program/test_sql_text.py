@@ -155,7 +155,7 @@ def worked_out(column):
     ("value", "text"),
     [
         ("queries.BY['all']", "SELECT a FROM t"),
-        ("queries.BY[flag]", None),
+        ("queries.BY[flag]", "SELECT b FROM t"),
         ("f\"SELECT {', '.join(queries.COLUMNS)} FROM t\"", "SELECT a, b FROM t"),
         ("queries.select('a')", "SELECT a FROM t"),
         ("queries.select('a', table='u')", "SELECT a FROM u"),

@@ -187,3 +187,134 @@ def test_their_conditions_are_known() -> None:
 )
 def test_what_looks_like_a_statement(text: str, expected: bool) -> None:
     assert is_statement(text) is expected
+
+
+def texts(code: str) -> set[str]:
+    """Return what the statements of a program that have a WHERE ask for."""
+    return {" ".join(text.split()).partition("WHERE ")[2] for _, text in found(code)} - {""}
+
+
+HEAD = "import sqlite3\n\n\n"
+FROM = "SELECT id FROM agents WHERE"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        # A name that each branch binds.
+        f"""def ask(conn: sqlite3.Connection, flag):
+    if flag:
+        sql = "{FROM} email = ?"
+    else:
+        sql = "{FROM} name = ?"
+    return conn.execute(sql, (flag,))
+""",
+        # What one of several returns gives, and a condition in an expression.
+        f"""def sql_for(flag):
+    if flag:
+        return "{FROM} email = ?"
+    return "{FROM} name = ?"
+def ask(conn: sqlite3.Connection, flag):
+    return conn.execute(sql_for(flag), (flag,))
+""",
+        f"""def ask(conn: sqlite3.Connection, flag):
+    return conn.execute("{FROM} email = ?" if flag else "{FROM} name = ?", (flag,))
+""",
+        # An entry of a dictionary, by a key that is not known.
+        f"""QUERIES = {{"mail": "{FROM} email = ?", "name": "{FROM} name = ?"}}
+def ask(conn: sqlite3.Connection, kind):
+    return conn.execute(QUERIES[kind], (kind,))
+""",
+        f"""QUERIES = dict(mail=dict(sql="{FROM} email = ?"), name=dict(sql="{FROM} name = ?"))
+def ask(conn: sqlite3.Connection, kind):
+    query = QUERIES.get(kind)
+    return conn.execute(query.get("sql"), (kind,))
+""",
+        # Methods of the classes that an object may be of.
+        f"""from typing import Protocol
+class Runner(Protocol):
+    def sql(self) -> str: ...
+class ByMail(Runner):
+    def sql(self):
+        return "{FROM} email = ?"
+class ByName(Runner):
+    def sql(self):
+        return "{FROM} name = ?"
+def ask(conn: sqlite3.Connection, runner: Runner):
+    return conn.execute(runner.sql(), (1,))
+""",
+        # Also of a class that only has the methods of the protocol.
+        f"""from typing import Protocol
+class Runner(Protocol):
+    def sql(self) -> str: ...
+class ByMail(Runner):
+    def sql(self):
+        return "{FROM} email = ?"
+class Named:
+    def sql(self):
+        return "{FROM} name = ?"
+class ByName(Named):
+    pass
+def ask(conn: sqlite3.Connection, runner: Runner):
+    return conn.execute(runner.sql(), (1,))
+""",
+        # A wrapper that is given one of them.
+        f"""def run(conn: sqlite3.Connection, sql):
+    return conn.execute(sql)
+def ask(conn, flag):
+    sql = "{FROM} email = ?"
+    if flag:
+        sql = "{FROM} name = ?"
+    return run(conn, sql)
+""",
+    ],
+)
+def test_all_texts_that_a_call_may_run_are_known(code: str) -> None:
+    assert texts(HEAD + code) == {"email = ?", "name = ?"}
+
+
+def test_what_a_function_runs_that_is_handed_on_is_known() -> None:
+    code = f"""def fill(run):
+    run("{FROM} email = 1")
+    run("{FROM} name = 1")
+def ask(conn: sqlite3.Connection):
+    def run(text):
+        return conn.execute(text)
+    fill(run)
+"""
+    assert texts(HEAD + code) == {"email = 1", "name = 1"}
+
+
+def test_what_is_chosen_twice_is_known_in_all_ways() -> None:
+    code = f"""def ask(conn: sqlite3.Connection, first, second):
+    column = "email" if first else "name"
+    value = "1" if second else "2"
+    return conn.execute(f"{FROM} {{column}} = {{value}}")
+"""
+    assert texts(HEAD + code) == {"email = 1", "email = 2", "name = 1", "name = 2"}
+
+
+def test_very_many_ways_are_not_all_followed() -> None:
+    binds = "".join(f"    a{i} = 'email' if flag else 'name'\n" for i in range(9))
+    holes = " AND ".join(f"{{a{i}}} = 1" for i in range(9))
+    code = f"""def ask(conn: sqlite3.Connection, flag):
+{binds}    return conn.execute(f"{FROM} {holes}")
+"""
+    assert len(texts(HEAD + code)) == 100
+
+
+@pytest.mark.parametrize(
+    "cursor", ["conn: psycopg2.extensions.connection", "conn"], ids=["known", "unknown"]
+)
+def test_what_is_copied_out_of_a_query_is_known(cursor: str) -> None:
+    code = f"""import psycopg2
+QUERIES = dict(mail="{FROM} email = %(key)s", name="{FROM} name = %(key)s")
+def ask({cursor}, kind, key, into):
+    cur = conn.cursor()
+    query = cur.mogrify(QUERIES[kind], dict(key=key)).decode("utf-8")
+    cur.copy_expert("COPY (%s) TO STDOUT" % query, into)
+"""
+    program = program_of({"schema.sql": SCHEMA, "app.py": code})
+    copied = [site for site in program.once(statements) if "COPY" in (site.sql or "")]
+    assert {site.effects for site in copied} == {("db.query",)}
+    assert {(site.sql or "").split()[-5] for site in copied} == {"email", "name"}

@@ -77,6 +77,17 @@ def sql(value: str, before: str = "") -> str | None:
         ("select(teams)", "SELECT teams.* FROM teams"),
         ("select(Team.__table__.c.id)", "SELECT teams.id FROM teams"),
         ("select(Badge.__table__.c.text)", "SELECT badges.text FROM badges"),
+        ('select(tables.metadata.tables["users"])', "SELECT users.* FROM users"),
+        ('select(tables.metadata.tables["teams"].c.id)', "SELECT teams.id FROM teams"),
+        ('tables.metadata.tables["other"].delete()', "DELETE FROM other"),
+        (
+            'select(sa.column("id"), sa.column("city")).select_from(users)',
+            "SELECT id, city FROM users",
+        ),
+        (
+            'select(sa.column("id")).select_from(sa.table("other")).where(sa.column("a") == given)',
+            "SELECT id FROM other WHERE a = {}",
+        ),
         ('select(users.alias("u").c.id)', "SELECT u.id FROM users AS u"),
         ('select(users.c["city"].label("town"))', "SELECT users.city AS town FROM users"),
         ("select(users).limit(5).offset(given)", "SELECT users.* FROM users LIMIT 5 OFFSET {}"),
@@ -214,6 +225,8 @@ def test_statement_that_is_built_step_by_step(before: str, text: str) -> None:
         "select(given.subquery().c.id)",
         "select(sa.table(given))",
         "given.select()",
+        "select(given.tables['users'])",
+        "select(tables.metadata.tables[given])",
     ],
 )
 def test_statement_of_anything_else_is_not_known(value: str) -> None:
@@ -278,3 +291,33 @@ def test_odd_words(value: str, text: str) -> None:
     assert found is not None
     assert text in found
     assert "LEFT" not in found
+
+
+@pytest.mark.parametrize(
+    ("before", "text"),
+    [
+        (
+            'found = sa.Table("found", sa.MetaData(), autoload_with=conn)',
+            "SELECT found.id FROM found WHERE found.name = {}",
+        ),
+        ("found = sa.Table(given, sa.MetaData(), autoload_with=conn)", None),
+    ],
+)
+def test_tables_that_a_function_reads_from_the_database_are_known_by_name(
+    before: str, text: str | None
+) -> None:
+    assert sql("select(found.c.id).where(found.c.name == given)", before) == text
+
+
+def test_a_program_may_have_no_other_tables() -> None:
+    code = """
+import sqlalchemy as sa
+
+def ask(engine: sa.Engine, given):
+    found = sa.Table("found", sa.MetaData(), autoload_with=engine)
+    with engine.connect() as conn:
+        conn.execute(sa.select(found.c.id).where(found.c.name == given))
+"""
+    program = program_of({"app.py": code})
+    texts = [site.sql for site in program.sites() if site.sql]
+    assert texts == ["SELECT found.id FROM found WHERE found.name = {}"]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from perfaudit.core.finding import Match, TraceStep
 from perfaudit.core.levels import Confidence
 from perfaudit.core.report import Opportunity
-from perfaudit.program.databases import leaves_keys
+from perfaudit.program.databases import database_servers
 from perfaudit.program.exposure import SERVED, UNSEEN, Exposure
 from perfaudit.program.growing_tables import PEOPLE, growing_tables, is_small
 from perfaudit.program.index_advice import index_fix, is_list_of_words
@@ -24,15 +24,15 @@ FINDING = frozenset({EQUALITY, IN})
 def detect(program: Program) -> Iterator[Match | Opportunity]:
     """Yield the columns that a served query hangs on alone, without an index; each column once."""
     grows = program.once(growing_tables)
-    # Another rule speaks of foreign keys, where the server makes no index for them.
-    judges_keys = program.once(leaves_keys)
+    # Where a server is known, it has made an index for a foreign key, or another rule speaks of it.
+    judges_keys = not program.once(database_servers)
     reported: set[tuple[str, str]] = set()
     for query, exposure, ways in _asked(program):
         yield Opportunity(query.site.location, exposure.kind)
         if query.table.name not in grows or is_small(query.table) or is_list_of_words(query.table):
             continue
         for wanted in ways:
-            if not wanted or judges_keys and wanted[0].column.references:
+            if not wanted or wanted[0].column.references and not judges_keys:
                 continue
             if not is_own(program, query.table, wanted[0].column):
                 continue

@@ -69,6 +69,7 @@ class Libraries:
         self.row_methods: frozenset[str] = frozenset(
             _methods_with(self.libraries, "gives-all-rows")
         )
+        self.text_methods: frozenset[str] = frozenset(_methods_with(self.libraries, "sql-text"))
         self.forgetting_methods: frozenset[str] = frozenset(
             _methods_with(self.libraries, "forgets-loaded")
         )

@@ -7,7 +7,8 @@ from perfaudit.program import calls
 from perfaudit.program.expressions import argument, has_splat
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.sites import Found
-from perfaudit.program.sql_text import sql_effects, text_of
+from perfaudit.program.sql_text import text_of
+from perfaudit.program.sql_verbs import sql_effects
 from perfaudit.program.table_statements import statement_run
 from perfaudit.program.values import LibraryInstance, Type, options_of
 

@@ -261,9 +261,12 @@ class Hierarchy:
                 for name in candidate.methods:
                     self._by_method.setdefault(name, []).append(candidate)
         rarest = min((self._by_method.get(name, []) for name in asked), key=len)
+        candidates = dict.fromkeys(
+            each for owner in rarest for each in (owner, *self.subclasses(owner))
+        )
         return [
             candidate
-            for candidate in rarest
+            for candidate in candidates
             if candidate is not node
             and not any(path in PROTOCOLS for path in self.library_bases(candidate))
             and all(self._conforms(candidate, name, method) for name, method in asked.items())

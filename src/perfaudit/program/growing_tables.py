@@ -57,7 +57,7 @@ def growing_tables(program: Program) -> frozenset[str]:
             continue
         made = INSERT.match(site.sql or "")
         table = program.schema.find(made.group(1)) if made is not None else None
-        if table is not None:
+        if table is not None and not table.is_view:
             found.add(table.name)
     return frozenset(found)
 

@@ -23,7 +23,8 @@ def implementers(types: "Types", node: FunctionNode, receiver: Type | None) -> l
     if not types.classes.is_abstract(node.owner, node):
         return []
     found: list[FunctionNode] = []
-    below = types.classes.subclasses(receiver.node) or types.classes.conforming(receiver.node)
+    below = list(types.classes.subclasses(receiver.node))
+    below += [node for node in types.classes.conforming(receiver.node) if node not in below]
     own = [(subclass, subclass.methods.get(node.name)) for subclass in below]
     others = [(subclass, types.classes.method(subclass, node.name)) for subclass in below]
     for subclass, method in (*own, *others):

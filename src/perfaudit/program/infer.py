@@ -95,6 +95,8 @@ class Types:
         """Types of attributes that an ORM makes, by class and name, from ``program.schema``."""
         self.made_tables: dict[tuple[FunctionNode, int], Table] = {}
         """Tables by the calls that make them as objects, from ``program.schema``."""
+        self.has_table_objects = False
+        """Whether such calls are made anywhere, also in functions."""
         self.class_tables: dict[ClassNode, Table] = {}
         """Tables by their class, where objects of them can be asked of it."""
         self.table_attributes: frozenset[str] = frozenset()

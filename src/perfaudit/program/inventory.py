@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from perfaudit.core.report import Inventory
 from perfaudit.program.sites import Site
-from perfaudit.program.sql_text import sql_effects
+from perfaudit.program.sql_verbs import sql_effects
 from perfaudit.program.tables import Table
 
 if TYPE_CHECKING:
@@ -24,7 +24,9 @@ def inventory_of(program: "Program") -> Inventory:
         for gathered, pooled in _call_kinds(program, function):
             gathers += gathered
             pools += pooled
-    tables = [table for table in program.schema.tables.values() if not table.abstract]
+    tables = [
+        table for table in program.schema.tables.values() if not (table.abstract or table.is_view)
+    ]
     files = {function.file for function in program.functions}
     return Inventory(
         async_functions=sum(function.is_async for function in program.functions),

@@ -11,7 +11,7 @@ from perfaudit.program.migrations_classes import ClassPlayer
 from perfaudit.program.migrations_functions import FunctionPlayer
 from perfaudit.program.migrations_tables import Database
 from perfaudit.program.nodes import ClassNode, FileNode
-from perfaudit.program.tables import Table
+from perfaudit.program.tables import Derived, Table
 from perfaudit.program.tables_vocabulary import Vocabulary, library_lineage, text
 
 if TYPE_CHECKING:
@@ -24,11 +24,13 @@ Node = TypeVar("Node", bound=Hashable)
 class Replay:
     """What migrations leave: the tables in which they end, and whose statements were carried out.
 
-    A table without columns was made elsewhere: only its indexes are known. ``spent``: the lines of
-    each file whose statements were carried out in their turn, or only take something back.
+    A table without columns was made elsewhere: only its indexes are known. ``derived`` are the
+    views and tables made of queries. ``spent``: the lines of each file whose statements were
+    carried out in their turn, or only take something back.
     """
 
     tables: list[Table] = field(default_factory=list)
+    derived: list[Derived] = field(default_factory=list)
     spent: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
 
     def is_spent(self, path: str, line: int) -> bool:
@@ -64,6 +66,7 @@ def replay(
                 functions.play(file)
                 _spend(database, file, section)
         found.tables += [table.finished() for table in database.tables.values()]
+        found.derived += database.derived.values()
         for path, lines in database.spent.items():
             found.spent.setdefault(path, []).extend(lines)
     return found

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from perfaudit.core.location import Location
 from perfaudit.program.sql_changes import Change, changes_of
-from perfaudit.program.tables import Column, Index, Table, own_indexes
+from perfaudit.program.tables import Column, Derived, Index, Table, own_indexes
 from perfaudit.program.tables_sql import read_sql_tables
 
 
@@ -13,7 +13,8 @@ from perfaudit.program.tables_sql import read_sql_tables
 class Replayed:
     """One table so far: it is changed as the migrations run.
 
-    ``columns`` are by their names in the database. ``sets``: indexes of which one change replaces
+    ``columns`` are by their names in the database. ``is_made``: a statement of the replay makes it,
+    and does not only change it. ``sets``: indexes of which one change replaces
     all others of its kind, the unique ones and the plain ones.
     """
 
@@ -22,6 +23,7 @@ class Replayed:
     columns: dict[str, Column] = field(default_factory=dict)
     indexes: list[Index] = field(default_factory=list)
     sets: dict[bool, list[Index]] = field(default_factory=dict)
+    is_made: bool = False
 
     def drop_column(self, name: str) -> None:
         """Take a column away, with its indexes."""
@@ -69,10 +71,12 @@ def _renamed(columns: tuple[str, ...], name: str, new: str) -> tuple[str, ...]:
 class Database:
     """The tables by name, in the order in which they were made.
 
-    ``spent``: the lines of each file whose statements are carried out, or take something back.
+    ``derived``: views and tables made of queries. ``spent``: the lines of each file whose
+    statements are carried out, or take something back.
     """
 
     tables: dict[str, Replayed] = field(default_factory=dict)
+    derived: dict[str, Derived] = field(default_factory=dict)
     spent: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
 
     def spend(self, path: str, first: int, last: int) -> None:
@@ -86,6 +90,9 @@ class Database:
 
     def rename(self, name: str, new: str) -> None:
         """Give a table a new name, also where other tables refer to it."""
+        made = self.derived.pop(name, None)
+        if made is not None:
+            self.derived[new] = replace(made, name=new)
         found = self.tables.pop(name, None)
         if found is None:
             return
@@ -108,7 +115,9 @@ class Database:
     def _declare(self, change: Change) -> None:
         read = read_sql_tables([(change.place, change.text)])
         for name, made in read.tables.items():
-            self.tables.setdefault(name, Replayed(name, made.location, dict(made.columns)))
+            table = Replayed(name, made.location, dict(made.columns), is_made=True)
+            self.tables.setdefault(name, table)
+        self.derived.update(read.derived)
         for name, columns in read.added.items():
             for key, column in columns.items():
                 self.table(name, change.place).columns.setdefault(key, column)
@@ -120,6 +129,7 @@ class Database:
             case "drop_table":
                 for name in change.names:
                     self.tables.pop(name, None)
+                    self.derived.pop(name, None)
             case "rename_table":
                 self.rename(change.table, change.to)
             case "drop_column":

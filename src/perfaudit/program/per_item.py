@@ -22,6 +22,7 @@ from perfaudit.program.loops import (
 from perfaudit.program.misses import is_upsert
 from perfaudit.program.nodes import FunctionNode, is_handler
 from perfaudit.program.one_path import disturbs_within
+from perfaudit.program.other_tables import is_of_another_table
 from perfaudit.program.program import is_usual
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.unset_switches import is_never_run
@@ -104,6 +105,7 @@ def _is_exempt(program: "Program", function: FunctionNode, place: Site | Edge, l
         or _runs_item(function, place, loop)
         or _is_for_one_key(function, loop, place.context)
         or is_never_run(program, place)
+        or is_of_another_table(program, function, place, loop)
     )
 
 

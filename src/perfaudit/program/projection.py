@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from perfaudit.program.schema import Schema
 from perfaudit.program.sql_bounds import is_parsable
 from perfaudit.program.sql_parser import readings
 from perfaudit.program.tables import Column, Table
 
 if TYPE_CHECKING:
     from sqlglot import exp
+
+    from perfaudit.program.schema import Schema
 
 HOLE = "__hole__"
 """Stands in the SQL for what is not known of it."""
@@ -68,7 +69,7 @@ class Projection:
         return tuple(output.name for output in self.outputs)
 
 
-def projection(sql: str, schema: Schema, dialect: str = "") -> Projection | None:
+def projection(sql: str, schema: "Schema", dialect: str = "") -> Projection | None:
     """Return what a SELECT gives; None where it is none or its columns are not known."""
     from sqlglot import exp
 
@@ -151,7 +152,7 @@ def filled_offset(sql: str, tree: Any, offset: int) -> int | None:
     return offset - moved
 
 
-def sources(tree: "exp.Select", schema: Schema) -> dict[str, Table | None]:
+def sources(tree: "exp.Select", schema: "Schema") -> dict[str, Table | None]:
     """Return the tables of FROM and JOIN by their name there; None for those not known."""
     from sqlglot import exp
 

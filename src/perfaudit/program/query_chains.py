@@ -77,6 +77,12 @@ class _Search:
                 return [
                     way for option in options for way in self.ways(function, option, at, steps - 1)
                 ]
+            case t.Binary(
+                operator="BitAnd" | "BitOr" | "BitXor" as operator, left=left, right=right
+            ):
+                first = self.ways(function, left, at, steps - 1)
+                second = self.ways(function, right, at, steps - 1)
+                return _combined(operator, first, second)
             case t.Name(id=name):
                 return self.named(function, name, at, steps)
             case t.CallRef(index=index):
@@ -239,6 +245,20 @@ def _is_query_value(program: "Program", value: Type) -> bool:
             if any(program.libraries.queries(base) is not None for base in bases):
                 return True
     return False
+
+
+def _combined(operator: str, first: list[Way], second: list[Way]) -> list[Way]:
+    """Return the ways of the rows that are in both of two queries, or in one of them at least."""
+    if not second:
+        return [replace(way, unknown=way.unknown or "another query") for way in first]
+    if operator == "BitAnd":
+        return [
+            replace(way, steps=(*way.steps, *other.steps), unknown=way.unknown or other.unknown)
+            for way in first
+            for other in second
+            if other.relation is None
+        ]
+    return [Way(way.node, unknown="one of several queries") for way in first]
 
 
 def _then(way: Way, step: Step) -> Way:

@@ -11,12 +11,14 @@ from perfaudit.program.names import meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.query_chains import OTHER_ROWS, Step, Way, result_of
 from perfaudit.program.query_columns import column_of, part_of
+from perfaudit.program.query_keywords import keywords_in
 from perfaudit.program.query_lookups import (
     COMPARISONS,
     INNER,
     LOOKUPS,
     METHODS,
     WRAPPERS,
+    annotated_lookups,
     begins_with_wildcard,
     constant,
     json_lookup,
@@ -49,6 +51,7 @@ LOOKUP_CALLS = frozenset(
 )
 EXPRESSION_STEPS = frozenset({"where", "filter", "having", "and_", "filter_by"})
 NEGATED = frozenset({"exclude"})
+ANNOTATING = frozenset({"annotate", "alias"})
 ORDERING = frozenset({"order_by"})
 JOINING = frozenset({"join", "outerjoin"})
 BOUNDING = frozenset({"slice", "limit", "fetch", "page", "fetch_one"})
@@ -121,6 +124,8 @@ class _Reader:
         self.joins: list[Join] = []
         self.order: list[Order] = []
         self.unknown = ""
+        self.annotated: dict[str, str] = {}
+        """The look-ups that names stand for which a step has given to columns."""
 
     def of_relation(self, way: Way, place: Location) -> None:
         """Add the condition that rows are those of one object."""
@@ -148,13 +153,16 @@ class _Reader:
                 self.expression(function, given, at, place, sure=step.name not in NEGATED)
         if step.name == "get" and len(call.arguments) == 2 and not call.keywords:
             self.by_key(place)
+        if step.name in ANNOTATING:
+            self.annotated |= annotated_lookups(function, call)
         if step.name in JOINING:
             self.join(function, call, at, place)
         if step.name in ORDERING:
             for given in call.arguments:
                 self.ordered(function, given, at, place)
-        if any(name == "**" for name, _ in call.keywords):
-            self.unknown = "keywords that are worked out"
+        for name, value in call.keywords:
+            if name == "**":
+                self.unpacked(step, value, at, place)
 
     def by_key(self, place: Location) -> None:
         for column in self.table.columns.values():
@@ -173,11 +181,25 @@ class _Reader:
             node = self.joined if step.name == "filter_by" else self.node
             self.lookup(node, keyword, value, place, sure=step.name not in NEGATED)
 
+    def unpacked(self, step: Step, value: t.Expr, at: At, place: Location) -> None:
+        """Add the look-ups of a dictionary that is written out; more may be put into it."""
+        held = keywords_in(self.program.types, step.function, value, at)
+        if held is None:
+            self.unknown = "keywords that are worked out"
+            return
+        if held.may_grow:
+            self.unknown = "keywords that are worked out"
+        if step.name in KEYWORD_STEPS | LOOKUP_CALLS | NEGATED:
+            node = self.joined if step.name == "filter_by" else self.node
+            for keyword, given in held.items:
+                self.lookup(node, keyword, given, place, sure=step.name not in NEGATED)
+
     def lookup(
         self, node: ClassNode, keyword: str, value: t.Expr | None, place: Location, *, sure: bool
     ) -> None:
         """Add the condition of ``author__name__in=...``, with the joins on the way."""
-        found = self.path(node, keyword.split("__"), place)
+        name, *lookup = keyword.split("__")
+        found = self.path(node, [*self.annotated.get(name, name).split("__"), *lookup], place)
         if found is None:
             self.unknown = f"what {keyword} compares"
             return
@@ -352,6 +374,9 @@ class _Reader:
             for given in call.arguments:
                 self.expression(function, given, at, place, sure=together, nesting=nesting - 1)
             for keyword, value in call.keywords:
+                if keyword == "**":
+                    self.unpacked(Step(function, call, "filter"), value, at, place)
+                    continue
                 self.lookup(self.node, keyword, value, place, sure=together)
             return
         if isinstance(call.callee, t.Attr) and name in METHODS and call.arguments:

@@ -1,6 +1,7 @@
 """What look-ups by keyword, comparisons and functions ask of a column."""
 
 from perfaudit.facts import types as t
+from perfaudit.program.expressions import last_name
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.relational import (
     ANYWHERE,
@@ -52,6 +53,8 @@ WRAPPERS = {
 }
 """What a look-up makes of its column, as SQL writes it."""
 INNER = {"istartswith": PREFIX}
+NAMED_FUNCTIONS = frozenset({"lower", "upper"})
+"""Functions that are look-ups too."""
 JSON_LOOKUPS = frozenset({"contains", "has_key", "has_keys", "has_any_keys", "contained_by"})
 """Look-ups of whole JSON values."""
 FUNCTIONS = frozenset(
@@ -112,3 +115,29 @@ def begins_with_wildcard(function: FunctionNode, value: t.Expr) -> bool:
 def constant(value: t.Expr | None) -> str | None:
     """Return a value that the code writes out, else None."""
     return str(value.value) if isinstance(value, t.Const) else None
+
+
+def annotated_lookups(function: FunctionNode, call: t.Call) -> dict[str, str]:
+    """Return the names that a call gives to columns and to functions of them, as look-ups."""
+    found: dict[str, str] = {}
+    for name, value in call.keywords:
+        lookup = "" if isinstance(value, t.Const) else _as_lookup(function, value)
+        if lookup:
+            found[name] = lookup
+    return found
+
+
+def _as_lookup(function: FunctionNode, value: t.Expr) -> str:
+    """Return ``name`` of ``F("name")``, ``name__lower`` of ``Lower("name")``; else nothing."""
+    if isinstance(value, t.Const):
+        return value.value if isinstance(value.value, str) else ""
+    if not isinstance(value, t.CallRef):
+        return ""
+    call = function.facts.calls[value.index]
+    if len(call.arguments) != 1 or call.keywords:
+        return ""
+    name = last_name(call.callee)
+    inner = _as_lookup(function, call.arguments[0])
+    if name == "F":
+        return inner
+    return f"{inner}__{name.lower()}" if inner and name.lower() in NAMED_FUNCTIONS else ""

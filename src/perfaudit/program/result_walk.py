@@ -581,6 +581,8 @@ class Walk:
         if name in OBJECT or name in ("scalar_one", "scalar_one_or_none"):
             return ROW
         if name == "in_bulk":
+            # Only objects are given by their keys.
+            self.reading.as_objects = True
             return MAP
         if name == "options" and all(
             is_eager_option(self.function, given) for given in call.arguments

@@ -10,6 +10,7 @@ from perfaudit.libraries.types import Schema as Declaration
 from perfaudit.program.annotations import annotated
 from perfaudit.program.declared_texts import declared_text
 from perfaudit.program.migrations import Replay, replay
+from perfaudit.program.migrations_documents import forwards, replay_documents
 from perfaudit.program.nodes import ClassNode
 from perfaudit.program.tables import Column, Index, Relation, SqlTables, Table, own_indexes
 from perfaudit.program.tables_columns import (
@@ -19,8 +20,14 @@ from perfaudit.program.tables_columns import (
     table_name,
     value_of,
 )
+from perfaudit.program.tables_derived import add_derived
 from perfaudit.program.tables_libraries import inherited_relations
-from perfaudit.program.tables_made import add_made_table, read_apart_indexes, read_made_tables
+from perfaudit.program.tables_made import (
+    add_made_table,
+    are_made_in_functions,
+    read_apart_indexes,
+    read_made_tables,
+)
 from perfaudit.program.tables_orm import (
     Field,
     Fields,
@@ -137,10 +144,13 @@ def build_schema(types: "Types", sql_documents: Sequence[tuple[str, str]]) -> Sc
         for node in declared.classes
     }
     replayed = replay(types, words, declared.names, known.settings)
-    sql = read_sql_tables(_sql_texts(types, sql_documents, replayed))
+    changed = SqlTables()
+    others = replay_documents(forwards(sql_documents), changed)
+    sql = read_sql_tables(_sql_texts(types, others, replayed), changed)
     for scope, call, table in read_made_tables(types, words, declared.names):
         add_made_table(sql, table)
         types.made_tables[scope, call] = table
+    types.has_table_objects = bool(types.made_tables) or are_made_in_functions(types, words)
     _tell_objects(types, declared, by_class)
     for name, index in read_apart_indexes(types, words, declared.names, columns):
         sql.indexes.setdefault(name, []).append(index)
@@ -149,7 +159,7 @@ def build_schema(types: "Types", sql_documents: Sequence[tuple[str, str]]) -> Sc
             add_made_table(sql, table)
         else:
             sql.indexes.setdefault(table.name, []).extend(table.indexes)
-    return Schema(
+    schema = Schema(
         tables=_joined(by_class, sql),
         unparsed=sql.unparsed,
         swapped=known.swapped,
@@ -158,6 +168,8 @@ def build_schema(types: "Types", sql_documents: Sequence[tuple[str, str]]) -> Sc
         _by_class=by_class,
         _relations=relations,
     )
+    add_derived(schema, (*sql.derived.values(), *replayed.derived), sql.indexes)
+    return schema
 
 
 def _declared(types: "Types", words: Vocabulary) -> _Declared:
@@ -459,11 +471,17 @@ def _merged(first: Table, second: Table) -> Table:
 def _distinct(indexes: Iterable[Index]) -> tuple[Index, ...]:
     """Return the indexes without those that say again what an earlier one says.
 
-    A class, its migration and a dump of the schema all declare the same index.
+    A class, its migration and a dump of the schema all declare the same index. Another one cannot
+    have its name.
     """
     found: dict[tuple[tuple[str, ...], tuple[str, ...], bool, bool], Index] = {}
+    named: set[tuple[str, tuple[str, ...]]] = set()
     for index in indexes:
         columns = tuple(column.lower() for column in index.columns)
+        if (index.name, columns) in named:
+            continue
+        if index.name:
+            named.add((index.name, columns))
         found.setdefault((columns, index.include, index.unique, index.where is not None), index)
     return tuple(found.values())
 

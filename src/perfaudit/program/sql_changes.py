@@ -12,7 +12,8 @@ _TABLE = rf"\s*alter\s+table\s+(?:if\s+exists\s+)?(?:only\s+)?(?P<table>{_NAME})
 _EXISTS = r"(?:if\s+exists\s+)?"
 _DROPS = {
     "drop_table": re.compile(
-        rf"\s*drop\s+table\s+{_EXISTS}(?P<names>{_NAME}(?:\s*,\s*{_NAME})*)", re.IGNORECASE
+        rf"\s*drop\s+(?:table|(?:materialized\s+)?view)\s+{_EXISTS}(?P<names>{_NAME}(?:\s*,\s*{_NAME})*)",
+        re.IGNORECASE,
     ),
     "drop_index": re.compile(
         rf"\s*drop\s+index\s+(?:concurrently\s+)?{_EXISTS}(?P<names>{_NAME}(?:\s*,\s*{_NAME})*)",

@@ -32,17 +32,17 @@ class SqlCoverage:
 
 def sql_coverage(program: "Program") -> SqlCoverage:
     """Return how much of the SQL that is run, outside tests, can be read."""
-    known = 0
+    known: set[Location] = set()
     verdicts: dict[tuple[str, str], bool] = {}
     unread: list[tuple[Location, str]] = []
     for site in program.once(statements):
-        known += 1
+        known.add(site.location)
         key = site.sql or "", dialect_of(program, site)
         if key not in verdicts:
             verdicts[key] = can_be_read(*key)
-        if not verdicts[key]:
+        if not verdicts[key] and site.location not in {place for place, _ in unread}:
             unread.append((site.location, _SPACE.sub(" ", key[0].strip())[:SHOWN]))
-    return SqlCoverage(known, tuple(unread))
+    return SqlCoverage(len(known), tuple(unread))
 
 
 def can_be_read(sql: str, dialect: str = "") -> bool:

@@ -1,6 +1,7 @@
-"""The SQL that a call is given, as far as its text is known, and what it does."""
+"""The SQL that a call is given, as far as its text is known."""
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 from perfaudit.facts import types as t
@@ -8,33 +9,27 @@ from perfaudit.program.condition_lists import conditions_in
 from perfaudit.program.expressions import argument_for
 from perfaudit.program.names import AT_END, COMPREHENSIONS, Definition, meanings
 from perfaudit.program.nodes import FileNode, FunctionNode
+from perfaudit.program.sql_choices import Choices, Option
+from perfaudit.program.sql_files import HOLE, file_read
 from perfaudit.program.table_statements import Statement, statement_of
 from perfaudit.program.values import ClassType, Instance, ModuleType, options_of
-from perfaudit.program.written_out import Spot, written_out
+from perfaudit.program.written_out import Spot, entries, written_out
 
 if TYPE_CHECKING:
     from perfaudit.program.infer import Types
 
-_COMMENT = re.compile(r"\s+|--[^\n]*(?:\n|$)|/\*.*?\*/", re.DOTALL)
-_WORD = re.compile(r"[A-Za-z]+")
-_WRITES = re.compile(
-    r"\b(?:insert\s+into|update\s+\S+\s+set|delete\s+from|merge\s+into)\b", re.IGNORECASE
-)
-READS = frozenset(
-    {"select", "with", "show", "values", "table", "explain", "call", "exec", "execute"}
-)
-WRITES = frozenset({"insert", "update", "delete", "merge", "replace", "truncate", "copy"})
 MAX_STEPS = 12
-MAX_PARTS = 12
-"""Parts of an expression that are looked at for the name of a file."""
-MAX_FILE = 20_000
 MAX_ITEMS = 60
 """Items of a list that texts are joined from."""
 MAX_RETURNS = 4
 """Texts that a function may return."""
-HOLE = "{}"
-"""Stands for what is not known of a text."""
-KEEPING = frozenset({"strip", "lstrip", "rstrip", "bindparams", "columns", "encode"})
+MAX_MEANINGS = 4
+"""What a name is bound to on several ways."""
+MAX_CALLEES = 8
+"""Functions that a call may run."""
+MAX_CHOICES = 100
+"""Ways on which the texts of a call that can run several are looked for."""
+KEEPING = frozenset({"strip", "lstrip", "rstrip", "bindparams", "columns", "encode", "decode"})
 """Methods of a text that leave its meaning."""
 _PLACE = re.compile(r"(?<!\{)\{(?P<name>\w*)(?:![rsa])?(?::[^{}]*)?\}(?!\})")
 _DOLLAR = re.compile(r"\$(?:\$|(?P<name>[A-Za-z_]\w*)|\{(?P<braced>[A-Za-z_]\w*)\})")
@@ -52,10 +47,30 @@ def text_of(
     return SqlTexts(types).text(function, value, at, MAX_STEPS)
 
 
+def texts_of(
+    types: "Types", function: FunctionNode, value: t.Expr, at: tuple[int, int]
+) -> list[str]:
+    """Return the texts that an expression can be, that of ``text_of`` first.
+
+    Not all of very many.
+    """
+    found: dict[str, None] = {}
+    choices: tuple[int, ...] | None = ()
+    for _ in range(MAX_CHOICES):
+        if choices is None:
+            break
+        texts = SqlTexts(types, choices)
+        text = texts.text(function, value, at, MAX_STEPS)
+        if text is not None:
+            found[text] = None
+        choices = texts.choices.following()
+    return list(found)
+
+
 def is_one_text(types: "Types", function: FunctionNode, value: t.Expr, at: tuple[int, int]) -> bool:
     """Return whether an expression is the same known text on whatever path, but for its holes."""
     texts = SqlTexts(types)
-    return texts.text(function, value, at, MAX_STEPS) is not None and not texts.several
+    return texts.text(function, value, at, MAX_STEPS) is not None and not texts.choices.several
 
 
 def lines_of_text(
@@ -70,13 +85,14 @@ def lines_of_text(
 class SqlTexts:
     """Puts texts together from the expressions that make them.
 
-    ``several``: a text on the way can be one of several. ``lines``: where its names are bound.
+    ``choices``: which text is taken where it can be one of several. ``lines``: where its names
+    are bound.
     ``given``: what parameters are given by the call that is looked into, and names of loops.
     """
 
-    def __init__(self, types: "Types") -> None:
+    def __init__(self, types: "Types", choices: tuple[int, ...] = ()) -> None:
         self.types = types
-        self.several = False
+        self.choices = Choices(choices)
         self.lines: dict[tuple[FileNode, int], None] = {}
         self.given: dict[tuple[FunctionNode, str], Spot] = {}
 
@@ -113,24 +129,21 @@ class SqlTexts:
                 first = self.text(function, left, at, steps - 1)
                 second = self.text(function, right, at, steps - 1)
                 return None if first is None else first + (second or HOLE)
-            case t.Item(base=base, key=t.Const(value=key)):
+            case t.Item(base=base, key=key):
                 return self.entry(Spot(function, base, at), key, steps - 1)
             case t.Await(value=inner):
                 return self.text(function, inner, at, steps - 1)
             case t.Either(kind="if" | "or", options=options):
-                texts = [self.text(function, option, at, steps - 1) for option in options]
-                return self.chosen([text for text in texts if text is not None])
+                return self.choices.one_of(
+                    [partial(self.text, function, option, at, steps - 1) for option in options]
+                )
         return None
 
     def built(self, function: FunctionNode, value: t.Expr, at: tuple[int, int]) -> Statement | None:
         """Return the statement that calls build of table objects, where an expression is one."""
-        if not self.types.made_tables or not isinstance(value, t.Name | t.CallRef):
+        if not self.types.has_table_objects or not isinstance(value, t.Name | t.CallRef):
             return None
         return statement_of(self.types, function, value, at)
-
-    def chosen(self, texts: list[str]) -> str | None:
-        self.several |= len(set(texts)) > 1
-        return texts[-1] if texts else None
 
     def attribute(
         self, function: FunctionNode, base: t.Expr, name: str, at: tuple[int, int], steps: int
@@ -140,29 +153,22 @@ class SqlTexts:
             if isinstance(option, ModuleType):
                 return self.named(option.node.body, name, AT_END, steps - 1)
             if isinstance(option, ClassType | Instance):
-                texts = [
-                    self.named(node.body, name, AT_END, steps - 1)
-                    for node in self.types.classes.subclasses(option.node)
-                    if name in node.body.binds
-                ]
-                for node in self.types.classes.project_order(option.node):
-                    if name in node.body.binds:
-                        texts.append(self.named(node.body, name, AT_END, steps - 1))
-                        break
-                return self.chosen([text for text in texts if text is not None])
+                below = self.types.classes.subclasses(option.node)
+                owners = [node for node in below if name in node.body.binds]
+                above = self.types.classes.project_order(option.node)
+                owners += [node for node in above if name in node.body.binds][:1]
+                return self.choices.one_of(
+                    [partial(self.named, node.body, name, AT_END, steps - 1) for node in owners]
+                )
         return None
 
-    def entry(self, table: Spot, key: object, steps: int) -> str | None:
-        """Return the text that a dictionary which is written out holds for a key."""
-        found = written_out(self.types, table)
-        if found is None or not isinstance(found.value, t.Mapping):
-            return None
-        for part, held in zip(found.value.keys, found.value.values, strict=True):
-            if isinstance(part, t.Const) and part.value == key:
-                if found.line:
-                    self.lines[found.function.file, found.line] = None
-                return self.text(found.function, held, found.at, steps)
-        return None
+    def entry(self, table: Spot, key: t.Expr, steps: int) -> str | None:
+        """Return the text that a dictionary which is written out holds for a key, known or not."""
+        held = entries(self.types, table, key)
+        self.lines.update({(found.function.file, found.line): None for found in held if found.line})
+        return self.choices.one_of(
+            [partial(self.text, found.function, found.value, found.at, steps) for found in held]
+        )
 
     def called(self, function: FunctionNode, call: t.Call, index: int, steps: int) -> str | None:
         at = (call.sequence, call.context)
@@ -179,9 +185,15 @@ class SqlTexts:
         if isinstance(callee, t.Attr) and callee.name == "join" and len(call.arguments) == 1:
             between = self.text(function, callee.base, at, steps - 1)
             return between and self.joined(between, function, call.arguments[0], at, steps - 1)
+        if isinstance(callee, t.Attr) and callee.name == "get" and len(call.arguments) in (1, 2):
+            return self.entry(Spot(function, callee.base, at), call.arguments[0], steps - 1)
         if isinstance(callee, t.Attr) and callee.name in SUBSTITUTING:
             return self.substituted(function, call, callee.base, at, steps - 1)
-        for target in self.types.call(function, index).targets:
+        targets = self.types.call(function, index).targets
+        if not targets and isinstance(callee, t.Attr) and call.arguments:
+            if callee.name in self.types.libraries.text_methods:
+                return self.text(function, call.arguments[0], at, steps - 1)
+        for target in targets:
             if target.name in ("textwrap.dedent", "inspect.cleandoc") and call.arguments:
                 return self.text(function, call.arguments[0], at, steps - 1)
             flags = target.behaviour.flags if target.behaviour is not None else ()
@@ -192,7 +204,7 @@ class SqlTexts:
             if "sql-name" in flags and call.arguments:
                 names = [self.text(function, each, at, steps - 1) for each in call.arguments]
                 return ".".join(f'"{name}"' if name else HOLE for name in names)
-        return self.of_file(function, call, steps) or self.returned(function, call, index, steps)
+        return file_read(self, function, call, steps) or self.returned(function, call, index, steps)
 
     def replaced(
         self, function: FunctionNode, call: t.Call, base: t.Expr, at: tuple[int, int], steps: int
@@ -205,24 +217,42 @@ class SqlTexts:
         return whole.replace(old, HOLE if new is None else new)
 
     def returned(self, function: FunctionNode, call: t.Call, index: int, steps: int) -> str | None:
-        """Return the text that the one project function which a call runs gives for it."""
-        targets = self.types.call(function, index).targets
-        callee = targets[0].function if len(targets) == 1 else None
-        if callee is None or callee.facts.is_generator or steps < 2:
+        """Return the text that the project functions which a call may run give for it."""
+        callees = [target.function for target in self.types.call(function, index).targets]
+        if len(callees) > MAX_CALLEES or steps < 2:
             return None
-        results = [item for item in callee.facts.results if item.value is not None]
-        if not results or len(results) > MAX_RETURNS:
+        ways: list[Option] = []
+        for callee in callees:
+            results = [] if callee is None or callee.facts.is_generator else callee.facts.results
+            given = [item for item in results if item.value is not None]
+            if callee is None or not given or len(given) > MAX_RETURNS:
+                return None
+            ways += [partial(self.given_by, callee, item, function, call, steps) for item in given]
+        index = self.choices.index(len(ways))
+        texts = [
+            self.choices.worked_out(way, is_taken=number == index)
+            for number, way in enumerate(ways)
+        ]
+        return None if None in texts else self.choices.pick(texts, index)
+
+    def given_by(
+        self,
+        callee: FunctionNode,
+        result: t.Return,
+        function: FunctionNode,
+        call: t.Call,
+        steps: int,
+    ) -> str | None:
+        """Return the text that a result of a project function is for a call."""
+        if result.value is None:
             return None
         before = self.given
         self.given = {**before, **_given_to(function, call, callee)}
-        texts = [
-            self.text(callee, item.value, (item.sequence, item.context), steps - 2)
-            for item in results
-            if item.value is not None
-        ]
+        point = (result.sequence, result.context)
+        text = self.text(callee, result.value, point, steps - 2)
         self.given = before
-        self.lines.update({(callee.file, item.line): None for item in results})
-        return None if None in texts else self.chosen([text for text in texts if text is not None])
+        self.lines[callee.file, result.line] = None
+        return text
 
     def formatted(
         self, template: str, function: FunctionNode, call: t.Call, at: tuple[int, int], steps: int
@@ -367,40 +397,6 @@ class SqlTexts:
         self.given = outer
         return texts
 
-    def of_file(self, function: FunctionNode, call: t.Call, steps: int) -> str | None:
-        """Return the text of the one SQL file whose name an expression that reads a file gives."""
-        if not self.types.sql_files:
-            return None
-        at = (call.sequence, call.context)
-        waiting = [Spot(function, part, at) for part in (call.callee, *call.arguments)]
-        for _ in range(MAX_PARTS):
-            if not waiting:
-                return None
-            scope, part, at, _ = waiting.pop()
-            match part:
-                case t.Const(value=str()) | t.Text():
-                    name = self.text(scope, part, at, steps - 1) or ""
-                    if name.endswith(".sql") and HOLE not in name:
-                        return self.file_named(name)
-                case t.Name(id=name) if (scope, name) in self.given:
-                    waiting.append(self.given[scope, name])
-                case t.Name():
-                    found = written_out(self.types, Spot(scope, part, at))
-                    waiting += [found] if found is not None else []
-                case t.CallRef(index=index):
-                    inner = scope.facts.calls[index]
-                    waiting += [Spot(scope, each, at) for each in (inner.callee, *inner.arguments)]
-                case t.Attr(base=base) | t.Entered(value=base):
-                    waiting.append(Spot(scope, base, at))
-                case t.Binary(left=left, right=right):
-                    waiting += [Spot(scope, left, at), Spot(scope, right, at)]
-        return None
-
-    def file_named(self, name: str) -> str | None:
-        ending = "/" + name.lstrip("./")
-        found = [text for path, text in self.types.sql_files.items() if f"/{path}".endswith(ending)]
-        return found[0] if len(found) == 1 and len(found[0]) <= MAX_FILE else None
-
     def named(
         self, function: FunctionNode, name: str, at: tuple[int, int], steps: int
     ) -> str | None:
@@ -411,34 +407,47 @@ class SqlTexts:
             for item in meanings(function, name, at)
             if isinstance(item.definition, t.Bind | t.Import) or (item.scope, name) in self.given
         ]
-        texts: list[str] = []
-        for scope, definition in found[:4]:
-            given = self.given.get((scope, name))
-            if given is not None and _is_given(definition):
-                text = self.text(given.function, given.value, given.at, steps - 1)
-                texts += [] if text is None else [text]
+        definitions = found[:MAX_MEANINGS]
+        index = self.choices.index(len(definitions))
+        texts: list[str | None] = [None] * len(definitions)
+        for number, (scope, definition) in enumerate(definitions):
+            meant = self.meant(scope, name, definition, at, steps)
+            if meant is None:
                 continue
-            if isinstance(definition, t.Import):
-                origin = self.types.import_origin(scope, definition)
-                if origin is not None:
-                    return self.named(*origin, AT_END, steps - 1)
-                continue
-            if not isinstance(definition, t.Bind) or definition.value is None:
-                continue
-            self.lines[scope.file, definition.line] = None
-            value = definition.value
-            point = (definition.sequence, definition.context)
-            if definition.kind == "augmented" and isinstance(value, t.Binary | t.Text):
-                if not scope.is_within(at[1], definition.context) and definition.context != -1:
-                    # It is added on some ways only.
-                    continue
-                longer = self.text(scope, value, point, steps - 1)
-                texts = texts if longer is None else [longer]
-                continue
-            text = self.text(scope, value, point, steps - 1)
-            if text is not None:
-                texts.append(text)
-        return self.chosen(texts)
+            text = self.choices.worked_out(meant, is_taken=number == index)
+            if text is not None and _is_added(definition):
+                # What it was before is a part of that.
+                texts[:number] = [None] * number
+            texts[number] = text
+        return self.choices.pick(texts, index)
+
+    def meant(
+        self,
+        scope: FunctionNode,
+        name: str,
+        definition: Definition,
+        at: tuple[int, int],
+        steps: int,
+    ) -> Option | None:
+        """Return what works out the text that a name is bound to; None where it binds none."""
+        given = self.given.get((scope, name))
+        if given is not None and _is_given(definition):
+            return partial(self.text, given.function, given.value, given.at, steps - 1)
+        if isinstance(definition, t.Import):
+            origin = self.types.import_origin(scope, definition)
+            return None if origin is None else partial(self.named, *origin, AT_END, steps - 1)
+        if not isinstance(definition, t.Bind) or definition.value is None:
+            return None
+        self.lines[scope.file, definition.line] = None
+        if (
+            _is_added(definition)
+            and definition.context != -1
+            and not scope.is_within(at[1], definition.context)
+        ):
+            # It is added on some ways only.
+            return None
+        point = (definition.sequence, definition.context)
+        return partial(self.text, scope, definition.value, point, steps - 1)
 
 
 def _given_to(
@@ -473,25 +482,10 @@ def _is_given(definition: Definition) -> bool:
     )
 
 
-def sql_effects(text: str) -> tuple[str, ...] | None:
-    """Return the effects of running the SQL: db.query, db.write or none.
-
-    None where the text does not say.
-    """
-    stripped = text
-    while True:
-        match = _COMMENT.match(stripped)
-        if match is None or not match.group():
-            break
-        stripped = stripped[match.end() :]
-    word = _WORD.match(stripped.lstrip("("))
-    if word is None:
-        return None
-    verb = word.group().lower()
-    if verb == "with":
-        return ("db.write",) if _WRITES.search(text) else ("db.query",)
-    if verb in READS:
-        return ("db.query",)
-    if verb in WRITES:
-        return ("db.write",)
-    return ()
+def _is_added(definition: Definition) -> bool:
+    """Return whether a name gets a longer text in the place of the one it has."""
+    return (
+        isinstance(definition, t.Bind)
+        and definition.kind == "augmented"
+        and isinstance(definition.value, t.Binary | t.Text)
+    )

@@ -18,22 +18,27 @@ from perfaudit.program.expressions import argument, argument_for, is_bound
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.sites import Site
 from perfaudit.program.sql_methods import handed_to_methods
-from perfaudit.program.sql_text import sql_effects, text_of
+from perfaudit.program.sql_text import texts_of
+from perfaudit.program.sql_verbs import sql_effects
 from perfaudit.program.values import External, FunctionType, Unknown
 
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
 
 Parameter = tuple[FunctionNode, str]
+_Call = tuple[FunctionNode, t.Call, t.Expr | None, Confidence]
+"""A call of a function: its own function, the call, its value, and how sure it is."""
 MAX_WRAPPERS = 3
 """How many functions a text is handed through."""
 _STATEMENT = re.compile(
     r"\s*(?:--[^\n]*\n\s*)*(?:select\b.*\bfrom\b|insert\s+(?:or\s+\w+\s+)?into\s|update\s.*\sset\s"
-    r"|delete\s+from\s|with\s.*\bselect\b|merge\s+into\s|replace\s+into\s)",
+    r"|delete\s+from\s|with\s.*\bselect\b|merge\s+into\s|replace\s+into\s"
+    r"|copy\s*\(\s*(?:select|with)\s)",
     re.IGNORECASE | re.DOTALL,
 )
 _WORDS = re.compile(
-    r"\s*(?:--[^\n]*\n\s*)*(?:select|insert|update|delete|with|merge|replace)\s", re.IGNORECASE
+    r"\s*(?:--[^\n]*\n\s*)*(?:select|insert|update|delete|with|merge|replace|copy)[\s(]",
+    re.IGNORECASE,
 )
 MAX_HEAD = 2_000
 """How far a text is looked at for what makes it a statement."""
@@ -42,9 +47,14 @@ MAX_HEAD = 2_000
 def statements(program: "Program") -> tuple[Site, ...]:
     """Return the places that run a known statement: sites of calls, and others like them.
 
-    In file order. Ask it ``once``.
+    In file order, and once for each of the statements that a place may run. Ask it ``once``.
     """
-    found = [site for site in program.sites() if site.kind == "call" and site.sql]
+    found = [
+        one
+        for site in program.sites()
+        if site.kind == "call" and site.sql
+        for one in _with_others(program, site)
+    ]
     unknown = list(_of_unknown(program))
     found += [site for site in unknown if site.sql]
     handed = _HandedOver(program, [site for site in unknown if not site.sql])
@@ -85,28 +95,50 @@ class _HandedOver:
         for _ in range(MAX_WRAPPERS):
             further: dict[Parameter, Site] = {}
             for (function, name), site in latest.items():
-                for edge in self.program.edges_to(function):
-                    if edge.call is None or edge.via != "call":
+                for caller, call, value, confidence in self._calls_of(function):
+                    given = _given_for(call, function, name)
+                    made = self._given(site, caller, call, value, given)
+                    for one in made:
+                        yield structs.replace(one, confidence=min(site.confidence, confidence))
+                    if made:
                         continue
-                    given = _given_for(edge.call, function, name)
-                    made = self._given(site, edge.caller, edge.call, edge.value, given)
-                    if made is not None:
-                        yield structs.replace(
-                            made, confidence=min(site.confidence, edge.confidence)
-                        )
-                        continue
-                    outer = _parameter(edge.caller, given)
+                    outer = _parameter(caller, given)
                     if outer is not None and outer not in self.runners:
                         further[outer] = self.runners[outer] = site
             latest = further
+
+    def _calls_of(self, function: FunctionNode) -> Iterator[_Call]:
+        """Yield the calls of a function, also those where it is handed to another one."""
+        for edge in self.program.edges_to(function):
+            if edge.call is not None and edge.via == "call":
+                yield edge.caller, edge.call, edge.value, edge.confidence
+            elif isinstance(edge.value, t.CallRef) and edge.via == "callback":
+                yield from self._calls_where_handed(edge.caller, edge.value.index, function)
+
+    def _calls_where_handed(
+        self, caller: FunctionNode, index: int, function: FunctionNode
+    ) -> Iterator[_Call]:
+        """Yield the calls of a function where it is called by the name of a parameter."""
+        for target in self.program.types.call(caller, index).targets:
+            other = target.function
+            if other is None:
+                continue
+            names = {
+                param.name
+                for param in other.facts.params
+                if argument_for(caller.facts.calls[index], other, param.name)
+                == t.Name(function.name)
+            }
+            for number, call in enumerate(other.facts.calls):
+                if isinstance(call.callee, t.Name) and call.callee.id in names:
+                    yield other, call, t.CallRef(number), Confidence.MEDIUM
 
     def to_methods(self) -> Iterator[Site]:
         """Yield the calls on something unknown that every class would run. Ask it last."""
         for site, function, index, given in handed_to_methods(self.program, self.runners):
             call = function.facts.calls[index]
-            made = self._given(site, function, call, t.CallRef(index), given)
-            if made is not None:
-                yield structs.replace(made, confidence=Confidence.MEDIUM)
+            for one in self._given(site, function, call, t.CallRef(index), given):
+                yield structs.replace(one, confidence=Confidence.MEDIUM)
 
     def _given(
         self,
@@ -115,24 +147,40 @@ class _HandedOver:
         call: t.Call,
         value: t.Expr | None,
         given: t.Expr | None,
-    ) -> Site | None:
-        """Return the site of a call that gives a statement to what is run there, or None."""
+    ) -> list[Site]:
+        """Return the sites of a call that gives a statement to what is run there."""
         at = (call.sequence, call.context)
-        text = None if given is None else text_of(self.program.types, function, given, at)
-        if text is None or not is_statement(text):
-            return None
-        return structs.replace(
-            site,
-            function=function,
-            location=function.place(call),
-            context=call.context,
-            sequence=call.sequence,
-            call=call,
-            value=value,
-            receiver=None,
-            effects=sql_effects(text) or site.effects,
-            sql=text,
-        )
+        texts = [] if given is None else texts_of(self.program.types, function, given, at)
+        return [
+            structs.replace(
+                site,
+                function=function,
+                location=function.place(call),
+                context=call.context,
+                sequence=call.sequence,
+                call=call,
+                value=value,
+                receiver=None,
+                effects=sql_effects(text) or site.effects,
+                sql=text,
+            )
+            for text in texts
+            if is_statement(text)
+        ]
+
+
+def _with_others(program: "Program", site: Site) -> Iterator[Site]:
+    """Yield the site of a call for each of the statements that it may run, the known one first."""
+    yield site
+    given = None if site.call is None else argument(site.call, site.behaviour.sql)
+    if site.call is None or given is None or isinstance(given, t.Const):
+        return
+    at = (site.call.sequence, site.call.context)
+    texts = texts_of(program.types, site.function, given, at)
+    if site.sql in texts:
+        for text in texts:
+            if text != site.sql:
+                yield structs.replace(site, sql=text, effects=sql_effects(text) or site.effects)
 
 
 def _all_given(call: t.Call) -> t.Expr | None:
@@ -195,10 +243,12 @@ def _of_unknown(program: "Program") -> Iterator[Site]:
             if behaviour is None or given is None or _is_known(program, function, index, behaviour):
                 continue
             at = (call.sequence, call.context)
-            text = text_of(program.types, function, given, at)
-            if text is None and _parameter(function, given) is None:
-                continue
-            if text is None or is_statement(text):
+            texts: list[str | None] = [
+                text for text in texts_of(program.types, function, given, at) if is_statement(text)
+            ]
+            if not texts and _parameter(function, given) is not None:
+                texts = [None]
+            for text in texts:
                 yield Site(
                     function=function,
                     kind="call",

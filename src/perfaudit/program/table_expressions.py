@@ -28,6 +28,8 @@ WRAPPING = frozenset({*DIRECTIONS, *SAME, "not_", "distinct", "cast", "type_coer
 """Calls that are given an expression, and make another of it alone."""
 STATEMENTS = {"scalar_subquery": "", "as_scalar": "", "exists": "EXISTS "}
 """Calls that let a statement stand in a condition, and the word before it."""
+BARE = frozenset({"text", "literal_column", "column"})
+"""Calls that are given what stands in the statement, or the name of a column of whatever table."""
 CONSTANTS = {"null": "NULL", "true": "TRUE", "false": "FALSE"}
 ENTRIES = {"as_string": "->>", "as_integer": "->>", "as_float": "->>", "as_boolean": "->>"}
 PATTERNS = frozenset({"like", "ilike"})
@@ -228,10 +230,11 @@ class Clauses:
             return _together(CONNECTIVES[name], parts)
         if name in CONSTANTS and not given:
             return CONSTANTS[name]
-        if name == "text" and given:
-            first = given[0]
-            is_text = isinstance(first, t.Const) and isinstance(first.value, str)
-            return str(first.value) if is_text and isinstance(first, t.Const) else None
+        if name in BARE and given:
+            first = given[0].value if isinstance(given[0], t.Const) else None
+            if not isinstance(first, str):
+                return None
+            return quoted(first) if name == "column" else first
         base = call.callee.base if isinstance(call.callee, t.Attr) else None
         if base is not None and last_name(base) == "func":
             return self._function(tables, function, name, given, at, nesting)

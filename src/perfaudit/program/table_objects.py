@@ -2,12 +2,13 @@
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from perfaudit.core.location import Location
 from perfaudit.facts import types as t
 from perfaudit.program.expressions import argument, last_name, spelled
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.sql_names import quoted
 from perfaudit.program.tables import Column, Table
-from perfaudit.program.values import ClassType, options_of
+from perfaudit.program.values import ClassType, LibraryInstance, Type, options_of
 from perfaudit.program.written_out import MAX_STEPS, Spot, stands_for, written_out
 
 if TYPE_CHECKING:
@@ -76,7 +77,29 @@ class TableObjects:
         if isinstance(spot.value, t.CallRef):
             made = self.types.made_tables.get((spot.function, spot.value.index))
             return made if made is not None else self._light(spot.function, spot.value.index)
+        if isinstance(spot.value, t.Item):
+            return self._by_name(spot.function, spot.value, spot.at)
         return self._of_class(spot.function, spot.value, spot.at)
+
+    def _by_name(self, function: FunctionNode, value: t.Item, at: At) -> Table | None:
+        """Return the table that the metadata has by a name: ``metadata.tables["users"]``."""
+        name = value.key.value if isinstance(value.key, t.Const) else None
+        if not isinstance(name, str) or not self._is_table(
+            self.types.evaluate(function, value, at)
+        ):
+            return None
+        known = (*self.types.made_tables.values(), *self.types.class_tables.values())
+        line = Location(function.file.path, 1)
+        light = Table(name, {}, {}, (), line)
+        return next((table for table in known if table.name == name), light)
+
+    def _is_table(self, found: Type) -> bool:
+        """Return whether something is an object of a table."""
+        makers = {path for schema in self.types.libraries.schemas for path in schema.table_makers}
+        return any(
+            isinstance(option, LibraryInstance) and option.path in makers
+            for option in options_of(found)
+        )
 
     def _light(self, function: FunctionNode, index: int) -> Table | None:
         """Return the table of which a call gives the name alone."""
@@ -87,6 +110,8 @@ class TableObjects:
         for target in self.types.call(function, index).targets:
             if target.behaviour is not None and NAMES_TABLE in target.behaviour.flags:
                 return Table(name.value, {}, {}, (), function.place(call))
+        if self._is_table(self.types.call(function, index).result):
+            return Table(name.value, {}, {}, (), function.place(call))
         return None
 
     def _made(self, function: FunctionNode, index: int, variable: str, steps: int) -> Named | None:

@@ -139,7 +139,7 @@ def statement_run(
     types: "Types", function: FunctionNode, call: t.Call, behaviour: Behaviour
 ) -> Statement | None:
     """Return the statement that a call runs, where calls build it of table objects."""
-    if not types.made_tables:
+    if not types.has_table_objects:
         return None
     at = (call.sequence, call.context)
     if "runs-built" in behaviour.flags and isinstance(call.callee, t.Attr):

@@ -115,7 +115,8 @@ def own_indexes(columns: dict[str, Column]) -> list[Index]:
 class Table:
     """A table, with what its class and the SQL of the project say of it.
 
-    ``node`` is None where only SQL declares it. An ``abstract`` table has columns and no rows.
+    ``node`` is None where only SQL declares it. An ``abstract`` table has columns and no rows; a
+    view has those of a query.
     """
 
     name: str
@@ -126,6 +127,7 @@ class Table:
     node: ClassNode | None = None
     abstract: bool = False
     library: str = ""
+    is_view: bool = False
 
     def column(self, name: str) -> Column | None:
         """Return the column of this attribute or database name."""
@@ -137,13 +139,25 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class Derived:
+    """A view, or a table that is made of what a query gives."""
+
+    name: str
+    text: str
+    location: Location
+    is_view: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SqlTables:
     """What the SQL of the project declares: tables, and indexes by the name of their table.
 
-    ``added`` holds the columns of ALTER TABLE. ``unparsed`` counts statements that did not parse.
+    ``added`` holds the columns of ALTER TABLE. ``derived`` are views and tables made of queries, by
+    their names. ``unparsed`` counts statements that did not parse.
     """
 
     tables: dict[str, Table] = field(default_factory=dict)
     indexes: dict[str, list[Index]] = field(default_factory=dict)
     added: dict[str, dict[str, Column]] = field(default_factory=dict)
+    derived: dict[str, Derived] = field(default_factory=dict)
     unparsed: int = 0

@@ -14,7 +14,7 @@ from perfaudit.program.tables import Column, Index, SqlTables, Table, own_indexe
 from perfaudit.program.tables_columns import column_of, made_index, translated
 from perfaudit.program.tables_orm import Field, is_unseen
 from perfaudit.program.tables_vocabulary import Vocabulary, called, meaning_of, path_of, text
-from perfaudit.program.values import ClassType
+from perfaudit.program.values import ClassType, FunctionType
 from perfaudit.program.written_out import Spot, written_out
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ def read_made_tables(
     ``names`` are those of classes.
     """
     roots = {path.rpartition(".")[2] for path in words.table_makers}
+    wrappers = dict(_wrappers(types, words, roots))
+    roots |= {node.name for node in wrappers}
     for file in types.modules.files:
         if is_unseen(file):
             continue
@@ -37,10 +39,47 @@ def read_made_tables(
             for index, call in enumerate(scope.facts.calls):
                 if last_name(call.callee) not in roots:
                     continue
-                given = words.table_makers.get(path_of(types, called(types, scope, call)))
+                found = called(types, scope, call)
+                given = words.table_makers.get(path_of(types, found))
+                if isinstance(found, FunctionType):
+                    given = wrappers.get(found.node)
                 name = None if given is None else _name(types, scope, call, given)
                 if name:
                     yield scope, index, table_of_call(types, words, scope, call, name, names)
+
+
+def _wrappers(
+    types: "Types", words: Vocabulary, roots: set[str]
+) -> Iterator[tuple[FunctionNode, str]]:
+    """Yield the functions that hand all they are given on to what makes a table."""
+    for file in types.modules.files:
+        for function in file.functions:
+            first = function.facts.params[:1]
+            if not first or first[0].kind != "*args":
+                continue
+            for result in function.facts.results:
+                if not isinstance(result.value, t.CallRef):
+                    continue
+                call = function.facts.calls[result.value.index]
+                handed = call.arguments[:1] == (t.Star(t.Name(first[0].name)),)
+                if last_name(call.callee) not in roots or not handed:
+                    continue
+                given = words.table_makers.get(path_of(types, called(types, function, call)))
+                if given is not None:
+                    yield function, given
+
+
+def are_made_in_functions(types: "Types", words: Vocabulary) -> bool:
+    """Return whether functions make tables, which they read from the database as a rule."""
+    roots = {path.rpartition(".")[2] for path in words.table_makers}
+    return any(
+        last_name(call.callee) in roots
+        and path_of(types, called(types, function, call)) in words.table_makers
+        for file in types.modules.files
+        if not is_unseen(file)
+        for function in file.functions
+        for call in function.facts.calls
+    )
 
 
 def _name(types: "Types", scope: FunctionNode, call: t.Call, given: str) -> str | None:

@@ -238,7 +238,7 @@ def _field(
     if maker is None and wrapper is None and not is_plain:
         return None
     if maker is not None:
-        source = maker.declaration
+        source = _conventions(maker.declaration, declaration)
     else:
         source = wrapper[0] if wrapper is not None else declaration
     calls = tuple(_calls(types, words, scope, made, source)) if made is not None else ()
@@ -298,4 +298,12 @@ def _calls(
             inner = scope.facts.calls[given.index]
             maker = maker_of(types, words, called(types, scope, inner))
             if maker is not None:
-                yield maker.declaration, inner
+                yield _conventions(maker.declaration, source), inner
+
+
+def _conventions(own: Declaration, around: Declaration) -> Declaration:
+    """Return what says what the arguments of a field mean.
+
+    A library that only adds fields to the classes of another one follows its conventions.
+    """
+    return own if own.options or own.table_bases else around

@@ -1,13 +1,14 @@
-"""Tables and indexes that SQL declares: CREATE TABLE, CREATE INDEX, ALTER TABLE."""
+"""Tables, views and indexes that SQL declares: CREATE TABLE, VIEW and INDEX, ALTER TABLE."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from perfaudit.core.location import Location
 from perfaudit.program.sql_bounds import is_parsable
 from perfaudit.program.sql_parser import readings
-from perfaudit.program.tables import Column, Index, SqlTables, Table, own_indexes
+from perfaudit.program.tables import Column, Derived, Index, SqlTables, Table, own_indexes
 
 MAX_TEXT = 200_000
 MAX_STATEMENT = 40_000
@@ -15,6 +16,8 @@ MAX_STATEMENTS = 3_000
 DIALECTS: tuple[str | None, ...] = ("postgres", None, "mysql", "sqlite")
 _DECLARES = re.compile(
     r"\s*(?:create\s+(?:(?:unlogged|unique)\s+)*(?:table|index)\b[^(]+\("
+    r"|create\s+(?:or\s+replace\s+)?(?:(?:temp|temporary|materialized|recursive|unlogged)\s+)*"
+    r"(?:table|view)\s+(?:if\s+not\s+exists\s+)?[\w.\"`]+\s*(?:\([^()]*\)\s*)?as\b"
     r"|alter\s+table\b.*\badd\b)",
     re.IGNORECASE | re.DOTALL,
 )
@@ -31,7 +34,13 @@ _ESCAPES = re.compile(r"\bENGINE\s*=", re.IGNORECASE)
 """What only dumps of such servers say."""
 _DATA = re.compile(r"^COPY\s[^;]*\sFROM\s+stdin[^;]*;", re.IGNORECASE | re.MULTILINE)
 _DATA_END = "\n\\."
-_HOLE = re.compile(r"\{[^{}]*\}")
+_HOLE = re.compile(r"\{\{[^{}]*\}\}|\{[^{}]*\}")
+_BLOCK = re.compile(r"\{%[^{}]*%\}")
+"""What a template does, and does not write."""
+_UNKNOWN = "hole__"
+"""Stands for what is not known of a statement."""
+_OPTION = re.compile(rf"\)(?:\s*{_UNKNOWN}(?!\w))+")
+"""What is filled in behind the parts of a table or an index: how it is stored."""
 _STORED = re.compile(r"\bwithout\s+rowid\b\s*(?:,\s*strict\b\s*)?$", re.IGNORECASE)
 """How rows are stored, which no parser knows."""
 TYPES: dict[str, str] = {
@@ -78,14 +87,19 @@ TYPES: dict[str, str] = {
 }
 
 
-def read_sql_tables(texts: Iterable[tuple[Location, str]]) -> SqlTables:
-    """Return what SQL texts declare; each has the place where it begins. Reads a bounded number."""
+def read_sql_tables(
+    texts: Iterable[tuple[Location, str]], known: SqlTables | None = None
+) -> SqlTables:
+    """Return what SQL texts declare; each has the place where it begins. Reads a bounded number.
+
+    It is added to what is ``known``.
+    """
     statements = list(_statements(texts))
-    found = SqlTables()
+    found = known or SqlTables()
     unparsed = 0
     for place, statement in statements:
         unparsed += not _read(found, place, statement)
-    return SqlTables(found.tables, found.indexes, found.added, unparsed)
+    return replace(found, unparsed=unparsed)
 
 
 def _statements(texts: Iterable[tuple[Location, str]]) -> Iterator[tuple[Location, str]]:
@@ -97,7 +111,8 @@ def _statements(texts: Iterable[tuple[Location, str]]) -> Iterator[tuple[Locatio
             if count == MAX_STATEMENTS:
                 return
             count += 1
-            yield at, _STORED.sub("", _HOLE.sub("hole", statement).rstrip())
+            filled = _OPTION.sub(")", _HOLE.sub(_UNKNOWN, statement))
+            yield at, _STORED.sub("", filled.rstrip())
 
 
 def statements_of(place: Location, sql: str) -> Iterator[tuple[Location, str]]:
@@ -105,7 +120,7 @@ def statements_of(place: Location, sql: str) -> Iterator[tuple[Location, str]]:
 
     ``place`` is that of the text. One statement that is far too long is left out.
     """
-    sql = _without_data(sql)
+    sql = _BLOCK.sub(_without_text, _without_data(sql))
     pieces = _split(sql) if ";" in sql else [(0, sql)]
     if len(pieces) == 1 and len(sql) > MAX_TEXT:
         return
@@ -121,6 +136,10 @@ def statements_of(place: Location, sql: str) -> Iterator[tuple[Location, str]]:
 def _without_comment(found: re.Match[str]) -> str:
     """Return the line feeds of a comment, or a quoted text as it is."""
     return "\n" * found.group().count("\n") if found.group("comment") else found.group()
+
+
+def _without_text(found: re.Match[str]) -> str:
+    return "\n" * found.group().count("\n")
 
 
 def _without_data(sql: str) -> str:
@@ -159,6 +178,8 @@ def _read(found: SqlTables, place: Location, statement: str) -> bool:
     name = type(tree).__name__
     if name == "Create" and kind == "TABLE":
         _read_table(found, place, tree)
+    elif name == "Create" and kind == "VIEW":
+        _read_derived(found, place, tree)
     elif name == "Create" and kind == "INDEX":
         _read_index(found, place, tree)
     elif name == "Alter" and kind == "TABLE":
@@ -174,6 +195,9 @@ def _parsed(statement: str) -> Any:
 
 def _read_table(found: SqlTables, place: Location, tree: Any) -> None:
     body = tree.this
+    if tree.args.get("expression") is not None:
+        _read_derived(found, place, tree)
+        return
     if type(body).__name__ != "Schema":
         return
     name = _table_name(body.this)
@@ -185,6 +209,9 @@ def _read_table(found: SqlTables, place: Location, tree: Any) -> None:
         if type(part).__name__ == "ColumnDef":
             column = _column(part, place)
             columns[column.name] = column
+        elif type(part).__name__ == "LikeProperty":
+            other = found.tables.get(_table_name(part.this))
+            columns.update({} if other is None else other.columns)
         else:
             indexes.extend(_constraint(part, place, columns))
     found.tables[name] = Table(name, columns, {}, (), place)
@@ -193,11 +220,35 @@ def _read_table(found: SqlTables, place: Location, tree: Any) -> None:
     found.indexes.setdefault(name, []).extend((*own, *indexes))
 
 
+def _read_derived(found: SqlTables, place: Location, tree: Any) -> None:
+    """Add a view, or a table that is made of a query."""
+    body, query = tree.this, tree.args.get("expression")
+    has_names = type(body).__name__ == "Schema"
+    name = _table_name(body.this if has_names else body)
+    columns = tuple(part.name for part in body.expressions) if has_names else ()
+    around = query.args.get("with_") if query is not None else None
+    while type(query).__name__ in ("Subquery", "Paren", "Union"):
+        # The first part of a UNION names the columns of all.
+        query = query.this
+    if not name or type(query).__name__ != "Select":
+        return
+    if columns:
+        if len(columns) != len(query.expressions):
+            return
+        given = zip(columns, query.expressions, strict=True)
+        query.set("expressions", [part.unalias().as_(column) for column, part in given])
+    if around is not None and query.args.get("with_") is None:
+        query.set("with_", around)
+    is_view = str(tree.args.get("kind")).upper() == "VIEW"
+    text = query.sql(dialect="postgres")
+    found.derived.setdefault(name, Derived(name, text, place, is_view))
+
+
 def _table_name(tree: Any) -> str:
     if type(getattr(tree, "this", None)).__name__ == "Placeholder":
         return ""
     name = getattr(tree, "name", "")
-    return name if isinstance(name, str) and name != "hole" else ""
+    return name if isinstance(name, str) and _UNKNOWN not in name else ""
 
 
 def _column(part: Any, place: Location) -> Column:
@@ -246,7 +297,8 @@ def _constraint(part: Any, place: Location, columns: dict[str, Column]) -> Itera
     name = type(part).__name__
     if name == "Constraint":
         for inner in part.expressions:
-            yield from _constraint(inner, place, columns)
+            for index in _constraint(inner, place, columns):
+                yield replace(index, name=index.name or part.name)
     elif name == "PrimaryKey":
         names = _names(part.expressions)
         for item in names if len(names) == 1 else ():

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from perfaudit.program.infer import Types
 
 MAX_STEPS = 6
+MAX_DEPTH = 4
+"""How deep a dictionary lies in others."""
 
 
 class Spot(NamedTuple):
@@ -43,6 +45,63 @@ def constant_at(
     if isinstance(given, t.Seq) and given.items:
         given = given.items[0]
     return given if isinstance(given, t.Const) else None
+
+
+def entries(types: "Types", table: Spot, key: t.Expr) -> list[Spot]:
+    """Return what a dictionary that is written out holds for a key, all of it for an unknown one.
+
+    It may be an entry of another one itself. Empty where it is not written out.
+    """
+    return _entries(types, table, key, MAX_DEPTH)
+
+
+def _entries(types: "Types", table: Spot, key: t.Expr, depth: int) -> list[Spot]:
+    asked = written_out(types, Spot(table.function, key, table.at))
+    wanted = asked.value if asked is not None and isinstance(asked.value, t.Const) else None
+    return [
+        held
+        for display in _displays(types, table, depth)
+        for known, held in held_by(display)
+        if wanted is None or known == wanted.value
+    ]
+
+
+def _displays(types: "Types", table: Spot, depth: int) -> list[Spot]:
+    """Return the dictionaries that are written out where an expression leads."""
+    found = written_out(types, table)
+    if found is None or depth <= 0:
+        return []
+    if isinstance(found.value, t.Mapping):
+        return [found]
+    inner: list[Spot] = []
+    match found.value:
+        case t.Item(base=base, key=key):
+            inner = _entries(types, Spot(found.function, base, found.at), key, depth - 1)
+        case t.CallRef(index=index):
+            call = found.function.facts.calls[index]
+            at = (call.sequence, call.context)
+            match call:
+                case t.Call(callee=t.Name(id="dict"), arguments=()):
+                    return [found]
+                case t.Call(callee=t.Attr(base=base, name="get"), arguments=(key, *_)):
+                    inner = _entries(types, Spot(found.function, base, at), key, depth - 1)
+    return [display for held in inner for display in _displays(types, held, depth - 1)]
+
+
+def held_by(display: Spot) -> list[tuple[object, Spot]]:
+    """Return the constant keys and the values of a dictionary that is written out."""
+    function, value, at, line = display
+    if isinstance(value, t.CallRef):
+        call = function.facts.calls[value.index]
+        at = (call.sequence, call.context)
+        return [(name, Spot(function, held, at, line)) for name, held in call.keywords]
+    if not isinstance(value, t.Mapping):
+        return []
+    return [
+        (key.value, Spot(function, held, at, line))
+        for key, held in zip(value.keys, value.values, strict=True)
+        if isinstance(key, t.Const)
+    ]
 
 
 def stands_for(types: "Types", spot: Spot) -> Spot | None:

@@ -1,0 +1,89 @@
+"""The schema that files in SQL leave behind, where they take away and rename what they made.
+
+The statements of one file run in their order. Files of one folder whose names begin with numbers
+run one after the other; of all others nothing is known, so none takes anything from another.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+
+from perfaudit.core.location import Location
+from perfaudit.program.migrations_tables import Database
+from perfaudit.program.tables import SqlTables
+from perfaudit.program.tables_made import add_made_table
+
+Document = tuple[str, str]
+"""The path and the text of a file."""
+_NUMBER = re.compile(r"[Vv]?(\d+(?:[._-]\d+)*)")
+_BACKWARDS = re.compile(r"(?:^U\d)|(?:^|[._-])(?:down|rollback|undo|revert)\.sql$", re.IGNORECASE)
+"""Names of files that take back what another one does."""
+_DOWN = re.compile(
+    r"^[ \t]*--[ \t]*(?:\+\w+[ \t]+|migrate:|@)?(?:down|undo|rollback)\b[^\n]*\n.*?"
+    r"(?=^[ \t]*--[ \t]*(?:\+\w+[ \t]+|migrate:|@)?up\b|\Z)",
+    re.IGNORECASE | re.MULTILINE | re.DOTALL,
+)
+"""The part of a file that takes back what the rest does."""
+_CHANGES = re.compile(r"\b(?:drop|rename)\b", re.IGNORECASE)
+MAX_STATEMENTS = 3_000
+
+
+def forwards(documents: Iterable[Document]) -> list[Document]:
+    """Return files without those, and without their parts, that take something back."""
+    return [
+        (path, _DOWN.sub(lambda part: "\n" * part.group().count("\n"), text))
+        for path, text in documents
+        if not _BACKWARDS.search(path.rpartition("/")[2])
+    ]
+
+
+def replay_documents(documents: Sequence[Document], found: SqlTables) -> list[Document]:
+    """Add what files leave behind that take something away; return the others."""
+    others: list[Document] = []
+    for group in _groups(documents):
+        texts = [text for _, text in group]
+        if not any(map(_CHANGES.search, texts)) or _count(texts) > MAX_STATEMENTS:
+            others += group
+            continue
+        database = Database()
+        for path, text in group:
+            database.run_sql(Location(path, 1), text)
+        for table in database.tables.values():
+            if table.is_made:
+                add_made_table(found, table.finished())
+                continue
+            found.indexes.setdefault(table.name, []).extend(table.finished().indexes)
+            found.added.setdefault(table.name, {}).update(table.columns)
+        for name, derived in database.derived.items():
+            found.derived.setdefault(name, derived)
+    return others
+
+
+def _groups(documents: Sequence[Document]) -> Iterator[list[Document]]:
+    """Yield the files that run one after the other, in order; any other file alone."""
+    numbered: list[tuple[str, tuple[int, ...], Document]] = []
+    for document in documents:
+        place = _place(document[0])
+        if place is None:
+            yield [document]
+        else:
+            numbered.append((*place, document))
+    for _, items in groupby(sorted(numbered), key=lambda item: item[0]):
+        yield [document for _, _, document in items]
+
+
+def _place(path: str) -> tuple[str, tuple[int, ...]] | None:
+    """Return the folder and the number of a file; its own folder may have the number too."""
+    while path:
+        path, _, name = path.rpartition("/")
+        number = _NUMBER.match(name)
+        if number is not None:
+            return path, tuple(int(part) for part in re.split(r"[._-]", number.group(1)))
+        if name.endswith(".sql"):
+            continue
+        return None
+    return None
+
+
+def _count(texts: Iterable[str]) -> int:
+    return sum(text.count(";") + 1 for text in texts)
