@@ -7,6 +7,7 @@ import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -124,16 +125,22 @@ def extract_all(
             waiting.append(file)
     # Its digest is that of what was read now: a file may have been saved since the first look.
     if executor is None:
-        entries.update(_extract_waiting(root, waiting, jobs))
+        fresh = _extract_waiting(root, waiting, jobs)
     else:
-        entries.update(_extract_elsewhere(root, waiting, executor))
+        fresh = _extract_elsewhere(root, waiting, executor)
+    parts: Known = {}
+    roles = {file.path: file.role for file in files}
+    results: dict[str, Extracted] = {}
+    # What others have read is decoded while they read on.
+    for path, entry in chain(list(entries.items()), fresh):
+        entries[path] = entry
+        results[path] = _extracted(path, entry, parts, is_later=roles[path] in later)
     if cache is not None:
         cache.store({path: entry for path, entry in entries.items() if entry[0]})
-    parts: Known = {}
-    return [_extracted(file, entries.pop(file.path), parts, later) for file in files]
+    return [results[file.path] for file in files]
 
 
-def _extracted(file: SourceFile, entry: Entry, parts: Known, later: Collection[Role]) -> Extracted:
+def _extracted(path: str, entry: Entry, parts: Known, *, is_later: bool) -> Extracted:
     content, payload = entry
     try:
         outline = _outline.decode(payload)
@@ -141,13 +148,13 @@ def _extracted(file: SourceFile, entry: Entry, parts: Known, later: Collection[R
         facts: FileFacts | LaterFacts | None
         if pieces is None:
             facts = None
-        elif file.role in later:
+        elif is_later:
             facts = LaterFacts(pieces.path, pieces.lines, bytes(outline.facts))
         else:
             facts = _facts.decode(outline.facts)
             share_parts(facts, parts)
     except msgspec.MsgspecError:
-        problem = Problem(file.path, 1, "internal", "Its facts could not be stored.")
+        problem = Problem(path, 1, "internal", "Its facts could not be stored.")
         return Extracted(None, (), problem, Reading(content, b"", 0))
     reading = _reading(content, outline, pieces)
     return Extracted(facts, outline.suppressions, outline.problem, reading)
@@ -177,19 +184,21 @@ def raise_recursion_limit() -> None:
     sys.setrecursionlimit(max(sys.getrecursionlimit(), RECURSION_LIMIT))
 
 
-def _extract_waiting(root: Path, files: Sequence[SourceFile], jobs: int) -> dict[str, Entry]:
+def _extract_waiting(
+    root: Path, files: Sequence[SourceFile], jobs: int
+) -> Iterator[tuple[str, Entry]]:
+    """Yield the entries of files as they are read, by this process or some others."""
     workers = jobs or os.cpu_count() or 1
     if workers == 1 or sum(file.size for file in files) < WORTH_A_POOL:
-        return dict(_extract_chunk(str(root), [file.path for file in files]))
+        yield from _extract_chunk(str(root), [file.path for file in files])
+        return
     chunks = _chunks(files, workers * 6)
     method = "fork" if "fork" in multiprocessing.get_all_start_methods() else None
-    found: dict[str, Entry] = {}
     with ProcessPoolExecutor(
         min(workers, len(chunks)), mp_context=multiprocessing.get_context(method)
     ) as pool:
         for part in pool.map(_extract_chunk, [str(root)] * len(chunks), chunks):
-            found.update(part)
-    return found
+            yield from part
 
 
 def _chunks(files: Sequence[SourceFile], count: int) -> list[list[str]]:
