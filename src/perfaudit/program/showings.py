@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from perfaudit.core.levels import Confidence, Role
+from perfaudit.core.levels import Confidence
 from perfaudit.core.location import Location
 from perfaudit.facts import types as t
 from perfaudit.libraries.answers import Answers
@@ -368,8 +368,6 @@ def _by_views(program: "Program", words: Answers) -> Iterator[Showing]:
     if not words.views or len(words.rows) < 2:
         return
     for file in program.files:
-        if file.role is Role.TEST:
-            continue
         for node in file.classes:
             if not node.facts.bases or not _lists(program, words, node):
                 continue
