@@ -15,17 +15,12 @@ from perfaudit.core.problem import Problem
 from perfaudit.core.report import Coverage, ProjectSummary, Report
 from perfaudit.data import rules_root
 from perfaudit.executors import executor_at
-from perfaudit.extraction import (
-    FileResult,
-    extract,
-    extract_all,
-    raise_recursion_limit,
-    reading_of,
-)
+from perfaudit.extraction import Extracted, extract, extract_all, raise_recursion_limit
 from perfaudit.libraries import Libraries, load_libraries
 from perfaudit.program.cards import endpoint_cards
 from perfaudit.program.coverage import coverage_of
 from perfaudit.program.inventory import inventory_of
+from perfaudit.program.modules import UNSEEN_ROLES
 from perfaudit.program.program import Program, link
 from perfaudit.program.second_opinion import second_opinions
 from perfaudit.rules.engine import judge
@@ -115,6 +110,7 @@ def _audit(run: Run, libraries: Libraries) -> tuple[AuditResult, dict[str, Readi
             cache=FactCache(root) if settings.cache else None,
             digests=run.digests,
             read=run.read,
+            later=UNSEEN_ROLES,
         )
     readings = _readings(run, python, results)
     documents, document_problems = _documents(
@@ -189,14 +185,13 @@ def _audit(run: Run, libraries: Libraries) -> tuple[AuditResult, dict[str, Readi
 
 
 def _readings(
-    run: Run, files: Sequence[SourceFile], results: Sequence[FileResult]
+    run: Run, files: Sequence[SourceFile], results: Sequence[Extracted]
 ) -> dict[str, Reading]:
     """Return what a report depends on of each file; none without a cache."""
     readings = dict(run.readings)
     for file, result in zip(files, results, strict=True):
-        content = run.digests.get(file.path) if run.digests is not None else None
-        if content and file.path not in readings:
-            readings[file.path] = reading_of(content, result)
+        if run.digests is not None and run.digests[file.path] and file.path not in readings:
+            readings[file.path] = result.reading
     return readings
 
 
@@ -224,7 +219,7 @@ def _documents(root: Path, files: Sequence[SourceFile]) -> tuple[list[Document],
 
 
 def _suppressions(
-    files: Sequence[SourceFile], results: Sequence[FileResult]
+    files: Sequence[SourceFile], results: Sequence[Extracted]
 ) -> dict[str, tuple[Suppression, ...]]:
     return {
         file.path: result.suppressions

@@ -4,17 +4,20 @@ import gc
 import multiprocessing
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import msgspec
-from msgspec.structs import replace
 
 from perfaudit.cache import Entry, FactCache, Reading, facts_version
 from perfaudit.core.errors import UsageError
+from perfaudit.core.levels import Role
 from perfaudit.core.problem import Problem
 from perfaudit.facts.extract import extract_facts
+from perfaudit.facts.later import LaterFacts
 from perfaudit.facts.sharing import Known, share_parts
 from perfaudit.facts.types import FileFacts
 from perfaudit.sources import SourceFile, Suppression, parse_python, read_bytes
@@ -40,7 +43,38 @@ class FileResult(msgspec.Struct, frozen=True, array_like=True, gc=False):
     problem: Problem | None
 
 
-_decoder = msgspec.msgpack.Decoder(FileResult)
+class _Outline(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A stored result whose facts are still encoded."""
+
+    facts: msgspec.Raw
+    suppressions: tuple[Suppression, ...]
+    problem: Problem | None
+
+
+class _Pieces(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The fields of facts, of which all but the number of lines are still encoded."""
+
+    path: str
+    lines: int
+    functions: msgspec.Raw
+    classes: msgspec.Raw
+    sql: msgspec.Raw
+    exported: msgspec.Raw
+
+
+_facts = msgspec.msgpack.Decoder(FileFacts)
+_outline = msgspec.msgpack.Decoder(_Outline)
+_pieces = msgspec.msgpack.Decoder(_Pieces | None)
+
+
+@dataclass(frozen=True, slots=True)
+class Extracted:
+    """What reading one Python file gave a run, and what a report depends on of it."""
+
+    facts: FileFacts | LaterFacts | None
+    suppressions: tuple[Suppression, ...]
+    problem: Problem | None
+    reading: Reading
 
 
 def extract(path: str, data: bytes) -> FileResult:
@@ -66,12 +100,14 @@ def extract_all(
     cache: FactCache | None = None,
     digests: Mapping[str, bytes | None] | None = None,
     read: Mapping[str, Entry] | None = None,
-) -> list[FileResult]:
+    later: Collection[Role] = (),
+) -> list[Extracted]:
     """Return what each Python file gives, in the order of ``files``.
 
     An ``executor`` is sent the bytes of the files, since it may run elsewhere; without one,
     ``jobs`` processes of this machine read them, 0 for one per core. ``digests`` are those of the
-    contents, by path: what the cache holds of them is not read again, nor what ``read`` has.
+    contents, by path: what the cache holds of them is not read again, nor what ``read`` has. Facts
+    of files whose role is in ``later`` are decoded when somebody asks for them.
 
     Raises UsageError where the executor runs another perfaudit, or none.
     """
@@ -89,19 +125,39 @@ def extract_all(
             waiting.append(file)
     # Its digest is that of what was read now: a file may have been saved since the first look.
     if executor is None:
-        entries.update(_extract_waiting(root, waiting, jobs))
+        fresh = _extract_waiting(root, waiting, jobs)
     else:
-        entries.update(_extract_elsewhere(root, waiting, executor))
+        fresh = _extract_elsewhere(root, waiting, executor)
+    parts: Known = {}
+    roles = {file.path: file.role for file in files}
+    results: dict[str, Extracted] = {}
+    # What others have read is decoded while they read on.
+    for path, entry in chain(list(entries.items()), fresh):
+        entries[path] = entry
+        results[path] = _extracted(path, entry, parts, is_later=roles[path] in later)
     if cache is not None:
         cache.store({path: entry for path, entry in entries.items() if entry[0]})
-    results = []
-    parts: Known = {}
-    for file in files:
-        result = decoded(entries.pop(file.path)[1], file.path)
-        if result.facts is not None:
-            share_parts(result.facts, parts)
-        results.append(result)
-    return results
+    return [results[file.path] for file in files]
+
+
+def _extracted(path: str, entry: Entry, parts: Known, *, is_later: bool) -> Extracted:
+    content, payload = entry
+    try:
+        outline = _outline.decode(payload)
+        pieces = _pieces.decode(outline.facts)
+        facts: FileFacts | LaterFacts | None
+        if pieces is None:
+            facts = None
+        elif is_later:
+            facts = LaterFacts(pieces.path, pieces.lines, bytes(outline.facts))
+        else:
+            facts = _facts.decode(outline.facts)
+            share_parts(facts, parts)
+    except msgspec.MsgspecError:
+        problem = Problem(path, 1, "internal", "Its facts could not be stored.")
+        return Extracted(None, (), problem, Reading(content, b"", 0))
+    reading = _reading(content, outline, pieces)
+    return Extracted(facts, outline.suppressions, outline.problem, reading)
 
 
 def read_entries(root: Path, files: Sequence[SourceFile]) -> dict[str, Entry]:
@@ -109,13 +165,18 @@ def read_entries(root: Path, files: Sequence[SourceFile]) -> dict[str, Entry]:
     return dict(_extract_chunk(str(root), [file.path for file in files]))
 
 
-def reading_of(content: bytes, result: FileResult) -> Reading:
-    """Return what a report depends on of a file that has this digest and gave this result."""
-    facts = result.facts
-    if facts is None:
-        return Reading(content, digest_of(msgspec.msgpack.encode(result)), 0)
-    bare = FileResult(replace(facts, lines=0), result.suppressions, result.problem)
-    return Reading(content, digest_of(msgspec.msgpack.encode(bare)), facts.lines)
+def reading_of(content: bytes, payload: bytes) -> Reading:
+    """Return what a report depends on of a file that has this digest and these encoded facts."""
+    outline = _outline.decode(payload)
+    return _reading(content, outline, _pieces.decode(outline.facts))
+
+
+def _reading(content: bytes, outline: _Outline, pieces: _Pieces | None) -> Reading:
+    rest = msgspec.msgpack.encode((outline.suppressions, outline.problem))
+    if pieces is None:
+        return Reading(content, digest_of(rest), 0)
+    said = (pieces.functions, pieces.classes, pieces.sql, pieces.exported, rest)
+    return Reading(content, digest_of(b"".join(said)), pieces.lines)
 
 
 def raise_recursion_limit() -> None:
@@ -123,27 +184,21 @@ def raise_recursion_limit() -> None:
     sys.setrecursionlimit(max(sys.getrecursionlimit(), RECURSION_LIMIT))
 
 
-def decoded(payload: bytes, path: str) -> FileResult:
-    """Return what reading a file gave, from its encoded form."""
-    try:
-        return _decoder.decode(payload)
-    except msgspec.MsgspecError:
-        return FileResult(None, (), Problem(path, 1, "internal", "Its facts could not be stored."))
-
-
-def _extract_waiting(root: Path, files: Sequence[SourceFile], jobs: int) -> dict[str, Entry]:
+def _extract_waiting(
+    root: Path, files: Sequence[SourceFile], jobs: int
+) -> Iterator[tuple[str, Entry]]:
+    """Yield the entries of files as they are read, by this process or some others."""
     workers = jobs or os.cpu_count() or 1
     if workers == 1 or sum(file.size for file in files) < WORTH_A_POOL:
-        return dict(_extract_chunk(str(root), [file.path for file in files]))
+        yield from _extract_chunk(str(root), [file.path for file in files])
+        return
     chunks = _chunks(files, workers * 6)
     method = "fork" if "fork" in multiprocessing.get_all_start_methods() else None
-    found: dict[str, Entry] = {}
     with ProcessPoolExecutor(
         min(workers, len(chunks)), mp_context=multiprocessing.get_context(method)
     ) as pool:
         for part in pool.map(_extract_chunk, [str(root)] * len(chunks), chunks):
-            found.update(part)
-    return found
+            yield from part
 
 
 def _chunks(files: Sequence[SourceFile], count: int) -> list[list[str]]:

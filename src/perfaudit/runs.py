@@ -94,11 +94,11 @@ def _readings(
     changed = [file for file in _readable(found, digests) if file.path not in readings]
     if not readings or not changed or sum(file.size for file in changed) > FEW:
         return readings, {}
-    from perfaudit.extraction import decoded, read_entries, reading_of
+    from perfaudit.extraction import read_entries, reading_of
 
     read = read_entries(root, changed)
     for path, (content, payload) in read.items():
-        readings[path] = reading_of(content, decoded(payload, path))
+        readings[path] = reading_of(content, payload)
     return readings, read
 
 

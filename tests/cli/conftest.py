@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from perfaudit.cli import cli
+from perfaudit.cli.commands import cli
 
 SLOW = """\
 import time, fastapi

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from perfaudit import executors, extraction
 from perfaudit.cache import FOLDER
-from perfaudit.cli import cli
+from perfaudit.cli.commands import cli
 from perfaudit.core.errors import UsageError
 from perfaudit.extraction import extract_all
 from perfaudit.sources import discover

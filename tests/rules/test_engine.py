@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -30,10 +29,10 @@ class FakeProgram:
     role: Role = Role.PRODUCTION
     rule: str = ""
     extra: Sequence[tuple[Location, str, str]] = ()
-    files: list[Any] = field(init=False)
+    roles: dict[str, Role] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.files = [SimpleNamespace(path=self.path, role=self.role)]
+        self.roles = {self.path: self.role}
 
     @property
     def calls(self) -> list[tuple[Location, str, str]]:

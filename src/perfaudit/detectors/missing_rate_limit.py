@@ -78,7 +78,7 @@ def _applications(program: Program) -> Counter[Location]:
 
 
 def _role_at(program: Program, place: Location) -> Role | None:
-    return next((file.role for file in program.files if file.path == place.path), None)
+    return program.roles.get(place.path)
 
 
 def _settings(program: Program, names: tuple[str, ...]) -> Location | None:

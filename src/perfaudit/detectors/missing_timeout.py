@@ -216,8 +216,6 @@ def _replaced_files(program: Program) -> frozenset[str]:
     """Return the library files of which the project replaces a class that takes timeouts."""
     found: set[str] = set()
     for file in program.files:
-        if file.role is Role.TEST:
-            continue
         for node in file.classes:
             for path in program.types.classes.ancestors(node) if node.methods else ():
                 described = program.libraries.type(path)

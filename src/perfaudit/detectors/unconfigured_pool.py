@@ -47,9 +47,10 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
 
 
 def _is_migration_environment(program: Program, function: FunctionNode) -> bool:
+    if not function.file.path.endswith("env.py"):
+        return False
     imported = {item.module.partition(".")[0] for item in function.file.body.facts.imports}
-    migrating = program.libraries.provides("migrations")
-    return function.file.path.endswith("env.py") and not migrating.isdisjoint(imported)
+    return not program.libraries.provides("migrations").isdisjoint(imported)
 
 
 def _pool_of(program: Program, target: Target) -> Pool | None:

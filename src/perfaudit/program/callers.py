@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from perfaudit.core.levels import Role
 from perfaudit.facts import types as t
 from perfaudit.program.expressions import argument, last_name
 from perfaudit.program.given_beside import Beside, given_with
@@ -267,8 +266,6 @@ def _makes(types: "Types", caller: FunctionNode, index: int, node: ClassNode) ->
 def _index(files: list[FileNode]) -> dict[str, list[tuple[FunctionNode, int]]]:
     found: dict[str, list[tuple[FunctionNode, int]]] = {}
     for file in files:
-        if file.role is Role.TEST:
-            continue
         for function in file.functions:
             for index, call in enumerate(function.facts.calls):
                 if name := _name_at_home(file, call.callee):
@@ -282,7 +279,7 @@ def _handed_index(files: list[FileNode]) -> dict[str, list[tuple[FunctionNode, i
     names |= {item.name for file in files for item in file.classes}
     found: dict[str, list[tuple[FunctionNode, int, int]]] = {}
     for file in files:
-        for function in file.functions if file.role is not Role.TEST else ():
+        for function in file.functions:
             for index, call in enumerate(function.facts.calls):
                 if len(call.arguments) + len(call.keywords) < 2:
                     continue
@@ -300,7 +297,7 @@ def _decoration_index(files: list[FileNode]) -> dict[str, list[Decoration]]:
         items: list[FunctionNode | ClassNode] = [*file.functions, *file.classes]
         for item in items:
             outer = item.parent
-            if outer is None or file.role is Role.TEST:
+            if outer is None:
                 continue
             for written in item.facts.decorators:
                 callee = written

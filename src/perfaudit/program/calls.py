@@ -37,6 +37,7 @@ from perfaudit.program.values import (
     Type,
     Unknown,
     bounded,
+    mentions_variable,
     options_of,
     substitute,
     union,
@@ -92,13 +93,20 @@ def resolve(types: "Types", function: FunctionNode, call: t.Call) -> Resolved:
     if call.awaited:
         groups, results = _awaitable_only(groups, results)
     targets = [target for group in groups for target in group]
-    ways = [group for group in groups if any(target.function is not None for target in group)]
-    if len(ways) > 1 or is_supposed(types, function, call.callee, at):
+    if _are_several(groups) or is_supposed(types, function, call.callee, at):
         targets = [_doubted(target) for target in targets]
     elif len(groups) > 1 and any(map(_is_free, groups)):
         # What has a method of a dict and one of a query by the same name is hardly ever both.
         targets = [_doubted(target) if _costs(target) else target for target in targets]
     return Resolved(tuple(targets), union(results), callee)
+
+
+def _are_several(groups: list[list[Target]]) -> bool:
+    """Return whether more than one of the alternatives runs a function of the project."""
+    if len(groups) < 2:
+        return False
+    ways = [group for group in groups if any(target.function is not None for target in group)]
+    return len(ways) > 1
 
 
 def _is_free(group: list[Target]) -> bool:
@@ -274,8 +282,9 @@ def _project_call(
     if all(isinstance(option, External | Unknown) for option in options_of(result)):
         result = class_through(types, node, call) or result
     result = made_of_given(types, function, call, node, result)
-    mapping = bindings(types, function, call, node, receiver)
-    return targets, substitute(result, mapping) if mapping else result
+    if mentions_variable(result):
+        result = substitute(result, bindings(types, function, call, node, receiver))
+    return targets, result
 
 
 def _passed(

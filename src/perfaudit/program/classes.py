@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import NamedTuple
 
-from perfaudit.core.levels import Role
 from perfaudit.facts import types as t
 from perfaudit.libraries import Libraries
 from perfaudit.program.expressions import is_dotted
@@ -224,17 +223,12 @@ class Hierarchy:
         if self._by_name is None:
             self._by_name = {}
             for candidate in self._classes:
-                if candidate.file.role is not Role.TEST:
-                    self._by_name.setdefault(candidate.name.lower(), []).append(candidate)
+                self._by_name.setdefault(candidate.name.lower(), []).append(candidate)
         return self._by_name.get(name, [])
 
     def with_attribute(self, name: str) -> list[ClassNode]:
         """Return the project classes outside tests whose bodies set a name, in file order."""
-        return [
-            node
-            for node in self._classes
-            if name in node.body.binds and node.file.role is not Role.TEST
-        ]
+        return [node for node in self._classes if name in node.body.binds]
 
     def conforming(self, node: ClassNode) -> list[ClassNode]:
         """Return the classes that have all methods of a protocol, with the same parameters.

@@ -1,6 +1,7 @@
 """Which database servers the project speaks to, as far as its code and files say."""
 
 import re
+from collections.abc import Iterator
 
 from perfaudit.facts import types as t
 from perfaudit.libraries.types import Service
@@ -9,6 +10,8 @@ from perfaudit.program.capabilities import uses_of
 from perfaudit.program.program import Program
 
 FILES = frozenset({"requirements", "compose", "kubernetes", "helm", "dockerfile", "settings"})
+_WRITTEN = frozenset({t.Const, t.Text})
+"""Kinds of expressions that are texts, or begin with one."""
 SCHEME = re.compile(r"([a-z][a-z0-9]+)(?:\+[a-z0-9]+)?:/")
 
 
@@ -38,26 +41,42 @@ def seen_words(program: Program, words: frozenset[str]) -> set[str]:
 
 
 def _schemes(program: Program) -> set[str]:
-    """Return how the addresses that are written in the code begin."""
+    """Return how the addresses that are written in the code begin. Ask it ``once``."""
     found: set[str] = set()
     for function in program.functions:
-        given = [bind.value for bind in function.facts.binds]
-        given += [value for call in function.facts.calls for value in call.given]
-        given += [
-            call.callee.base
-            for call in function.facts.calls
-            if isinstance(call.callee, t.Attr) and isinstance(call.callee.base, t.Const)
-        ]
-        given += [item.value for item in function.facts.results]
-        given += [param.default for param in function.facts.params]
-        for value in given:
-            text: object = value.value if isinstance(value, t.Const) else None
-            if isinstance(value, t.Text) and value.parts:
-                text = value.parts[0]
-            scheme = SCHEME.match(text) if isinstance(text, str) else None
+        for text in _texts(function.facts):
+            scheme = SCHEME.match(text)
             if scheme is not None:
                 found.add(scheme.group(1))
     return found
+
+
+def _texts(facts: t.Function) -> Iterator[str]:
+    """Yield the beginnings of the texts that a function makes, passes on or has as defaults."""
+    for bind in facts.binds:
+        if type(bind.value) in _WRITTEN:
+            yield from _beginning(bind.value)
+    for call in facts.calls:
+        for given in call.arguments:
+            if type(given) in _WRITTEN:
+                yield from _beginning(given)
+        for _, given in call.keywords:
+            if type(given) in _WRITTEN:
+                yield from _beginning(given)
+        if isinstance(call.callee, t.Attr) and isinstance(call.callee.base, t.Const):
+            yield from _beginning(call.callee.base)
+    for item in facts.results:
+        yield from _beginning(item.value)
+    for param in facts.params:
+        yield from _beginning(param.default)
+
+
+def _beginning(value: t.Expr | None) -> Iterator[str]:
+    if isinstance(value, t.Const):
+        if isinstance(value.value, str):
+            yield value.value
+    elif isinstance(value, t.Text) and value.parts and isinstance(value.parts[0], str):
+        yield value.parts[0]
 
 
 def imported_packages(program: Program) -> frozenset[str]:
@@ -78,7 +97,7 @@ def are_in_files(program: Program) -> bool:
         for pool in library.pools.values()
         for word in pool.quiet_urls
     }
-    written = _schemes(program)
+    written = program.once(_schemes)
     imported = program.once(imported_packages)
     if words.isdisjoint(written):
         return False

@@ -295,8 +295,6 @@ def _classes(
     """Yield what view classes do that no route names: tasks, commands, views behind ``{?}``."""
     sites = mounts.sites
     for file in sites.types.modules.files:
-        if file.role is Role.TEST:
-            continue
         for node in file.classes:
             if node in taken or not node.facts.bases:
                 continue

@@ -1,6 +1,7 @@
 """What evaluating an object costs or runs: iterating, entering, testing, operators, items."""
 
 from collections.abc import Iterator
+from functools import cache
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -291,26 +292,26 @@ _SIMPLE = frozenset({t.Name, t.Const, t.CallRef, t.Lambda})
 """Kinds of expressions with no parts of their own."""
 _PLAIN = frozenset({t.Name, t.CallRef, t.Const, t.Text, t.Lambda, t.Mapping, t.Comp, t.Element})
 """Kinds of expressions without operators of their own."""
+_SHOWN = frozenset({t.Text, t.Binary, t.Attr})
+"""Kinds of expressions that may be texts with something in them."""
 
 
 def add_operators(found: Found) -> None:
     """Add an edge for each operator that a class of the project defines."""
     defined = found.types.classes.special_methods
-    names = {operator: name for operator, name in OPERATIONS.items() if name in defined}
-    if "__iadd__" in defined:
-        names.setdefault("Add", "__iadd__")
+    names = _operators(defined)
     shows = "__str__" in defined
     if not names and not shows:
         return
-    facts = found.function.facts
     seen: set[tuple[str, t.Expr, int]] = set()
-    for fact, value in valued(facts):
-        if type(value) in _SIMPLE:
+    for fact, value in valued(found.function.facts):
+        kind = type(value)
+        if kind in _SIMPLE:
             continue
         if shows and isinstance(value, t.Comp) and not isinstance(fact, t.Context):
             inside = msgspec.structs.replace(fact, context=value.context)
             _show_parts(found, inside, value.element)
-        elif shows:
+        elif shows and kind in _SHOWN:
             _show_parts(found, fact, value)
         while isinstance(value, t.Attr):
             value = value.base
@@ -319,6 +320,15 @@ def add_operators(found: Found) -> None:
         for part in _own_parts(value):
             if isinstance(part, t.Binary | t.Compare) and part.operator in names:
                 _run_operator(found, fact, part, names[part.operator], seen)
+
+
+@cache
+def _operators(defined: frozenset[str]) -> dict[str, str]:
+    """Return the operators that some special methods stand for, each with its method."""
+    names = {operator: name for operator, name in OPERATIONS.items() if name in defined}
+    if "__iadd__" in defined:
+        names.setdefault("Add", "__iadd__")
+    return names
 
 
 def _show_parts(found: Found, fact: Fact, value: t.Expr) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from perfaudit.core.levels import Role
 from perfaudit.core.location import Location
 from perfaudit.facts import types as t
 from perfaudit.libraries.answers import Answers
@@ -52,8 +51,6 @@ def _is_default(program: "Program", words: Answers, path: str) -> bool:
     """Return whether the settings name a class for all views that say nothing themselves."""
     setting, _, key = words.default_backends.partition(".")
     for file in program.files:
-        if file.role is Role.TEST:
-            continue
         for bind in file.body.binds.get(setting, ()):
             if not isinstance(bind.value, t.Mapping):
                 continue

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from perfaudit.core.levels import Confidence, Role, weakest
+from perfaudit.core.levels import Confidence, weakest
 from perfaudit.facts import types as t
 from perfaudit.libraries.types import Behaviour
 from perfaudit.program import calls
@@ -367,7 +367,7 @@ class Forwards:
         if self._wrapped is None:
             self._wrapped = {}
             for file in self._types.modules.files:
-                for function in file.functions if file.role is not Role.TEST else ():
+                for function in file.functions:
                     for outer in self._only_wrappers(function):
                         self._wrapped.setdefault(outer, []).append(function)
         return self._wrapped.get(wrapper, [])

@@ -68,8 +68,7 @@ def find_graph(types: "Types") -> tuple[GraphType, ...]:
 
 def _functions(types: "Types") -> Iterator[FunctionNode]:
     for file in types.modules.files:
-        if file.role is not Role.TEST:
-            yield from file.functions
+        yield from file.functions
 
 
 def _imports(function: FunctionNode, packages: set[str]) -> bool:
@@ -103,11 +102,10 @@ class _Search:
         self.words = types.graph_words
         self.nodes: dict[ClassNode, bool] = {}
         for file in types.modules.files:
-            if file.role is not Role.TEST:
-                for node in file.classes:
-                    prefixed = not self.words.types.isdisjoint(types.classes.ancestors(node))
-                    if prefixed or (node.facts.decorators and maker_of(types, node)):
-                        self.nodes[node] = prefixed
+            for node in file.classes:
+                prefixed = not self.words.types.isdisjoint(types.classes.ancestors(node))
+                if prefixed or (node.facts.decorators and maker_of(types, node)):
+                    self.nodes[node] = prefixed
         self.by_name: dict[str, list[ClassNode]] = {}
         for node in self.nodes:
             self.by_name.setdefault(node.name, []).append(node)

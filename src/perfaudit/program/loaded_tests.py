@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from perfaudit.core.levels import Confidence, weakest
 from perfaudit.facts import types as t
 from perfaudit.libraries.types import EntityQueries
+from perfaudit.program.asking_words import ALL, MEMBERSHIP, may_ask, resolved
 from perfaudit.program.expressions import argument_for
 from perfaudit.program.loads import relation_base
 from perfaudit.program.names import AT_END
@@ -24,13 +25,9 @@ if TYPE_CHECKING:
     from perfaudit.program.infer import Types
     from perfaudit.program.schema import Schema
 
-ALL = t.Name("all")
 Place = TypeVar("Place", Site, Edge)
-MAX_NAMES = 4
-"""How many names may stand for each other."""
 MAX_STEPS = 1
 """How many functions are followed that do no more than ask."""
-MEMBERSHIP = frozenset({"In", "NotIn"})
 LEAVING = frozenset({"return", "raise"})
 
 
@@ -76,7 +73,9 @@ class LoadedTests:
         self._blocks = {
             number: (self._said(block, holds=True), self._said(block, holds=False))
             for number, block in enumerate(function.facts.contexts)
-            if block.kind in ("if", "else", "and", "or") and block.subject is not None
+            if block.kind in ("if", "else", "and", "or")
+            and block.subject is not None
+            and may_ask(types, function, block.subject)
         }
         self._asks = any(any(said) for said in self._blocks.values())
 
@@ -292,9 +291,7 @@ class _Asking:
                     and self.fits(left, value.left, found)
                     and self.fits(right, value.right, found)
                 )
-        for _ in range(MAX_NAMES):
-            bound = function.only_value(value.id) if isinstance(value, t.Name) else None
-            value = value if bound is None else bound
+        value = resolved(function, value)
         call = function.facts.calls[value.index] if isinstance(value, t.CallRef) else None
         match pattern:
             case ast.Attribute(value=base, attr=name):

@@ -5,14 +5,27 @@ from collections.abc import Sequence
 
 from perfaudit.core.levels import Role
 from perfaudit.facts import types as t
+from perfaudit.facts.later import LaterFacts
 from perfaudit.program.nodes import FileNode
+
+UNSEEN_ROLES = frozenset({Role.TEST})
+"""Roles whose code is read but not linked: it runs nothing of what the audit is about."""
+REVISION = "down_revision"
+"""The name by which a module says which revision of the schema it follows."""
 
 
 class Modules:
-    """All files by dotted name. Read-only once built."""
+    """All files by dotted name. Read-only once built.
+
+    ``files`` are those that are linked, ``unseen`` those that are not: of these only what the
+    others import is ever asked for.
+    """
 
     def __init__(
-        self, files: Sequence[t.FileFacts], roles: dict[str, Role], library_packages: frozenset[str]
+        self,
+        files: Sequence[t.FileFacts | LaterFacts],
+        roles: dict[str, Role],
+        library_packages: frozenset[str],
     ) -> None:
         paths = {facts.path for facts in files}
         self._roots = source_roots(paths)
@@ -31,7 +44,9 @@ class Modules:
                 is_package=facts.path.endswith("__init__.py"),
             )
             self._by_path[facts.path] = node
-        self.files = list(self._by_path.values())
+        everything = self._by_path.values()
+        self.files = [file for file in everything if file.role not in UNSEEN_ROLES]
+        self.unseen = [file for file in everything if file.role in UNSEEN_ROLES]
 
     def _naming_root(self, path: str, paths: set[str]) -> str:
         """Return the root that a file's dotted name starts from."""
@@ -123,11 +138,13 @@ class Modules:
         return None
 
 
-def is_revision(facts: t.FileFacts) -> bool:
+def is_revision(given: t.FileFacts | LaterFacts) -> bool:
     """Return whether a module names the schema revision that it follows: a migration anywhere."""
+    if isinstance(given, LaterFacts):
+        return given.may_say(REVISION) and is_revision(given.facts)
     return any(
-        isinstance(bind.target, t.Name) and bind.target.id == "down_revision"
-        for bind in facts.functions[0].binds
+        isinstance(bind.target, t.Name) and bind.target.id == REVISION
+        for bind in given.functions[0].binds
     )
 
 

@@ -102,11 +102,10 @@ def _in_scope(scope: FunctionNode, name: str, at: tuple[int, int]) -> list[Meani
 
 def _definitions(scope: FunctionNode, name: str) -> list[Meaning]:
     """Return the functions, classes and imports of a scope with a name."""
-    found: list[Meaning] = []
-    for held in (scope.inner, scope.inner_classes, scope.imports):
-        if name in held:
-            found += [Meaning(scope, definition) for definition in held[name]]
-    return found
+    if name not in scope.inner and name not in scope.inner_classes and name not in scope.imports:
+        return []
+    held = (scope.inner, scope.inner_classes, scope.imports)
+    return [Meaning(scope, definition) for table in held for definition in table.get(name, ())]
 
 
 def _lasting(scope: FunctionNode, binds: list[t.Bind]) -> list[t.Bind]:

@@ -3,13 +3,14 @@
 Each exists once and is compared by identity.
 """
 
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from functools import cached_property, wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
 
 from perfaudit.core.levels import Role
 from perfaudit.core.location import Location
 from perfaudit.facts import types as t
+from perfaudit.facts.later import LaterFacts
 
 if TYPE_CHECKING:
     from perfaudit.program.narrowing import Test
@@ -34,33 +35,57 @@ def _added(known: dict[str, list[V]], name: str, value: V) -> dict[str, list[V]]
 
 
 class FileNode:
-    """One Python file. ``module`` is its dotted name from the nearest source root."""
+    """One Python file. ``module`` is its dotted name from the nearest source root.
 
-    def __init__(self, facts: t.FileFacts, module: str, role: Role, *, is_package: bool) -> None:
-        self.facts = facts
-        self.path = facts.path
+    Its functions and classes are linked when they are asked for: of most tests, never.
+    """
+
+    def __init__(
+        self, given: t.FileFacts | LaterFacts, module: str, role: Role, *, is_package: bool
+    ) -> None:
+        self._given = given
+        self.path = given.path
         self.module = module
         self.role = role
         self.is_package = is_package
-        self.functions = [
-            FunctionNode(self, index, facts) for index, facts in enumerate(facts.functions)
-        ]
-        for function in self.functions:
-            if function.facts.parent >= 0:
-                function.parent = self.functions[function.facts.parent]
-                if function.kind == "function":
-                    parent = function.parent
-                    parent.inner = _added(parent.inner, function.facts.name, function)
-        self.classes = [ClassNode(self, facts) for facts in facts.classes]
-        for node in self.classes:
-            parent = node.parent
-            parent.inner_classes = _added(parent.inner_classes, node.name, node)
-        for function in self.functions:
-            if function.facts.outer_names:
-                _note_outer_binds(function)
 
     def __repr__(self) -> str:
         return f"<file {self.path}>"
+
+    @cached_property
+    def facts(self) -> t.FileFacts:
+        """Return what the file says."""
+        return self._given.facts if isinstance(self._given, LaterFacts) else self._given
+
+    @cached_property
+    def functions(self) -> "list[FunctionNode]":
+        """Return its bodies of code, in the order of its facts: first the module's own."""
+        return self._linked[0]
+
+    @cached_property
+    def classes(self) -> "list[ClassNode]":
+        """Return its classes, in the order of its facts."""
+        return self._linked[1]
+
+    @cached_property
+    def _linked(self) -> "tuple[list[FunctionNode], list[ClassNode]]":
+        functions = [
+            FunctionNode(self, index, facts) for index, facts in enumerate(self.facts.functions)
+        ]
+        for function in functions:
+            if function.facts.parent >= 0:
+                function.parent = functions[function.facts.parent]
+                if function.kind == "function":
+                    parent = function.parent
+                    parent.inner = _added(parent.inner, function.facts.name, function)
+        classes = [ClassNode(self, facts, functions) for facts in self.facts.classes]
+        for node in classes:
+            parent = node.parent
+            parent.inner_classes = _added(parent.inner_classes, node.name, node)
+        for function in functions:
+            if function.facts.outer_names:
+                _note_outer_binds(function)
+        return functions, classes
 
     @property
     def body(self) -> "FunctionNode":
@@ -228,12 +253,12 @@ def remembered(
 class ClassNode:
     """One class. Bases are linked by ``program.classes``."""
 
-    def __init__(self, file: FileNode, facts: t.Class) -> None:
+    def __init__(self, file: FileNode, facts: t.Class, functions: Sequence[FunctionNode]) -> None:
         self.file = file
         self.facts = facts
         self.name = facts.name
-        self.parent = file.functions[facts.parent]
-        self.body = file.functions[facts.body]
+        self.parent = functions[facts.parent]
+        self.body = functions[facts.body]
         self.body.owner = self
         for functions in self.body.inner.values():
             for function in functions:

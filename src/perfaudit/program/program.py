@@ -7,6 +7,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from perfaudit.core.effect import DATABASE_ROUND_TRIPS
 from perfaudit.core.levels import Role
 from perfaudit.facts import types as t
+from perfaudit.facts.later import LaterFacts
 from perfaudit.libraries import Libraries
 from perfaudit.program.activity import activity
 from perfaudit.program.asked_parameters import AskedParameters
@@ -37,9 +38,6 @@ from perfaudit.sources import Document
 
 P = ParamSpec("P")
 V = TypeVar("V")
-UNSEEN_ROLES = frozenset({Role.TEST})
-"""Roles whose code is read but not linked: it runs nothing of what the audit is about."""
-
 SCHEMA = "changes-schema"
 """The flag of what makes or drops tables, and writes no row."""
 MAX_MAKERS = 3
@@ -85,18 +83,14 @@ class Program:
         self.types = types
         self.libraries: Libraries = types.libraries
         self.files = types.modules.files
+        self.roles = {file.path: file.role for file in (*self.files, *types.modules.unseen)}
         self.schema = schema
         self.documents = tuple(documents)
         self.endpoints = endpoints
         self.list_classes = list_classes
         self.graph = graph
         self.dialect = dialect
-        self.functions = [
-            function
-            for file in self.files
-            if file.role not in UNSEEN_ROLES
-            for function in file.functions
-        ]
+        self.functions = [function for file in self.files for function in file.functions]
         names = property_names_of(types, self.functions)
         chained = names | schema.relation_names
         forwards = Forwards(types)
@@ -197,7 +191,7 @@ class Program:
 
     @cached_property
     def _exposures(self) -> Exposures:
-        bodies = [file.body for file in self.files if file.role not in UNSEEN_ROLES]
+        bodies = [file.body for file in self.files]
         return Exposures(self.endpoints, self.edges_from, bodies, self.types)
 
     @cached_property
@@ -410,7 +404,7 @@ def keeps_itself(maker: FunctionNode) -> bool:
 
 
 def link(
-    facts: Sequence[t.FileFacts],
+    facts: Sequence[t.FileFacts | LaterFacts],
     roles: dict[str, Role],
     libraries: Libraries,
     documents: Sequence[Document] = (),
@@ -439,7 +433,7 @@ def link(
     return Program(types, schema, documents, endpoints, shown, graph, dialect)
 
 
-def _importable(files: list[t.FileFacts]) -> list[t.FileFacts]:
+def _importable(files: list[t.FileFacts | LaterFacts]) -> list[t.FileFacts | LaterFacts]:
     """Return the files without the modules that a package of the same name beside them hides."""
     packages = {
         file.path.removesuffix("/__init__.py")

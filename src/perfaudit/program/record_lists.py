@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from perfaudit.core.levels import Role
 from perfaudit.core.location import Location
 from perfaudit.facts import types as t
 from perfaudit.libraries.templates import RecordList
@@ -49,7 +48,6 @@ def list_classes(types: "Types", schema: "Schema") -> tuple[ListClass, ...]:
     shown = {
         node: found
         for file in types.modules.files
-        if file.role is not Role.TEST
         for node in file.classes
         if node.facts.bases
         for found in [_list_of(types, lists, node)]
@@ -169,8 +167,6 @@ def _registered(
                         _classes_in(types, schema, Given(node.parent, given, at))
                     )
     for file in types.modules.files:
-        if file.role is Role.TEST:
-            continue
         for call in file.body.facts.calls:
             if not isinstance(call.callee, t.Attr) or len(call.arguments) != 2:
                 continue
@@ -186,7 +182,7 @@ def _named(types: "Types", names: set[str]) -> set[str]:
     """Return those of some names that the code reads; to inherit from a class is not to read it."""
     found: set[str] = set()
     for file in types.modules.files if names else ():
-        for function in (file.body, *file.functions) if file.role is not Role.TEST else ():
+        for function in (file.body, *file.functions):
             facts = function.facts
             values = [bind.value for bind in facts.binds] + [item.value for item in facts.results]
             values += [given for call in facts.calls for given in call.arguments]

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from perfaudit.core.levels import Role
 from perfaudit.libraries.types import Offloader
 from perfaudit.program import expressions
 from perfaudit.program.blocking import Blocking
@@ -20,9 +19,7 @@ class Remedies:
 
     def __init__(self, program: Program) -> None:
         self._program = program
-        self._imports = {
-            file: _roots_of(file) for file in program.files if file.role is not Role.TEST
-        }
+        self._imports = {file: _roots_of(file) for file in program.files}
         self._counts = Counter(root for roots in self._imports.values() for root in roots)
 
     def for_place(self, blocked: Blocking) -> str:

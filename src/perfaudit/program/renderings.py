@@ -278,8 +278,6 @@ def _by_views(program: "Program") -> Iterator[Rendering]:
     if not program.libraries.templates.views:
         return
     for file in program.files:
-        if file.role is Role.TEST:
-            continue
         for node in file.classes:
             view = view_of(program, node) if node.facts.bases else None
             if view is not None and not _is_base(program, node):

@@ -285,8 +285,6 @@ def _pairs(mounts: Mounts, paired: set[Row]) -> Iterator[Registration]:
     """Yield the pairs of a path and a view class in lists that nothing known mounts."""
     mounted = {source.value for source, _ in mounts.handlers if isinstance(source.value, t.Seq)}
     for file in mounts.sites.types.modules.files:
-        if file.role is Role.TEST:
-            continue
         for bind in file.body.facts.binds:
             if isinstance(bind.value, t.Seq) and any(
                 isinstance(item, t.Seq) for item in bind.value.items

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from perfaudit.core.levels import Role
 from perfaudit.facts import types as t
 from perfaudit.libraries.types import Framework
 from perfaudit.program.infer import Types
@@ -13,8 +12,6 @@ def middleware_of_settings(types: Types) -> Iterator[tuple[Framework, FunctionNo
     """Yield what each request runs because a list of the settings names its class or function."""
     for framework in types.libraries.frameworks:
         for file in types.modules.files if framework.middleware else ():
-            if file.role is Role.TEST:
-                continue
             for text in _named(file, framework.middleware):
                 node = _node(types, file, text)
                 entered = _entered(types, node, framework.middleware_methods)

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
-from perfaudit.core.levels import Role
 from perfaudit.facts import types as t
 from perfaudit.libraries.types import Framework, Mount, Route, Router, ViewClass
 from perfaudit.program.forwarding import Forwards
@@ -83,8 +82,6 @@ def find_sites(types: Types) -> Sites:
     verbs = _verbs(types)
     untyped: list[Site] = []
     for file in types.modules.files:
-        if file.role is Role.TEST:
-            continue
         for function in file.functions:
             for index, call in enumerate(function.facts.calls):
                 resolved = types.call(function, index)

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from perfaudit.core.levels import Role
 from perfaudit.core.location import Location
 from perfaudit.libraries.types import Schema as Declaration
 from perfaudit.program.annotations import annotated
@@ -498,8 +497,6 @@ def _sql_texts(
     for path, text in documents:
         yield Location(path, 1), text
     for file in types.modules.files:
-        if file.role == Role.TEST:
-            continue
         for item in file.facts.sql:
             if replayed.is_spent(file.path, item.line):
                 continue

@@ -79,7 +79,8 @@ def second_opinions(program: "Program", texts: Mapping[str, str]) -> dict[CallPl
 
 def _plain_modules(program: "Program") -> dict[str, FileNode]:
     """Return the files by dotted name, without names that several files or a library may mean."""
-    count = Counter(file.module for file in program.files)
+    unseen = program.types.modules.unseen
+    count = Counter(file.module for file in (*program.files, *unseen))
     foreign = program.libraries.packages.keys() | sys.stdlib_module_names
     return {
         file.module: file

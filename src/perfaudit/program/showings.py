@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from perfaudit.core.levels import Confidence, Role
+from perfaudit.core.levels import Confidence
 from perfaudit.core.location import Location
 from perfaudit.facts import types as t
 from perfaudit.libraries.answers import Answers
@@ -379,8 +379,6 @@ def _by_views(program: "Program", words: Answers) -> Iterator[Showing]:
     if not words.views or len(words.rows) < 2:
         return
     for file in program.files:
-        if file.role is Role.TEST:
-            continue
         for node in file.classes:
             if not node.facts.bases or not _lists(program, words, node):
                 continue
@@ -395,7 +393,7 @@ def _by_views(program: "Program", words: Answers) -> Iterator[Showing]:
 def _by_layers(program: "Program", words: Answers) -> Iterator[Showing]:
     """Yield the views whose rows come from a layer that they name, shown as a list."""
     for file in program.files:
-        for node in file.classes if file.role is not Role.TEST else ():
+        for node in file.classes:
             if not node.facts.bases or not _lists(program, words, node):
                 continue
             rows = rows_of_layer(program, words, node) if may_list(program, words, node) else None

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from perfaudit.core.levels import Role
 from perfaudit.facts import types as t
 from perfaudit.program.nodes import FileNode, FunctionNode, attribute_stores
 from perfaudit.program.sql_text import text_of
@@ -85,8 +84,7 @@ class Stores:
 
     def _functions(self) -> Iterator[FunctionNode]:
         for file in self._files:
-            if file.role is not Role.TEST:
-                yield from file.functions
+            yield from file.functions
 
 
 def _is_own(function: FunctionNode, base: t.Expr) -> bool:

@@ -206,10 +206,30 @@ def leaves_off(
     call = incoming.call
     if call is None or expressions.has_splat(call):
         return False
-    return any(
-        _stands_against(program, way, needed, looks_on=looks_on)
-        for needed in _needed(incoming.callee, context, sequence)
-    )
+    conditions = _needed(incoming.callee, context, sequence)
+    if not conditions:
+        return False
+    known = program.once(_answers)
+    key = (*map(id, way), context, sequence, looks_on)
+    found = known.get(key)
+    if found is None:
+        answer = any(
+            _stands_against(program, way, needed, looks_on=looks_on) for needed in conditions
+        )
+        found = known[key] = _Answer(tuple(way), answer)
+    return found.answer
+
+
+class _Answer(NamedTuple):
+    """Whether some calls leave off a place. The calls are held, so that their identities last."""
+
+    way: "tuple[Edge, ...]"
+    answer: bool
+
+
+def _answers(program: "Program") -> dict[tuple[int, ...], _Answer]:
+    """Return what has been answered about calls in a row, by their identities and the place."""
+    return {}
 
 
 @remembered

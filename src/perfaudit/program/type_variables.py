@@ -83,12 +83,12 @@ def _bind_arguments(
         if given is None or param.annotation is None:
             continue
         declared = annotations.annotated(types, outer, param.annotation)
-        actual = types.evaluate(function, given, at)
         if isinstance(declared, TypeVariable):
-            mapping.setdefault(declared.name, actual)
+            mapping.setdefault(declared.name, types.evaluate(function, given, at))
         elif isinstance(declared, LibraryInstance) and declared.arguments:
             inner = declared.arguments[0]
             if isinstance(inner, TypeVariable):
+                actual = types.evaluate(function, given, at)
                 made = (
                     instance_of(actual)
                     if declared.path == "builtins.type"

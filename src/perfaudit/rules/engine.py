@@ -88,13 +88,12 @@ def judge(
     that fails ends no audit: it becomes a problem, unless ``strict`` lets it raise.
     """
     chosen = {name: rule for name, rule in rules.items() if selected is None or name in selected}
-    role_of = {file.path: file.role for file in program.files}
-    detections = _detections(program, rules, chosen, role_of, roles, strict=strict)
+    detections = _detections(program, rules, chosen, roles, strict=strict)
     findings = findings_of(detections.matches, read_line)
     heard, silent, used = silence(findings, suppressions, rules)
     if UNUSED_SUPPRESSION in chosen:
         reported = {
-            path: those for path, those in suppressions.items() if role_of.get(path) in roles
+            path: those for path, those in suppressions.items() if program.roles.get(path) in roles
         }
         more = _unused(reported, used, rules, chosen.keys() - detections.unfinished, read_line)
         heard, silent = heard + more[0], silent + more[1]
@@ -112,7 +111,6 @@ def _detections(
     program: "Program",
     rules: Mapping[str, Rule],
     chosen: Mapping[str, Rule],
-    role_of: Mapping[str, Role],
     roles: frozenset[Role],
     *,
     strict: bool,
@@ -122,7 +120,9 @@ def _detections(
         try:
             for found in run.detect(program, *run.arguments):
                 # The file knows its role better than the detector; only documents have no file.
-                role = role_of.get(found.location.path, getattr(found, "role", Role.PRODUCTION))
+                role = program.roles.get(
+                    found.location.path, getattr(found, "role", Role.PRODUCTION)
+                )
                 if role in roles:
                     _keep(detections, run, chosen, found, role)
         except PerfauditError:

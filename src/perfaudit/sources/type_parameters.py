@@ -5,7 +5,9 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-DECLARES = re.compile(r"\b(?:def|class)[ \t]+(?P<name>\w+)[ \t]*(?P<open>\[)")
+DECLARES = re.compile(r"(?:def|class)[ \t]+(?P<name>\w+)[ \t]*(?P<open>\[)")
+"""It need not begin a word, which would be asked at each place of the text: only what is declared
+there is looked for."""
 OPENERS, CLOSERS = "([{", ")]}"
 MAX_LENGTH = 2000
 """How much of a text is read as one list of parameters."""
