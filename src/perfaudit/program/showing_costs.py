@@ -24,6 +24,7 @@ from perfaudit.program.request_methods import methods_at
 from perfaudit.program.row_costs import annotated_fields, shown_class
 from perfaudit.program.shown_classes import named_for_field
 from perfaudit.program.shown_fields import ALL, declared_fields, flags_of_call, method_behind
+from perfaudit.program.shown_within import shown_within
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.tables_vocabulary import attribute_value
 from perfaudit.program.template_values import NOT_KNOWN, Cost, Reading, Value
@@ -154,15 +155,9 @@ class _Walk:
                 cost = replace(cost, confidence=weakest(cost.confidence, Confidence.MEDIUM))
             inside = cost.steps[0].location if cost.steps else place
             self.note(cost, inside, shown, name)
-        for item in method.facts.results:
-            if item.value is not None and self.asks_when_shown(method, item):
-                self.note(
-                    Cost(row, (), None, again=True, name=method.name),
-                    method.line(item.line),
-                    shown,
-                    name,
-                )
-                break
+        asked = self.asked_when_shown(method)
+        if asked is not None and all(cost.relation is not None for cost in reading.costs):
+            self.note(Cost(row, (), None, again=True, name=method.name), asked, shown, name)
 
     def is_fallback(self, method: FunctionNode) -> bool:
         """Return whether the query of a method runs only where what it looks for was not given."""
@@ -181,6 +176,14 @@ class _Walk:
         """Return the place in a method that runs a query, or leads to one."""
         step = self.program.query_reach.step(method)
         return None if step is None else step.site or step.edge
+
+    def asked_when_shown(self, method: FunctionNode) -> Location | None:
+        """Return where a method gives what asks the database once it is shown, None where not."""
+        for item in method.facts.results:
+            if item.value is not None and self.asks_when_shown(method, item):
+                return method.line(item.line)
+        call = shown_within(self.program, self.words, method)
+        return None if call is None else method.place(call)
 
     def asks_when_shown(self, method: FunctionNode, item: t.Return) -> bool:
         """Return whether a result is a query for plain values, which is run when it is shown."""
