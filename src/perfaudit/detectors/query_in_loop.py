@@ -13,7 +13,7 @@ from perfaudit.program.applied import applied_by
 from perfaudit.program.defeats import is_defeat
 from perfaudit.program.exposure import BY_HAND
 from perfaudit.program.handed_relations import asks_handed_only, handed_unknown
-from perfaudit.program.library_rows import is_loaded_with_rows
+from perfaudit.program.library_rows import may_be_loaded_with_rows
 from perfaudit.program.loop_sureness import sureness
 from perfaudit.program.loops import gives_rows, item_names, name_of_walked
 from perfaudit.program.misses import writes_on_miss
@@ -196,7 +196,7 @@ def _may_be_loaded(
     program: Program, function: FunctionNode, place: Site | Edge, loop: int, sink: Site | None
 ) -> bool:
     """Return whether what is asked, or handed on for it, may be a relation that items have."""
-    if sink is not None and is_loaded_with_rows(program.types, function, loop, sink):
+    if sink is not None and may_be_loaded_with_rows(program.types, function, loop, sink):
         return True
     if isinstance(place, Site) or sink is None:
         return False

@@ -15,7 +15,7 @@ def is_for(
 ) -> bool | None:
     """Return whether conditions choose a place for an action, or for others; None without.
 
-    ``attribute``: only conditions on this attribute of an object count.
+    ``attribute``: only conditions on this attribute of the method's object count.
     """
     chain = tuple(method.context_chain(at[1]))
     blocks = [method.facts.contexts[step] for step in chain]
@@ -39,13 +39,12 @@ def is_for_others(function: FunctionNode, at: tuple[int, int], doing: Doing | No
 
 
 def _asks(method: FunctionNode, subject: t.Expr, attribute: str) -> bool:
-    """Return whether a condition asks an attribute alone; each does where none is meant."""
-    if not attribute:
-        return True
+    """Return whether a condition asks an attribute of the object alone; each does without one."""
+    if not attribute or not method.facts.params:
+        return not attribute
+    asked = t.Attr(t.Name(method.facts.params[0].name), attribute)
     parts = list(expressions.parts(method, subject))
-    return not any(isinstance(part, t.Either | t.CallRef) for part in parts) and any(
-        isinstance(part, t.Attr) and part.name == attribute for part in parts
-    )
+    return asked in parts and not any(isinstance(part, t.Either | t.CallRef) for part in parts)
 
 
 def _texts(method: FunctionNode, subject: t.Expr) -> set[str]:
@@ -59,8 +58,13 @@ def _texts(method: FunctionNode, subject: t.Expr) -> set[str]:
 
 def _is_denied(method: FunctionNode, subject: t.Expr) -> bool:
     """Return whether a condition holds for what is not one of its texts."""
-    return any(
-        isinstance(part, t.Not)
+    parts = list(expressions.parts(method, subject))
+    denials = [
+        part
+        for part in parts
+        if isinstance(part, t.Not)
         or (isinstance(part, t.Compare) and part.operator in ("NotEq", "NotIn"))
-        for part in expressions.parts(method, subject)
-    )
+    ]
+    if any(isinstance(part, t.Either) for part in parts):
+        return bool(denials)
+    return len(denials) % 2 == 1

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 from perfaudit.facts import types as t
 from perfaudit.program.asked_relations import asked_of, query_run
 from perfaudit.program.expressions import unless_nothing
+from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.sites import Site
-from perfaudit.program.values import LibraryInstance, options_of
+from perfaudit.program.values import ClassType, LibraryInstance, LibrarySymbol, options_of
 
 if TYPE_CHECKING:
     from perfaudit.program.infer import Types
@@ -33,20 +34,24 @@ def library_relation(types: "Types", site: Site) -> str:
     return name if is_relation else ""
 
 
-def is_loaded_with_rows(types: "Types", function: FunctionNode, loop: int, site: Site) -> bool:
-    """Return whether a loop walks a query that names the relation which a site asks for."""
-    name = library_relation(types, site)
-    value: t.Expr | None = function.facts.contexts[loop].subject if name else None
+def may_be_loaded_with_rows(types: "Types", function: FunctionNode, loop: int, site: Site) -> bool:
+    """Return whether the rows of a loop may have the relation of a library that a site asks for.
+
+    They have not where their query is written out in the function, and says nothing of relations.
+    """
+    if not library_relation(types, site):
+        return False
+    value: t.Expr | None = function.facts.contexts[loop].subject
     for _ in range(MAX_STEPS):
         if isinstance(value, t.Name):
             value = unless_nothing(function.only_value(value.id))
+        if isinstance(value, t.Attr):
+            owner = types.evaluate(function, value.base, AT_END)
+            return not isinstance(owner, LibrarySymbol | ClassType)
         if not isinstance(value, t.CallRef):
-            return False
-        call = function.facts.calls[value.index]
-        if types.call(function, value.index).has_flag("query-option") and any(
-            isinstance(given, t.Const) and str(given.value).partition("__")[0] == name
-            for given in call.arguments
-        ):
             return True
-        value = call.callee.base if isinstance(call.callee, t.Attr) else None
-    return False
+        if types.call(function, value.index).has_flag("query-option"):
+            return True
+        callee = function.facts.calls[value.index].callee
+        value = callee.base if isinstance(callee, t.Attr) else None
+    return True

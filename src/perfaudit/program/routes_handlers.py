@@ -309,7 +309,8 @@ def view_methods(
     if actions:
         # The path of such a route is written out: nothing is added to it.
         entries = [(name, method, "") for method, name in actions]
-    allowed = class_texts(types, node, view.limited) if view.limited else []
+    limits = class_texts(types, node, view.limited) if view.limited else []
+    allowed = {method.upper() for method in limits}
     if allowed:
         entries = [entry for entry in entries if entry[1] in allowed]
     for name, method, suffix in entries:

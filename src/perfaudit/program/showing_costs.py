@@ -22,7 +22,7 @@ from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.request_methods import methods_at
 from perfaudit.program.row_costs import annotated_fields, shown_class
-from perfaudit.program.shown_classes import named_for_field
+from perfaudit.program.shown_classes import WHOLE_NESTED, named_for_field
 from perfaudit.program.shown_fields import ALL, declared_fields, flags_of_call, method_behind
 from perfaudit.program.shown_within import shown_within
 from perfaudit.program.sites import Edge, Site
@@ -66,10 +66,6 @@ def spent_to_fill(program: "Program", filled: ClassNode, row: Value) -> list[Spe
     walk = _Walk(program, Answers())
     walk.filled(filled, row)
     return walk.spent
-
-
-WHOLE_NESTED = frozenset({"many", "attribute", "data_key", "dump_only", "required", "allow_none"})
-"""Keywords of a nested field that leave all fields of its class."""
 
 
 class _Walk:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from perfaudit.program.program import Program
 
 SELF = "self"
+WHOLE_NESTED = frozenset({"many", "attribute", "data_key", "dump_only", "required", "allow_none"})
+"""Keywords of a nested field that leave all fields of its class."""
 
 
 def told_by_decorator(program: "Program", words: Answers, function: FunctionNode) -> Given | None:
@@ -110,7 +112,7 @@ def named_for_field(
         made = [
             option
             for item in found.node.facts.results
-            if item.value is not None
+            if item.value is not None and _makes_whole(found.node, item.value)
             for option in options_of(program.types.evaluate(found.node, item.value, AT_END))
         ]
         nodes = [option.node for option in made if isinstance(option, Instance | ClassType)]
@@ -118,6 +120,14 @@ def named_for_field(
         nodes = [found.node]
     nodes = [node for node in nodes if shows(program, words, node)]
     return nodes[0] if len(nodes) == 1 else None
+
+
+def _makes_whole(function: FunctionNode, value: t.Expr) -> bool:
+    """Return whether a class that shows rows is given, or made to show all of its fields."""
+    if not isinstance(value, t.CallRef):
+        return True
+    call = function.facts.calls[value.index]
+    return not call.arguments and all(name in WHOLE_NESTED for name, _ in call.keywords)
 
 
 def shows(program: "Program", words: Answers, node: ClassNode) -> bool:

@@ -5,7 +5,11 @@ import re
 from perfaudit.core.levels import Role
 
 TEST_FOLDERS = frozenset({"test", "tests", "testing", "testsuite", "e2e", "__tests__", "pytest"})
-TEST_FOLDER_ENDS = ("_tests", "-tests")
+TEST_FOLDER = re.compile(
+    r"(acceptance|api|browser|component|contract|cypress|e2e|end[_-]to[_-]end|functional|integration"
+    r"|load|performance|playwright|regression|selenium|smoke|stress|system|ui|unit)[_-]tests"
+)
+"""A kind of tests in the name of a folder; `lab_tests` may well be what an application is about."""
 MIGRATION_FOLDERS = frozenset({"migrations"})
 SCRIPT_FOLDERS = frozenset({"scripts", "benchmarks", "benchmark"})
 TOP_SCRIPT_FOLDERS = frozenset({"script", "bin", "tools", "bench", "dev", "hack"})
@@ -46,7 +50,7 @@ def _is_template(name: str) -> bool:
 
 
 def _is_test_folder(name: str) -> bool:
-    return name in TEST_FOLDERS or name.endswith(TEST_FOLDER_ENDS)
+    return name in TEST_FOLDERS or TEST_FOLDER.fullmatch(name) is not None
 
 
 def _is_test_file(name: str) -> bool:
