@@ -329,6 +329,7 @@ class Schema(Struct, frozen=True, gc=False):
       or ``Meta.x`` for those of its inner class; index attributes say whether theirs are unique.
     - ``shared_attributes``: where true, the class uses the table of its parent.
     - ``order_attributes``: where one is given, rows have an order without asking for one.
+    - ``manager_attribute``: names the manager that gives the rows where none is named.
     - ``table_default``: pattern of a name that is not given: {app}, {name}, {snake}; empty where a
       class without a name is no table.
     - ``reverse_default``, ``relation_column``, ``parent_link``: patterns of names, ``{name}_set``.
@@ -361,6 +362,7 @@ class Schema(Struct, frozen=True, gc=False):
     abstract_attributes: tuple[str, ...] = ()
     shared_attributes: tuple[str, ...] = ()
     order_attributes: tuple[str, ...] = ()
+    manager_attribute: str = ""
     index_attributes: dict[str, bool] = {}
     index_makers: dict[str, IndexMaker] = {}
     table_default: str = ""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from perfaudit.facts import types as t
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.row_types import can_load_more
+from perfaudit.program.tables_vocabulary import attribute_value, text
 from perfaudit.program.values import External, Instance, Type, Unknown, options_of
 
 if TYPE_CHECKING:
@@ -43,18 +44,30 @@ def managers_of(types: "Types", model: ClassNode) -> Iterator[Instance]:
 
 
 def first_manager(types: "Types", model: ClassNode) -> tuple[str, Type] | None:
-    """Return the name of the first manager that a class of rows has, and the manager.
+    """Return the name of the manager whose rows who names none gets, and the manager.
 
-    Who asks for its rows without naming one gets those of this. None where it names none.
+    It is the one that a class of rows says, or the first that it has. None where it has none.
     """
+    said = _said_manager(types, model)
     for owner in types.classes.project_order(model):
         for name, binds in owner.body.binds.items():
             bind = binds[-1]
-            if isinstance(bind.value, t.CallRef):
+            if isinstance(bind.value, t.CallRef) and said in ("", name):
                 made = types.evaluate(owner.body, t.Name(name), (bind.sequence + 1, -1))
                 if can_load_more(types, made):
                     return name, made
     return None
+
+
+def _said_manager(types: "Types", model: ClassNode) -> str:
+    """Return the manager that a class of rows says is asked where none is named; empty if none."""
+    for owner in types.classes.project_order(model):
+        for schema in types.libraries.schemas:
+            name = schema.manager_attribute
+            said = attribute_value(owner, name) if name else None
+            if said is not None:
+                return text(said[1]) or ""
+    return ""
 
 
 def has_unread_manager(types: "Types", model: ClassNode) -> bool:
