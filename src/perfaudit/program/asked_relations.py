@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from perfaudit.facts import types as t
+from perfaudit.program import expressions
+from perfaudit.program.asking_words import may_ask
 from perfaudit.program.attributes import getters_of
 from perfaudit.program.expressions import unless_nothing
 from perfaudit.program.nodes import FunctionNode
@@ -12,7 +14,7 @@ from perfaudit.program.schema import Schema
 from perfaudit.program.sites import Found, Site
 from perfaudit.program.tables import Relation
 from perfaudit.program.tables_vocabulary import has_order
-from perfaudit.program.values import Instance, options_of
+from perfaudit.program.values import NONE, External, Instance, Unknown, options_of
 
 if TYPE_CHECKING:
     from perfaudit.program.infer import Types
@@ -117,6 +119,8 @@ def _given_back(
         return None, None
     if not methods:
         for option in options_of(types.evaluate(function, value.base, at)):
+            if option == NONE or isinstance(option, External | Unknown):
+                continue
             if not isinstance(option, Instance):
                 return None, None
             methods += getters_of(types, option.node, value.name) or [None]
@@ -126,14 +130,46 @@ def _given_back(
 
 
 def _given_by(types: "Types", schema: Schema, method: FunctionNode) -> Relation | None:
-    """Return the relation of its own object that a method gives back, without a word more."""
+    """Return the relation of its own object that a method gives back, without a word more.
+
+    Of two results one is enough that a test for whether just this relation was loaded chooses.
+    """
     results = [item for item in method.facts.results if item.value is not None]
-    if method.owner is None or len(results) != 1 or results[0].kind != "return":
+    if method.owner is None or any(item.kind != "return" for item in results):
         return None
-    value = results[0].value
+    given = [(_relation_given(types, schema, method, item), item) for item in results]
+    if len(given) == 1:
+        return given[0][0]
+    chosen = [
+        relation
+        for relation, item in given
+        if relation is not None and _is_where_loaded(types, method, item, relation)
+    ]
+    return chosen[0] if len(given) == 2 and len(chosen) == 1 else None
+
+
+def _is_where_loaded(
+    types: "Types", method: FunctionNode, item: t.Return, relation: Relation
+) -> bool:
+    """Return whether a result stands below a test that may ask whether a relation was loaded."""
+    for step in method.context_chain(item.context):
+        block = method.facts.contexts[step]
+        if block.kind != "if" or block.subject is None:
+            continue
+        parts = expressions.parts(method, block.subject)
+        if t.Const(relation.name, "str") in parts and may_ask(types, method, block.subject):
+            return True
+    return False
+
+
+def _relation_given(
+    types: "Types", schema: Schema, method: FunctionNode, item: t.Return
+) -> Relation | None:
+    """Return the relation of its own object that a result is."""
+    value = item.value
     if value is None or not method.facts.params:
         return None
-    asked = asked_of(types, method, value, (results[0].sequence, results[0].context))
+    asked = asked_of(types, method, value, (item.sequence, item.context))
     if asked is None or not isinstance(asked[0], t.Attr):
         return None
     if asked[0].base != t.Name(method.facts.params[0].name):
