@@ -10,6 +10,7 @@ from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
 from perfaudit.program import expressions, nesting
 from perfaudit.program.applied import applied_by
+from perfaudit.program.asked_anew import asked_anew
 from perfaudit.program.defeats import is_defeat
 from perfaudit.program.exposure import BY_HAND
 from perfaudit.program.handed_relations import asks_handed_only, handed_unknown
@@ -71,6 +72,10 @@ def _found(program: Program) -> Iterator[Match | Opportunity]:
                 elif cause not in told:
                     yield item
         yield from (_as_one(found) for found in told.values())
+        for site in program.sites_of(function):
+            asked = asked_anew(program, function, site)
+            if asked is not None:
+                yield from _judge_asked(program, function, asked)
 
 
 def _cause(program: Program, place: Site | Edge, items: list[Match | Opportunity]) -> object:
@@ -145,6 +150,17 @@ def _judge(
     yield Opportunity(place.location, exposure, rule=told)
     if found is not None:
         yield found
+
+
+def _judge_asked(
+    program: Program, function: FunctionNode, place: Site
+) -> Iterator[Match | Opportunity]:
+    """Yield what is found of a relation of one object whose rows each turn of a loop asks for."""
+    yield Opportunity(place.location, program.exposure_of(function).kind, rule=INVARIANT)
+    for loop in function.loops(place.context):
+        if is_same_in_each(program, function, place, loop, program.query_reach):
+            yield _match(program, function, place, loop, INVARIANT, program.query_reach)
+            return
 
 
 def _per_item(
