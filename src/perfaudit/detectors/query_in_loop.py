@@ -81,18 +81,33 @@ def _found(program: Program) -> Iterator[Match | Opportunity]:
 def _cause(program: Program, place: Site | Edge, items: list[Match | Opportunity]) -> object:
     """Return what tells the query of a place in a loop from others there; None where none runs.
 
-    Calls of one function have it in common, and so have places that ask the same.
+    Calls of one function have it in common, where they give it the same constants, and so have
+    places that ask the same.
     """
     found = [item for item in items if isinstance(item, Match) and item.rule == RULES["db.query"]]
     if not found:
         return None
     loop = next((step for step in found[0].trace if step.message.startswith(LOOP)), None)
     if isinstance(place, Edge):
-        return loop, place.location if _is_told_what_to_ask(program, place) else place.callee
+        if _is_told_what_to_ask(program, place):
+            return loop, place.location
+        return loop, place.callee, found[0].trace[-1].location, _constants_given(place)
     at = (place.sequence, place.context)
     if place.call is not None:
         return loop, form_of_call(program, place.function, place.call)
     return loop, place.kind, form_of(program, place.function, place.value, at)
+
+
+def _constants_given(place: Edge) -> frozenset[tuple[str, t.Const]]:
+    """Return the constants that a call gives, by parameter: one of them may choose the query."""
+    call = place.call
+    if call is None:
+        return frozenset()
+    given = [
+        (param.name, expressions.argument_for(call, place.callee, param.name))
+        for param in place.callee.facts.params
+    ]
+    return frozenset((name, value) for name, value in given if isinstance(value, t.Const))
 
 
 def _is_told_what_to_ask(program: Program, place: Edge) -> bool:
