@@ -31,6 +31,7 @@ from perfaudit.program.read_before import with_earlier_reads
 from perfaudit.program.renderings import Known, renderings, view_of
 from perfaudit.program.row_queries import is_brought_on_the_way
 from perfaudit.program.rows import COMBINED, Rows
+from perfaudit.program.tables_vocabulary import library_lineage
 from perfaudit.program.template_costs import Paid, paid_by
 from perfaudit.program.template_values import Cost, is_joined, table_class
 from perfaudit.program.view_exposures import exposure_of_page
@@ -53,9 +54,6 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
 
 
 _Found = tuple[Paid, Rows]
-USUAL_MANAGER = "objects"
-"""The attribute of a class that its rows are asked of, where it names no other."""
-
 SAME_FOR_ALL = (
     "Ask once before the loop, in the view or under a name that `{% with %}` gives it, and read "
     "that in the loop."
@@ -310,13 +308,27 @@ def _fix(
     if not words:
         return ""
     cure = _cure_of_view(program, page.view, known, rows)
-    if cure and page.view is not None:
-        manager = first_manager(program.types, node)
-        written = cure.replace("{objects}", manager[0] if manager is not None else USUAL_MANAGER)
+    manager = _manager_of(program, node) if cure else ""
+    if manager and page.view is not None:
+        written = cure.replace("{objects}", manager)
         written = written.replace("{model}", node.name).replace("{words}", words.lstrip("."))
         return f"Set `{written}` in {page.view.name}."
     columns = [words_on_columns(program, node, path, rows.only) for path in paths]
     return " ".join([f"Add {words} to the query{place}.", *filter(None, columns)])
+
+
+def _manager_of(program: Program, node: ClassNode) -> str:
+    """Return the manager of the rows of a class: its own, or its library's; empty if none."""
+    manager = first_manager(program.types, node)
+    if manager is not None:
+        return manager[0]
+    bases = set(library_lineage(program.types, node))
+    names = (
+        schema.default_manager
+        for schema in program.libraries.schemas
+        if schema.default_manager and not bases.isdisjoint(schema.table_bases)
+    )
+    return next(names, "")
 
 
 def _cure_of_view(program: Program, view: ClassNode | None, known: Known | None, rows: Rows) -> str:

@@ -10,6 +10,7 @@ from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
 from perfaudit.program import expressions, nesting
 from perfaudit.program.applied import applied_by
+from perfaudit.program.asked_anew import asked_anew
 from perfaudit.program.defeats import is_defeat
 from perfaudit.program.exposure import BY_HAND
 from perfaudit.program.handed_relations import asks_handed_only, handed_unknown
@@ -71,23 +72,42 @@ def _found(program: Program) -> Iterator[Match | Opportunity]:
                 elif cause not in told:
                     yield item
         yield from (_as_one(found) for found in told.values())
+        for site in program.sites_of(function):
+            asked = asked_anew(program, function, site)
+            if asked is not None:
+                yield from _judge_asked(program, function, asked)
 
 
 def _cause(program: Program, place: Site | Edge, items: list[Match | Opportunity]) -> object:
     """Return what tells the query of a place in a loop from others there; None where none runs.
 
-    Calls of one function have it in common, and so have places that ask the same.
+    Calls of one function have it in common, where they give it the same constants, and so have
+    places that ask the same.
     """
     found = [item for item in items if isinstance(item, Match) and item.rule == RULES["db.query"]]
     if not found:
         return None
     loop = next((step for step in found[0].trace if step.message.startswith(LOOP)), None)
     if isinstance(place, Edge):
-        return loop, place.location if _is_told_what_to_ask(program, place) else place.callee
+        if _is_told_what_to_ask(program, place):
+            return loop, place.location
+        return loop, place.callee, found[0].trace[-1].location, _constants_given(place)
     at = (place.sequence, place.context)
     if place.call is not None:
         return loop, form_of_call(program, place.function, place.call)
     return loop, place.kind, form_of(program, place.function, place.value, at)
+
+
+def _constants_given(place: Edge) -> frozenset[tuple[str, t.Const]]:
+    """Return the constants that a call gives, by parameter: one of them may choose the query."""
+    call = place.call
+    if call is None:
+        return frozenset()
+    given = [
+        (param.name, expressions.argument_for(call, place.callee, param.name))
+        for param in place.callee.facts.params
+    ]
+    return frozenset((name, value) for name, value in given if isinstance(value, t.Const))
 
 
 def _is_told_what_to_ask(program: Program, place: Edge) -> bool:
@@ -145,6 +165,17 @@ def _judge(
     yield Opportunity(place.location, exposure, rule=told)
     if found is not None:
         yield found
+
+
+def _judge_asked(
+    program: Program, function: FunctionNode, place: Site
+) -> Iterator[Match | Opportunity]:
+    """Yield what is found of a relation of one object whose rows each turn of a loop asks for."""
+    yield Opportunity(place.location, program.exposure_of(function).kind, rule=INVARIANT)
+    for loop in function.loops(place.context):
+        if is_same_in_each(program, function, place, loop, program.query_reach):
+            yield _match(program, function, place, loop, INVARIANT, program.query_reach)
+            return
 
 
 def _per_item(

@@ -26,7 +26,7 @@ KEYS = (
     *("hooks", "filled", "fills", "dumps", "only", "without", "copies"),
     *("searched", "searchers", "given", "filtered", "filterers", "filter_sets", "filter_fields"),
     *("filter_column", "filter_lookup", "filter_method", "default_backends"),
-    *("layer", "links", "linked"),
+    *("layer", "links", "link", "linked", "itself", "runs"),
 )
 
 
@@ -104,7 +104,9 @@ class Answers(Struct, frozen=True):
     ``given``: methods of a view that the library gives ``row``, one of its rows, or ``shown``, what
     shows it. ``layer``: where the rows of a view come from that has no ``rows``. ``links``:
     arguments of a field that links to other rows, with dictionaries of what the links have of the
-    row; ``linked``: that which says that it shows the keys of the others as well.
+    row, ``link`` how these are written, with ``{names}``; ``linked``: that which says that it shows
+    the keys of the others as well. ``itself``: the name by which a field shows its rows with the
+    class that has it. ``runs``: the argument of a field with the function that is given the row.
     """
 
     views: dict[str, AnsweringView] = {}
@@ -151,6 +153,18 @@ class Answers(Struct, frozen=True):
     links: tuple[str, ...] = ()
     linked: str = ""
     doing: str = ""
+    link: str = ""
+    itself: str = ""
+    runs: str = ""
+
+    def steps_of(self, link: str) -> tuple[str, ...]:
+        """Return the attribute that a link has of the row, from there on; empty if it has none."""
+        before, names, after = self.link.partition("{names}")
+        inside = link.strip()
+        if not names or not inside.startswith(before) or not inside.endswith(after):
+            return ()
+        path = inside.removeprefix(before).removesuffix(after).strip()
+        return () if not path or " " in path else tuple(path.split("."))
 
 
 Named = Callable[[YamlNode | None, Callable[[str, YamlNode], Any]], dict[str, Any]]
@@ -210,6 +224,9 @@ def answers_section(node: YamlNode | None, named: Named) -> Answers:
         keys["links"].texts() if "links" in keys else (),
         text("linked"),
         text("doing"),
+        text("link"),
+        text("itself"),
+        text("runs"),
     )
 
 

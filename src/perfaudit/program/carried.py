@@ -171,6 +171,9 @@ def _entry(
         given = _kept(program, function, value.index, name)
     else:
         since = base.way[len(way) :]
+        if base.way[: len(way)] != way:
+            # Made by a call that gives it back: what its caller does to it is not followed.
+            return None
         others = [edge.callee for edge in since]
         if is_changed(program, function, value.index, row, since, others, name):
             return None

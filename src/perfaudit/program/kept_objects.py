@@ -8,8 +8,7 @@ from perfaudit.facts import types as t
 from perfaudit.program.names import AT_END
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.row_entities import keeps_objects, keys_of
-from perfaudit.program.row_queries import rows_of
-from perfaudit.program.row_types import is_in_memory, relation_at
+from perfaudit.program.row_types import relation_at
 from perfaudit.program.rows import Path
 from perfaudit.program.tables import Relation
 from perfaudit.program.values import Instance, LibraryInstance, TupleType, Type, options_of
@@ -78,36 +77,6 @@ def may_be_kept(
     if query is not None:
         holders += _functions_around(program, query)
     return any(_holds(program, holder, relation) for holder in dict.fromkeys(holders))
-
-
-def holds_all(program: "Program", relation: Relation, function: FunctionNode, before: int) -> bool:
-    """Return whether a function has all rows that a relation may lead to in a list or dictionary.
-
-    Its session keeps objects as long as somebody holds them.
-    """
-    if not may_be_kept(program, relation, function, None):
-        return False
-    for name, binds in function.binds.items():
-        bind = binds[0]
-        if len(binds) > 1 or bind.value is None or bind.context >= 0 or _is_chosen(function, bind):
-            continue
-        at = (bind.sequence, bind.context)
-        if bind.sequence > before or bind.kind != "assign":
-            continue
-        if not is_in_memory(program.types.evaluate(function, t.Name(name), (at[0] + 1, at[1]))):
-            continue
-        rows = rows_of(program, function, bind.value, at)
-        if rows is not None and rows.of == {relation.target} and rows.steps <= WHOLE:
-            return True
-    return False
-
-
-def _is_chosen(function: FunctionNode, bind: t.Bind) -> bool:
-    """Return whether a comprehension leaves some of the items out."""
-    if not isinstance(bind.value, t.Comp):
-        return False
-    inside = bind.value.context
-    return any(context.parent == inside for context in function.facts.contexts)
 
 
 def _functions_around(program: "Program", place: Location) -> list[FunctionNode]:

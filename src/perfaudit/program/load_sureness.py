@@ -7,8 +7,9 @@ from perfaudit.program.bounds import is_short
 from perfaudit.program.conditions import Standing, is_special, standing
 from perfaudit.program.dearer_work import does_dearer_work
 from perfaudit.program.handfuls import may_be_handful
+from perfaudit.program.held_rows import holds_all
 from perfaudit.program.kept_answers import is_kept_answer
-from perfaudit.program.kept_objects import WHOLE, holds_all, may_be_kept
+from perfaudit.program.kept_objects import WHOLE, may_be_kept
 from perfaudit.program.key_tests import asks_for_key
 from perfaudit.program.late_reads import is_late
 from perfaudit.program.loads import Load
@@ -51,7 +52,7 @@ def load_sureness(
             if rows.steps <= WHOLE:
                 return None
             levels.append(Confidence.MEDIUM)
-        if not load.path and holds_all(program, load.relation, function, place.sequence):
+        if not load.path and holds_all(program, load.relation, function, place.sequence, loop):
             return None
         if loop >= 0 and _is_read_before(program, function, load, loop):
             levels.append(Confidence.MEDIUM)

@@ -36,8 +36,6 @@ MAX_STEPS = 4
 SECOND = t.Const(1, "int")
 ANYTHING = (None, t.Name("Exception"), t.Name("BaseException"))
 """What a handler asks for that catches whatever goes wrong."""
-
-
 FAR = 4
 """So many calls away, what a loop does per item is more often a job than a forgotten query."""
 

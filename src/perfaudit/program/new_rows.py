@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
+from perfaudit.program.escapes import gets_out
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.row_entities import keeps_objects
 from perfaudit.program.values import ClassType, Instance, options_of
@@ -76,7 +77,11 @@ def is_changed(
     ``way``: the calls that lead from its maker to where it is asked, ``others``: the functions that
     it is in meanwhile.
     """
-    if any(_sets(program, function, name, 0) for function in (maker, *others)):
+    if _sets(program, maker, name, 0):
+        return True
+    if any(program.once(_sets, function, name, MAX_CALLS) for function in others):
+        return True
+    if gets_out(program, maker, index, way):
         return True
     made = t.CallRef(index)
     is_written = not isinstance(program.types.call(maker, index).callee, ClassType)
@@ -93,7 +98,7 @@ def is_changed(
             continue
         receiver = call.callee.base if isinstance(call.callee, t.Attr) else None
         if not held.isdisjoint({*call.given, receiver}):
-            if _sets(program, edge.callee, name, MAX_CALLS):
+            if program.once(_sets, edge.callee, name, MAX_CALLS):
                 return True
     return False
 
@@ -109,5 +114,5 @@ def _sets(program: "Program", function: FunctionNode, name: str, calls: int) -> 
         if called == SETTER or called in forgetting:
             return True
     return calls > 0 and any(
-        _sets(program, edge.callee, name, calls - 1) for edge in program.edges_from(function)
+        program.once(_sets, edge.callee, name, calls - 1) for edge in program.edges_from(function)
     )

@@ -20,7 +20,8 @@ NONE = t.Const(None, "NoneType")
 TRUE = t.Const(True, "bool")
 LEAVES_OUT = frozenset({"exclude", "create", "update"})
 """Methods whose keywords do not say what the rows have."""
-ALL_OF = "and_"
+ALL_OF = "all-of"
+"""The flag of a call whose arguments are conditions that all hold."""
 OF_OBJECT = "rows-of-object"
 """The flag of a condition, or a step of a query, that leaves the rows of one object."""
 
@@ -128,7 +129,7 @@ def _shared_by(
             isinstance(given, t.Compare)
             and given.operator in ("Eq", "Is")
             and _is_of_one(program, function, given, row, relation, keys, at)
-            for given in _conditions(function, call)
+            for given in _conditions(program, function, call)
         ):
             yield relation.name
 
@@ -138,7 +139,7 @@ def _objects_asked(
 ) -> Iterator[ClassNode]:
     """Yield the classes of the objects of whose relations a query asks for the rows."""
     asking = [t.CallRef(index) for index, each in enumerate(function.facts.calls) if each is call]
-    for value in (*asking, *_conditions(function, call)):
+    for value in (*asking, *_conditions(program, function, call)):
         if isinstance(value, t.CallRef) and program.types.call(function, value.index).has_flag(
             OF_OBJECT
         ):
@@ -148,7 +149,7 @@ def _objects_asked(
                         yield option.node
 
 
-def _conditions(function: FunctionNode, call: t.Call) -> Iterator[t.Expr]:
+def _conditions(program: "Program", function: FunctionNode, call: t.Call) -> Iterator[t.Expr]:
     """Yield what a call is given, with what a list of conditions begins with: ``*conditions``.
 
     Of conditions that must all hold, each is one.
@@ -159,18 +160,16 @@ def _conditions(function: FunctionNode, call: t.Call) -> Iterator[t.Expr]:
                 if isinstance(bind.value, t.Seq):
                     yield from bind.value.items
         else:
-            yield from _all_of(function, given)
+            yield from _all_of(program, function, given)
 
 
-def _all_of(function: FunctionNode, given: t.Expr) -> Iterator[t.Expr]:
+def _all_of(program: "Program", function: FunctionNode, given: t.Expr) -> Iterator[t.Expr]:
     match given:
         case t.Binary(operator="BitAnd", left=left, right=right):
-            yield from _all_of(function, left)
-            yield from _all_of(function, right)
-        case t.CallRef(index=index) if (
-            expressions.last_name(function.facts.calls[index].callee) == ALL_OF
-        ):
-            yield from _conditions(function, function.facts.calls[index])
+            yield from _all_of(program, function, left)
+            yield from _all_of(program, function, right)
+        case t.CallRef(index=index) if program.types.call(function, index).has_flag(ALL_OF):
+            yield from _conditions(program, function, function.facts.calls[index])
         case _:
             yield given
 

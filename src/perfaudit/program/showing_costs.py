@@ -1,6 +1,5 @@
 """What a class that shows rows asks the database for each of them, field by field."""
 
-import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -36,8 +35,6 @@ if TYPE_CHECKING:
 LISTING = "GET"
 """The method that lists are asked for with."""
 MAX_NESTING = 5
-LINKED = re.compile(r"\s*<\s*(\S+?)\s*>\s*")
-"""How a link says which attribute of the row it has: ``<author.id>``."""
 EACH = "all"
 """The method of a manager that gives its rows."""
 
@@ -354,7 +351,7 @@ class _Walk:
         self, shown: ClassNode, row: Value, name: str, body: FunctionNode, call: t.Call
     ) -> None:
         """Note what a field costs whose first argument is a function that is given the row."""
-        given = argument(call, "0|serialize")
+        given = argument(call, self.words.runs or None)
         at = (call.sequence, call.context)
         found = None if given is None else self.program.types.evaluate(body, given, at)
         if not isinstance(found, FunctionType) or not found.node.facts.params:
@@ -378,9 +375,9 @@ class _Walk:
             parts = names_in(self.program, body, given, AT_END) if given is not None else {}
             for found in (found for values in parts.values() for found in values):
                 written = found.value.value if isinstance(found.value, t.Const) else None
-                steps = LINKED.fullmatch(written) if isinstance(written, str) else None
-                if steps is not None:
-                    self.read(shown, row, tuple(steps[1].split(".")), name, place)
+                steps = self.words.steps_of(written) if isinstance(written, str) else ()
+                if steps:
+                    self.read(shown, row, steps, name, place)
         if _is_true(argument(call, self.words.linked)):
             self.read(shown, row, path, name, place)
 

@@ -19,7 +19,6 @@ from perfaudit.program.values import ClassType, FunctionType, Instance, Unknown,
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
 
-SELF = "self"
 WHOLE_NESTED = frozenset({"many", "attribute", "data_key", "dump_only", "required", "allow_none"})
 """Keywords of a nested field that leave all fields of its class."""
 
@@ -100,14 +99,18 @@ def named_for_field(
 ) -> ClassNode | None:
     """Return the class that a field is told to show its rows with: itself, its name, or a maker.
 
-    ``shown``: the class that has the field, which "self" stands for.
+    ``shown``: the class that has the field, which a name may stand for.
     """
     found = program.types.evaluate(given.function, given.value, given.at)
     nodes: list[ClassNode] = []
     if isinstance(given.value, t.Const) and isinstance(given.value.value, str):
         name = given.value.value.rpartition(".")[2]
         named = program.types.classes.named(name.lower())
-        nodes = [shown] if name == SELF else [node for node in named if node.name == name]
+        nodes = (
+            [shown]
+            if name and name == words.itself
+            else [node for node in named if node.name == name]
+        )
     elif isinstance(found, FunctionType) and found.node.kind == "lambda":
         made = [
             option

@@ -23,7 +23,7 @@ ROW_OF_VIEW = "gives-row-of-view"
 """The flag of a method of view classes that gives one of the rows of its view."""
 MAX_NESTING = 4
 NESTED = "shows-nested"
-OF_ROW = "shows-function"
+RUNS = "shows-function"
 """The flag of a field that shows what a function gives of the row."""
 
 
@@ -141,7 +141,7 @@ def _field_of_lambda(types: "Types", function: FunctionNode) -> ClassNode | None
     if body is None or body.owner is None or body.kind != "class":
         return None
     for index, call in enumerate(body.facts.calls):
-        if t.Lambda(function.index) in call.given and types.call(body, index).has_flag(OF_ROW):
+        if t.Lambda(function.index) in call.given and types.call(body, index).has_flag(RUNS):
             return body.owner
     return None
 
