@@ -261,10 +261,32 @@ def test_other_files_take_nothing_from_each_other() -> None:
 def test_what_takes_a_migration_back_is_not_carried_out() -> None:
     expected = {"a": ["id", "old", "gone"], "b": ["id"]}
     back = "DROP TABLE a; DROP TABLE b; CREATE TABLE c (id int);"
-    for mark in ("migrate:down", "+goose Down", "+migrate Down", "@UNDO", "Down", "rollback;"):
+    tools = ("migrate:down", "+goose Down", "+migrate Down", "@UNDO", "//@UNDO", "Down Migration")
+    for mark in (*tools, "Down", "rollback:", "== DOWN =="):
         assert replayed(**{"0001_first": f"{FIRST}\n-- {mark}\n{back}"}) == expected
     for name in ("0001_first.down", "0001_first.rollback", "U1__first", "0001_first_down"):
         assert replayed(**{"0001_first.up": FIRST, name: back}) == expected
+
+
+def test_a_comment_that_speaks_of_taking_back_takes_nothing_away() -> None:
+    first, second = FIRST.split(";", 1)
+    for words in (
+        "Undo of deletes finds rows by this.",
+        "rollback DROP TABLE a;",
+        "rollback;",
+        "down to here all is old",
+        "rolled back: down",
+    ):
+        expected = replayed(all=FIRST)
+        assert replayed(all=f"{first};\n-- {words}\n{second}") == expected
+        assert replayed(all=f"{FIRST}\n-- Down\nDROP TABLE a;\n-- up to here") == expected
+
+
+def test_what_is_done_again_after_what_takes_it_back() -> None:
+    back = "-- {0}Down\nDROP TABLE a;\n-- {0}Up\nDROP TABLE b;"
+    expected = replayed(all=FIRST + "DROP TABLE b;")
+    for tool in ("", "+goose ", "@"):
+        assert replayed(all=f"{FIRST}\n{back.format(tool)}") == expected
 
 
 def test_an_index_that_is_taken_away_is_none() -> None:

@@ -18,9 +18,18 @@ Document = tuple[str, str]
 _NUMBER = re.compile(r"[Vv]?(\d+(?:[._-]\d+)*)")
 _BACKWARDS = re.compile(r"(?:^U\d)|(?:^|[._-])(?:down|rollback|undo|revert)\.sql$", re.IGNORECASE)
 """Names of files that take back what another one does."""
+_TOOL = r"(?:\+\w+[ \t]+|migrate:|(?://)?@)"
+"""What tools write before the word that begins a part of a file."""
+
+
+def _begins(word: str) -> str:
+    """Return the pattern of the comment that begins a part: a mark of a tool, or the word alone."""
+    alone = rf"{word}(?:[ \t]+migration)?[ \t\r:=-]*"
+    return rf"^[ \t]*--[ \t=-]*(?:{_TOOL}{word}\b[^\n]*|{alone})$"
+
+
 _DOWN = re.compile(
-    r"^[ \t]*--[ \t]*(?:\+\w+[ \t]+|migrate:|@)?(?:down|undo|rollback)\b[^\n]*\n.*?"
-    r"(?=^[ \t]*--[ \t]*(?:\+\w+[ \t]+|migrate:|@)?up\b|\Z)",
+    rf"{_begins('(?:down|undo|rollback)')}\n.*?(?={_begins('up')}|\Z)",
     re.IGNORECASE | re.MULTILINE | re.DOTALL,
 )
 """The part of a file that takes back what the rest does."""
