@@ -307,6 +307,42 @@ def test_what_is_added_to_a_table_of_another_file_stays() -> None:
     assert [index.columns for index in table.indexes] == [("x",)]
 
 
+KEYS = """
+DROP TABLE IF EXISTS lines;
+CREATE TABLE orders (id bigint NOT NULL, customer text);
+CREATE TABLE lines (id bigint NOT NULL, order_id bigint NOT NULL);
+ALTER TABLE ONLY public.orders ADD CONSTRAINT orders_key PRIMARY KEY (id);
+ALTER TABLE ONLY public.lines
+    ADD CONSTRAINT lines_order FOREIGN KEY (order_id) REFERENCES public.orders(id);
+CREATE TABLE copies (LIKE orders INCLUDING ALL, note text);
+"""
+
+
+def test_keys_that_later_statements_add_are_those_of_the_table() -> None:
+    tables = project({}, sql={"dump.sql": KEYS}).schema.tables
+    assert tables["orders"].columns["id"].primary
+    assert [index.columns for index in tables["orders"].indexes] == [("id",)]
+    assert tables["lines"].columns["order_id"].references == "orders.id"
+    assert list(tables["copies"].columns) == ["id", "customer", "note"]
+
+
+def test_keys_that_are_taken_away_are_none() -> None:
+    gone = "ALTER TABLE orders DROP CONSTRAINT orders_key; ALTER TABLE lines DROP {} lines_order;"
+    for kind in ("CONSTRAINT", "FOREIGN KEY"):
+        tables = project({}, sql={"dump.sql": KEYS + gone.format(kind)}).schema.tables
+        assert not tables["orders"].columns["id"].primary
+        assert not tables["orders"].indexes
+        assert not tables["lines"].columns["order_id"].references
+
+
+def test_a_renamed_key_keeps_what_it_refers_to_until_it_is_taken_away() -> None:
+    renamed = KEYS + "ALTER TABLE lines RENAME order_id TO its;"
+    tables = project({}, sql={"dump.sql": renamed}).schema.tables
+    assert tables["lines"].columns["its"].references == "orders.id"
+    gone = f"{renamed} ALTER TABLE lines DROP CONSTRAINT lines_order;"
+    assert not project({}, sql={"dump.sql": gone}).schema.tables["lines"].columns["its"].references
+
+
 def test_a_view_that_is_taken_away_is_none() -> None:
     assert replayed(all=FIRST + "CREATE VIEW v AS SELECT id FROM a; DROP VIEW v;").keys() == {
         "a",
