@@ -232,6 +232,21 @@ def ask(conn: sqlite3.Connection, kind):
     query = QUERIES.get(kind)
     return conn.execute(query.get("sql"), (kind,))
 """,
+        # What is taken for a key that a dictionary does not have.
+        f"""QUERIES = {{"mail": "{FROM} email = ?"}}
+def ask(conn: sqlite3.Connection, kind):
+    return conn.execute(QUERIES.get(kind, "{FROM} name = ?"), (kind,))
+""",
+        # A method of the project that is named as that of dictionaries.
+        f"""class Queries:
+    def get(self, name, default=None):
+        if name == "mail":
+            return "{FROM} email = ?"
+        return "{FROM} name = ?"
+queries = Queries()
+def ask(conn: sqlite3.Connection, kind):
+    return conn.execute(queries.get(kind), (kind,))
+""",
         # Methods of the classes that an object may be of.
         f"""from typing import Protocol
 class Runner(Protocol):
@@ -394,6 +409,23 @@ class Shops(Store):
 )
 def test_what_is_chosen_together_stays_together(code: str) -> None:
     assert two(code) == BOTH
+
+
+def test_no_default_is_taken_for_a_key_that_is_there() -> None:
+    code = f"""QUERIES = {{"mail": "{FROM} email = ?"}}
+def ask(conn: sqlite3.Connection, kind, given):
+    conn.execute(given.get(kind, "{FROM} phone = ?"), (kind,))
+    return conn.execute(QUERIES.get("mail", "{FROM} name = ?"), (kind,))
+"""
+    assert texts(HEAD + code) == {"email = ?"}
+
+
+def test_the_default_of_an_empty_dictionary_is_known() -> None:
+    code = f"""QUERIES = {{}}
+def ask(conn: sqlite3.Connection, kind):
+    return conn.execute(QUERIES.get(kind, "{FROM} name = ?"), (kind,))
+"""
+    assert texts(HEAD + code) == {"name = ?"}
 
 
 def test_methods_and_attributes_of_one_object_stay_together() -> None:

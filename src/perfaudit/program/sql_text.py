@@ -24,7 +24,7 @@ from perfaudit.program.sql_ways import (
 )
 from perfaudit.program.table_statements import Statement, statement_of
 from perfaudit.program.values import ClassType, Instance, ModuleType, options_of
-from perfaudit.program.written_out import Spot, keyed_entries, written_out
+from perfaudit.program.written_out import Spot, is_dictionary, keyed_entries, written_out
 
 if TYPE_CHECKING:
     from perfaudit.program.infer import Types
@@ -44,6 +44,8 @@ MAX_LOOKED_AT = 5_000
 """Expressions that are looked at for the other texts of a call."""
 KEEPING = frozenset({"strip", "lstrip", "rstrip", "bindparams", "columns", "encode", "decode"})
 """Methods of a text that leave its meaning."""
+ABSENT = "absent"
+"""Said of a key that a dictionary does not have."""
 _PLACE = re.compile(r"(?<!\{)\{(?P<name>\w*)(?:![rsa])?(?::[^{}]*)?\}(?!\})")
 _DOLLAR = re.compile(r"\$(?:\$|(?P<name>[A-Za-z_]\w*)|\{(?P<braced>[A-Za-z_]\w*)\})")
 SUBSTITUTING = frozenset({"substitute", "safe_substitute"})
@@ -151,7 +153,7 @@ class SqlTexts:
                 second = self.text(function, right, at, steps - 1)
                 return None if first is None else first + (second or HOLE)
             case t.Item(base=base, key=key):
-                return self.entry(Spot(function, base, at), key, steps - 1)
+                return self.entry(Spot(function, base, at), key, steps=steps - 1)
             case t.Await(value=inner):
                 return self.text(function, inner, at, steps - 1)
             case t.Either(kind="if" | "or"):
@@ -203,7 +205,9 @@ class SqlTexts:
                 )
         return None
 
-    def entry(self, table: Spot, key: t.Expr, steps: int) -> str | None:
+    def entry(
+        self, table: Spot, key: t.Expr, default: t.Expr | None = None, *, steps: int
+    ) -> str | None:
         """Return the text that a dictionary which is written out holds for a key, known or not."""
         held = keyed_entries(self.types, table, key)
         self.lines.update(
@@ -216,6 +220,10 @@ class SqlTexts:
             )
             for keys, found in held
         ]
+        if default is not None and not any(not keys for keys, _ in held):
+            text = partial(self.text, table.function, default, table.at, steps)
+            asking = (*origin(table.function, key, self.given), "key")
+            options.insert(0, Option(text, {asking: ABSENT}))
         asks = asked((option.holds for option in options), self.choices.facts, self.given)
         possible = [option for option in options if self.choices.allows(option.holds)]
         return self.choices.one_of(possible, asks)
@@ -236,7 +244,9 @@ class SqlTexts:
             between = self.text(function, callee.base, at, steps - 1)
             return between and self.joined(between, function, call.arguments[0], at, steps - 1)
         if isinstance(callee, t.Attr) and callee.name == "get" and len(call.arguments) in (1, 2):
-            return self.entry(Spot(function, callee.base, at), call.arguments[0], steps - 1)
+            table = Spot(function, callee.base, at)
+            if is_dictionary(self.types, table):
+                return self.entry(table, *call.arguments, steps=steps - 1)
         if isinstance(callee, t.Attr) and callee.name in SUBSTITUTING:
             return self.substituted(function, call, callee.base, at, steps - 1)
         targets = self.types.call(function, index).targets

@@ -73,6 +73,11 @@ def keyed_entries(
     ]
 
 
+def is_dictionary(types: "Types", spot: Spot) -> bool:
+    """Return whether an expression leads to a dictionary that is written out, be it empty."""
+    return bool(_displays(types, spot, MAX_DEPTH))
+
+
 def _displays(types: "Types", table: Spot, depth: int) -> list[tuple[Keys, Spot]]:
     """Return the dictionaries that are written out where an expression leads."""
     found = written_out(types, table)
