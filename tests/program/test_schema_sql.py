@@ -253,6 +253,16 @@ def test_numbered_files_of_a_folder_are_carried_out_in_order() -> None:
     assert replayed(**files, **{"2020-01-01_first/down": "DROP TABLE a;"}) == expected
 
 
+def test_folders_with_numbers_are_no_sequence_unless_these_are_long() -> None:
+    others = {"1-users/schema": FIRST, "2-orders/schema": "DROP TABLE IF EXISTS a;"}
+    expected = {"a": ["id", "old", "gone"], "b": ["id"]}
+    assert replayed(**others) == expected
+    assert replayed(**{"v1/schema": FIRST, "v2/schema": "DROP TABLE a;"}) == expected
+    assert replayed(**{"001/app/schema": FIRST, "002/app/schema": "DROP TABLE a;"}) == expected
+    assert replayed(**{"001/up": FIRST, "002/up": "DROP TABLE a;"}) == {"b": ["id"]}
+    assert replayed(**{"0001_a/up": FIRST, "0002_b/up": "DROP TABLE a;"}) == {"b": ["id"]}
+
+
 def test_other_files_take_nothing_from_each_other() -> None:
     expected = {"a": ["id", "old", "gone"], "b": ["id"]}
     assert replayed(schema=FIRST, teardown="DROP TABLE a; DROP TABLE b;") == expected

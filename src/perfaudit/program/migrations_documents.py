@@ -16,6 +16,8 @@ from perfaudit.program.tables_made import add_made_table
 Document = tuple[str, str]
 """The path and the text of a file."""
 _NUMBER = re.compile(r"[Vv]?(\d+(?:[._-]\d+)*)")
+_COUNTED = re.compile(r"\d{3}")
+"""In the number of a folder: others are those of versions and services."""
 _BACKWARDS = re.compile(r"(?:^U\d)|(?:^|[._-])(?:down|rollback|undo|revert)\.sql$", re.IGNORECASE)
 """Names of files that take back what another one does."""
 _TOOL = r"(?:\+\w+[ \t]+|migrate:|(?://)?@)"
@@ -82,16 +84,15 @@ def _groups(documents: Sequence[Document]) -> Iterator[list[Document]]:
 
 
 def _place(path: str) -> tuple[str, tuple[int, ...]] | None:
-    """Return the folder and the number of a file; its own folder may have the number too."""
-    while path:
-        path, _, name = path.rpartition("/")
+    """Return the folder and the number of a file; its own folder may have the number instead."""
+    folder, _, name = path.rpartition("/")
+    number = _NUMBER.match(name)
+    if number is None:
+        folder, _, name = folder.rpartition("/")
         number = _NUMBER.match(name)
-        if number is not None:
-            return path, tuple(int(part) for part in re.split(r"[._-]", number.group(1)))
-        if name.endswith(".sql"):
-            continue
-        return None
-    return None
+        if number is None or not _COUNTED.search(number.group(1)):
+            return None
+    return folder, tuple(int(part) for part in re.split(r"[._-]", number.group(1)))
 
 
 def _count(texts: Iterable[str]) -> int:
