@@ -299,6 +299,17 @@ def test_what_is_done_again_after_what_takes_it_back() -> None:
         assert replayed(all=f"{FIRST}\n{back.format(tool)}") == expected
 
 
+def test_the_last_file_that_takes_all_tables_away_clears_a_database() -> None:
+    expected = {"a": ["id", "old", "gone"], "b": ["id"]}
+    clear = "BEGIN; DROP VIEW IF EXISTS v; DROP TABLE IF EXISTS b, z; DROP TABLE a CASCADE; COMMIT;"
+    assert replayed(**{"01_create": FIRST, "99_drop": clear}) == expected
+    assert replayed(**{"01_create": FIRST, "02_drop": "DROP TABLE a;"}) == {"b": ["id"]}
+    anew = f"{clear} CREATE TABLE c (id int);"
+    assert replayed(**{"01_create": FIRST, "02_anew": anew}) == {"c": ["id"]}
+    files = {"01_create": FIRST, "02_drop": clear, "03_create": "CREATE TABLE c (id int);"}
+    assert replayed(**files) == {"c": ["id"]}
+
+
 def test_an_index_that_is_taken_away_is_none() -> None:
     files = {
         "001": "CREATE TABLE a (id int, x int); CREATE INDEX ix ON a (x);",

@@ -10,6 +10,7 @@ from itertools import groupby
 
 from perfaudit.core.location import Location
 from perfaudit.program.migrations_tables import Database
+from perfaudit.program.sql_changes import changes_of
 from perfaudit.program.tables import SqlTables
 from perfaudit.program.tables_made import add_made_table
 
@@ -18,7 +19,9 @@ Document = tuple[str, str]
 _NUMBER = re.compile(r"[Vv]?(\d+(?:[._-]\d+)*)")
 _COUNTED = re.compile(r"\d{3}")
 """In the number of a folder: others are those of versions and services."""
-_BACKWARDS = re.compile(r"(?:^U\d)|(?:^|[._-])(?:down|rollback|undo|revert)\.sql$", re.IGNORECASE)
+_BACKWARDS = re.compile(
+    r"(?:^U\d)|(?:^|[._-])(?:down|rollback|undo|revert|teardown)\.sql$", re.IGNORECASE
+)
 """Names of files that take back what another one does."""
 _TOOL = r"(?:\+\w+[ \t]+|migrate:|(?://)?@)"
 """What tools write before the word that begins a part of a file."""
@@ -36,6 +39,8 @@ _DOWN = re.compile(
 )
 """The part of a file that takes back what the rest does."""
 _CHANGES = re.compile(r"\b(?:drop|rename)\b", re.IGNORECASE)
+_AROUND = re.compile(r"\s*(?:set|begin|commit|start|drop|use|pragma)\b", re.IGNORECASE)
+"""What stands around statements that drop tables, and makes none."""
 MAX_STATEMENTS = 3_000
 
 
@@ -58,6 +63,8 @@ def replay_documents(documents: Sequence[Document], found: SqlTables) -> list[Do
             continue
         database = Database()
         for path, text in group:
+            if (path, text) == group[-1] and _takes_all(database, text):
+                break
             database.run_sql(Location(path, 1), text)
         for table in database.tables.values():
             if table.is_made:
@@ -68,6 +75,18 @@ def replay_documents(documents: Sequence[Document], found: SqlTables) -> list[Do
         for name, derived in database.derived.items():
             found.derived.setdefault(name, derived)
     return others
+
+
+def _takes_all(database: Database, text: str) -> bool:
+    """Return whether a file takes away every table and does nothing else: it clears a database."""
+    made = {name for name, table in database.tables.items() if table.is_made}
+    changes = list(changes_of(Location("", 1), text))
+    only_drops = all(
+        change.does in ("drop_table", "drop_index") or _AROUND.match(change.text)
+        for change in changes
+    )
+    gone = {name for change in changes if change.does == "drop_table" for name in change.names}
+    return only_drops and bool(made) and made <= gone
 
 
 def _groups(documents: Sequence[Document]) -> Iterator[list[Document]]:
