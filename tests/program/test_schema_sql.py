@@ -369,3 +369,19 @@ def test_a_view_that_is_taken_away_is_none() -> None:
         "a",
         "b",
     }
+
+
+def test_views_of_views_have_their_columns_in_whichever_order_they_are_read() -> None:
+    sql = {
+        "a.sql": "CREATE VIEW late AS SELECT id, name FROM middle;",
+        "b.sql": "CREATE VIEW middle AS SELECT id, name FROM early;",
+        "c.sql": "CREATE TABLE t (id int, name text); CREATE VIEW early AS SELECT id, name FROM t;",
+        "d.sql": "CREATE VIEW x AS SELECT a FROM y; CREATE VIEW y AS SELECT a FROM x;",
+    }
+    tables = project({}, sql=sql).schema.tables
+    for name in ("early", "middle", "late"):
+        columns = tables[name].columns
+        assert {key: column.type for key, column in columns.items()} == {
+            "id": "integer",
+            "name": "text",
+        }
