@@ -385,3 +385,9 @@ def test_views_of_views_have_their_columns_in_whichever_order_they_are_read() ->
             "id": "integer",
             "name": "text",
         }
+
+
+def test_statements_that_are_carried_out_and_not_understood_are_counted() -> None:
+    broken = "CREATE TABLE broken (((;"
+    for text in (f"{FIRST}{broken}", f"{FIRST}{broken}DROP TABLE b;"):
+        assert project({}, sql={"a.sql": text, "b.sql": broken}).schema.unparsed == 2

@@ -6,6 +6,7 @@ run one after the other; of all others nothing is known, so none takes anything 
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 
 from perfaudit.core.location import Location
@@ -53,8 +54,10 @@ def forwards(documents: Iterable[Document]) -> list[Document]:
     ]
 
 
-def replay_documents(documents: Sequence[Document], found: SqlTables) -> list[Document]:
-    """Add what files leave behind that take something away; return the others."""
+def replay_documents(documents: Sequence[Document]) -> tuple[SqlTables, list[Document]]:
+    """Return what files leave behind that take something away, and the others."""
+    found = SqlTables()
+    unparsed = 0
     others: list[Document] = []
     for group in _groups(documents):
         texts = [text for _, text in group]
@@ -66,6 +69,7 @@ def replay_documents(documents: Sequence[Document], found: SqlTables) -> list[Do
             if (path, text) == group[-1] and _takes_all(database, text):
                 break
             database.run_sql(Location(path, 1), text)
+        unparsed += database.unparsed
         for table in database.tables.values():
             if table.is_made:
                 add_made_table(found, table.finished())
@@ -74,7 +78,7 @@ def replay_documents(documents: Sequence[Document], found: SqlTables) -> list[Do
             found.added.setdefault(table.name, {}).update(table.columns)
         for name, derived in database.derived.items():
             found.derived.setdefault(name, derived)
-    return others
+    return replace(found, unparsed=unparsed), others
 
 
 def _takes_all(database: Database, text: str) -> bool:

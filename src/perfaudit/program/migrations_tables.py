@@ -97,12 +97,14 @@ class Database:
     """The tables by name, in the order in which they were made.
 
     ``derived``: views and tables made of queries. ``spent``: the lines of each file whose
-    statements are carried out, or take something back.
+    statements are carried out, or take something back. ``unparsed`` counts statements that did not
+    parse.
     """
 
     tables: dict[str, Replayed] = field(default_factory=dict)
     derived: dict[str, Derived] = field(default_factory=dict)
     spent: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
+    unparsed: int = 0
 
     def spend(self, path: str, first: int, last: int) -> None:
         """Note lines whose statements say nothing more of the tables."""
@@ -154,6 +156,7 @@ class Database:
             self.tables[name] = Replayed(name, made.location, columns, indexes, is_made=True)
             self.tables[name].name_keys(change.text)
         self.derived.update(read.derived)
+        self.unparsed += read.unparsed
         for name, columns in read.added.items():
             for key, column in columns.items():
                 self.table(name, change.place).columns.setdefault(key, column)

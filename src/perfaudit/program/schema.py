@@ -143,8 +143,7 @@ def build_schema(types: "Types", sql_documents: Sequence[tuple[str, str]]) -> Sc
         for node in declared.classes
     }
     replayed = replay(types, words, declared.names, known.settings)
-    changed = SqlTables()
-    others = replay_documents(forwards(sql_documents), changed)
+    changed, others = replay_documents(forwards(sql_documents))
     sql = read_sql_tables(_sql_texts(types, others, replayed), changed)
     for scope, call, table in read_made_tables(types, words, declared.names):
         add_made_table(sql, table)
