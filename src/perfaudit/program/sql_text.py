@@ -1,6 +1,5 @@
 """The SQL that a call is given, as far as its text is known."""
 
-import re
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from perfaudit.program.names import AT_END, COMPREHENSIONS, Definition, Meaning,
 from perfaudit.program.nodes import FileNode, FunctionNode
 from perfaudit.program.sql_choices import Budget, Choices, Facts, Option
 from perfaudit.program.sql_files import HOLE, file_read
+from perfaudit.program.sql_templates import filled_in, formatted, substituted
 from perfaudit.program.sql_ways import (
     asked,
     of_meanings,
@@ -46,10 +46,7 @@ KEEPING = frozenset({"strip", "lstrip", "rstrip", "bindparams", "columns", "enco
 """Methods of a text that leave its meaning."""
 ABSENT = "absent"
 """Said of a key that a dictionary does not have."""
-_PLACE = re.compile(r"(?<!\{)\{(?P<name>\w*)(?:![rsa])?(?::[^{}]*)?\}(?!\})")
-_DOLLAR = re.compile(r"\$(?:\$|(?P<name>[A-Za-z_]\w*)|\{(?P<braced>[A-Za-z_]\w*)\})")
 SUBSTITUTING = frozenset({"substitute", "safe_substitute"})
-_PERCENT = re.compile(r"%%|%(?:\((?P<name>\w+)\))?[-+ #0]*\d*(?:\.\d+)?[sdrif]")
 
 
 def text_of(
@@ -147,7 +144,7 @@ class SqlTexts:
                 return self.called(function, function.facts.calls[index], index, steps)
             case t.Binary(operator="Mod", left=left, right=right):
                 template = self.text(function, left, at, steps - 1)
-                return template and self.filled_in(template, function, right, at, steps - 1)
+                return template and filled_in(self, template, function, right, at, steps - 1)
             case t.Binary(operator="Add", left=left, right=right):
                 first = self.text(function, left, at, steps - 1)
                 second = self.text(function, right, at, steps - 1)
@@ -239,7 +236,7 @@ class SqlTexts:
             return self.text(function, callee.base, at, steps - 1)
         if isinstance(callee, t.Attr) and callee.name == "format":
             template = self.text(function, callee.base, at, steps - 1)
-            return template and self.formatted(template, function, call, at, steps - 1)
+            return template and formatted(self, template, function, call, at, steps - 1)
         if isinstance(callee, t.Attr) and callee.name == "join" and len(call.arguments) == 1:
             between = self.text(function, callee.base, at, steps - 1)
             return between and self.joined(between, function, call.arguments[0], at, steps - 1)
@@ -248,7 +245,7 @@ class SqlTexts:
             if is_dictionary(self.types, table):
                 return self.entry(table, *call.arguments, steps=steps - 1)
         if isinstance(callee, t.Attr) and callee.name in SUBSTITUTING:
-            return self.substituted(function, call, callee.base, at, steps - 1)
+            return substituted(self, function, call, callee.base, at, steps - 1)
         targets = self.types.call(function, index).targets
         if not targets and isinstance(callee, t.Attr) and call.arguments:
             if callee.name in self.types.libraries.text_methods:
@@ -342,69 +339,6 @@ class SqlTexts:
         self.given = before
         self.lines[callee.file, result.line] = None
         return text
-
-    def formatted(
-        self, template: str, function: FunctionNode, call: t.Call, at: tuple[int, int], steps: int
-    ) -> str:
-        """Return a text with what ``format`` is given in its places."""
-        given = dict(call.keywords)
-        numbers = iter(range(len(call.arguments)))
-
-        def place(found: re.Match[str]) -> str:
-            name = found.group("name")
-            value = given.get(name)
-            if value is None and (not name or name.isdigit()):
-                number = int(name) if name else next(numbers, -1)
-                value = call.arguments[number] if 0 <= number < len(call.arguments) else None
-            text = None if value is None else self.text(function, value, at, steps)
-            return HOLE if text is None else text
-
-        return _PLACE.sub(place, template).replace("{{", "{").replace("}}", "}")
-
-    def substituted(
-        self, function: FunctionNode, call: t.Call, base: t.Expr, at: tuple[int, int], steps: int
-    ) -> str | None:
-        """Return the text of a ``string.Template`` with what it is given in its places."""
-        made = written_out(self.types, Spot(function, base, at))
-        if made is None or not isinstance(made.value, t.CallRef):
-            return None
-        targets = self.types.call(made.function, made.value.index).targets
-        maker = made.function.facts.calls[made.value.index]
-        if not maker.arguments or [target.name for target in targets] != ["string.Template"]:
-            return None
-        point = (maker.sequence, maker.context)
-        template = self.text(made.function, maker.arguments[0], point, steps)
-        entries = dict(call.keywords)
-        if call.arguments:
-            given = written_out(self.types, Spot(function, call.arguments[0], at))
-            if given is not None and given.function is function:
-                entries = {**_entries(given.value), **entries}
-
-        def place(found: re.Match[str]) -> str:
-            if found.group() == "$$":
-                return "$"
-            value = entries.get(found.group("name") or found.group("braced"))
-            text = None if value is None else self.text(function, value, at, steps)
-            return HOLE if text is None else text
-
-        return template and _DOLLAR.sub(place, template)
-
-    def filled_in(
-        self, template: str, function: FunctionNode, value: t.Expr, at: tuple[int, int], steps: int
-    ) -> str:
-        """Return a text with what ``%`` is given in its places."""
-        items = iter(value.items if isinstance(value, t.Seq) else (value,))
-        entries = _entries(value)
-
-        def place(found: re.Match[str]) -> str:
-            if found.group() == "%%":
-                return "%"
-            name = found.group("name")
-            part = entries.get(name) if name else next(items, None)
-            text = None if part is None else self.text(function, part, at, steps)
-            return HOLE if text is None else text
-
-        return _PERCENT.sub(place, template)
 
     def joined(
         self, between: str, function: FunctionNode, value: t.Expr, at: tuple[int, int], steps: int
@@ -553,17 +487,6 @@ def _given_to(
         elif param.default is not None and callee.parent is not None:
             found[callee, param.name] = Spot(callee.parent, param.default, AT_END)
     return found
-
-
-def _entries(value: t.Expr) -> dict[str, t.Expr]:
-    """Return what a dictionary that is written out holds, by the keys that are texts."""
-    if not isinstance(value, t.Mapping):
-        return {}
-    return {
-        key.value: held
-        for key, held in zip(value.keys, value.values, strict=True)
-        if isinstance(key, t.Const) and isinstance(key.value, str)
-    }
 
 
 def _is_given(definition: Definition) -> bool:
