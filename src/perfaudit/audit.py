@@ -15,7 +15,8 @@ from perfaudit.core.problem import Problem
 from perfaudit.core.report import Coverage, ProjectSummary, Report
 from perfaudit.data import rules_root
 from perfaudit.executors import executor_at
-from perfaudit.extraction import Extracted, extract, extract_all, raise_recursion_limit
+from perfaudit.extraction import Extracted, damaged, extract, extract_all, raise_recursion_limit
+from perfaudit.facts.later import LaterFacts
 from perfaudit.libraries import Libraries, load_libraries
 from perfaudit.program.cards import endpoint_cards
 from perfaudit.program.coverage import coverage_of
@@ -142,6 +143,10 @@ def _audit(run: Run, libraries: Libraries) -> tuple[AuditResult, dict[str, Readi
         roles=settings.roles,
     )
     laps.end("detect")
+    # Decoded where something asked for them.
+    problems += [
+        damaged(item.path) for item in facts if isinstance(item, LaterFacts) and item.is_damaged
+    ]
     covered = coverage_of(program)
     coverage = Coverage(
         calls=covered.calls,

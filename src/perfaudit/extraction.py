@@ -153,11 +153,15 @@ def _extracted(path: str, entry: Entry, parts: Known, *, is_later: bool) -> Extr
         else:
             facts = _facts.decode(outline.facts)
             share_parts(facts, parts)
-    except msgspec.MsgspecError:
-        problem = Problem(path, 1, "internal", "Its facts could not be stored.")
-        return Extracted(None, (), problem, Reading(content, b"", 0))
+    except (msgspec.MsgspecError, RecursionError):
+        return Extracted(None, (), damaged(path), Reading(content, b"", 0))
     reading = _reading(content, outline, pieces)
     return Extracted(facts, outline.suppressions, outline.problem, reading)
+
+
+def damaged(path: str) -> Problem:
+    """Return the problem of a file whose encoded facts cannot be decoded."""
+    return Problem(path, 1, "internal", "Its facts could not be stored.")
 
 
 def read_entries(root: Path, files: Sequence[SourceFile]) -> dict[str, Entry]:
@@ -165,10 +169,16 @@ def read_entries(root: Path, files: Sequence[SourceFile]) -> dict[str, Entry]:
     return dict(_extract_chunk(str(root), [file.path for file in files]))
 
 
-def reading_of(content: bytes, payload: bytes) -> Reading:
-    """Return what a report depends on of a file that has this digest and these encoded facts."""
-    outline = _outline.decode(payload)
-    return _reading(content, outline, _pieces.decode(outline.facts))
+def reading_of(content: bytes, payload: bytes) -> Reading | None:
+    """Return what a report depends on of a file that has this digest and these encoded facts.
+
+    None where these are damaged.
+    """
+    try:
+        outline = _outline.decode(payload)
+        return _reading(content, outline, _pieces.decode(outline.facts))
+    except (msgspec.MsgspecError, RecursionError):
+        return None
 
 
 def _reading(content: bytes, outline: _Outline, pieces: _Pieces | None) -> Reading:

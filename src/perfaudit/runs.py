@@ -98,7 +98,9 @@ def _readings(
 
     read = read_entries(root, changed)
     for path, (content, payload) in read.items():
-        readings[path] = reading_of(content, payload)
+        reading = reading_of(content, payload)
+        if reading is not None:
+            readings[path] = reading
     return readings, read
 
 

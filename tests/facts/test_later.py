@@ -2,7 +2,7 @@
 
 import msgspec
 
-from perfaudit.extraction import extract
+from perfaudit.extraction import extract, reading_of
 from perfaudit.facts.later import LaterFacts
 
 TEXT = b"def asked(store):\n    return store.rows()\n"
@@ -17,3 +17,11 @@ def test_they_are_the_facts_that_were_encoded() -> None:
     assert not later.may_say("columns")
     assert later.facts == facts
     assert later.facts is later.facts
+
+
+def test_damaged_facts_are_none() -> None:
+    damaged = LaterFacts("tests/test_store.py", 2, b"\xc1")
+    assert not damaged.is_damaged
+    assert len(damaged.facts.functions) == 1
+    assert damaged.is_damaged
+    assert reading_of(b"digest", b"\xc1") is None

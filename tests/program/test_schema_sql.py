@@ -253,6 +253,16 @@ def test_numbered_files_of_a_folder_are_carried_out_in_order() -> None:
     assert replayed(**files, **{"2020-01-01_first/down": "DROP TABLE a;"}) == expected
 
 
+def test_folders_with_numbers_are_no_sequence_unless_these_are_long() -> None:
+    others = {"1-users/schema": FIRST, "2-orders/schema": "DROP TABLE IF EXISTS a;"}
+    expected = {"a": ["id", "old", "gone"], "b": ["id"]}
+    assert replayed(**others) == expected
+    assert replayed(**{"v1/schema": FIRST, "v2/schema": "DROP TABLE a;"}) == expected
+    assert replayed(**{"001/app/schema": FIRST, "002/app/schema": "DROP TABLE a;"}) == expected
+    assert replayed(**{"001/up": FIRST, "002/up": "DROP TABLE a;"}) == {"b": ["id"]}
+    assert replayed(**{"0001_a/up": FIRST, "0002_b/up": "DROP TABLE a;"}) == {"b": ["id"]}
+
+
 def test_other_files_take_nothing_from_each_other() -> None:
     expected = {"a": ["id", "old", "gone"], "b": ["id"]}
     assert replayed(schema=FIRST, teardown="DROP TABLE a; DROP TABLE b;") == expected
@@ -261,10 +271,43 @@ def test_other_files_take_nothing_from_each_other() -> None:
 def test_what_takes_a_migration_back_is_not_carried_out() -> None:
     expected = {"a": ["id", "old", "gone"], "b": ["id"]}
     back = "DROP TABLE a; DROP TABLE b; CREATE TABLE c (id int);"
-    for mark in ("migrate:down", "+goose Down", "+migrate Down", "@UNDO", "Down", "rollback;"):
+    tools = ("migrate:down", "+goose Down", "+migrate Down", "@UNDO", "//@UNDO", "Down Migration")
+    for mark in (*tools, "Down", "rollback:", "== DOWN =="):
         assert replayed(**{"0001_first": f"{FIRST}\n-- {mark}\n{back}"}) == expected
     for name in ("0001_first.down", "0001_first.rollback", "U1__first", "0001_first_down"):
         assert replayed(**{"0001_first.up": FIRST, name: back}) == expected
+
+
+def test_a_comment_that_speaks_of_taking_back_takes_nothing_away() -> None:
+    first, second = FIRST.split(";", 1)
+    for words in (
+        "Undo of deletes finds rows by this.",
+        "rollback DROP TABLE a;",
+        "rollback;",
+        "down to here all is old",
+        "rolled back: down",
+    ):
+        expected = replayed(all=FIRST)
+        assert replayed(all=f"{first};\n-- {words}\n{second}") == expected
+        assert replayed(all=f"{FIRST}\n-- Down\nDROP TABLE a;\n-- up to here") == expected
+
+
+def test_what_is_done_again_after_what_takes_it_back() -> None:
+    back = "-- {0}Down\nDROP TABLE a;\n-- {0}Up\nDROP TABLE b;"
+    expected = replayed(all=FIRST + "DROP TABLE b;")
+    for tool in ("", "+goose ", "@"):
+        assert replayed(all=f"{FIRST}\n{back.format(tool)}") == expected
+
+
+def test_the_last_file_that_takes_all_tables_away_clears_a_database() -> None:
+    expected = {"a": ["id", "old", "gone"], "b": ["id"]}
+    clear = "BEGIN; DROP VIEW IF EXISTS v; DROP TABLE IF EXISTS b, z; DROP TABLE a CASCADE; COMMIT;"
+    assert replayed(**{"01_create": FIRST, "99_drop": clear}) == expected
+    assert replayed(**{"01_create": FIRST, "02_drop": "DROP TABLE a;"}) == {"b": ["id"]}
+    anew = f"{clear} CREATE TABLE c (id int);"
+    assert replayed(**{"01_create": FIRST, "02_anew": anew}) == {"c": ["id"]}
+    files = {"01_create": FIRST, "02_drop": clear, "03_create": "CREATE TABLE c (id int);"}
+    assert replayed(**files) == {"c": ["id"]}
 
 
 def test_an_index_that_is_taken_away_is_none() -> None:
@@ -285,8 +328,66 @@ def test_what_is_added_to_a_table_of_another_file_stays() -> None:
     assert [index.columns for index in table.indexes] == [("x",)]
 
 
+KEYS = """
+DROP TABLE IF EXISTS lines;
+CREATE TABLE orders (id bigint NOT NULL, customer text);
+CREATE TABLE lines (id bigint NOT NULL, order_id bigint NOT NULL);
+ALTER TABLE ONLY public.orders ADD CONSTRAINT orders_key PRIMARY KEY (id);
+ALTER TABLE ONLY public.lines
+    ADD CONSTRAINT lines_order FOREIGN KEY (order_id) REFERENCES public.orders(id);
+CREATE TABLE copies (LIKE orders INCLUDING ALL, note text);
+"""
+
+
+def test_keys_that_later_statements_add_are_those_of_the_table() -> None:
+    tables = project({}, sql={"dump.sql": KEYS}).schema.tables
+    assert tables["orders"].columns["id"].primary
+    assert [index.columns for index in tables["orders"].indexes] == [("id",)]
+    assert tables["lines"].columns["order_id"].references == "orders.id"
+    assert list(tables["copies"].columns) == ["id", "customer", "note"]
+
+
+def test_keys_that_are_taken_away_are_none() -> None:
+    gone = "ALTER TABLE orders DROP CONSTRAINT orders_key; ALTER TABLE lines DROP {} lines_order;"
+    for kind in ("CONSTRAINT", "FOREIGN KEY"):
+        tables = project({}, sql={"dump.sql": KEYS + gone.format(kind)}).schema.tables
+        assert not tables["orders"].columns["id"].primary
+        assert not tables["orders"].indexes
+        assert not tables["lines"].columns["order_id"].references
+
+
+def test_a_renamed_key_keeps_what_it_refers_to_until_it_is_taken_away() -> None:
+    renamed = KEYS + "ALTER TABLE lines RENAME order_id TO its;"
+    tables = project({}, sql={"dump.sql": renamed}).schema.tables
+    assert tables["lines"].columns["its"].references == "orders.id"
+    gone = f"{renamed} ALTER TABLE lines DROP CONSTRAINT lines_order;"
+    assert not project({}, sql={"dump.sql": gone}).schema.tables["lines"].columns["its"].references
+
+
 def test_a_view_that_is_taken_away_is_none() -> None:
     assert replayed(all=FIRST + "CREATE VIEW v AS SELECT id FROM a; DROP VIEW v;").keys() == {
         "a",
         "b",
     }
+
+
+def test_views_of_views_have_their_columns_in_whichever_order_they_are_read() -> None:
+    sql = {
+        "a.sql": "CREATE VIEW late AS SELECT id, name FROM middle;",
+        "b.sql": "CREATE VIEW middle AS SELECT id, name FROM early;",
+        "c.sql": "CREATE TABLE t (id int, name text); CREATE VIEW early AS SELECT id, name FROM t;",
+        "d.sql": "CREATE VIEW x AS SELECT a FROM y; CREATE VIEW y AS SELECT a FROM x;",
+    }
+    tables = project({}, sql=sql).schema.tables
+    for name in ("early", "middle", "late"):
+        columns = tables[name].columns
+        assert {key: column.type for key, column in columns.items()} == {
+            "id": "integer",
+            "name": "text",
+        }
+
+
+def test_statements_that_are_carried_out_and_not_understood_are_counted() -> None:
+    broken = "CREATE TABLE broken (((;"
+    for text in (f"{FIRST}{broken}", f"{FIRST}{broken}DROP TABLE b;"):
+        assert project({}, sql={"a.sql": text, "b.sql": broken}).schema.unparsed == 2

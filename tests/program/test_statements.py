@@ -1,5 +1,7 @@
 """Statements that a program runs, also where the call of the driver is not seen."""
 
+import time
+
 import pytest
 
 from perfaudit.audit import program_of
@@ -230,6 +232,21 @@ def ask(conn: sqlite3.Connection, kind):
     query = QUERIES.get(kind)
     return conn.execute(query.get("sql"), (kind,))
 """,
+        # What is taken for a key that a dictionary does not have.
+        f"""QUERIES = {{"mail": "{FROM} email = ?"}}
+def ask(conn: sqlite3.Connection, kind):
+    return conn.execute(QUERIES.get(kind, "{FROM} name = ?"), (kind,))
+""",
+        # A method of the project that is named as that of dictionaries.
+        f"""class Queries:
+    def get(self, name, default=None):
+        if name == "mail":
+            return "{FROM} email = ?"
+        return "{FROM} name = ?"
+queries = Queries()
+def ask(conn: sqlite3.Connection, kind):
+    return conn.execute(queries.get(kind), (kind,))
+""",
         # Methods of the classes that an object may be of.
         f"""from typing import Protocol
 class Runner(Protocol):
@@ -295,12 +312,167 @@ def test_what_is_chosen_twice_is_known_in_all_ways() -> None:
 
 
 def test_very_many_ways_are_not_all_followed() -> None:
-    binds = "".join(f"    a{i} = 'email' if flag else 'name'\n" for i in range(9))
+    binds = "".join(f"    a{i} = 'email' if flag{i} else 'name'\n" for i in range(9))
     holes = " AND ".join(f"{{a{i}}} = 1" for i in range(9))
-    code = f"""def ask(conn: sqlite3.Connection, flag):
+    flags = ", ".join(f"flag{i}" for i in range(9))
+    code = f"""def ask(conn: sqlite3.Connection, {flags}):
 {binds}    return conn.execute(f"{FROM} {holes}")
 """
     assert len(texts(HEAD + code)) == 100
+
+
+TWO = "SELECT id FROM {} WHERE {} = ?"
+BOTH = {("agents", "email"), ("shops", "name")}
+
+
+def two(code: str) -> set[tuple[str, str]]:
+    """Return the tables and columns of the statements of a program."""
+    return {
+        (words[3], words[5])
+        for _, text in found(HEAD + code)
+        if len(words := text.split()) > 5 and words[0] == "SELECT"
+    }
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        # Branches that bind both.
+        """def ask(conn: sqlite3.Connection, kind):
+    if kind == "agent":
+        table, column = "agents", "email"
+        table = "agents"
+        column = "email"
+    else:
+        table = "shops"
+        column = "name"
+    return conn.execute(f"SELECT id FROM {table} WHERE {column} = ?", (1,))
+""",
+        # A branch that replaces both.
+        """def ask(conn: sqlite3.Connection, kind):
+    table = "agents"
+    column = "email"
+    if kind == "shop":
+        table = "shops"
+        column = "name"
+    return conn.execute(f"SELECT id FROM {table} WHERE {column} = ?", (1,))
+""",
+        # One test, asked twice.
+        """def ask(conn: sqlite3.Connection, kind):
+    table = "agents" if kind == "agent" else "shops"
+    if kind == "agent":
+        column = "email"
+    else:
+        column = "name"
+    return conn.execute(f"SELECT id FROM {table} WHERE {column} = ?", (1,))
+""",
+        # Arms of a match.
+        """def ask(conn: sqlite3.Connection, kind):
+    match kind:
+        case "agent":
+            table = "agents"
+            column = "email"
+        case _:
+            table = "shops"
+            column = "name"
+    return conn.execute(f"SELECT id FROM {table} WHERE {column} = ?", (1,))
+""",
+        # Dictionaries that are asked for one key, also by functions that are given it.
+        """TABLES = {"agent": "agents", "shop": "shops"}
+COLUMNS = {"shop": "name", "agent": "email", "other": "none"}
+def ask(conn: sqlite3.Connection, kind):
+    return conn.execute(f"SELECT id FROM {TABLES[kind]} WHERE {COLUMNS[kind]} = ?", (1,))
+""",
+        """TABLES = {"agent": "agents", "shop": "shops"}
+COLUMNS = {"shop": "name", "agent": "email"}
+def table_of(what):
+    return TABLES[what]
+def column_of(which):
+    return COLUMNS[which]
+def ask(conn: sqlite3.Connection, kind):
+    return conn.execute(f"SELECT id FROM {table_of(kind)} WHERE {column_of(kind)} = ?", (1,))
+""",
+        # Attributes of one object.
+        """class Store:
+    def __init__(self, conn: sqlite3.Connection):
+        self.conn = conn
+    def find(self):
+        return self.conn.execute(f"SELECT id FROM {self.table} WHERE {self.column} = ?", (1,))
+class Agents(Store):
+    table = "agents"
+    column = "email"
+class Shops(Store):
+    table = "shops"
+    column = "name"
+""",
+    ],
+)
+def test_what_is_chosen_together_stays_together(code: str) -> None:
+    assert two(code) == BOTH
+
+
+def test_no_default_is_taken_for_a_key_that_is_there() -> None:
+    code = f"""QUERIES = {{"mail": "{FROM} email = ?"}}
+def ask(conn: sqlite3.Connection, kind, given):
+    conn.execute(given.get(kind, "{FROM} phone = ?"), (kind,))
+    return conn.execute(QUERIES.get("mail", "{FROM} name = ?"), (kind,))
+"""
+    assert texts(HEAD + code) == {"email = ?"}
+
+
+def test_the_default_of_an_empty_dictionary_is_known() -> None:
+    code = f"""QUERIES = {{}}
+def ask(conn: sqlite3.Connection, kind):
+    return conn.execute(QUERIES.get(kind, "{FROM} name = ?"), (kind,))
+"""
+    assert texts(HEAD + code) == {"name = ?"}
+
+
+def test_methods_and_attributes_of_one_object_stay_together() -> None:
+    code = """class Store:
+    column = "email"
+    def __init__(self, conn: sqlite3.Connection):
+        self.conn = conn
+    def table(self):
+        return "agents"
+    def find(self):
+        return self.conn.execute(f"SELECT id FROM {self.table()} WHERE {self.column} = ?", (1,))
+class Shops(Store):
+    column = "name"
+    def table(self):
+        return "shops"
+"""
+    assert two(code) <= BOTH
+
+
+def test_of_what_may_belong_together_only_the_first_text_is_known() -> None:
+    for other in ('kind != "agent"', "is_shop(kind)", "kind in SHOPS"):
+        code = f"""def ask(conn: sqlite3.Connection, kind):
+    table = "agents" if kind == "agent" else "shops"
+    column = "name" if {other} else "email"
+    return conn.execute(f"SELECT id FROM {{table}} WHERE {{column}} = ?", (1,))
+"""
+        assert len(two(code)) == 1
+
+
+def test_texts_of_very_many_ways_take_a_bounded_time() -> None:
+    lines = ["s0 = 'SELECT id FROM agents WHERE id = 1 '"]
+    for i in range(9):
+        for j, word in enumerate(("if", "elif", "elif", "else")):
+            test = "" if word == "else" else f" {{}} == {j}"
+            lines.append(f"{word}{test}: s{i + 1} = s{i} + ' AND {j} = {j} ' + s{i}")
+    for name in ("a", "a{}"):
+        body = "\n    ".join(
+            line.format(name.format(number // 4)) for number, line in enumerate(lines)
+        )
+        flags = ", ".join(dict.fromkeys(name.format(i) for i in range(10)))
+        code = (
+            f"{HEAD}def ask(conn: sqlite3.Connection, {flags}):\n    {body}\n    conn.execute(s9)"
+        )
+        program = program_of({"schema.sql": SCHEMA, "app.py": code})
+        before = time.process_time()
+        assert program.once(statements)
+        assert time.process_time() - before < 10
 
 
 @pytest.mark.parametrize(

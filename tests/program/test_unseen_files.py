@@ -68,6 +68,15 @@ def test_what_code_imports_is_linked() -> None:
     assert [edge.callee.name for edge in program.edges_from(page)] == ["waits"]
 
 
+def test_what_is_imported_and_damaged_says_nothing() -> None:
+    shared = LaterFacts("tests/shared.py", 1, b"\xc1")
+    program = linked(shared)
+
+    assert shared.is_damaged
+    (page,) = (function for function in program.functions if function.name == "page")
+    assert program.edges_from(page) == ()
+
+
 def test_a_class_below_another_one_in_a_test_says_nothing_of_that() -> None:
     program = linked(later("tests/shared.py", SUBCLASS))
 

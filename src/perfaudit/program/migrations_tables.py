@@ -1,12 +1,20 @@
 """The tables of a database while migrations run: what each change leaves of them."""
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from perfaudit.core.location import Location
 from perfaudit.program.sql_changes import Change, changes_of
-from perfaudit.program.tables import Column, Derived, Index, Table, own_indexes
+from perfaudit.program.tables import Column, Derived, Index, SqlTables, Table, own_indexes
 from perfaudit.program.tables_sql import read_sql_tables
+
+_KEY = re.compile(
+    r"\bconstraint\s+[\"`]?(?P<name>\w+)[\"`]?\s+(?P<kind>primary|foreign)\s+key"
+    r"\s*\(\s*[\"`]?(?P<column>\w+)",
+    re.IGNORECASE,
+)
+"""A key that has a name, and its first column."""
 
 
 @dataclass(slots=True)
@@ -15,7 +23,8 @@ class Replayed:
 
     ``columns`` are by their names in the database. ``is_made``: a statement of the replay makes it,
     and does not only change it. ``sets``: indexes of which one change replaces
-    all others of its kind, the unique ones and the plain ones.
+    all others of its kind, the unique ones and the plain ones. ``keys``: primary or foreign, and
+    the column, by the name of the key.
     """
 
     name: str
@@ -24,6 +33,7 @@ class Replayed:
     indexes: list[Index] = field(default_factory=list)
     sets: dict[bool, list[Index]] = field(default_factory=dict)
     is_made: bool = False
+    keys: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def drop_column(self, name: str) -> None:
         """Take a column away, with its indexes."""
@@ -35,12 +45,27 @@ class Replayed:
         column = self.columns.pop(name, None)
         if column is not None:
             self.columns[new] = replace(column, name=new)
+        for key, (kind, own) in self.keys.items():
+            if own == name:
+                self.keys[key] = kind, new
         self._keep(lambda index: replace(index, columns=_renamed(index.columns, name, new)))
+
+    def name_keys(self, text: str) -> None:
+        """Note the names of the keys that a statement gives this table."""
+        for found in _KEY.finditer(text):
+            self.keys[found.group("name")] = found.group("kind").lower(), found.group("column")
 
     def drop_indexes(self, names: Iterable[str]) -> None:
         """Take indexes and constraints away by their names."""
         gone = {name for name in names if name}
         self._keep(lambda index: None if index.name in gone else index)
+        for name in gone.intersection(self.keys):
+            kind, key = self.keys.pop(name)
+            column = self.columns.get(key)
+            if column is not None and kind == "primary":
+                self.columns[key] = replace(column, primary=False)
+            elif column is not None:
+                self.columns[key] = replace(column, references="")
 
     def rename_index(self, name: str, new: str) -> None:
         """Give an index a new name."""
@@ -72,12 +97,14 @@ class Database:
     """The tables by name, in the order in which they were made.
 
     ``derived``: views and tables made of queries. ``spent``: the lines of each file whose
-    statements are carried out, or take something back.
+    statements are carried out, or take something back. ``unparsed`` counts statements that did not
+    parse.
     """
 
     tables: dict[str, Replayed] = field(default_factory=dict)
     derived: dict[str, Derived] = field(default_factory=dict)
     spent: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
+    unparsed: int = 0
 
     def spend(self, path: str, first: int, last: int) -> None:
         """Note lines whose statements say nothing more of the tables."""
@@ -113,16 +140,30 @@ class Database:
                 self._change(change)
 
     def _declare(self, change: Change) -> None:
-        read = read_sql_tables([(change.place, change.text)])
+        known = {
+            name: Table(name, table.columns, {}, (), table.location)
+            for name, table in self.tables.items()
+            if table.is_made and name in change.text
+        }
+        # What it changes of known tables are their columns themselves.
+        read = read_sql_tables([(change.place, change.text)], SqlTables(tables=dict(known)))
         for name, made in read.tables.items():
-            table = Replayed(name, made.location, dict(made.columns), is_made=True)
-            self.tables.setdefault(name, table)
+            if name in known:
+                continue
+            so_far = self.tables.get(name)
+            columns = {**made.columns, **({} if so_far is None else so_far.columns)}
+            indexes = [] if so_far is None else so_far.indexes
+            self.tables[name] = Replayed(name, made.location, columns, indexes, is_made=True)
+            self.tables[name].name_keys(change.text)
         self.derived.update(read.derived)
+        self.unparsed += read.unparsed
         for name, columns in read.added.items():
             for key, column in columns.items():
                 self.table(name, change.place).columns.setdefault(key, column)
         for name, indexes in read.indexes.items():
             self.table(name, change.place).indexes.extend(indexes)
+        if change.table in self.tables:
+            self.tables[change.table].name_keys(change.text)
 
     def _change(self, change: Change) -> None:
         match change.does:

@@ -7,7 +7,7 @@ from perfaudit.program import expressions
 from perfaudit.program.loops import item_names
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.sites import Edge, Site
-from perfaudit.program.values import LibraryInstance, options_of
+from perfaudit.program.table_objects import is_table_object
 
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
@@ -43,17 +43,9 @@ def _table_in(program: "Program", function: FunctionNode, value: t.Expr, at: At)
             continue
         if not isinstance(part, t.Name | t.Attr | t.Item):
             continue
-        if _is_table(program, function, part, at):
+        if is_table_object(program.types, program.types.evaluate(function, part, at)):
             return part
         bound = function.only_value(part.id) if isinstance(part, t.Name) else None
         if bound is not None:
             waiting.append(bound)
     return None
-
-
-def _is_table(program: "Program", function: FunctionNode, value: t.Expr, at: At) -> bool:
-    return any(
-        isinstance(option, LibraryInstance)
-        and any(option.path in schema.table_makers for schema in program.libraries.schemas)
-        for option in options_of(program.types.evaluate(function, value, at))
-    )

@@ -143,8 +143,7 @@ def build_schema(types: "Types", sql_documents: Sequence[tuple[str, str]]) -> Sc
         for node in declared.classes
     }
     replayed = replay(types, words, declared.names, known.settings)
-    changed = SqlTables()
-    others = replay_documents(forwards(sql_documents), changed)
+    changed, others = replay_documents(forwards(sql_documents))
     sql = read_sql_tables(_sql_texts(types, others, replayed), changed)
     for scope, call, table in read_made_tables(types, words, declared.names):
         add_made_table(sql, table)
@@ -470,8 +469,9 @@ def _merged(first: Table, second: Table) -> Table:
 def _distinct(indexes: Iterable[Index]) -> tuple[Index, ...]:
     """Return the indexes without those that say again what an earlier one says.
 
-    A class, its migration and a dump of the schema all declare the same index. Another one cannot
-    have its name.
+    A class, its migration and a dump of the schema all declare the same index: it has the same
+    columns and carries the same ones, is unique or not, and partial or not, whichever words each
+    has for its condition; or it has the same name and the same columns.
     """
     found: dict[tuple[tuple[str, ...], tuple[str, ...], bool, bool], Index] = {}
     named: set[tuple[str, tuple[str, ...]]] = set()

@@ -33,7 +33,8 @@ _RENAMES = {
 }
 _ALTER = re.compile(_TABLE, re.IGNORECASE)
 _DROP_PART = re.compile(
-    rf"\bdrop\s+(?P<what>constraint\s+|column\s+)?{_EXISTS}(?P<name>{_NAME})", re.IGNORECASE
+    rf"\bdrop\s+(?P<what>constraint\s+|foreign\s+key\s+|column\s+)?{_EXISTS}(?P<name>{_NAME})",
+    re.IGNORECASE,
 )
 _NOT_COLUMNS = frozenset({"default", "not", "expression", "identity"})
 """Words after DROP within ALTER COLUMN."""
@@ -43,8 +44,9 @@ _NOT_COLUMNS = frozenset({"default", "not", "expression", "identity"})
 class Change:
     """What one statement does, or one part of it.
 
-    ``does``: declare (its ``text`` makes tables, columns or indexes), or what it takes away or
-    renames: drop_table, drop_index, drop_column, rename_table, rename_column or rename_index.
+    ``does``: declare (its ``text`` makes tables, columns or indexes, of ``table`` where it alters
+    one), or what it takes away or renames: drop_table, drop_index, drop_column, rename_table,
+    rename_column or rename_index. Indexes are constraints and foreign keys, too.
     """
 
     does: str
@@ -80,17 +82,17 @@ def _changes(place: Location, statement: str) -> Iterator[Change]:
                 to=_bare(found.group("to")),
             )
             return
-    yield Change("declare", place, text=statement)
     altered = _ALTER.match(statement)
+    table = "" if altered is None else _bare(altered.group("table"))
+    yield Change("declare", place, text=statement, table=table)
     if altered is None:
         return
-    table = _bare(altered.group("table"))
     for part in _DROP_PART.finditer(statement, altered.end()):
         name = _bare(part.group("name"))
         what = (part.group("what") or "column").strip().lower()
         if name.lower() in _NOT_COLUMNS and not part.group("what"):
             continue
-        does = "drop_index" if what == "constraint" else "drop_column"
+        does = "drop_column" if what == "column" else "drop_index"
         yield Change(does, place, table=table, names=(name,))
 
 

@@ -1,19 +1,30 @@
 """The SQL that a call is given, as far as its text is known."""
 
-import re
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
 from perfaudit.facts import types as t
 from perfaudit.program.condition_lists import conditions_in
 from perfaudit.program.expressions import argument_for
-from perfaudit.program.names import AT_END, COMPREHENSIONS, Definition, meanings
+from perfaudit.program.names import AT_END, COMPREHENSIONS, Definition, Meaning, meanings
 from perfaudit.program.nodes import FileNode, FunctionNode
-from perfaudit.program.sql_choices import Choices, Option
+from perfaudit.program.sql_choices import Budget, Choices, Facts, Option
 from perfaudit.program.sql_files import HOLE, file_read
+from perfaudit.program.sql_templates import filled_in, formatted, substituted
+from perfaudit.program.sql_ways import (
+    asked,
+    of_meanings,
+    of_places,
+    origin,
+    outcomes,
+    owners,
+    roots,
+    standing,
+)
 from perfaudit.program.table_statements import Statement, statement_of
 from perfaudit.program.values import ClassType, Instance, ModuleType, options_of
-from perfaudit.program.written_out import Spot, entries, written_out
+from perfaudit.program.written_out import Spot, is_dictionary, keyed_entries, written_out
 
 if TYPE_CHECKING:
     from perfaudit.program.infer import Types
@@ -29,12 +40,13 @@ MAX_CALLEES = 8
 """Functions that a call may run."""
 MAX_CHOICES = 100
 """Ways on which the texts of a call that can run several are looked for."""
+MAX_LOOKED_AT = 5_000
+"""Expressions that are looked at for the other texts of a call."""
 KEEPING = frozenset({"strip", "lstrip", "rstrip", "bindparams", "columns", "encode", "decode"})
 """Methods of a text that leave its meaning."""
-_PLACE = re.compile(r"(?<!\{)\{(?P<name>\w*)(?:![rsa])?(?::[^{}]*)?\}(?!\})")
-_DOLLAR = re.compile(r"\$(?:\$|(?P<name>[A-Za-z_]\w*)|\{(?P<braced>[A-Za-z_]\w*)\})")
+ABSENT = "absent"
+"""Said of a key that a dictionary does not have."""
 SUBSTITUTING = frozenset({"substitute", "safe_substitute"})
-_PERCENT = re.compile(r"%%|%(?:\((?P<name>\w+)\))?[-+ #0]*\d*(?:\.\d+)?[sdrif]")
 
 
 def text_of(
@@ -52,17 +64,21 @@ def texts_of(
 ) -> list[str]:
     """Return the texts that an expression can be, that of ``text_of`` first.
 
-    Not all of very many.
+    Not all of very many; that alone where it is not known which of its parts belong together.
     """
     found: dict[str, None] = {}
     choices: tuple[int, ...] | None = ()
-    for _ in range(MAX_CHOICES):
-        if choices is None:
+    budget = Budget(MAX_LOOKED_AT)
+    for way in range(MAX_CHOICES):
+        if choices is None or way and budget.left <= 0:
             break
-        texts = SqlTexts(types, choices)
+        texts = SqlTexts(types, choices, budget)
         text = texts.text(function, value, at, MAX_STEPS)
-        if text is not None:
+        is_sure = not texts.choices.are_entangled()
+        if text is not None and (is_sure or not way):
             found[text] = None
+        if not is_sure and not way:
+            break
         choices = texts.choices.following()
     return list(found)
 
@@ -90,9 +106,12 @@ class SqlTexts:
     ``given``: what parameters are given by the call that is looked into, and names of loops.
     """
 
-    def __init__(self, types: "Types", choices: tuple[int, ...] = ()) -> None:
+    def __init__(
+        self, types: "Types", choices: tuple[int, ...] = (), budget: Budget | None = None
+    ) -> None:
         self.types = types
-        self.choices = Choices(choices)
+        self.budget = budget or Budget(MAX_LOOKED_AT)
+        self.choices = Choices(choices, self.budget)
         self.lines: dict[tuple[FileNode, int], None] = {}
         self.given: dict[tuple[FunctionNode, str], Spot] = {}
 
@@ -100,6 +119,7 @@ class SqlTexts:
         self, function: FunctionNode, value: t.Expr, at: tuple[int, int], steps: int
     ) -> str | None:
         """Return the text of an expression, or None where it is not known."""
+        self.budget.left -= 1
         if steps <= 0:
             return None
         built = self.built(function, value, at)
@@ -124,20 +144,34 @@ class SqlTexts:
                 return self.called(function, function.facts.calls[index], index, steps)
             case t.Binary(operator="Mod", left=left, right=right):
                 template = self.text(function, left, at, steps - 1)
-                return template and self.filled_in(template, function, right, at, steps - 1)
+                return template and filled_in(self, template, function, right, at, steps - 1)
             case t.Binary(operator="Add", left=left, right=right):
                 first = self.text(function, left, at, steps - 1)
                 second = self.text(function, right, at, steps - 1)
                 return None if first is None else first + (second or HOLE)
             case t.Item(base=base, key=key):
-                return self.entry(Spot(function, base, at), key, steps - 1)
+                return self.entry(Spot(function, base, at), key, steps=steps - 1)
             case t.Await(value=inner):
                 return self.text(function, inner, at, steps - 1)
-            case t.Either(kind="if" | "or", options=options):
-                return self.choices.one_of(
-                    [partial(self.text, function, option, at, steps - 1) for option in options]
-                )
+            case t.Either(kind="if" | "or"):
+                return self.either(function, value, at, steps - 1)
         return None
+
+    def either(
+        self, function: FunctionNode, value: t.Either, at: tuple[int, int], steps: int
+    ) -> str | None:
+        """Return the text of an expression that a test chooses."""
+        test = value if value.test is None else value.test
+        options = [
+            Option(
+                partial(self.text, function, option, at, steps),
+                {(function, test): number if value.test is None else number == 0},
+            )
+            for number, option in enumerate(value.options)
+        ]
+        known = {**self.choices.facts, **outcomes(function, at[1])}
+        asks = asked((option.holds for option in options), known, self.given)
+        return self.choices.one_of(options, asks)
 
     def built(self, function: FunctionNode, value: t.Expr, at: tuple[int, int]) -> Statement | None:
         """Return the statement that calls build of table objects, where an expression is one."""
@@ -153,22 +187,43 @@ class SqlTexts:
             if isinstance(option, ModuleType):
                 return self.named(option.node.body, name, AT_END, steps - 1)
             if isinstance(option, ClassType | Instance):
-                below = self.types.classes.subclasses(option.node)
-                owners = [node for node in below if name in node.body.binds]
-                above = self.types.classes.project_order(option.node)
-                owners += [node for node in above if name in node.body.binds][:1]
+                node = option.node
+                is_named = isinstance(base, t.Name | t.Attr)
+                known = self.choices.facts if is_named else {}
                 return self.choices.one_of(
-                    [partial(self.named, node.body, name, AT_END, steps - 1) for node in owners]
+                    [
+                        Option(
+                            partial(self.named, owner.body, name, AT_END, steps - 1),
+                            {(node, name): owner} if is_named else {},
+                        )
+                        for owner in owners(self.types, node, name, known)
+                        if name in owner.body.binds
+                    ]
                 )
         return None
 
-    def entry(self, table: Spot, key: t.Expr, steps: int) -> str | None:
+    def entry(
+        self, table: Spot, key: t.Expr, default: t.Expr | None = None, *, steps: int
+    ) -> str | None:
         """Return the text that a dictionary which is written out holds for a key, known or not."""
-        held = entries(self.types, table, key)
-        self.lines.update({(found.function.file, found.line): None for found in held if found.line})
-        return self.choices.one_of(
-            [partial(self.text, found.function, found.value, found.at, steps) for found in held]
+        held = keyed_entries(self.types, table, key)
+        self.lines.update(
+            {(found.function.file, found.line): None for _, found in held if found.line}
         )
+        options = [
+            Option(
+                partial(self.text, found.function, found.value, found.at, steps),
+                {(*origin(*asking, self.given), "key"): known for asking, known in keys.items()},
+            )
+            for keys, found in held
+        ]
+        if default is not None and not any(not keys for keys, _ in held):
+            text = partial(self.text, table.function, default, table.at, steps)
+            asking = (*origin(table.function, key, self.given), "key")
+            options.insert(0, Option(text, {asking: ABSENT}))
+        asks = asked((option.holds for option in options), self.choices.facts, self.given)
+        possible = [option for option in options if self.choices.allows(option.holds)]
+        return self.choices.one_of(possible, asks)
 
     def called(self, function: FunctionNode, call: t.Call, index: int, steps: int) -> str | None:
         at = (call.sequence, call.context)
@@ -181,14 +236,16 @@ class SqlTexts:
             return self.text(function, callee.base, at, steps - 1)
         if isinstance(callee, t.Attr) and callee.name == "format":
             template = self.text(function, callee.base, at, steps - 1)
-            return template and self.formatted(template, function, call, at, steps - 1)
+            return template and formatted(self, template, function, call, at, steps - 1)
         if isinstance(callee, t.Attr) and callee.name == "join" and len(call.arguments) == 1:
             between = self.text(function, callee.base, at, steps - 1)
             return between and self.joined(between, function, call.arguments[0], at, steps - 1)
         if isinstance(callee, t.Attr) and callee.name == "get" and len(call.arguments) in (1, 2):
-            return self.entry(Spot(function, callee.base, at), call.arguments[0], steps - 1)
+            table = Spot(function, callee.base, at)
+            if is_dictionary(self.types, table):
+                return self.entry(table, *call.arguments, steps=steps - 1)
         if isinstance(callee, t.Attr) and callee.name in SUBSTITUTING:
-            return self.substituted(function, call, callee.base, at, steps - 1)
+            return substituted(self, function, call, callee.base, at, steps - 1)
         targets = self.types.call(function, index).targets
         if not targets and isinstance(callee, t.Attr) and call.arguments:
             if callee.name in self.types.libraries.text_methods:
@@ -222,18 +279,47 @@ class SqlTexts:
         if len(callees) > MAX_CALLEES or steps < 2:
             return None
         ways: list[Option] = []
+        asks = frozenset(roots(function, call.callee, self.given) if len(callees) > 1 else ())
         for callee in callees:
             results = [] if callee is None or callee.facts.is_generator else callee.facts.results
             given = [item for item in results if item.value is not None]
             if callee is None or not given or len(given) > MAX_RETURNS:
                 return None
-            ways += [partial(self.given_by, callee, item, function, call, steps) for item in given]
-        index = self.choices.index(len(ways))
-        texts = [
-            self.choices.worked_out(way, is_taken=number == index)
-            for number, way in enumerate(ways)
-        ]
-        return None if None in texts else self.choices.pick(texts, index)
+            known = self.choices.facts
+            places = of_places(callee, [(item.sequence, item.context) for item in given], known)
+            whose = self.whose(function, call, callee)
+            if whose is None:
+                continue
+            inner = {**self.given, **_given_to(function, call, callee)}
+            asks |= asked(places, known, inner)
+            ways += [
+                Option(
+                    partial(self.given_by, callee, item, function, call, steps), {**holds, **whose}
+                )
+                for item, holds in zip(given, places, strict=True)
+            ]
+        return self.choices.one_of(ways, asks, all_known=True)
+
+    def whose(self, function: FunctionNode, call: t.Call, callee: FunctionNode) -> Facts | None:
+        """Return what holds where a call runs a method of one class and not of another.
+
+        None where it cannot be that one.
+        """
+        named = call.callee
+        if not isinstance(named, t.Attr) or not isinstance(named.base, t.Name | t.Attr):
+            return {}
+        found = self.types.evaluate(function, named.base, (call.sequence, call.context))
+        options = [item for item in options_of(found) if isinstance(item, ClassType | Instance)]
+        if len(options) != 1 or callee.owner is None:
+            return {}
+        node = options[0].node
+        order = self.types.classes.project_order
+        if node not in order(callee.owner) and callee.owner not in order(node):
+            # It only has the methods of a protocol.
+            return {}
+        if callee.owner not in owners(self.types, node, named.name, self.choices.facts):
+            return None
+        return {(node, named.name): callee.owner}
 
     def given_by(
         self,
@@ -253,69 +339,6 @@ class SqlTexts:
         self.given = before
         self.lines[callee.file, result.line] = None
         return text
-
-    def formatted(
-        self, template: str, function: FunctionNode, call: t.Call, at: tuple[int, int], steps: int
-    ) -> str:
-        """Return a text with what ``format`` is given in its places."""
-        given = dict(call.keywords)
-        numbers = iter(range(len(call.arguments)))
-
-        def place(found: re.Match[str]) -> str:
-            name = found.group("name")
-            value = given.get(name)
-            if value is None and (not name or name.isdigit()):
-                number = int(name) if name else next(numbers, -1)
-                value = call.arguments[number] if 0 <= number < len(call.arguments) else None
-            text = None if value is None else self.text(function, value, at, steps)
-            return HOLE if text is None else text
-
-        return _PLACE.sub(place, template).replace("{{", "{").replace("}}", "}")
-
-    def substituted(
-        self, function: FunctionNode, call: t.Call, base: t.Expr, at: tuple[int, int], steps: int
-    ) -> str | None:
-        """Return the text of a ``string.Template`` with what it is given in its places."""
-        made = written_out(self.types, Spot(function, base, at))
-        if made is None or not isinstance(made.value, t.CallRef):
-            return None
-        targets = self.types.call(made.function, made.value.index).targets
-        maker = made.function.facts.calls[made.value.index]
-        if not maker.arguments or [target.name for target in targets] != ["string.Template"]:
-            return None
-        point = (maker.sequence, maker.context)
-        template = self.text(made.function, maker.arguments[0], point, steps)
-        entries = dict(call.keywords)
-        if call.arguments:
-            given = written_out(self.types, Spot(function, call.arguments[0], at))
-            if given is not None and given.function is function:
-                entries = {**_entries(given.value), **entries}
-
-        def place(found: re.Match[str]) -> str:
-            if found.group() == "$$":
-                return "$"
-            value = entries.get(found.group("name") or found.group("braced"))
-            text = None if value is None else self.text(function, value, at, steps)
-            return HOLE if text is None else text
-
-        return template and _DOLLAR.sub(place, template)
-
-    def filled_in(
-        self, template: str, function: FunctionNode, value: t.Expr, at: tuple[int, int], steps: int
-    ) -> str:
-        """Return a text with what ``%`` is given in its places."""
-        items = iter(value.items if isinstance(value, t.Seq) else (value,))
-        entries = _entries(value)
-
-        def place(found: re.Match[str]) -> str:
-            if found.group() == "%%":
-                return "%"
-            name = found.group("name")
-            part = entries.get(name) if name else next(items, None)
-            text = None if part is None else self.text(function, part, at, steps)
-            return HOLE if text is None else text
-
-        return _PERCENT.sub(place, template)
 
     def joined(
         self, between: str, function: FunctionNode, value: t.Expr, at: tuple[int, int], steps: int
@@ -407,19 +430,21 @@ class SqlTexts:
             for item in meanings(function, name, at)
             if isinstance(item.definition, t.Bind | t.Import) or (item.scope, name) in self.given
         ]
-        definitions = found[:MAX_MEANINGS]
-        index = self.choices.index(len(definitions))
-        texts: list[str | None] = [None] * len(definitions)
-        for number, (scope, definition) in enumerate(definitions):
-            meant = self.meant(scope, name, definition, at, steps)
+        known = {**self.choices.facts, **outcomes(function, at[1])}
+        binds: list[Meaning] = []
+        ways: list[Callable[[], str | None]] = []
+        for item in standing(found, known)[:MAX_MEANINGS]:
+            meant = self.meant(item.scope, name, item.definition, at, steps)
             if meant is None:
                 continue
-            text = self.choices.worked_out(meant, is_taken=number == index)
-            if text is not None and _is_added(definition):
+            if _is_added(item.definition):
                 # What it was before is a part of that.
-                texts[:number] = [None] * number
-            texts[number] = text
-        return self.choices.pick(texts, index)
+                binds, ways = [], []
+            binds.append(item)
+            ways.append(meant)
+        holds = of_meanings(binds, known)
+        options = [Option(way, facts) for way, facts in zip(ways, holds, strict=True)]
+        return self.choices.one_of(options, asked(holds, known, self.given))
 
     def meant(
         self,
@@ -428,7 +453,7 @@ class SqlTexts:
         definition: Definition,
         at: tuple[int, int],
         steps: int,
-    ) -> Option | None:
+    ) -> Callable[[], str | None] | None:
         """Return what works out the text that a name is bound to; None where it binds none."""
         given = self.given.get((scope, name))
         if given is not None and _is_given(definition):
@@ -462,17 +487,6 @@ def _given_to(
         elif param.default is not None and callee.parent is not None:
             found[callee, param.name] = Spot(callee.parent, param.default, AT_END)
     return found
-
-
-def _entries(value: t.Expr) -> dict[str, t.Expr]:
-    """Return what a dictionary that is written out holds, by the keys that are texts."""
-    if not isinstance(value, t.Mapping):
-        return {}
-    return {
-        key.value: held
-        for key, held in zip(value.keys, value.values, strict=True)
-        if isinstance(key, t.Const) and isinstance(key.value, str)
-    }
 
 
 def _is_given(definition: Definition) -> bool:

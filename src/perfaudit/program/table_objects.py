@@ -24,6 +24,15 @@ COLUMNS = frozenset({"c", "columns"})
 """Attributes of a table that hold its columns."""
 
 
+def is_table_object(types: "Types", found: Type) -> bool:
+    """Return whether something is an object of a table."""
+    makers = {path for schema in types.libraries.schemas for path in schema.table_makers}
+    return any(
+        isinstance(option, LibraryInstance) and option.path in makers
+        for option in options_of(found)
+    )
+
+
 class StatementText(Protocol):
     """Gives the text of a statement that stands within another."""
 
@@ -84,22 +93,14 @@ class TableObjects:
     def _by_name(self, function: FunctionNode, value: t.Item, at: At) -> Table | None:
         """Return the table that the metadata has by a name: ``metadata.tables["users"]``."""
         name = value.key.value if isinstance(value.key, t.Const) else None
-        if not isinstance(name, str) or not self._is_table(
-            self.types.evaluate(function, value, at)
+        if not isinstance(name, str) or not is_table_object(
+            self.types, self.types.evaluate(function, value, at)
         ):
             return None
         known = (*self.types.made_tables.values(), *self.types.class_tables.values())
         line = Location(function.file.path, 1)
         light = Table(name, {}, {}, (), line)
         return next((table for table in known if table.name == name), light)
-
-    def _is_table(self, found: Type) -> bool:
-        """Return whether something is an object of a table."""
-        makers = {path for schema in self.types.libraries.schemas for path in schema.table_makers}
-        return any(
-            isinstance(option, LibraryInstance) and option.path in makers
-            for option in options_of(found)
-        )
 
     def _light(self, function: FunctionNode, index: int) -> Table | None:
         """Return the table of which a call gives the name alone."""
@@ -110,7 +111,7 @@ class TableObjects:
         for target in self.types.call(function, index).targets:
             if target.behaviour is not None and NAMES_TABLE in target.behaviour.flags:
                 return Table(name.value, {}, {}, (), function.place(call))
-        if self._is_table(self.types.call(function, index).result):
+        if is_table_object(self.types, self.types.call(function, index).result):
             return Table(name.value, {}, {}, (), function.place(call))
         return None
 

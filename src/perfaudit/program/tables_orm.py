@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from perfaudit.program.infer import Types
 
 
-UNSEEN_ROLES = frozenset({Role.TEST, Role.MIGRATION})
+COPYING_ROLES = frozenset({Role.TEST, Role.MIGRATION})
 """Roles whose table classes are known, and are no tables of the program."""
 MIGRATION_NAME = "down_revision"
 """A name that a migration script gives to the one before it, in whatever folder it lies."""
@@ -129,7 +129,7 @@ def _has_keyword(node: ClassNode, keyword: str) -> bool:
 
 def is_unseen(file: FileNode) -> bool:
     """Return whether table classes of a file only copy or stand in for those of the program."""
-    return file.role in UNSEEN_ROLES or MIGRATION_NAME in file.body.binds
+    return file.role in COPYING_ROLES or MIGRATION_NAME in file.body.binds
 
 
 def is_abstract(node: ClassNode, declaration: Declaration) -> bool:

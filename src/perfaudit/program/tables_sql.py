@@ -96,7 +96,7 @@ def read_sql_tables(
     """
     statements = list(_statements(texts))
     found = known or SqlTables()
-    unparsed = 0
+    unparsed = found.unparsed
     for place, statement in statements:
         unparsed += not _read(found, place, statement)
     return replace(found, unparsed=unparsed)

@@ -24,6 +24,10 @@ class Spot(NamedTuple):
     line: int = 0
 
 
+Keys = dict[tuple[FunctionNode, t.Expr], object]
+"""Keys of dictionaries by the expressions that have them."""
+
+
 def written_out(types: "Types", spot: Spot) -> Spot | None:
     """Return the expression that a name or an attribute stands for; None where it may be others."""
     for _ in range(MAX_STEPS):
@@ -52,40 +56,52 @@ def entries(types: "Types", table: Spot, key: t.Expr) -> list[Spot]:
 
     It may be an entry of another one itself. Empty where it is not written out.
     """
-    return _entries(types, table, key, MAX_DEPTH)
+    return [held for _, held in keyed_entries(types, table, key)]
 
 
-def _entries(types: "Types", table: Spot, key: t.Expr, depth: int) -> list[Spot]:
+def keyed_entries(
+    types: "Types", table: Spot, key: t.Expr, depth: int = MAX_DEPTH
+) -> list[tuple[Keys, Spot]]:
+    """Return the same, with the keys that those expressions have which are not known."""
     asked = written_out(types, Spot(table.function, key, table.at))
     wanted = asked.value if asked is not None and isinstance(asked.value, t.Const) else None
     return [
-        held
-        for display in _displays(types, table, depth)
+        (keys if wanted is not None else {**keys, (table.function, key): known}, held)
+        for keys, display in _displays(types, table, depth)
         for known, held in held_by(display)
         if wanted is None or known == wanted.value
     ]
 
 
-def _displays(types: "Types", table: Spot, depth: int) -> list[Spot]:
+def is_dictionary(types: "Types", spot: Spot) -> bool:
+    """Return whether an expression leads to a dictionary that is written out, be it empty."""
+    return bool(_displays(types, spot, MAX_DEPTH))
+
+
+def _displays(types: "Types", table: Spot, depth: int) -> list[tuple[Keys, Spot]]:
     """Return the dictionaries that are written out where an expression leads."""
     found = written_out(types, table)
     if found is None or depth <= 0:
         return []
     if isinstance(found.value, t.Mapping):
-        return [found]
-    inner: list[Spot] = []
+        return [({}, found)]
+    inner: list[tuple[Keys, Spot]] = []
     match found.value:
         case t.Item(base=base, key=key):
-            inner = _entries(types, Spot(found.function, base, found.at), key, depth - 1)
+            inner = keyed_entries(types, Spot(found.function, base, found.at), key, depth - 1)
         case t.CallRef(index=index):
             call = found.function.facts.calls[index]
             at = (call.sequence, call.context)
             match call:
                 case t.Call(callee=t.Name(id="dict"), arguments=()):
-                    return [found]
+                    return [({}, found)]
                 case t.Call(callee=t.Attr(base=base, name="get"), arguments=(key, *_)):
-                    inner = _entries(types, Spot(found.function, base, at), key, depth - 1)
-    return [display for held in inner for display in _displays(types, held, depth - 1)]
+                    inner = keyed_entries(types, Spot(found.function, base, at), key, depth - 1)
+    return [
+        ({**keys, **more}, display)
+        for keys, held in inner
+        for more, display in _displays(types, held, depth - 1)
+    ]
 
 
 def held_by(display: Spot) -> list[tuple[object, Spot]]:
