@@ -13,13 +13,12 @@ from perfaudit.program.counted_relations import counted_relations
 from perfaudit.program.entity_queries import EntityQuery, entity_queries
 from perfaudit.program.exposure import SERVED
 from perfaudit.program.expressions import last_name, spelled
-from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.nodes import FunctionNode, inner_functions
 from perfaudit.program.presence import asks_for_any
 from perfaudit.program.program import Program
 from perfaudit.program.projection import is_bounded
 from perfaudit.program.query_conditions import NEGATED
 from perfaudit.program.query_reads import words_of
-from perfaudit.program.result_roots import inner_functions
 from perfaudit.program.result_use import Readers, Use, use_of
 from perfaudit.program.result_walk import Source
 from perfaudit.program.row_sources import row_source

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
-from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.nodes import FunctionNode, inner_functions
 
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
@@ -75,7 +75,7 @@ def _outlets(
     for index, call in enumerate(facts.calls):
         if call is not followed and _is_let_out_by(program, function, index, held, calls):
             yield call.context, call.sequence
-    for inner in _functions_inside(function):
+    for inner in inner_functions(function):
         if any(value in held for value in _all_parts(inner)):
             yield inner.facts.context, -1
 
@@ -141,15 +141,6 @@ def _lets_out(
 ) -> bool:
     held: frozenset[t.Expr] = frozenset(t.Name(name) for name in names)
     return any(True for _ in _outlets(program, function, held, None, calls))
-
-
-def _functions_inside(function: FunctionNode) -> Iterator[FunctionNode]:
-    for other in function.file.functions:
-        around = other.parent
-        while around is not None and around is not function:
-            around = around.parent
-        if around is function:
-            yield other
 
 
 def _all_parts(function: FunctionNode) -> Iterator[t.Expr]:

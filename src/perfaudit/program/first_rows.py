@@ -7,9 +7,9 @@ from perfaudit.core.levels import Confidence
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
 from perfaudit.program.listed_queries import Listed, listed_query, sole_bind
-from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.nodes import FunctionNode, inner_functions
 from perfaudit.program.projection import may_give_many
-from perfaudit.program.result_roots import inner_functions, roots_of
+from perfaudit.program.result_roots import roots_of
 from perfaudit.program.row_sources import ROWS_CALLS
 from perfaudit.program.sites import Site
 from perfaudit.program.sql_dialects import dialect_of

@@ -7,8 +7,8 @@ from perfaudit.facts import types as t
 from perfaudit.program import expressions
 from perfaudit.program.entity_queries import EntityQuery, entity_queries
 from perfaudit.program.names import meanings
-from perfaudit.program.nodes import FunctionNode
-from perfaudit.program.result_roots import inner_functions, roots_of
+from perfaudit.program.nodes import FunctionNode, inner_functions
+from perfaudit.program.result_roots import roots_of
 
 if TYPE_CHECKING:
     from perfaudit.program.program import Program

@@ -8,6 +8,7 @@ from perfaudit.facts import types as t
 from perfaudit.program import members
 from perfaudit.program.expressions import argument_for
 from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.row_types import is_around_rows
 from perfaudit.program.values import External, Instance, LibraryInstance, Type, Unknown, options_of
 
 if TYPE_CHECKING:
@@ -52,5 +53,6 @@ def _is_around(types: "Types", made: Type, items: tuple[Type, ...]) -> bool:
     """Return whether an object is made around items that it asks for later."""
     if not isinstance(made, Instance | LibraryInstance) or made.arguments != items:
         return False
-    paths = types.classes.library_bases(made.node) if isinstance(made, Instance) else (made.path,)
-    return any(types.libraries.is_made_of_items(path) for path in paths)
+    if isinstance(made, LibraryInstance):
+        return types.libraries.is_made_of_items(made.path)
+    return is_around_rows(types, made)

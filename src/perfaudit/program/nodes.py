@@ -406,6 +406,15 @@ def _scope_of(function: FunctionNode, name: str) -> FunctionNode:
 
 
 @remembered
+def inner_functions(function: FunctionNode) -> list[FunctionNode]:
+    """Return the functions and lambdas inside a function, which see its names."""
+    found = {function}
+    for other in function.file.functions:
+        if other.parent in found and other is not function:
+            found.add(other)
+    return [other for other in function.file.functions if other in found and other is not function]
+
+
 def is_handler(function: FunctionNode, context: int) -> bool:
     """Return whether a place runs only after an exception."""
     contexts = function.facts.contexts

@@ -7,10 +7,10 @@ from perfaudit.core.location import Location
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
 from perfaudit.program.entity_queries import EntityQuery, entity_queries
-from perfaudit.program.nodes import FunctionNode, is_handler
+from perfaudit.program.nodes import FunctionNode, inner_functions, is_handler
 from perfaudit.program.presence import asks_for_any
 from perfaudit.program.program import Program
-from perfaudit.program.result_roots import inner_functions, roots_of
+from perfaudit.program.result_roots import roots_of
 from perfaudit.program.result_use import Readers, Use, use_of
 
 TESTED = frozenset({"bool", "len"})

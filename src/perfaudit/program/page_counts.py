@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from perfaudit.facts import types as t
 from perfaudit.libraries.types import Counts
 from perfaudit.program.expressions import argument_for, children
-from perfaudit.program.nodes import FunctionNode
-from perfaudit.program.result_roots import Root, inner_functions, roots_of
+from perfaudit.program.nodes import FunctionNode, inner_functions
+from perfaudit.program.result_roots import Root, roots_of
 from perfaudit.program.sites import Edge, Site
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from perfaudit.facts import types as t
 from perfaudit.program.expressions import parts
-from perfaudit.program.nodes import FunctionNode
-from perfaudit.program.result_roots import Root, inner_functions, roots_of
+from perfaudit.program.nodes import FunctionNode, inner_functions
+from perfaudit.program.result_roots import Root, roots_of
 
 ORDERED = frozenset({"Eq", "NotEq", "Lt", "LtE", "Gt", "GtE"})
 

@@ -1,10 +1,9 @@
 """Look-ups by keyword that stand in a dictionary, which a call is given with ``**``."""
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from perfaudit.facts import types as t
-from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.nodes import FunctionNode, inner_functions
 from perfaudit.program.written_out import Spot, held_by, written_out
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ def _changes(function: FunctionNode, name: str) -> set[str] | None:
     None where others may do more to it.
     """
     found: set[str] = set()
-    for scope in (function, *_within(function)):
+    for scope in (function, *inner_functions(function)):
         if scope is not function and (name in scope.params or name in scope.binds):
             continue
         changes = _changes_in(scope, name)
@@ -71,16 +70,6 @@ def _changes(function: FunctionNode, name: str) -> set[str] | None:
             return None
         found |= changes
     return found
-
-
-def _within(function: FunctionNode) -> Iterator[FunctionNode]:
-    """Yield the functions that stand in a function, however deep."""
-    for other in function.file.functions:
-        parent = other.parent
-        while parent is not None and parent is not function:
-            parent = parent.parent
-        if parent is function:
-            yield other
 
 
 def _changes_in(function: FunctionNode, name: str) -> set[str] | None:

@@ -50,15 +50,6 @@ def arguments_of(call: t.Call) -> Iterator[tuple[str, t.Expr]]:
     yield from call.keywords
 
 
-def inner_functions(function: FunctionNode) -> list[FunctionNode]:
-    """Return the functions and lambdas inside a function, which see its names."""
-    found = {function}
-    for other in function.file.functions:
-        if other.parent in found and other is not function:
-            found.add(other)
-    return [other for other in function.file.functions if other in found and other is not function]
-
-
 def roots_of(scope: FunctionNode) -> Iterator[Root]:
     """Yield the expressions that stand by themselves, each with where its value goes."""
     facts = scope.facts

@@ -10,7 +10,7 @@ from perfaudit.facts import types as t
 from perfaudit.program.expressions import outcomes, parts, spelled
 from perfaudit.program.language_calls import SUPER
 from perfaudit.program.names import meanings
-from perfaudit.program.nodes import ClassNode, FunctionNode, remembered
+from perfaudit.program.nodes import ClassNode, FunctionNode, inner_functions, remembered
 from perfaudit.program.result_fills import ADDING_MANY, ADDING_ONE, Fill, fills_of
 from perfaudit.program.result_roots import (
     TEST,
@@ -19,7 +19,6 @@ from perfaudit.program.result_roots import (
     Role,
     Root,
     arguments_of,
-    inner_functions,
     is_eager_option,
     last_name,
     parts_of,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from perfaudit.program.program import Program
 
 At = tuple[int, int]
+TRUE = t.Const(True, "bool")
 
 
 def shown_within(program: "Program", words: Answers, method: FunctionNode) -> t.Call | None:
@@ -32,9 +33,6 @@ def shown_within(program: "Program", words: Answers, method: FunctionNode) -> t.
             if _asks(program, method, call.arguments[0], at):
                 return call
     return None
-
-
-TRUE = t.Const(True, "bool")
 
 
 def _asks(program: "Program", method: FunctionNode, given: t.Expr, at: At) -> bool:
