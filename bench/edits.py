@@ -1,7 +1,7 @@
 """Edits of one file, each made for one run and taken back: what a change costs hangs on its kind.
 
 Chosen by rule, so that nobody picks a file that is cheap: the file that most imports name, and the
-largest one that no import names; tests are read, but not linked.
+largest one that no import names, apart from tests, which are parsed, but not linked.
 """
 
 import ast
@@ -44,6 +44,8 @@ def edits_of(tree: Path) -> list[Edit]:
     files = sorted(tree.rglob("*.py"))
     named, words = _imports(files)
     largest = max(files, key=lambda file: (file.stat().st_size, file))
+    tests = [file for file in files if _is_test(file.relative_to(tree)) and file.stem not in words]
+    test = max(tests, key=lambda file: (file.stat().st_size, file))
     files = [file for file in files if not _is_test(file.relative_to(tree))]
     alone = [file for file in files if file.stem not in words and _is_module(file)]
     leaf = max(alone, key=lambda file: (file.stat().st_size, file))
@@ -53,8 +55,10 @@ def edits_of(tree: Path) -> list[Edit]:
         if (body := _with_longer_body(file)) is not None
     )
     function = b"\n\ndef changed(value):\n    return len(value)\n"
+    call = b"\nchanged = len(())\n"
     return [
         Edit("a comment more", largest, largest.read_bytes() + b"\n# changed\n"),
+        Edit("a call more in a test", test, test.read_bytes() + call),
         Edit("a function more in a leaf", leaf, leaf.read_bytes() + function),
         Edit("another body in the most imported", hub, body),
     ]

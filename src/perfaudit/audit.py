@@ -21,7 +21,6 @@ from perfaudit.libraries import Libraries, load_libraries
 from perfaudit.program.cards import endpoint_cards
 from perfaudit.program.coverage import coverage_of
 from perfaudit.program.inventory import inventory_of
-from perfaudit.program.modules import UNSEEN_ROLES
 from perfaudit.program.program import Program, link
 from perfaudit.program.second_opinion import second_opinions
 from perfaudit.rules.engine import judge
@@ -40,6 +39,7 @@ from perfaudit.sources import (
     role_of,
 )
 from perfaudit.sources.lines import line_reader, text_of
+from perfaudit.sources.roles import UNSEEN_ROLES
 
 _Shown = dict[str, dict[int, str]]
 """The lines of files that a report shows, by path and number."""
@@ -113,7 +113,6 @@ def _audit(run: Run, libraries: Libraries) -> tuple[AuditResult, dict[str, Readi
             read=run.read,
             later=UNSEEN_ROLES,
         )
-    readings = _readings(run, python, results)
     documents, document_problems = _documents(
         root, [file for file in found.files if file.kind != "python"]
     )
@@ -186,7 +185,8 @@ def _audit(run: Run, libraries: Libraries) -> tuple[AuditResult, dict[str, Readi
         strengths=strengths_of(judgement, rules),
     )
     laps.end("report")
-    return AuditResult(report, rules, program, phases=tuple(laps.phases)), readings, shown
+    result = AuditResult(report, rules, program, phases=tuple(laps.phases))
+    return result, _readings(run, python, results), shown
 
 
 def _readings(
@@ -195,8 +195,11 @@ def _readings(
     """Return what a report depends on of each file; none without a cache."""
     readings = dict(run.readings)
     for file, result in zip(files, results, strict=True):
-        if run.digests is not None and run.digests[file.path] and file.path not in readings:
+        if run.digests is not None and run.digests[file.path]:
             readings[file.path] = result.reading
+            if isinstance(result.facts, LaterFacts) and result.facts.is_asked:
+                # What it says is not known beforehand: all that it holds may decide.
+                readings[file.path] = result.reading.as_a_whole
     return readings
 
 

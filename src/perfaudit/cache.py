@@ -89,6 +89,11 @@ class Reading(msgspec.Struct, frozen=True, array_like=True, gc=False):
     facts: bytes
     lines: int
 
+    @property
+    def as_a_whole(self) -> "Reading":
+        """Return the same of a file where all that it holds may decide."""
+        return Reading(self.content, self.content, self.lines)
+
 
 class ReadingCache:
     """What is known of the Python files below the project's root without reading their facts."""

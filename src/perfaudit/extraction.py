@@ -7,6 +7,7 @@ import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from perfaudit.core.errors import UsageError
 from perfaudit.core.levels import Role
 from perfaudit.core.problem import Problem
 from perfaudit.facts.extract import extract_facts
-from perfaudit.facts.later import LaterFacts
+from perfaudit.facts.later import Glance, LaterFacts, glance_at
 from perfaudit.facts.sharing import Known, share_parts
 from perfaudit.facts.types import FileFacts
 from perfaudit.sources import SourceFile, Suppression, parse_python, read_bytes
@@ -32,15 +33,22 @@ SENT_AT_ONCE = 400_000
 PATIENCE = 60.0
 """Seconds without an answer after which an executor is left, and the rest is read here."""
 
-_Sent = list[tuple[str, bytes]]
+_Sent = list[tuple[str, bytes, bool]]
+"""Files by path, what they hold, and whether their facts are left for later."""
+_Waiting = Sequence[tuple[SourceFile, bool]]
+"""Files that are to be read, and whether their facts are left for later."""
 
 
 class FileResult(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What reading one Python file gave: its facts, or the problem that kept them away."""
+    """What reading one Python file gave: its facts, or the problem that kept them away.
+
+    With a ``glance`` the file has none, but has not been asked for its facts.
+    """
 
     facts: FileFacts | None
     suppressions: tuple[Suppression, ...]
     problem: Problem | None
+    glance: Glance | None = None
 
 
 class _Outline(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -49,6 +57,7 @@ class _Outline(msgspec.Struct, frozen=True, array_like=True, gc=False):
     facts: msgspec.Raw
     suppressions: tuple[Suppression, ...]
     problem: Problem | None
+    glance: Glance | None
 
 
 class _Pieces(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -77,11 +86,16 @@ class Extracted:
     reading: Reading
 
 
-def extract(path: str, data: bytes) -> FileResult:
-    """Return the facts of one file's bytes. Never raises for what the bytes hold."""
+def extract(path: str, data: bytes, *, is_later: bool = False) -> FileResult:
+    """Return the facts of one file's bytes. Never raises for what the bytes hold.
+
+    Those that are left for later are only parsed.
+    """
     source = parse_python(path, data)
     if isinstance(source, Problem):
         return FileResult(None, (), source)
+    if is_later:
+        return FileResult(None, source.suppressions, None, glance_at(source.tree, source.lines))
     try:
         facts = extract_facts(path, source.text, source.tree)
     except RecursionError:
@@ -106,8 +120,8 @@ def extract_all(
 
     An ``executor`` is sent the bytes of the files, since it may run elsewhere; without one,
     ``jobs`` processes of this machine read them, 0 for one per core. ``digests`` are those of the
-    contents, by path: what the cache holds of them is not read again, nor what ``read`` has. Facts
-    of files whose role is in ``later`` are decoded when somebody asks for them.
+    contents, by path: what the cache holds of them is not read again, nor what ``read`` has. Files
+    whose role is in ``later`` are parsed, and their facts extracted when somebody asks for them.
 
     Raises UsageError where the executor runs another perfaudit, or none.
     """
@@ -124,33 +138,31 @@ def extract_all(
         else:
             waiting.append(file)
     # Its digest is that of what was read now: a file may have been saved since the first look.
+    to_read = [(file, file.role in later) for file in waiting]
     if executor is None:
-        fresh = _extract_waiting(root, waiting, jobs)
+        fresh = _extract_waiting(root, to_read, jobs)
     else:
-        fresh = _extract_elsewhere(root, waiting, executor)
+        fresh = _extract_elsewhere(root, to_read, executor)
     parts: Known = {}
-    roles = {file.path: file.role for file in files}
     results: dict[str, Extracted] = {}
     # What others have read is decoded while they read on.
     for path, entry in chain(list(entries.items()), fresh):
         entries[path] = entry
-        results[path] = _extracted(path, entry, parts, is_later=roles[path] in later)
+        results[path] = _extracted(root, path, entry, parts)
     if cache is not None:
         cache.store({path: entry for path, entry in entries.items() if entry[0]})
     return [results[file.path] for file in files]
 
 
-def _extracted(path: str, entry: Entry, parts: Known, *, is_later: bool) -> Extracted:
+def _extracted(root: Path, path: str, entry: Entry, parts: Known) -> Extracted:
     content, payload = entry
     try:
         outline = _outline.decode(payload)
         pieces = _pieces.decode(outline.facts)
-        facts: FileFacts | LaterFacts | None
-        if pieces is None:
-            facts = None
-        elif is_later:
-            facts = LaterFacts(pieces.path, pieces.lines, bytes(outline.facts))
-        else:
+        facts: FileFacts | LaterFacts | None = None
+        if outline.glance is not None:
+            facts = LaterFacts(path, outline.glance, partial(_facts_of, root, path))
+        elif pieces is not None:
             facts = _facts.decode(outline.facts)
             share_parts(facts, parts)
     except (msgspec.MsgspecError, RecursionError):
@@ -159,14 +171,21 @@ def _extracted(path: str, entry: Entry, parts: Known, *, is_later: bool) -> Extr
     return Extracted(facts, outline.suppressions, outline.problem, reading)
 
 
+def _facts_of(root: Path, path: str) -> FileFacts | None:
+    data = read_bytes(root, path, MAX_BYTES)
+    return None if isinstance(data, Problem) else extract(path, data).facts
+
+
 def damaged(path: str) -> Problem:
-    """Return the problem of a file whose encoded facts cannot be decoded."""
+    """Return the problem of a file whose facts cannot be decoded, or are gone when asked for."""
     return Problem(path, 1, "internal", "Its facts could not be stored.")
 
 
-def read_entries(root: Path, files: Sequence[SourceFile]) -> dict[str, Entry]:
-    """Return the digests of a few files, and their encoded facts, by path."""
-    return dict(_extract_chunk(str(root), [file.path for file in files]))
+def read_entries(
+    root: Path, files: Sequence[SourceFile], later: Collection[Role]
+) -> dict[str, Entry]:
+    """Return the digests of a few files, and what reading them gave, encoded, by path."""
+    return dict(_extract_chunk(str(root), [(file.path, file.role in later) for file in files]))
 
 
 def reading_of(content: bytes, payload: bytes) -> Reading | None:
@@ -182,9 +201,10 @@ def reading_of(content: bytes, payload: bytes) -> Reading | None:
 
 
 def _reading(content: bytes, outline: _Outline, pieces: _Pieces | None) -> Reading:
-    rest = msgspec.msgpack.encode((outline.suppressions, outline.problem))
+    names = outline.glance.names if outline.glance is not None else None
+    rest = msgspec.msgpack.encode((outline.suppressions, outline.problem, names))
     if pieces is None:
-        return Reading(content, digest_of(rest), 0)
+        return Reading(content, digest_of(rest), outline.glance.lines if outline.glance else 0)
     said = (pieces.functions, pieces.classes, pieces.sql, pieces.exported, rest)
     return Reading(content, digest_of(b"".join(said)), pieces.lines)
 
@@ -194,13 +214,11 @@ def raise_recursion_limit() -> None:
     sys.setrecursionlimit(max(sys.getrecursionlimit(), RECURSION_LIMIT))
 
 
-def _extract_waiting(
-    root: Path, files: Sequence[SourceFile], jobs: int
-) -> Iterator[tuple[str, Entry]]:
+def _extract_waiting(root: Path, files: _Waiting, jobs: int) -> Iterator[tuple[str, Entry]]:
     """Yield the entries of files as they are read, by this process or some others."""
     workers = jobs or os.cpu_count() or 1
-    if workers == 1 or sum(file.size for file in files) < WORTH_A_POOL:
-        yield from _extract_chunk(str(root), [file.path for file in files])
+    if workers == 1 or sum(file.size for file, _ in files) < WORTH_A_POOL:
+        yield from _extract_chunk(str(root), [(file.path, is_later) for file, is_later in files])
         return
     chunks = _chunks(files, workers * 6)
     method = "fork" if "fork" in multiprocessing.get_all_start_methods() else None
@@ -211,36 +229,42 @@ def _extract_waiting(
             yield from part
 
 
-def _chunks(files: Sequence[SourceFile], count: int) -> list[list[str]]:
-    """Return the paths in chunks of about the same number of bytes, largest files first."""
-    chunks: list[list[str]] = [[] for _ in range(max(1, min(count, len(files))))]
-    sizes = [0] * len(chunks)
-    for file in sorted(files, key=lambda file: (-file.size, file.path)):
-        smallest = sizes.index(min(sizes))
-        chunks[smallest].append(file.path)
-        sizes[smallest] += file.size + 200
+def _chunks(files: _Waiting, count: int) -> list[list[tuple[str, bool]]]:
+    """Return the paths in chunks of about the same work, most of it first."""
+    chunks: list[list[tuple[str, bool]]] = [[] for _ in range(max(1, min(count, len(files))))]
+    work = [0] * len(chunks)
+    for file, is_later in sorted(files, key=lambda one: (-_work(*one), one[0].path)):
+        least = work.index(min(work))
+        chunks[least].append((file.path, is_later))
+        work[least] += _work(file, is_later) + 200
     return [chunk for chunk in chunks if chunk]
 
 
-def _extract_chunk(root: str, paths: list[str]) -> list[tuple[str, Entry]]:
-    read = ((path, read_bytes(Path(root), path, MAX_BYTES)) for path in paths)
-    return _entries(read)
+def _work(file: SourceFile, is_later: bool) -> int:
+    """Return how much work a file is, in bytes: parsing alone is half of it."""
+    return file.size // 2 if is_later else file.size
+
+
+def _extract_chunk(root: str, paths: list[tuple[str, bool]]) -> list[tuple[str, Entry]]:
+    return _entries(
+        (path, read_bytes(Path(root), path, MAX_BYTES), is_later) for path, is_later in paths
+    )
 
 
 def _extract_elsewhere(
-    root: Path, files: Sequence[SourceFile], executor: Executor
+    root: Path, files: _Waiting, executor: Executor
 ) -> Iterator[tuple[str, Entry]]:
     """Yield the entries of files that an executor is sent, and of what it gives no answer to."""
     waiting: dict[Future[tuple[str, list[bytes]]], _Sent] = {}
-    total = sum(file.size for file in files)
+    total = sum(file.size for file, _ in files)
     for chunk in _chunks(files, 1 + total // SENT_AT_ONCE):
         sent: _Sent = []
-        for path in chunk:
+        for path, is_later in chunk:
             data = read_bytes(root, path, MAX_BYTES)
             if isinstance(data, Problem):
-                yield from _entries([(path, data)])
+                yield from _entries([(path, data, is_later)])
             else:
-                sent.append((path, data))
+                sent.append((path, data, is_later))
         waiting[_handed(executor, sent)] = sent
     while waiting:
         ended, _ = wait(waiting, PATIENCE, FIRST_COMPLETED)
@@ -251,7 +275,7 @@ def _extract_elsewhere(
             if payloads is None:
                 yield from _entries(sent)
             else:
-                for (path, data), payload in zip(sent, payloads, strict=True):
+                for (path, data, _), payload in zip(sent, payloads, strict=True):
                     yield path, (digest_of(data), payload)
 
 
@@ -288,25 +312,25 @@ def extract_sent(sent: _Sent) -> tuple[str, list[bytes]]:
     return facts_version(), [payload for _, (_, payload) in _entries(sent)]
 
 
-def _entries(read: Iterable[tuple[str, bytes | Problem]]) -> list[tuple[str, Entry]]:
-    """Return the digests of files, empty where one cannot be read, and their encoded facts."""
+def _entries(read: Iterable[tuple[str, bytes | Problem, bool]]) -> list[tuple[str, Entry]]:
+    """Return the digests of files, empty where one cannot be read, and their encoded results."""
     raise_recursion_limit()
     was_enabled = gc.isenabled()
     # While trees are held, the cyclic collector walks them over and over; nothing here is cyclic.
     gc.disable()
     try:
-        return [(path, _entry(path, data)) for path, data in read]
+        return [(path, _entry(path, data, is_later)) for path, data, is_later in read]
     finally:
         if was_enabled:
             gc.enable()
 
 
-def _entry(path: str, data: bytes | Problem) -> Entry:
+def _entry(path: str, data: bytes | Problem, is_later: bool) -> Entry:
     if isinstance(data, Problem):
         return b"", msgspec.msgpack.encode(FileResult(None, (), data))
     digest = digest_of(data)
     try:
-        return digest, msgspec.msgpack.encode(extract(path, data))
+        return digest, msgspec.msgpack.encode(extract(path, data, is_later=is_later))
     except (RecursionError, OverflowError, ValueError, TypeError):
         problem = Problem(path, 1, "too-deep", "Its expressions nest too deep to be kept.")
         return digest, msgspec.msgpack.encode(FileResult(None, (), problem))

@@ -18,6 +18,7 @@ from perfaudit.sources import Discovery, SourceFile, discover
 from perfaudit.sources.discovery import MAX_BYTES
 from perfaudit.sources.lines import line_reader
 from perfaudit.sources.reading import content_digest, digest_of
+from perfaudit.sources.roles import UNSEEN_ROLES
 
 FEW = 1_500_000
 """Bytes of changed files up to which they are read first, to see whether any fact has changed."""
@@ -96,7 +97,7 @@ def _readings(
         return readings, {}
     from perfaudit.extraction import read_entries, reading_of
 
-    read = read_entries(root, changed)
+    read = read_entries(root, changed, UNSEEN_ROLES)
     for path, (content, payload) in read.items():
         reading = reading_of(content, payload)
         if reading is not None:

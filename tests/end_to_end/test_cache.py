@@ -71,6 +71,25 @@ OTHER_FACTS = {
     "a fault": ("return 1 + 1", "return 1 +"),
 }  # fmt: skip
 
+TESTED = """
+import time
+
+def waits():
+    time.sleep(1)
+"""
+
+SLEEPS = "from time import sleep as waits\n"
+COUNTS = "from math import floor as waits\n"
+
+IN_TESTS = {
+    "another call": (("time.sleep(1)", "time.sleep(2); open('x')"), False),
+    "a function above": (("import time", "import time\n\ndef before(): ..."), False),
+    "a comment": (("time.sleep(1)", "time.sleep(1)  # long"), False),
+    "a fault": (("time.sleep(1)", "time.sleep(1"), True),
+    "a revision of the schema": (("import time", "import time\ndown_revision = None"), True),
+}
+"""Edits of a test, and whether a report depends on it though nothing imports the test."""
+
 PAYLOADS = [bytes([number]) * 8_000_000 for number in range(4)]
 
 WRITER = """
@@ -323,6 +342,42 @@ def test_an_edit_of_what_a_report_says_or_shows_is_seen(
     assert (again.report, bool(again.phases)) == (expected, False)
     (shop / "views.py").write_text(VIEWS)
     assert reported(shop) == before
+
+
+@pytest.mark.parametrize("is_imported", [False, True])
+@pytest.mark.parametrize(("change", "decides"), IN_TESTS.values(), ids=IN_TESTS)
+def test_an_edited_test_links_again_only_where_code_imports_it(
+    shop: Path, change: tuple[str, str], *, decides: bool, is_imported: bool
+) -> None:
+    (shop / "tests").mkdir()
+    (shop / "tests" / "shared.py").write_text(TESTED)
+    if is_imported:
+        edit(shop / "views.py", ("import time", "from tests.shared import waits\nimport time"))
+        edit(shop / "views.py", ("return 1 + 1", "return waits()"))
+    reported(shop)
+    edit(shop / "tests" / "shared.py", change)
+    expected = report_of(shop, [shop], Settings(jobs=1, cache=False)).report
+
+    first = report_of(shop, [shop], Settings(jobs=1))
+    assert (first.report, bool(first.phases)) == (expected, decides or is_imported)
+    again = report_of(shop, [shop], Settings(jobs=1))
+    assert (again.report, bool(again.phases)) == (expected, False)
+
+
+def test_a_test_counts_whole_once_code_imports_it(shop: Path) -> None:
+    (shop / "tests").mkdir()
+    shared = shop / "tests" / "shared.py"
+    shared.write_text(COUNTS)
+    reported(shop)
+    edit(shop / "views.py", ("import time", "from tests.shared import waits\nimport time"))
+    edit(shop / "views.py", ("return 1 + 1", "return waits(1)"))
+    seen = []
+    for text in (COUNTS, SLEEPS, COUNTS, SLEEPS):
+        shared.write_text(text)
+        expected = report_of(shop, [shop], Settings(jobs=1, cache=False)).report
+        assert reported(shop) == expected
+        seen.append(sum(finding.name == "blocking-call-in-async" for finding in expected.findings))
+    assert seen == [2, 3, 2, 3]
 
 
 def test_lines_that_are_shown_are_read_again_whatever_was_shown_last(shop: Path) -> None:

@@ -1,27 +1,75 @@
-"""Facts that are decoded later are the same facts, and what they do not say is known before."""
+"""Facts that are extracted later are the same facts, and little is known of their file before."""
 
-import msgspec
+from pathlib import Path
 
-from perfaudit.extraction import extract, reading_of
+import pytest
+
+from perfaudit.core.levels import Role
+from perfaudit.extraction import extract, extract_all, reading_of
 from perfaudit.facts.later import LaterFacts
+from perfaudit.sources import discover
 
-TEXT = b"def asked(store):\n    return store.rows()\n"
+TEXT = "def asked(store):\n    return store.rows()\n"
 
 
-def test_they_are_the_facts_that_were_encoded() -> None:
-    facts = extract("tests/test_store.py", TEXT).facts
-    assert facts is not None
-    later = LaterFacts(facts.path, facts.lines, msgspec.msgpack.encode(facts))
+def read(root: Path) -> LaterFacts:
+    (found,) = extract_all(root, discover(root, [root]).files, jobs=1, later=[Role.TEST])
+    assert isinstance(found.facts, LaterFacts)
+    return found.facts
 
-    assert later.may_say("rows")
-    assert not later.may_say("columns")
-    assert later.facts == facts
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "test_store.py").write_text(TEXT)
+    return tmp_path
+
+
+def test_they_are_the_facts_of_the_file(root: Path) -> None:
+    later = read(root)
+
+    assert (later.lines, later.is_asked) == (2, False)
+    assert later.facts == extract("test_store.py", TEXT.encode()).facts
     assert later.facts is later.facts
+    assert later.is_asked
+    assert not later.is_damaged
 
 
-def test_damaged_facts_are_none() -> None:
-    damaged = LaterFacts("tests/test_store.py", 2, b"\xc1")
-    assert not damaged.is_damaged
-    assert len(damaged.facts.functions) == 1
-    assert damaged.is_damaged
+@pytest.mark.parametrize("content", [None, "def asked("], ids=["gone", "a fault"])
+def test_what_cannot_be_read_any_more_has_none(root: Path, content: str | None) -> None:
+    later = read(root)
+    (root / "test_store.py").unlink()
+    if content is not None:
+        (root / "test_store.py").write_text(content)
+
+    assert len(later.facts.functions) == 1
+    assert later.is_damaged
+
+
+def test_a_fault_is_told_at_once(root: Path) -> None:
+    (root / "test_store.py").write_text("def asked(:")
+    (found,) = extract_all(root, discover(root, [root]).files, jobs=1, later=[Role.TEST])
+
+    assert (found.facts, found.problem and found.problem.kind) == (None, "syntax")
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("one = 1\ntwo: int\nthree.four = five[6] = 7\n", {"one", "two"}),
+        ("if one:\n    two = 1\nelse:\n    three = 1\n", {"two", "three"}),
+        (
+            "try:\n    one = 1\nexcept OSError:\n    two = 1\nfinally:\n    three = 1\n",
+            {"one", "two", "three"},
+        ),
+        ("with one as two:\n    three = 1\n", {"three"}),
+        ("def one():\n    two = 1\nclass Three:\n    four = 1\n", set()),
+    ],
+)
+def test_names_are_those_that_the_module_assigns(root: Path, text: str, names: set[str]) -> None:
+    (root / "test_store.py").write_text(text)
+
+    assert read(root).names == names
+
+
+def test_a_damaged_result_has_no_reading() -> None:
     assert reading_of(b"digest", b"\xc1") is None

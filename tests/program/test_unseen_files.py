@@ -1,11 +1,11 @@
 """Files of tests are linked only as far as other code imports them."""
 
-import msgspec
+import ast
 
 from perfaudit.core.levels import Role
 from perfaudit.data import rules_root
 from perfaudit.extraction import extract
-from perfaudit.facts.later import LaterFacts
+from perfaudit.facts.later import LaterFacts, glance_at
 from perfaudit.facts.types import FileFacts
 from perfaudit.libraries import load_libraries
 from perfaudit.program.program import Program, link
@@ -43,9 +43,10 @@ def facts_of(path: str, text: str) -> FileFacts:
     return facts
 
 
-def later(path: str, text: str) -> LaterFacts:
-    facts = facts_of(path, text)
-    return LaterFacts(path, facts.lines, msgspec.msgpack.encode(facts))
+def later(path: str, text: str | None) -> LaterFacts:
+    """Return facts that are left for later; without a text they cannot be had then."""
+    glance = glance_at(ast.parse(text or ""), 1)
+    return LaterFacts(path, glance, lambda: None if text is None else facts_of(path, text))
 
 
 def linked(*tests: LaterFacts) -> Program:
@@ -54,9 +55,11 @@ def linked(*tests: LaterFacts) -> Program:
     return link(facts, roles, LIBRARIES)
 
 
-def test_what_nobody_imports_is_never_decoded() -> None:
-    program = linked(LaterFacts("tests/test_app.py", 1, b"\xc1"))
+def test_what_nobody_imports_is_never_asked() -> None:
+    test = later("tests/test_app.py", SHARED)
+    program = linked(test)
 
+    assert not test.is_asked
     assert [file.path for file in program.files] == ["app.py"]
     assert program.roles["tests/test_app.py"] is Role.TEST
 
@@ -68,8 +71,8 @@ def test_what_code_imports_is_linked() -> None:
     assert [edge.callee.name for edge in program.edges_from(page)] == ["waits"]
 
 
-def test_what_is_imported_and_damaged_says_nothing() -> None:
-    shared = LaterFacts("tests/shared.py", 1, b"\xc1")
+def test_what_is_imported_and_gone_says_nothing() -> None:
+    shared = later("tests/shared.py", None)
     program = linked(shared)
 
     assert shared.is_damaged

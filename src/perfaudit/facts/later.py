@@ -1,6 +1,7 @@
-"""Facts that are decoded only when somebody asks for them."""
+"""Facts that are extracted only when somebody asks for them."""
 
 import ast
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 
 import msgspec
@@ -8,30 +9,52 @@ import msgspec
 from perfaudit.facts.extract import extract_facts
 from perfaudit.facts.types import FileFacts
 
-_decoder = msgspec.msgpack.Decoder(FileFacts)
+
+class Glance(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What is known of a file before its facts are asked for.
+
+    ``lines`` is their number, ``names`` are those that its module assigns, outside of functions and
+    classes.
+    """
+
+    lines: int
+    names: tuple[str, ...]
+
+
+def glance_at(tree: ast.Module, lines: int) -> Glance:
+    """Return what is known of a parsed file without its facts."""
+    return Glance(lines, tuple(sorted(set(_assigned(tree.body)))))
+
+
+def _assigned(body: Iterable[ast.AST]) -> Iterator[str]:
+    for node in body:
+        if isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            yield from (target.id for target in targets if isinstance(target, ast.Name))
+        elif isinstance(node, ast.If | ast.Try | ast.With | ast.ExceptHandler):
+            yield from _assigned(ast.iter_child_nodes(node))
 
 
 class LaterFacts:
-    """The facts of a file of which hardly anything is asked, encoded until something is.
+    """The facts of a file of which hardly anything is asked, not extracted until something is.
 
-    ``is_damaged``: they were asked for, and could not be decoded.
+    ``extracted`` gives them, or None where the file cannot be read any more: ``is_damaged`` then.
     """
 
-    def __init__(self, path: str, lines: int, encoded: bytes) -> None:
+    def __init__(
+        self, path: str, glance: Glance, extracted: Callable[[], FileFacts | None]
+    ) -> None:
         self.path = path
-        self.lines = lines
+        self.lines = glance.lines
+        self.names = frozenset(glance.names)
+        self.is_asked = False
         self.is_damaged = False
-        self._encoded = encoded
-
-    def may_say(self, name: str) -> bool:
-        """Return whether the name stands anywhere in the facts: for sure not, where it does not."""
-        return name.encode() in self._encoded
+        self._extracted = extracted
 
     @cached_property
     def facts(self) -> FileFacts:
-        """Return the facts themselves; those of an empty file where they are damaged."""
-        try:
-            return _decoder.decode(self._encoded)
-        except (msgspec.MsgspecError, RecursionError):
-            self.is_damaged = True
-            return extract_facts(self.path, "", ast.parse(""))
+        """Return the facts themselves; those of an empty file where there are none any more."""
+        self.is_asked = True
+        found = self._extracted()
+        self.is_damaged = found is None
+        return extract_facts(self.path, "", ast.parse("")) if found is None else found

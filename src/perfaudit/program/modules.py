@@ -7,9 +7,8 @@ from perfaudit.core.levels import Role
 from perfaudit.facts import types as t
 from perfaudit.facts.later import LaterFacts
 from perfaudit.program.nodes import FileNode
+from perfaudit.sources.roles import UNSEEN_ROLES
 
-UNSEEN_ROLES = frozenset({Role.TEST})
-"""Roles whose code is read but not linked: it runs nothing of what the audit is about."""
 REVISION = "down_revision"
 """The name by which a module says which revision of the schema it follows."""
 
@@ -141,7 +140,7 @@ class Modules:
 def is_revision(given: t.FileFacts | LaterFacts) -> bool:
     """Return whether a module names the schema revision that it follows: a migration anywhere."""
     if isinstance(given, LaterFacts):
-        return given.may_say(REVISION) and is_revision(given.facts)
+        return REVISION in given.names
     return any(
         isinstance(bind.target, t.Name) and bind.target.id == REVISION
         for bind in given.functions[0].binds

@@ -4,6 +4,8 @@ import re
 
 from perfaudit.core.levels import Role
 
+UNSEEN_ROLES = frozenset({Role.TEST})
+"""Roles whose code is parsed but not linked: it runs nothing of what the audit is about."""
 TEST_FOLDERS = frozenset({"test", "tests", "testing", "testsuite", "e2e", "__tests__", "pytest"})
 TEST_FOLDER = re.compile(
     r"(acceptance|api|browser|component|contract|cypress|e2e|end[_-]to[_-]end|functional|integration"
