@@ -10,7 +10,7 @@ from perfaudit.program.sites import Found
 from perfaudit.program.sql_text import text_of
 from perfaudit.program.sql_verbs import sql_effects
 from perfaudit.program.table_statements import statement_run
-from perfaudit.program.values import LibraryInstance, Type, options_of
+from perfaudit.program.values import Instance, LibraryInstance, Type, options_of
 
 if TYPE_CHECKING:
     from perfaudit.program.infer import Types
@@ -119,7 +119,13 @@ def _is_in_memory(
     if receiver is not None:
         given.append(receiver)
         given.extend(getattr(receiver, "arguments", ()))
-    return any(isinstance(value, LibraryInstance) and value.path in IN_MEMORY for value in given)
+    return any(
+        value.path in IN_MEMORY
+        if isinstance(value, LibraryInstance)
+        else isinstance(value, Instance)
+        and not IN_MEMORY.isdisjoint(types.classes.library_bases(value.node))
+        for value in given
+    )
 
 
 def _has_interval(call: t.Call) -> bool:

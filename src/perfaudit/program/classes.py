@@ -233,7 +233,8 @@ class Hierarchy:
     def conforming(self, node: ClassNode) -> list[ClassNode]:
         """Return the classes that have all methods of a protocol, with the same parameters.
 
-        Empty for what is no protocol, and for one without methods.
+        Empty for what is no protocol, and for one without methods but that of being called, which
+        functions have too.
         """
         if node not in self._conforming:
             self._conforming[node] = self._find_conforming(node)
@@ -247,7 +248,7 @@ class Hierarchy:
             for owner in self.project_order(node)
             for name, method in owner.methods.items()
         }
-        if not asked:
+        if not asked.keys() - {"__call__"}:
             return []
         if self._by_method is None:
             self._by_method = {}

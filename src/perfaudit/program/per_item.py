@@ -22,6 +22,7 @@ from perfaudit.program.loops import (
 from perfaudit.program.misses import is_upsert
 from perfaudit.program.nodes import FunctionNode, is_handler
 from perfaudit.program.one_path import disturbs_within
+from perfaudit.program.other_databases import is_of_another_database
 from perfaudit.program.other_tables import is_of_another_table
 from perfaudit.program.program import is_usual
 from perfaudit.program.sites import Edge, Site
@@ -37,7 +38,7 @@ def is_per_item(
 ) -> bool:
     """Return whether a place runs once for each item of a loop, and has to do with it."""
     if walk_of(program, function, loop) is not Walk.DATA or _is_exempt(
-        program, function, place, loop
+        program, function, place, loop, reached
     ):
         return False
     if is_handler(function, place.context):
@@ -72,7 +73,7 @@ def is_same_in_each(
     if isinstance(place, Site) and expressions.names(function, place.value) & items:
         return False
     if walk_of(program, function, loop) is not Walk.DATA or _is_exempt(
-        program, function, place, loop
+        program, function, place, loop, reached
     ):
         return False
     if is_fallback(function, loop, place.context) or not is_usual(function, place.context):
@@ -93,7 +94,9 @@ def is_same_in_each(
     )
 
 
-def _is_exempt(program: "Program", function: FunctionNode, place: Site | Edge, loop: int) -> bool:
+def _is_exempt(
+    program: "Program", function: FunctionNode, place: Site | Edge, loop: int, reached: "Reach"
+) -> bool:
     """Return whether a place runs never or after an error, ends the loop, or is meant so."""
     return (
         is_handler(function, loop)
@@ -106,6 +109,7 @@ def _is_exempt(program: "Program", function: FunctionNode, place: Site | Edge, l
         or _is_for_one_key(function, loop, place.context)
         or is_never_run(program, place)
         or is_of_another_table(program, function, place, loop)
+        or is_of_another_database(program, function, place, loop, reached)
     )
 
 

@@ -12,6 +12,7 @@ from perfaudit.libraries import Libraries
 from perfaudit.program.activity import activity
 from perfaudit.program.asked_parameters import AskedParameters
 from perfaudit.program.attributes import is_of_new_object, property_names_of
+from perfaudit.program.conditions import ends_in_error
 from perfaudit.program.decorators import CONTEXT_MANAGERS, decorator_paths
 from perfaudit.program.endpoints import Endpoint, find_endpoints
 from perfaudit.program.exposure import Exposure, Exposures
@@ -361,7 +362,13 @@ class Program:
                 site.blocking
                 and site.relation is None
                 and not effects.isdisjoint(site.effects)
-                and (site.function.is_async or not self._runs_once(site.function, site.context))
+                and (
+                    site.function.is_async
+                    or not (
+                        self._runs_once(site.function, site.context)
+                        or is_on_way_to_error(site.function, site.context, site.sequence)
+                    )
+                )
                 and not self._runs_on_leaving(site.function, site.sequence)
             )
 
@@ -371,6 +378,7 @@ class Program:
                 and not edge.callee.is_async
                 and not self.is_kept(edge)
                 and not self._runs_once(edge.caller, edge.context)
+                and not is_on_way_to_error(edge.caller, edge.context, edge.sequence)
                 and not self._runs_on_leaving(edge.caller, edge.sequence)
             )
 
@@ -389,6 +397,11 @@ def is_usual(function: FunctionNode, context: int) -> bool:
         or is_periodic(function, -1, context)
         or is_rare(function, context)
     )
+
+
+def is_on_way_to_error(function: FunctionNode, context: int, sequence: int) -> bool:
+    """Return whether a place runs after an exception only, and before the next one."""
+    return is_handler(function, context) and ends_in_error(function, context, sequence)
 
 
 def keeps_itself(maker: FunctionNode) -> bool:

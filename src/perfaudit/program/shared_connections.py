@@ -42,14 +42,14 @@ def _is_given_connection(program: "Program", edge: Edge) -> bool:
     at = (edge.sequence, edge.context)
     given = edge.call.given
     return any(
-        isinstance(option, LibraryInstance) and _is_connection(program, option.path)
+        isinstance(option, LibraryInstance) and is_connection(program, option.path)
         for value in given
         if isinstance(value, t.Name | t.Attr)
         for option in options_of(program.types.evaluate(edge.caller, value, at))
     )
 
 
-def _is_connection(program: "Program", path: str) -> bool:
+def is_connection(program: "Program", path: str) -> bool:
     """Return whether a library type runs statements, and does not take a connection for each."""
     behaviours = [program.libraries.method(path, name) for name in STATEMENTS]
     return any(

@@ -97,7 +97,7 @@ class _Trail(NamedTuple):
 
 
 def _begun(program: "Program", edge: "Edge") -> _Trail:
-    known = _own_state(edge.caller, edge.context, edge.sequence) if _is_call_of_own(edge) else {}
+    known = _own_state(edge.caller, edge.context, edge.sequence) if _is_of_own(edge) else {}
     return _Trail([edge], _receiver(program, edge), known)
 
 
@@ -110,7 +110,7 @@ def _followed(program: "Program", trail: _Trail, here: "Site | Edge") -> _Trail 
         return None
     if isinstance(here, Site):
         return trail
-    is_own = _is_call_of_own(here)
+    is_own = _is_of_own(here)
     if trail.receiver is not None and is_overridden(program.types.classes, here, trail.receiver):
         return None
     receiver = trail.receiver if is_own else _receiver(program, here)
@@ -140,22 +140,27 @@ def _own_state(function: FunctionNode, context: int, sequence: int) -> dict[str,
 
 def _receiver(program: "Program", edge: "Edge") -> ClassNode | None:
     """Return the one class, or base of it, of the object that an edge runs a method of."""
-    if not isinstance(edge.value, t.CallRef):
+    if isinstance(edge.value, t.CallRef):
+        found = {
+            target.receiver.node
+            for target in program.types.call(edge.caller, edge.value.index).targets
+            if target.function is edge.callee and isinstance(target.receiver, Instance)
+        }
+    elif isinstance(edge.value, t.Attr):
+        owner = program.types.evaluate(edge.caller, edge.value.base, (edge.sequence, edge.context))
+        found = {each.node for each in options_of(owner) if isinstance(each, Instance)}
+    else:
         return None
-    found = {
-        target.receiver.node
-        for target in program.types.call(edge.caller, edge.value.index).targets
-        if target.function is edge.callee and isinstance(target.receiver, Instance)
-    }
     return found.pop() if len(found) == 1 else None
 
 
-def _is_call_of_own(edge: "Edge") -> bool:
-    """Return whether a method calls another one of the same object, or that of its base."""
-    call, params = edge.call, edge.caller.facts.params
-    if call is None or not isinstance(call.callee, t.Attr) or edge.caller.owner is None:
+def _is_of_own(edge: "Edge") -> bool:
+    """Return whether a method runs another one, or a property, of the same object or its base."""
+    asked = edge.value if edge.call is None else edge.call.callee
+    params = edge.caller.facts.params
+    if not isinstance(asked, t.Attr) or edge.caller.owner is None:
         return False
-    base = call.callee.base
+    base = asked.base
     if isinstance(base, t.CallRef):
         return is_super(edge.caller, base)
     return bool(params) and base == t.Name(params[0].name)
@@ -168,7 +173,7 @@ def is_call_of_base(edge: "Edge") -> bool:
 
 def is_overridden(classes: "Hierarchy", edge: "Edge", receiver: ClassNode) -> bool:
     """Return whether a method's call of its own object runs another method than the edge says."""
-    if not _is_call_of_own(edge) or edge.call is None or not isinstance(edge.call.callee, t.Attr):
+    if not _is_of_own(edge) or edge.call is None or not isinstance(edge.call.callee, t.Attr):
         return False
     if isinstance(edge.call.callee.base, t.CallRef):
         return False

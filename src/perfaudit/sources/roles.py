@@ -17,7 +17,16 @@ SCRIPT_FOLDERS = frozenset({"scripts", "benchmarks", "benchmark"})
 TOP_SCRIPT_FOLDERS = frozenset({"script", "bin", "tools", "bench", "dev", "hack"})
 """Names that a package may well have for production code: they speak only at the top."""
 EXAMPLE_FOLDERS = frozenset(
-    {"example", "examples", "docs", "tutorials", "sandbox", "project_template", "project_templates"}
+    {
+        "example",
+        "examples",
+        "docs",
+        "docs_src",
+        "tutorials",
+        "sandbox",
+        "project_template",
+        "project_templates",
+    }
 )
 TOP_EXAMPLE_FOLDERS = frozenset({"doc", "sample", "samples", "demo", "demos"})
 SCRIPT_FILES = frozenset({"setup.py", "manage.py", "noxfile.py", "fabfile.py"})
