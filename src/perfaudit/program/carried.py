@@ -8,17 +8,17 @@ from perfaudit.program import expressions
 from perfaudit.program.new_rows import given_to_row, is_changed, row_made
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.values import ClassType
+from perfaudit.program.ways import Way
 
 if TYPE_CHECKING:
     from perfaudit.program.program import Program
-    from perfaudit.program.sites import Edge
 
 TAKEN_BY = frozenset({"get", "pop"})
 """Methods of a dictionary that give an entry, or else what they are given."""
 MAX_STEPS = 6
 """How many names and calls are followed to what an expression stands for."""
 
-IsLeftOff = Callable[["Program", "list[Edge]", int, int], bool]
+IsLeftOff = Callable[["Program", Way, int, int], bool]
 """Whether the last of some calls leaves off a place of its callee, by context and sequence."""
 
 
@@ -26,7 +26,7 @@ class Carried(NamedTuple):
     """An expression, the function that it stands in, and the calls that lead there."""
 
     function: FunctionNode
-    way: "list[Edge]"
+    way: Way
     value: t.Expr
 
 
@@ -57,7 +57,7 @@ def carried(
     return None
 
 
-def _bound(function: FunctionNode, way: "list[Edge]", name: str) -> Carried | None:
+def _bound(function: FunctionNode, way: Way, name: str) -> Carried | None:
     """Return what a name is bound to, once for all, or what the last call gives for it."""
     binds = function.binds.get(name, ())
     param = function.params.get(name)
@@ -67,8 +67,8 @@ def _bound(function: FunctionNode, way: "list[Edge]", name: str) -> Carried | No
         if name in function.facts.outer_names or _is_bound_inside(function, name):
             return None
         return Carried(function, way, binds[0].value)
-    edge = way[-1] if way else None
-    if binds or edge is None or edge.callee is not function or edge.call is None:
+    edge = way.last if not binds and way.is_any else None
+    if edge is None or edge.callee is not function or edge.call is None:
         return None
     if expressions.has_splat(edge.call):
         return None
@@ -76,7 +76,7 @@ def _bound(function: FunctionNode, way: "list[Edge]", name: str) -> Carried | No
     if given is None:
         # A default is an expression of the function around.
         return Carried(function, way, param.default) if isinstance(param.default, t.Const) else None
-    return Carried(edge.caller, way[:-1], given)
+    return Carried(edge.caller, way.before, given)
 
 
 def _is_bound_inside(function: FunctionNode, name: str) -> bool:
@@ -108,7 +108,7 @@ def _result(
     ]
     if len(edges) != 1 or edges[0].callee.facts.is_generator or edges[0].callee.facts.decorators:
         return None
-    inner = [*way, edges[0]]
+    inner = way.then(edges[0])
     callee = edges[0].callee
     found: list[Carried | None] = [
         carried(program, Carried(callee, inner, item.value), is_left_off, steps - 1)
@@ -124,9 +124,6 @@ def _result(
 def keyword_given(taken: Carried, call: t.Call) -> Carried | None:
     """Return what the last call gives for a keyword: ``kwargs.pop("name", None)``."""
     function, way, _ = taken
-    edge = way[-1] if way else None
-    if edge is None or edge.call is None or edge.callee is not function:
-        return None
     match call:
         case t.Call(
             callee=t.Attr(base=t.Name(id=kept), name=name),
@@ -137,11 +134,16 @@ def keyword_given(taken: Carried, call: t.Call) -> Carried | None:
             return None
     if param is None or param.kind != "**kwargs" or kept in function.binds:
         return None
+    edge = way.last if way.is_any else None
+    if edge is None or edge.call is None or edge.callee is not function:
+        return None
     if expressions.has_splat(edge.call):
         return None
     given = next((value for keyword, value in edge.call.keywords if keyword == key), None)
     return (
-        Carried(function, way, default) if given is None else Carried(edge.caller, way[:-1], given)
+        Carried(function, way, default)
+        if given is None
+        else Carried(edge.caller, way.before, given)
     )
 
 
@@ -170,10 +172,10 @@ def _entry(
     if row is None:
         given = _kept(program, function, value.index, name)
     else:
-        since = base.way[len(way) :]
-        if base.way[: len(way)] != way:
+        if not base.way.is_begun_by(way):
             # Made by a call that gives it back: what its caller does to it is not followed.
             return None
+        since = base.way.since(way)
         others = [edge.callee for edge in since]
         if is_changed(program, function, value.index, row, since, others, name):
             return None

@@ -1,6 +1,6 @@
 """Objects that others come to hold: what is done to them from then on is not seen any more."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from perfaudit.facts import types as t
@@ -19,7 +19,7 @@ TESTING = frozenset({"if", "else", "and", "or", "while", "assert"})
 MAX_CALLS = 3
 
 
-def gets_out(program: "Program", maker: FunctionNode, index: int, way: "list[Edge]") -> bool:
+def gets_out(program: "Program", maker: FunctionNode, index: int, way: "Sequence[Edge]") -> bool:
     """Return whether others may hold what a call makes before the first call of a way is run."""
     made = t.CallRef(index)
     held: set[t.Expr] = {made}

@@ -1,6 +1,6 @@
 """What an object of a table has that the program has just made: what it is given, or a default."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from perfaudit.facts import types as t
@@ -68,7 +68,7 @@ def is_changed(
     maker: FunctionNode,
     index: int,
     node: ClassNode,
-    way: "list[Edge]",
+    way: "Sequence[Edge]",
     others: Iterable[FunctionNode],
     name: str,
 ) -> bool:

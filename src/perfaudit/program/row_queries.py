@@ -1,5 +1,6 @@
 """Where rows come from: an expression is followed back to the queries that give it."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -22,7 +23,7 @@ from perfaudit.program.managers import (
     managers_of,
     source_of_rows,
 )
-from perfaudit.program.names import AT_END, meanings
+from perfaudit.program.names import AT_END, Definition, meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode, enclosing_class
 from perfaudit.program.own_loads import own_loads
 from perfaudit.program.row_costs import row_class
@@ -174,14 +175,13 @@ class _Search:
             case t.Either():
                 chosen = outcomes(value)
                 known = [option for option in chosen if option != NONE]
-                return joined([self.rows(spot, option, steps) for option in known])
+                return joined(_up_to_unknown(self.rows(spot, option, steps) for option in known))
             case t.Comp(element=element, context=context):
                 return self.rows(spot.moved((AT_END[0], context)), element, steps)
             case t.Seq(items=items) if items and all(isinstance(item, t.Star) for item in items):
-                return joined([self.rows(spot, item, steps) for item in items])
+                return joined(_up_to_unknown(self.rows(spot, item, steps) for item in items))
             case t.Binary(operator="Add" | "BitOr", left=left, right=right):
-                sides = [self.rows(spot, part, steps) for part in (left, right)]
-                return _of_ways(sides)
+                return _of_ways(self.rows(spot, part, steps) for part in (left, right))
             case t.Name(id=name):
                 return self.with_loaders(spot, value, self.named(spot, name, steps))
             case t.CallRef(index=index):
@@ -201,27 +201,34 @@ class _Search:
         parts = parts_at(self.types, spot.function, value, spot.at)
         if parts:
             return joined(
-                [self.rows(spot.of(each.function, each.at), each.value, steps) for each in parts]
+                _up_to_unknown(
+                    self.rows(spot.of(each.function, each.at), each.value, steps) for each in parts
+                )
             )
         if isinstance(value.key, t.Const) and isinstance(value.key.value, str | int):
             below = parts_under(self.types, spot, value.base, value.key.value)
             if below:
-                return _of_ways([self.rows(inside, part, steps) for inside, part in below])
+                return _of_ways(self.rows(inside, part, steps) for inside, part in below)
         return self.rows(spot, value.base, steps)
 
     def named(self, spot: Spot, name: str, steps: int) -> Rows | None:
-        answers: list[Rows | None] = []
-        for scope, definition in meanings(spot.function, name, spot.at):
-            if isinstance(definition, t.Bind) and definition.value is not None:
-                if definition.value == NONE or _is_aside(spot, scope, definition):
-                    continue
-                answers.append(self.of_bind(spot, scope, definition, steps))
-            elif isinstance(definition, t.Param):
-                at = spot.at if scope is spot.function else AT_END
-                answers.append(self.passed(spot.of(scope, at), definition, steps))
-            else:
-                return None
-        return _of_ways(answers)
+        found = meanings(spot.function, name, spot.at)
+        return _of_ways(
+            self.meant(spot, scope, definition, steps)
+            for scope, definition in found
+            if not (isinstance(definition, t.Bind) and _is_nothing(spot, scope, definition))
+        )
+
+    def meant(
+        self, spot: Spot, scope: FunctionNode, definition: Definition, steps: int
+    ) -> Rows | None:
+        """Return the rows that one meaning of a name gives."""
+        if isinstance(definition, t.Bind):
+            return self.of_bind(spot, scope, definition, steps)
+        if isinstance(definition, t.Param):
+            at = spot.at if scope is spot.function else AT_END
+            return self.passed(spot.of(scope, at), definition, steps)
+        return None
 
     def of_bind(self, spot: Spot, scope: FunctionNode, bind: t.Bind, steps: int) -> Rows | None:
         """Return the rows that a name is bound to, and those that are put into it later."""
@@ -244,7 +251,7 @@ class _Search:
 
     def of_stored(self, spot: Spot, stored: list[Stored], steps: int) -> Rows | None:
         return _of_ways(
-            [self.rows(spot.of(each.function, each.at), each.value, steps) for each in stored]
+            self.rows(spot.of(each.function, each.at), each.value, steps) for each in stored
         )
 
     def passed(self, spot: Spot, param: t.Param, steps: int) -> Rows | None:
@@ -294,7 +301,7 @@ class _Search:
         if own_method is not None:
             callees = [own_method]
         if callees:
-            ways = [
+            ways = (
                 self.asked_at(
                     self.returned(callee, Way(callee, call, here), steps, owner),
                     callee,
@@ -302,8 +309,8 @@ class _Search:
                     function.place(call),
                 )
                 for callee in callees
-            ]
-            return joined(ways)
+            )
+            return joined(_up_to_unknown(ways))
         name = call.callee.id if isinstance(call.callee, t.Name) else ""
         if call.arguments and (name in PASSED_ON or passes_items(self.types, function, index)):
             given = call.arguments[-1 if name == "filter" else 0]
@@ -552,14 +559,13 @@ class _Search:
         if key in self.entered:
             return None
         self.entered.add(key)
-        answers: list[Rows | None] = []
-        for item in callee.facts.results:
-            if item.value is None or isinstance(item.value, t.Const):
-                continue
-            spot = Spot(callee, (item.sequence, item.context), way, owner)
-            answers.append(self.rows(spot, item.value, steps))
+        answer = _of_ways(
+            self.rows(Spot(callee, (item.sequence, item.context), way, owner), item.value, steps)
+            for item in callee.facts.results
+            if item.value is not None and not isinstance(item.value, t.Const)
+        )
         self.entered.discard(key)
-        return self.shared(callee, _of_ways(answers))
+        return self.shared(callee, answer)
 
     def attribute(self, spot: Spot, value: t.Attr, steps: int) -> Rows | None:
         """Return the rows of ``row.relation`` or the start of a query such as ``Book.objects``."""
@@ -644,11 +650,11 @@ class _Search:
         read = t.Call(value, (), (), spot.at[1], spot.at[0], 0, 0, 0, 0, False, False)
         given = self.types.evaluate(spot.function, value, spot.at)
         place = place_of(spot.function, value, spot.at)
-        ways = [
+        ways = (
             self.asked_at(self.returned(one, Way(one, read, spot), steps), one, given, place)
             for one in getters
-        ]
-        return joined(ways)
+        )
+        return joined(_up_to_unknown(ways))
 
     def held(self, spot: Spot, owner: Instance, name: str, steps: int) -> Rows | None:
         """Return the rows that an object keeps in an attribute, if only its class sets it."""
@@ -679,8 +685,24 @@ def _is_aside(spot: Spot, scope: FunctionNode, bind: t.Bind) -> bool:
     )
 
 
-def _of_ways(answers: list[Rows | None]) -> Rows | None:
+def _is_nothing(spot: Spot, scope: FunctionNode, bind: t.Bind) -> bool:
+    """Return whether a name is bound to nothing, or not on the way to a point of its function."""
+    return bind.value is not None and (bind.value == NONE or _is_aside(spot, scope, bind))
+
+
+def _up_to_unknown(ways: Iterable[Rows | None]) -> list[Rows | None]:
+    """Return the rows of ways, up to one that is not known: then those of all are not known."""
+    found: list[Rows | None] = []
+    for rows in ways:
+        found.append(rows)
+        if rows is None:
+            break
+    return found
+
+
+def _of_ways(ways: Iterable[Rows | None]) -> Rows | None:
     """Return the rows of several ways together, but for those that add nothing to the others."""
+    answers = _up_to_unknown(ways)
     filled = [answer for answer in answers if answer is not EMPTY]
     return EMPTY if answers and not filled else joined(filled)
 

@@ -22,10 +22,11 @@ from perfaudit.program.values import (
     Type,
     options_of,
 )
+from perfaudit.program.ways import Answers, Way
 from perfaudit.program.written_out import constant_at
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from perfaudit.program.classes import Hierarchy
     from perfaudit.program.program import Program
@@ -91,7 +92,7 @@ def has_open_way(
 class _Trail(NamedTuple):
     """Calls in a row, the class of the object they run on, and what is known of that object."""
 
-    way: "list[Edge]"
+    way: "Sequence[Edge]"
     receiver: ClassNode | None
     known: dict[str, bool]
 
@@ -187,7 +188,7 @@ def is_overridden(classes: "Hierarchy", edge: "Edge", receiver: ClassNode) -> bo
     return all(classes.method(node, name) is not edge.callee for node in standing)
 
 
-def is_left_off(program: "Program", way: "list[Edge]", context: int, sequence: int) -> bool:
+def is_left_off(program: "Program", way: "Sequence[Edge]", context: int, sequence: int) -> bool:
     """Return whether some calls in a row, from an entry point to a place, leave off one of them."""
     places = [(edge.context, edge.sequence) for edge in way[1:]] + [(context, sequence)]
     callers = [edge.caller for edge in way[1:]]
@@ -201,7 +202,7 @@ def is_left_off(program: "Program", way: "list[Edge]", context: int, sequence: i
 
 
 def leaves_off(
-    program: "Program", way: "list[Edge]", context: int, sequence: int, *, looks_on: bool = True
+    program: "Program", way: "Sequence[Edge]", context: int, sequence: int, *, looks_on: bool = True
 ) -> bool:
     """Return whether the last of some calls does not give what a place of its callee needs.
 
@@ -214,27 +215,18 @@ def leaves_off(
     conditions = _needed(incoming.callee, context, sequence)
     if not conditions:
         return False
-    known = program.once(_answers)
-    key = (*map(id, way), context, sequence, looks_on)
-    found = known.get(key)
-    if found is None:
-        answer = any(
-            _stands_against(program, way, needed, looks_on=looks_on) for needed in conditions
-        )
-        found = known[key] = _Answer(tuple(way), answer)
-    return found.answer
+    return program.once(_answers).about(
+        way,
+        (context, sequence, looks_on),
+        lambda row: any(
+            _stands_against(program, row, needed, looks_on=looks_on) for needed in conditions
+        ),
+    )
 
 
-class _Answer(NamedTuple):
-    """Whether some calls leave off a place. The calls are held, so that their identities last."""
-
-    way: "tuple[Edge, ...]"
-    answer: bool
-
-
-def _answers(program: "Program") -> dict[tuple[int, ...], _Answer]:
-    """Return what has been answered about calls in a row, by their identities and the place."""
-    return {}
+def _answers(program: "Program") -> Answers:
+    """Return what has been answered about calls in a row."""
+    return Answers()
 
 
 @remembered
@@ -253,7 +245,7 @@ def _needed(callee: FunctionNode, context: int, sequence: int) -> tuple[t.Expr |
 
 
 def _stands_against(
-    program: "Program", way: "list[Edge]", needed: t.Expr | t.Context, *, looks_on: bool
+    program: "Program", way: Way, needed: t.Expr | t.Context, *, looks_on: bool
 ) -> bool:
     """Return whether what the last of some calls gives surely fails what a place needs."""
     if not isinstance(needed, t.Context):
@@ -269,9 +261,7 @@ def _stands_against(
     )
 
 
-def _fills_in(
-    program: "Program", way: "list[Edge]", asked: t.Expr | None, *, looks_on: bool
-) -> bool:
+def _fills_in(program: "Program", way: Way, asked: t.Expr | None, *, looks_on: bool) -> bool:
     """Return whether what stands behind ``or`` is there for calls that leave a parameter off.
 
     ``size = size or read_size()`` means what ``if not size:`` does.
@@ -283,7 +273,7 @@ def _fills_in(
     )
 
 
-def _is_off(program: "Program", way: "list[Edge]", condition: t.Expr, *, looks_on: bool) -> bool:
+def _is_off(program: "Program", way: Way, condition: t.Expr, *, looks_on: bool) -> bool:
     if _text_differs(way, condition):
         return True
     if _is_of(program, way, condition, looks_on=looks_on) is False:
@@ -296,7 +286,7 @@ def _is_off(program: "Program", way: "list[Edge]", condition: t.Expr, *, looks_o
     return _given(program, way, test, looks_on=looks_on) is (not test.wanted)
 
 
-def _text_differs(way: "list[Edge]", condition: t.Expr) -> bool:
+def _text_differs(way: Way, condition: t.Expr) -> bool:
     """Return whether a parameter is asked for a text, key or prefix that what is given lacks."""
     match condition:
         case t.Compare(operator="Eq", left=t.Name(id=name), right=t.Const(value=str() as wanted)):
@@ -307,7 +297,7 @@ def _text_differs(way: "list[Edge]", condition: t.Expr) -> bool:
                 and given.value != wanted
             )
         case t.CallRef(index=index):
-            call = way[-1].callee.facts.calls[index]
+            call = way.last.callee.facts.calls[index]
             callee = call.callee
             if not isinstance(callee, t.Attr) or callee.name != "startswith":
                 return False
@@ -331,9 +321,9 @@ def _text_differs(way: "list[Edge]", condition: t.Expr) -> bool:
     return False
 
 
-def _compares(program: "Program", way: "list[Edge]", condition: t.Expr) -> bool | None:
+def _compares(program: "Program", way: Way, condition: t.Expr) -> bool | None:
     """Return whether an attribute of what the calls carry is what a test compares it with."""
-    callee = way[-1].callee
+    callee = way.last.callee
     match condition:
         case t.Compare(operator="Eq" | "NotEq" as operator, left=t.Attr() as left, right=right):
             wanted: tuple[t.Expr, ...] = (right,)
@@ -355,23 +345,21 @@ def _lacks(written: "tuple[t.Expr | None, ...]", value: t.Const) -> bool:
     return all(isinstance(item, t.Const) for item in written) and value not in written
 
 
-def _is_of(
-    program: "Program", way: "list[Edge]", condition: t.Expr, *, looks_on: bool
-) -> bool | None:
+def _is_of(program: "Program", way: Way, condition: t.Expr, *, looks_on: bool) -> bool | None:
     """Return whether ``isinstance`` holds of what the last call gives; None where not known."""
     if isinstance(condition, t.Not):
         found = _is_of(program, way, condition.value, looks_on=looks_on)
         return None if found is None else not found
-    asked = class_test(way[-1].callee, condition)
+    asked = class_test(way.last.callee, condition)
     if asked is None or not isinstance(condition, t.CallRef):
         return None
-    call = way[-1].callee.facts.calls[condition.index]
+    call = way.last.callee.facts.calls[condition.index]
     return _is_given_of(program, way, *asked, (call.sequence, call.context), looks_on=looks_on)
 
 
 def _is_given_of(
     program: "Program",
-    way: "list[Edge]",
+    way: Way,
     asked: t.Expr,
     wanted: t.Expr,
     at: tuple[int, int],
@@ -379,7 +367,7 @@ def _is_given_of(
     looks_on: bool,
 ) -> bool | None:
     """Return whether what the last call gives is of one of some classes; None where not known."""
-    edge = way[-1]
+    edge = way.last
     given = passed_as(edge, asked)
     if given is None:
         return None
@@ -395,9 +383,9 @@ def _is_given_of(
     return answers.pop() if len(answers) == 1 else None
 
 
-def _made(program: "Program", way: "list[Edge]", asked: t.Expr) -> Type | None:
+def _made(program: "Program", way: Way, asked: t.Expr) -> Type | None:
     """Return the class of the object that the calls carry, where one of them made it."""
-    found = carried(program, Carried(way[-1].callee, way, asked), _leaves_off_itself)
+    found = carried(program, Carried(way.last.callee, way, asked), _leaves_off_itself)
     if found is None or not isinstance(found.value, t.CallRef):
         return None
     call = found.function.facts.calls[found.value.index]
@@ -425,20 +413,20 @@ def _is_instance(program: "Program", value: Type, tested: Type) -> bool | None:
     return None if is_base or shared else False
 
 
-def _passed(way: "list[Edge]", name: str) -> t.Expr | None:
+def _passed(way: Way, name: str) -> t.Expr | None:
     """Return what the calls in a row give for a parameter of the last callee.
 
     Also where one only passes on its own parameter; the default where nothing is given.
     """
-    edge = way[-1]
+    edge = way.last
     param = edge.callee.params.get(name)
     if param is None or edge.call is None:
         return None
     given = expressions.argument_for(edge.call, edge.callee, name)
     if given is None:
         given = param.default
-    elif isinstance(given, t.Name) and len(way) > 1 and given.id in edge.caller.params:
-        given = _passed(way[:-1], given.id) or given
+    elif isinstance(given, t.Name) and given.id in edge.caller.params and way.before.is_any:
+        given = _passed(way.before, given.id) or given
     if name in edge.callee.binds:
         is_there = not isinstance(given, t.Const) or bool(given.value)
         return given if is_there and _only_filled(edge.callee, name) else None
@@ -466,14 +454,12 @@ def _is_default_for(value: t.Expr | None, name: str) -> bool:
     return isinstance(value, t.Either) and value.kind == "or" and value.options[0] == t.Name(name)
 
 
-def _surely_holds(
-    program: "Program", way: "list[Edge]", context: t.Context, *, looks_on: bool
-) -> bool:
+def _surely_holds(program: "Program", way: Way, context: t.Context, *, looks_on: bool) -> bool:
     """Return whether the test of a branch surely holds: by what the call gives, or does not."""
     return context.subject is not None and _holds(program, way, context.subject, looks_on=looks_on)
 
 
-def _holds(program: "Program", way: "list[Edge]", asked: t.Expr, *, looks_on: bool) -> bool:
+def _holds(program: "Program", way: Way, asked: t.Expr, *, looks_on: bool) -> bool:
     """Return whether a test surely holds: by what the calls give, or do not."""
     if isinstance(asked, t.Either) and asked.kind in ("and", "or"):
         found = [_holds(program, way, option, looks_on=looks_on) for option in asked.options]
@@ -524,7 +510,7 @@ def _switch(test: t.Expr) -> _Switch | None:
     return None
 
 
-def _given(program: "Program", way: "list[Edge]", test: _Switch, *, looks_on: bool) -> bool | None:
+def _given(program: "Program", way: Way, test: _Switch, *, looks_on: bool) -> bool | None:
     """Return whether a call gives what is tested: True, False, or None where that is not known."""
     value = _value(program, way, test.value, looks_on=looks_on)
     if isinstance(value, t.Const) and value.kind != "ellipsis":
@@ -533,14 +519,14 @@ def _given(program: "Program", way: "list[Edge]", test: _Switch, *, looks_on: bo
 
 
 def _value(
-    program: "Program", way: "list[Edge]", tested: t.Name | t.Attr | t.CallRef, *, looks_on: bool
+    program: "Program", way: Way, tested: t.Name | t.Attr | t.CallRef, *, looks_on: bool
 ) -> t.Expr | None:
     """Return what the calls give for what is tested, or None where that is not known."""
-    here = Carried(way[-1].callee, way, tested)
+    here = Carried(way.last.callee, way, tested)
     if isinstance(tested, t.Name):
         value = _passed(way, tested.id)
     elif isinstance(tested, t.Attr):
-        value = _half(program, way[-1], tested)
+        value = _half(program, way.last, tested)
     else:
         taken = keyword_given(here, here.function.facts.calls[tested.index])
         return None if taken is None else taken.value
@@ -550,8 +536,8 @@ def _value(
     return found.value if found is not None and isinstance(found.value, t.Const) else value
 
 
-def _leaves_off_itself(program: "Program", way: "list[Edge]", context: int, sequence: int) -> bool:
-    return leaves_off(program, way, context, sequence, looks_on=False)
+def _leaves_off_itself(program: "Program", way: Way, context: int, sequence: int) -> bool:
+    return leaves_off(program, way.edges, context, sequence, looks_on=False)
 
 
 def _half(program: "Program", incoming: "Edge", test: t.Attr) -> t.Expr | None:
