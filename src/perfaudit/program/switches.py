@@ -215,12 +215,19 @@ def leaves_off(
     conditions = _needed(incoming.callee, context, sequence)
     if not conditions:
         return False
-    return program.once(_answers).about(
-        way,
-        (context, sequence, looks_on),
-        lambda row: any(
-            _stands_against(program, row, needed, looks_on=looks_on) for needed in conditions
-        ),
+    answers = program.once(_answers)
+    row = answers.row(way)
+
+    def stands_against(needed: t.Expr | t.Context) -> bool:
+        # It stands in facts, or is remembered, so that its identity lasts.
+        return answers.about(
+            row,
+            (id(needed), looks_on),
+            lambda: _stands_against(program, row, needed, looks_on=looks_on),
+        )
+
+    return answers.about(
+        row, (context, sequence, looks_on), lambda: any(map(stands_against, conditions))
     )
 
 

@@ -70,12 +70,13 @@ class Answers:
         """Note that a call has been looked at, by its number from 1, or the start, which is 0."""
         self._first = min(self._first, number)
 
-    def about(
-        self, edges: "Iterable[Edge]", question: object, asked: Callable[[Way], bool]
-    ) -> bool:
+    def row(self, edges: "Iterable[Edge]") -> Way:
+        """Return some calls in a row, to ask about the last of them."""
+        return Way(tuple(edges), self)
+
+    def about(self, row: Way, question: object, asked: Callable[[], bool]) -> bool:
         """Return the answer for these calls, worked out only where no row that ends so has it."""
-        way = Way(tuple(edges), self)
-        ids = (START, *map(id, way.edges))
+        ids = (START, *map(id, row.edges))
         known = self._known.setdefault(question, {})
         for depth, by_end in known.items():
             found = by_end.get(ids[-depth:])
@@ -84,10 +85,10 @@ class Answers:
                 return found
         outer, self._first = self._first, len(ids) - 1
         try:
-            answer = asked(way)
+            answer = asked()
         finally:
             depth = len(ids) - self._first
             self.looks_at(outer)
         known.setdefault(depth, {})[ids[-depth:]] = answer
-        self._held.append(way.edges)
+        self._held.append(row.edges)
         return answer
