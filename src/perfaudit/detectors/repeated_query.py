@@ -49,8 +49,13 @@ def _repeated(
 ) -> Iterator[Match]:
     """Yield a match for each place that asks what one before it has asked, and that is known."""
     named: dict[str, list[tuple[Site | Edge, t.Call]]] = {}
+    asked_by: set[int] = set()
     for place in places:
         call = _call_of(place)
+        if id(call) in asked_by:
+            # A call that may run several functions is one question.
+            continue
+        asked_by.add(id(call))
         name = last_name(call.callee)
         if name is not None:
             named.setdefault(name, []).append((place, call))

@@ -30,6 +30,8 @@ LIMITS = frozenset(
     {"limit", "page_size", "per_page", "top_k", "k", "n", "n_results", "size", "count"}
 )
 """Keywords by which a call says how many it gives at most."""
+ONE_AT_A_TIME = "one-at-a-time"
+"""The flag of calls that wait for one another: those of one thread that all of them use."""
 FAR = 5
 """So many calls away, it is no longer seen what bounds the calls between."""
 MAX_STEPS = 4
@@ -160,7 +162,12 @@ def _is_bounded(program: Program, place: Site | Edge, effects: frozenset[str]) -
     if effects is awaits.HTTP:
         return sink.blocking or _is_pooled(program, sink, [function for function, _ in ways[1:]])
     if effects is DATABASE_ROUND_TRIPS:
-        return sink.blocking or "pool.acquire" in sink.effects or shares_connection(program, place)
+        return (
+            sink.blocking
+            or ONE_AT_A_TIME in sink.behaviour.flags
+            or "pool.acquire" in sink.effects
+            or shares_connection(program, place)
+        )
     return False
 
 

@@ -60,7 +60,8 @@ def skips_many(query: Query) -> bool:
     if query.way is None:
         return _skips_in_sql(query.site.sql or "")
     names = [step.name for step in query.way.steps]
-    if "order_by" not in names:
+    # Groups are made and ordered whole before any of them is skipped.
+    if "order_by" not in names or "group_by" in names:
         return False
     return any(_skips(step) for step in query.way.steps)
 
@@ -70,6 +71,8 @@ def _skips_in_sql(sql: str) -> bool:
 
     tree = parsed(sql)
     if tree is None or tree.args.get("order") is None or tree.args.get("offset") is None:
+        return False
+    if tree.args.get("group") is not None:
         return False
     skipped: Any = tree.args["offset"].expression
     if isinstance(skipped, exp.Column):

@@ -9,7 +9,7 @@ UNSEEN_ROLES = frozenset({Role.TEST})
 TEST_FOLDERS = frozenset({"test", "tests", "testing", "testsuite", "e2e", "__tests__", "pytest"})
 TEST_FOLDER = re.compile(
     r"(acceptance|api|browser|component|contract|cypress|e2e|end[_-]to[_-]end|functional|integration"
-    r"|load|performance|playwright|regression|selenium|smoke|stress|system|ui|unit)[_-]tests"
+    r"|load|performance|playwright|regression|selenium|smoke|stress|system|ui|unit)[_-]?tests"
 )
 """A kind of tests in the name of a folder; `lab_tests` may well be what an application is about."""
 MIGRATION_FOLDERS = frozenset({"migrations"})
