@@ -21,7 +21,7 @@ CALMER = dict.fromkeys(BY_HAND, Severity.LOW)
 def detect(program: Program) -> Iterator[Match | Opportunity]:
     """Yield each commit, and a match for each that is done once per item."""
     told = _told(program)
-    for function in program.functions:
+    for function in program.costly:
         found = {item.site: item for item in commits_per_item(program, function)}
         for site in program.sites_of(function):
             if site.location in told:

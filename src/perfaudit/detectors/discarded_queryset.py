@@ -43,8 +43,10 @@ def _makes_query(program: Program, function: FunctionNode, index: int, base: t.E
         for target in resolved.targets
     ):
         return False
-    before = _lazy_kind(program, program.types.evaluate(function, base, (call.sequence, -1)))
-    return before is not None and before == _lazy_kind(program, resolved.result)
+    given = _lazy_kind(program, resolved.result)
+    if given is None:
+        return False
+    return given == _lazy_kind(program, program.types.evaluate(function, base, (call.sequence, -1)))
 
 
 def _lazy_kind(program: Program, value: Type) -> str | None:

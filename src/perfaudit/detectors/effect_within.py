@@ -27,7 +27,7 @@ def detect(program: "Program", options: Mapping[str, object]) -> Iterator[Match 
     effects = _texts(options["effect"])
     within, unless = str(options["within"]), _texts(options.get("unless", ()))
     reached = _reach(program, effects, within)
-    for function in program.functions:
+    for function in program.costly_or_calling(reached):
         for site in program.sites_of(function):
             if not _is_meant(site, effects):
                 continue

@@ -6,6 +6,7 @@ from perfaudit.core.finding import Match, TraceStep
 from perfaudit.core.levels import Confidence, Severity, weakest
 from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
+from perfaudit.program.called import library_calls
 from perfaudit.program.exposure import BY_HAND
 from perfaudit.program.expressions import spelled
 from perfaudit.program.holds import Hold, transactions
@@ -29,13 +30,19 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
     waiting = waited_reach(program, waits_outside)
     sending = waited_reach(program, _sends)
     sessions = Sessions(program)
+    locking = frozenset(
+        called.function
+        for called in library_calls(program).with_flags(LOCKS_ROWS)
+        if isinstance(called.call.callee, t.Attr)
+    )
     for function in program.functions:
-        if program.exposure_of(function).kind in BY_HAND:
+        if program.kind_of_exposure(function) in BY_HAND:
             continue
         seen: set[int] = set()
         for hold in transactions(program, function):
             yield from _judge(program, hold, waiting, sending, seen)
-        yield from _row_locks(program, function, waiting, sessions, seen)
+        if function in locking:
+            yield from _row_locks(program, function, waiting, sessions, seen)
 
 
 def _sends(site: Site) -> bool:
@@ -108,8 +115,6 @@ def _row_locks(
     seen: set[int],
 ) -> Iterator[Match | Opportunity]:
     """Yield what waits after a session has locked rows, up to its commit."""
-    if not _locks_rows(program, function):
-        return
     exposure = program.exposure_of(function).kind
     for place in places(program, function, waiting, waits_outside):
         for use in sessions.held_at(place, waiting):
@@ -118,13 +123,6 @@ def _row_locks(
                 yield Opportunity(place.location, exposure)
                 yield _match(program, function, place, waiting, use.steps, use.confidence)
                 return
-
-
-def _locks_rows(program: Program, function: FunctionNode) -> bool:
-    return any(
-        isinstance(call.callee, t.Attr) and program.types.call(function, index).has_flag(LOCKS_ROWS)
-        for index, call in enumerate(function.facts.calls)
-    )
 
 
 def _match(

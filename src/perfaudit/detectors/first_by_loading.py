@@ -12,7 +12,7 @@ from perfaudit.program.program import Program
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:
     """Yield each list of rows, and a match for each of which one end is used."""
-    for function in program.functions:
+    for function in program.costly:
         if function.kind == "class":
             continue
         exposure = program.exposure_of(function)

@@ -46,7 +46,7 @@ def judged(program: Program) -> tuple[Match | Opportunity, ...]:
 
 
 def _found(program: Program) -> Iterator[Match | Opportunity]:
-    for function in program.functions:
+    for function in program.costly_or_calling(program.reach_of(awaits.HTTP)):
         if function.kind == "class":
             continue
         seen: set[tuple[int, int]] = set()

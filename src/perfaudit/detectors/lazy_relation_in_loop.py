@@ -103,7 +103,7 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
     """Yield each loop over rows of a known query, and a match per relation loaded per item."""
     if not program.schema.relation_names:
         return
-    for function in program.functions:
+    for function in program.costly_or_calling(program.loads):
         told: dict[tuple[object, ...], list[_Lazy]] = {}
         loaded: set[tuple[object, ...]] = set()
         walks = [

@@ -33,8 +33,7 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
     """Yield the locks of the process that requests take, and those held while waiting."""
     reached = waited_reach(program, _waits)
     for function in program.functions:
-        exposure = program.exposure_of(function)
-        if exposure.kind != "endpoint":
+        if program.kind_of_exposure(function) != "endpoint":
             continue
         for hold in locks(program, function):
             lock = lock_of(program, function, hold.value, (hold.start, hold.context))
@@ -48,7 +47,7 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
                 and _confidence(place, reached) is Confidence.HIGH
                 and not _is_meant(program, hold, place, reached)
             ]
-            yield Opportunity(found[0].location if found else hold.location, exposure.kind)
+            yield Opportunity(found[0].location if found else hold.location, "endpoint")
             if found:
                 yield _match(program, hold, found[0], reached)
 

@@ -21,7 +21,7 @@ FUNCTIONS = frozenset({"function", "lambda"})
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:
     """Yield each task that is started, and a match for each that nothing keeps."""
-    for function in program.functions:
+    for function in program.costly:
         if function.kind not in FUNCTIONS:
             continue
         for site in program.sites_of(function):

@@ -9,6 +9,7 @@ from perfaudit.core.levels import Role
 from perfaudit.core.location import Location
 from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
+from perfaudit.program.called import library_calls
 from perfaudit.program.capabilities import first_use, uses_of
 from perfaudit.program.expressions import parts, spelled
 from perfaudit.program.nodes import FileNode, FunctionNode
@@ -95,21 +96,24 @@ def _settings(program: Program, names: tuple[str, ...]) -> Location | None:
 def _only_application(program: Program) -> Location | None:
     """Return where the only application is made, or None where there are more or none."""
     found = [
-        function.place(call)
-        for function in program.functions
-        if function.role is Role.PRODUCTION
-        for index, call in enumerate(function.facts.calls)
-        if _makes_application(program, function, index)
+        called.function.place(called.call)
+        for called in library_calls(program).of_names(lambda name: _is_application(program, name))
+        if called.function.role is Role.PRODUCTION
+        and _makes_application(program, called.function, called.index)
     ]
     return found[0] if len(found) == 1 else None
 
 
 def _makes_application(program: Program, function: FunctionNode, index: int) -> bool:
-    for target in program.types.call(function, index).targets:
-        router = None if target.function else program.libraries.router(target.name)
-        if router is not None and router.is_application:
-            return True
-    return False
+    return any(
+        target.function is None and _is_application(program, target.name)
+        for target in program.types.call(function, index).targets
+    )
+
+
+def _is_application(program: Program, name: str) -> bool:
+    router = program.libraries.router(name)
+    return router is not None and router.is_application
 
 
 def _constructor(program: Program, place: Location) -> tuple[str, FunctionNode | None]:

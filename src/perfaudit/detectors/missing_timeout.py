@@ -11,6 +11,7 @@ from perfaudit.libraries.types import LibraryType, Timeout
 from perfaudit.program import expressions
 from perfaudit.program.addresses import beginnings
 from perfaudit.program.arguments import Given, Value, given_arguments
+from perfaudit.program.called import library_calls
 from perfaudit.program.names import AT_END, meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.program import Program
@@ -232,15 +233,10 @@ def _replaces(node: ClassNode, described: LibraryType) -> bool:
 
 def _bounds_all(program: Program) -> bool:
     """Return whether the program gives all new sockets a limit."""
-    for function in program.functions:
-        for index, call in enumerate(function.facts.calls):
-            name = getattr(call.callee, "name", getattr(call.callee, "id", ""))
-            if name != "setdefaulttimeout" or function.role is Role.TEST:
-                continue
-            for target in program.types.call(function, index).targets:
-                if target.behaviour is not None and BOUNDS_ALL in target.behaviour.flags:
-                    return True
-    return False
+    return any(
+        called.function.role is not Role.TEST
+        for called in library_calls(program).with_flags(BOUNDS_ALL)
+    )
 
 
 def _is_bounded_around(program: Program, site: Site) -> bool:

@@ -10,6 +10,7 @@ from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
 from perfaudit.program.blocking import runs_here
+from perfaudit.program.called import library_calls
 from perfaudit.program.conditions import Standing, standing
 from perfaudit.program.endpoints import Endpoint
 from perfaudit.program.exposure import label_of
@@ -68,16 +69,16 @@ def _handlers(program: Program) -> dict[FunctionNode, Endpoint]:
 
 
 def _starts(program: Program) -> Iterator[_Start]:
-    for function in program.functions:
+    for called in library_calls(program).with_flags(*LOOP_STARTERS):
+        function, index = called.function, called.index
         if function.kind == "module":
             continue
-        for index, call in enumerate(function.facts.calls):
-            for target in program.types.call(function, index).targets:
-                flags = target.behaviour.flags if target.behaviour is not None else ()
-                flag = next((flag for flag in flags if flag in LOOP_STARTERS), None)
-                if flag is not None:
-                    yield _Start(function, call, index, flag, target.confidence)
-                    break
+        for target in program.types.call(function, index).targets:
+            flags = target.behaviour.flags if target.behaviour is not None else ()
+            flag = next((flag for flag in flags if flag in LOOP_STARTERS), None)
+            if flag is not None:
+                yield _Start(function, called.call, index, flag, target.confidence)
+                break
 
 
 def _way_to(

@@ -48,7 +48,7 @@ def judged(program: Program) -> tuple[Match | Opportunity, ...]:
 
 
 def _found(program: Program) -> Iterator[Match | Opportunity]:
-    for function in program.functions:
+    for function in program.costly_or_calling(program.query_reach, program.write_reach):
         if function.kind == "class":
             continue
         seen: set[tuple[int, int]] = set()

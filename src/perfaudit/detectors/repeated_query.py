@@ -20,7 +20,7 @@ from perfaudit.program.sites import Edge, Site
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:
     """Yield each call that reads the database, and a match for each that repeats an earlier one."""
-    for function in program.functions:
+    for function in program.costly_or_calling(program.query_reach):
         if function.kind in ("module", "class"):
             continue
         places = list(_places(program, function))

@@ -18,7 +18,7 @@ SEVERAL = 3
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:
     """Yield each place that asks for aggregates, and a match for the first of several in a row."""
-    for function in program.functions:
+    for function in program.costly:
         if function.kind in ("module", "class"):
             continue
         found = list(aggregates_of(program, function))

@@ -16,7 +16,7 @@ from perfaudit.program.outside import waits_outside, what_is_waited_for
 from perfaudit.program.program import Program
 from perfaudit.program.reach import Reach
 from perfaudit.program.sessions import Sessions, Use
-from perfaudit.program.sites import Edge, Site
+from perfaudit.program.sites import WITH_KINDS, Edge, Site
 from perfaudit.program.waited_for import (
     places,
     sink_of,
@@ -40,10 +40,12 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
     asked_before = _asked_before(program, sessions)
     held: list[tuple[Site | Edge, Match]] = []
     for function in program.functions:
-        exposure = program.exposure_of(function)
-        if exposure.kind not in JUDGED:
+        if program.kind_of_exposure(function) not in JUDGED:
             continue
         waiting = list(places(program, function, reached, waits_outside))
+        if not waiting and not _may_hold(program, function):
+            continue
+        exposure = program.exposure_of(function)
         found = [
             *_held_connections(program, function, exposure, waiting, reached),
             *_held_sessions(program, function, exposure, waiting, reached, sessions),
@@ -60,6 +62,12 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
     for place, match in held:
         if at_fault.isdisjoint(_key(step) for step in reached.way(place)[1:]):
             yield match
+
+
+def _may_hold(program: Program, function: FunctionNode) -> bool:
+    """Return whether a function may take a connection: at a place of its own, or by a block."""
+    contexts = function.facts.contexts
+    return bool(program.sites_of(function)) or any(each.kind in WITH_KINDS for each in contexts)
 
 
 def _key(place: Site | Edge) -> tuple[FunctionNode, int]:

@@ -46,7 +46,7 @@ class Way(NamedTuple):
 def detect(program: Program) -> Iterator[Match | Opportunity]:
     """Yield the sleeps on the paths of requests, and a match for each that makes one wait."""
     ways = _ways(program)
-    for function in program.functions:
+    for function in program.costly:
         for site in program.sites_of(function):
             if "sleep" not in site.effects or function not in ways or site.kind != "call":
                 continue

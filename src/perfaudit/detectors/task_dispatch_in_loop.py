@@ -30,7 +30,7 @@ FAR = 2
 def detect(program: Program) -> Iterator[Match | Opportunity]:
     """Yield each place that sends a task, and a match for each that does so once per item."""
     reached = program.once(dispatch_reach)
-    for function in program.functions:
+    for function in program.costly_or_calling(reached):
         if function.kind == "class":
             continue
         for place in _places(program, function, reached):

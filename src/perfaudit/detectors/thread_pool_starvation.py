@@ -7,6 +7,7 @@ from perfaudit.core.levels import Role, weakest
 from perfaudit.core.location import Location
 from perfaudit.core.report import Opportunity
 from perfaudit.program.blocking import Blocking, blocking_places
+from perfaudit.program.called import library_calls
 from perfaudit.program.endpoints import Endpoint
 from perfaudit.program.exposure import label_of
 from perfaudit.program.nodes import FunctionNode
@@ -47,11 +48,8 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
 def _sets_limit(program: Program) -> bool:
     """Return whether the project asks for the limit of the threads, as who sets it must."""
     return any(
-        target.behaviour is not None and "thread-limit" in target.behaviour.flags
-        for function in program.functions
-        if function.role is not Role.TEST
-        for index in range(len(function.facts.calls))
-        for target in program.types.call(function, index).targets
+        called.function.role is not Role.TEST
+        for called in library_calls(program).with_flags("thread-limit")
     )
 
 

@@ -7,6 +7,7 @@ from perfaudit.core.levels import Confidence, Severity
 from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
+from perfaudit.program.called import library_calls
 from perfaudit.program.calls import Target
 from perfaudit.program.exposure import BY_HAND
 from perfaudit.program.grown_lists import GrownList, grown_list
@@ -20,16 +21,16 @@ CALMER = dict.fromkeys(BY_HAND, Severity.LOW)
 
 def detect(program: Program) -> Iterator[Match | Opportunity]:
     """Yield each condition with a list, and a match where that grows with a table."""
-    for function in program.functions:
+    for called in library_calls(program).with_flags(CONDITIONS, TESTS):
+        function, call = called.function, called.call
         if function.kind == "class":
             continue
-        for index, call in enumerate(function.facts.calls):
-            for name, value in _lists(program, function, index):
-                at = (call.sequence, call.context)
-                yield Opportunity(function.place(call), program.exposure_of(function).kind)
-                found = grown_list(program, function, value, at)
-                if found is not None:
-                    yield _match(program, function, call, name, value, found)
+        for name, value in _lists(program, function, called.index):
+            at = (call.sequence, call.context)
+            yield Opportunity(function.place(call), program.exposure_of(function).kind)
+            found = grown_list(program, function, value, at)
+            if found is not None:
+                yield _match(program, function, call, name, value, found)
 
 
 def _lists(program: Program, function: FunctionNode, index: int) -> Iterator[tuple[str, t.Expr]]:

@@ -10,6 +10,7 @@ from perfaudit.libraries.types import Pool
 from perfaudit.program import expressions
 from perfaudit.program.addresses import beginnings, server_words
 from perfaudit.program.arguments import Given, given_arguments
+from perfaudit.program.called import library_calls
 from perfaudit.program.calls import Target
 from perfaudit.program.lifetimes import (
     Repetitions,
@@ -34,16 +35,17 @@ MANY = 3
 def detect(program: Program) -> Iterator[Match | Opportunity]:
     """Yield each constructor of a server's pool, and a match for each that is given no bounds."""
     repeated = program.once(repetitions)
-    for function in program.functions:
+    libraries = program.libraries
+    for called in library_calls(program).of_names(lambda name: libraries.pool(name) is not None):
+        function, index, call = called.function, called.index, called.call
         if function.role is not Role.PRODUCTION or _is_migration_environment(program, function):
             continue
-        for index, call in enumerate(function.facts.calls):
-            for target in program.types.call(function, index).targets:
-                pool = _pool_of(program, target)
-                if pool is not None:
-                    if not _is_rebuilt(program, repeated, function, call):
-                        yield from _judge(program, function, index, call, pool, target.name)
-                    break
+        for target in program.types.call(function, index).targets:
+            pool = _pool_of(program, target)
+            if pool is not None:
+                if not _is_rebuilt(program, repeated, function, call):
+                    yield from _judge(program, function, index, call, pool, target.name)
+                break
 
 
 def _is_migration_environment(program: Program, function: FunctionNode) -> bool:

@@ -11,6 +11,7 @@ from perfaudit.core.report import Opportunity
 from perfaudit.facts import types as t
 from perfaudit.libraries.types import Library
 from perfaudit.program.addresses import server_words
+from perfaudit.program.called import library_calls
 from perfaudit.program.capabilities import NOT_RUNNING, first_use, uses_of
 from perfaudit.program.expressions import argument, last_name, parts, spelled
 from perfaudit.program.nodes import FileNode, FunctionNode
@@ -66,7 +67,7 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
 def _data_layer(program: Program) -> tuple[Location, str, FunctionNode] | None:
     """Return where the project's pool is made, or its database is set, with a name for it."""
     files = [file for file in program.files if file.role is Role.PRODUCTION]
-    pool = _pool(program, files)
+    pool = _pool(program)
     if pool is not None:
         return pool
     for file in files:
@@ -76,21 +77,19 @@ def _data_layer(program: Program) -> tuple[Location, str, FunctionNode] | None:
     return _many_queries(program)
 
 
-def _pool(program: Program, files: list[FileNode]) -> tuple[Location, str, FunctionNode] | None:
-    databases = frozenset(
-        library.file for library in program.libraries.libraries if _is_queried(library)
-    )
+def _pool(program: Program) -> tuple[Location, str, FunctionNode] | None:
+    libraries = program.libraries
+    databases = frozenset(library.file for library in libraries.libraries if _is_queried(library))
     found = [
-        (program.exposure_of(function).kind in BY_HAND, function.place(call), function, call)
-        for file in files
-        for function in file.functions
-        for index, call in enumerate(function.facts.calls)
-        if _makes_pool(program, function, index, databases)
+        (program.exposure_of(function).kind in BY_HAND, function.place(called.call), called)
+        for called in library_calls(program).of_names(lambda name: libraries.pool(name) is not None)
+        if (function := called.function).role is Role.PRODUCTION
+        and _makes_pool(program, function, called.index, databases)
     ]
     if not found:
         return None
-    _, place, function, call = min(found, key=lambda item: item[:2])
-    return place, spelled(function, call.callee), function
+    _, place, called = min(found, key=lambda item: item[:2])
+    return place, spelled(called.function, called.call.callee), called.function
 
 
 def _makes_pool(

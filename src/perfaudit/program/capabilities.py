@@ -18,11 +18,13 @@ def uses_of(program: Program) -> dict[str, Location]:
 
     Names that are set are strings such as ``"django.middleware.gzip.GZipMiddleware"``.
     """
-    found: dict[str, Location] = {}
+    first: dict[str, Location] = {}
     for file in program.files:
         if file.role not in NOT_RUNNING:
-            for name, place in _names_in(program, file):
-                found.setdefault(program.libraries.canonical(name), place)
+            _note_names(program, file, first)
+    found: dict[str, Location] = {}
+    for name, place in first.items():
+        found.setdefault(program.libraries.canonical(name), place)
     return found
 
 
@@ -34,19 +36,23 @@ def first_use(uses: dict[str, Location], names: Iterable[str]) -> Location | Non
     return min(found, default=None)
 
 
-def _names_in(program: Program, file: FileNode) -> Iterator[tuple[str, Location]]:
+def _note_names(program: Program, file: FileNode, first: dict[str, Location]) -> None:
+    """Note the names that a file uses and no file before it, each with its first place."""
     for function in file.functions:
         for item in function.facts.imports:
             if not item.level:
                 dotted = f"{item.module}.{item.name}" if item.name else item.module
-                yield dotted, function.line(item.line)
+                if dotted not in first:
+                    first[dotted] = function.line(item.line)
         for index, call in enumerate(function.facts.calls):
             for target in program.types.call(function, index).targets:
-                if target.function is None:
-                    yield target.name, function.place(call)
+                if target.function is None and target.name not in first:
+                    first[target.name] = function.place(call)
         for path in program.types.decorator_paths(function):
-            yield path, function.location
-    yield from _names_in_settings(file)
+            if path not in first:
+                first[path] = function.location
+    for name, place in _names_in_settings(file):
+        first.setdefault(name, place)
 
 
 def _names_in_settings(file: FileNode) -> Iterator[tuple[str, Location]]:

@@ -66,7 +66,7 @@ def cost_of_endpoint(
 ) -> Cost:
     """Return what one request costs: the dependencies once each, then the handler."""
     total = ZERO
-    for function in (*_passed(program, endpoint), *_entered(endpoint)):
+    for function in (*_passed(program, endpoint), *endpoint.entered):
         if function not in program.memoised:
             enters = f"{_called(endpoint)} enters {function.facts.qualname}"
             step = TraceStep(function.location, enters)
@@ -79,9 +79,13 @@ def _passed(program: "Program", endpoint: Endpoint) -> list[FunctionNode]:
     found = program.once(_middleware).get(endpoint.application, [])
     if endpoint.application is not None:
         return found
+    return found if endpoint.framework in program.once(_with_middleware) else []
+
+
+def _with_middleware(program: "Program") -> frozenset[str]:
+    """Return the frameworks whose applications go through middleware."""
     frameworks = program.libraries.frameworks
-    served = {each.library for each in frameworks if each.settings or each.middleware}
-    return found if endpoint.framework in served else []
+    return frozenset(each.library for each in frameworks if each.settings or each.middleware)
 
 
 def _middleware(program: "Program") -> dict[Location | None, list[FunctionNode]]:
@@ -109,13 +113,13 @@ def cost_of_answer(
     answered = cost_of_view(program, costs, endpoint)
     if answered is not None:
         return cost + answered
-    pages = cost_of_pages(program, endpoint, _entered(endpoint))
+    pages = cost_of_pages(program, endpoint, endpoint.entered)
     cost = cost + (cost_of_lazy_answers(program, endpoint) if pages is None else pages)
     if pages is not None and is_only_shown(program, endpoint):
         return cost
     cost = cost + cost_of_response(program, costs, endpoint)
     cost = cost + cost_below(program, costs, endpoint)
-    for function in _entered(endpoint):
+    for function in endpoint.entered:
         cost = cost + cost_of_shown_here(program, costs, function)
     return cost.at_least() if library_answers(program, endpoint) else cost
 
@@ -127,7 +131,7 @@ def cost_of_lazy_answers(program: "Program", endpoint: Endpoint) -> Cost:
     """
     types = program.types
     lazy = 0
-    for function in _entered(endpoint):
+    for function in endpoint.entered:
         returned = types.returned(function) if function.kind == "function" else None
         lazy += returned is not None and is_lazy(program, returned)
         for index, call in enumerate(function.facts.calls):
@@ -184,7 +188,7 @@ def _renders(target: Target) -> bool:
 def is_cached(program: "Program", endpoint: Endpoint) -> bool:
     """Return whether a decorator keeps answers, or some function on the way asks a cache first."""
     if endpoint.handler in program.memoised or any(
-        _memoises(program, path) for path in endpoint.decorators
+        program.once(_memoises, path) for path in endpoint.decorators
     ):
         return True
     asking = program.once(_asking_cache_first)
@@ -193,7 +197,9 @@ def is_cached(program: "Program", endpoint: Endpoint) -> bool:
 
 def _asking_cache_first(program: "Program") -> frozenset[FunctionNode]:
     return frozenset(
-        function for function in program.functions if asks_cache_first(program, function)
+        function
+        for function in program.costly_or_calling(program.cache_reach)
+        if asks_cache_first(program, function)
     )
 
 
@@ -240,11 +246,6 @@ def _term(term: Term) -> CostTerm:
     effect = "write" if term.effect == "db.write" else "read"
     traces = tuple(tuple(chain.steps()) for chain in term.chains)
     return CostTerm(spelled(term.sizes, term.count), effect, traces)
-
-
-def _entered(endpoint: Endpoint) -> list[FunctionNode]:
-    """Return the functions that the framework runs for a request, each once."""
-    return list(dict.fromkeys((*endpoint.dependencies, endpoint.handler)))
 
 
 def _blocking(program: "Program", endpoint: Endpoint) -> tuple[str, ...]:
@@ -306,7 +307,7 @@ def _resolved_share(
     """Return the share of resolved calls; ``counts`` keeps how many there are, and unresolved."""
     calls = 0
     missing = 0
-    for function in _reached(program, tuple(_entered(endpoint)), RUN_HOW):
+    for function in _reached(program, endpoint.entered, RUN_HOW):
         counted = counts.get(function)
         if counted is None:
             unresolved = unresolved_calls(program, function)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from perfaudit.core.location import Location
 from perfaudit.facts import types as t
 from perfaudit.libraries.types import EntityQueries
+from perfaudit.program.called import calling_methods
 from perfaudit.program.entity_queries import SAME_COLUMNS, run_statement
 from perfaudit.program.expressions import last_name
 from perfaudit.program.nodes import ClassNode, FunctionNode
@@ -45,8 +46,9 @@ class ColumnQuery:
 
 def column_queries(program: Program) -> Iterator[ColumnQuery]:
     """Yield the queries for columns of one table class that are all written out, in file order."""
+    asking = {*calling_methods(program, VALUES), *program.costly}
     for function in program.functions:
-        if function.kind not in ("function", "lambda"):
+        if function not in asking or function.kind not in ("function", "lambda"):
             continue
         for index, call in enumerate(function.facts.calls):
             if isinstance(call.callee, t.Attr) and call.callee.name in VALUES:

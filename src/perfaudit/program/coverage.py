@@ -158,8 +158,9 @@ def coverage_of(program: "Program") -> Covered:
                 names[_called_name(call)] += 1
                 continue
             target = resolved.targets[0]
-            kinds[_kind_of(target)] += 1
-            if _kind_of(target) == "third party":
+            kind = _kind_of(target)
+            kinds[kind] += 1
+            if kind == "third party":
                 undescribed[_undescribed(program, target.name)] += 1
     return Covered(
         calls=kinds.total() + unresolved.total(),

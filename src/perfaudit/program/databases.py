@@ -1,7 +1,6 @@
 """Which database servers the project speaks to, as far as its code and files say."""
 
 import re
-from collections.abc import Iterator
 
 from perfaudit.facts import types as t
 from perfaudit.libraries.types import Service
@@ -13,6 +12,7 @@ FILES = frozenset({"requirements", "compose", "kubernetes", "helm", "dockerfile"
 _WRITTEN = frozenset({t.Const, t.Text})
 """Kinds of expressions that are texts, or begin with one."""
 SCHEME = re.compile(r"([a-z][a-z0-9]+)(?:\+[a-z0-9]+)?:/")
+SCHEME_END = ":/"
 
 
 def database_servers(program: Program) -> frozenset[Service]:
@@ -45,38 +45,30 @@ def _schemes(program: Program) -> set[str]:
     found: set[str] = set()
     for function in program.functions:
         for text in _texts(function.facts):
-            scheme = SCHEME.match(text)
+            scheme = SCHEME.match(text) if SCHEME_END in text else None
             if scheme is not None:
                 found.add(scheme.group(1))
     return found
 
 
-def _texts(facts: t.Function) -> Iterator[str]:
-    """Yield the beginnings of the texts that a function makes, passes on or has as defaults."""
-    for bind in facts.binds:
-        if type(bind.value) in _WRITTEN:
-            yield from _beginning(bind.value)
+def _texts(facts: t.Function) -> list[str]:
+    """Return the beginnings of the texts that a function makes, passes on or has as defaults."""
+    values = [bind.value for bind in facts.binds]
     for call in facts.calls:
-        for given in call.arguments:
-            if type(given) in _WRITTEN:
-                yield from _beginning(given)
-        for _, given in call.keywords:
-            if type(given) in _WRITTEN:
-                yield from _beginning(given)
+        values += call.given
         if isinstance(call.callee, t.Attr) and isinstance(call.callee.base, t.Const):
-            yield from _beginning(call.callee.base)
-    for item in facts.results:
-        yield from _beginning(item.value)
-    for param in facts.params:
-        yield from _beginning(param.default)
+            values.append(call.callee.base)
+    values += [item.value for item in facts.results]
+    values += [param.default for param in facts.params]
+    return [_beginning(value) for value in values if type(value) in _WRITTEN]
 
 
-def _beginning(value: t.Expr | None) -> Iterator[str]:
+def _beginning(value: t.Expr | None) -> str:
+    """Return how a text begins; empty for what is none, or begins with a hole."""
     if isinstance(value, t.Const):
-        if isinstance(value.value, str):
-            yield value.value
-    elif isinstance(value, t.Text) and value.parts and isinstance(value.parts[0], str):
-        yield value.parts[0]
+        return value.value if isinstance(value.value, str) else ""
+    first = value.parts[0] if isinstance(value, t.Text) and value.parts else ""
+    return first if isinstance(first, str) else ""
 
 
 def imported_packages(program: Program) -> frozenset[str]:

@@ -180,7 +180,7 @@ def defeats(program: "Program") -> tuple[Defeat, ...]:
         return ()
     loads = program.once(refined_loads)
     found: list[Defeat] = []
-    for function in program.functions:
+    for function in program.costly_or_calling(loads):
         if not function.facts.contexts:
             continue
         seen: set[tuple[int, Location]] = set()

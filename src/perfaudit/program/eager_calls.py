@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from perfaudit.facts import types as t
+from perfaudit.program.called import library_calls
 from perfaudit.program.entity_queries import EntityQuery, entity_queries, statement_steps
 from perfaudit.program.names import meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode
@@ -31,13 +32,12 @@ def eager_calls(program: Program) -> Iterator[tuple[EntityQuery, list[EagerCall]
         (query.source.function, query.source.index): query for query in entity_queries(program)
     }
     found: dict[tuple[FunctionNode, int], list[EagerCall]] = {}
-    for function in program.functions:
-        for index in range(len(function.facts.calls)):
-            named = _named(program, function, index)
-            start = _start(function, index) if named else None
-            if named and start in begun:
-                call = function.facts.calls[index]
-                found.setdefault(start, []).append(EagerCall(function, call, named))
+    for called in library_calls(program).with_flags(OPTION):
+        function, index = called.function, called.index
+        named = _named(program, function, index)
+        start = _start(function, index) if named else None
+        if named and start in begun:
+            found.setdefault(start, []).append(EagerCall(function, called.call, named))
     for key, query in begun.items():
         for function, call in statement_steps(program, query):
             index = function.facts.calls.index(call)

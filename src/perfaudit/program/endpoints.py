@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import product
 
 from perfaudit.core.levels import Role
@@ -68,6 +69,11 @@ class Endpoint:
     application: Location | None
     view: ClassNode | None = None
     action: str = ""
+
+    @cached_property
+    def entered(self) -> tuple[FunctionNode, ...]:
+        """The functions that the framework runs for a request, each once."""
+        return tuple(dict.fromkeys((*self.dependencies, self.handler)))
 
     @property
     def answering(self) -> ClassNode | None:

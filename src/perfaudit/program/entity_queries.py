@@ -66,6 +66,8 @@ SAME_COLUMNS = frozenset(
         "options",
     }
 )
+ASKING = STEPS | OBJECT
+"""Steps of the manager of a relation that ask for its rows, or begin a query of them."""
 MAX_STEPS = 16
 
 
@@ -167,8 +169,10 @@ def _queried_class(
         spoken_of = callee.base.base
     elif callee.name == "select":
         spoken_of = callee.base
-    else:
+    elif isinstance(callee.base, t.Attr):
         return _of_relation(program, function, call)
+    else:
+        return None
     found = program.types.evaluate(function, spoken_of, (call.sequence, call.context))
     return found.node if isinstance(found, ClassType) else None
 
@@ -188,7 +192,7 @@ def _relation_asked(program: Program, function: FunctionNode, call: t.Call) -> R
     if (
         not isinstance(callee, t.Attr)
         or not isinstance(callee.base, t.Attr)
-        or callee.name not in STEPS | OBJECT
+        or callee.name not in ASKING
         or callee.base.name not in program.schema.relation_names
     ):
         return None

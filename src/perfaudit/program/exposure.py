@@ -58,6 +58,10 @@ class Exposure:
     chain: tuple[TraceStep, ...] = ()
 
 
+_UNLED = {kind: Exposure(kind) for kind in (*BY_ROLE.values(), "unknown", "unreached")}
+"""The exposure of what no entry point leads to, by its kind."""
+
+
 class Exposures:
     """The exposure of every function; stronger kinds win, then surer ways, then shorter ones."""
 
@@ -74,6 +78,7 @@ class Exposures:
         self._routes: dict[FunctionNode, list[Endpoint]] = {}
         self._entering: dict[FunctionNode, list[Endpoint]] = {}
         self._known: dict[FunctionNode, Exposure] = {}
+        self._kinds: dict[FunctionNode, str] = {}
         self._edges_from = edges_from
         self._types = types
         self._classes = types.classes
@@ -215,12 +220,27 @@ class Exposures:
 
         A lambda or a nested function not called by name counts as its parent.
         """
+        known = self._known.get(function)
+        if known is None:
+            known = self._known[function] = self._found(function)
+        return known
+
+    def _found(self, function: FunctionNode) -> Exposure:
         node = self._reached(function)
         if node is None:
-            return Exposure(self._elsewhere(function))
-        if node not in self._known:
-            self._known[node] = self._told(self._kind[node], node, self._way(node))
-        return self._known[node]
+            return _UNLED[self.kind_of(function)]
+        if node is not function:
+            return self.of(node)
+        return self._told(self._kind[node], node, self._way(node))
+
+    def kind_of(self, function: FunctionNode) -> str:
+        """Return the kind of how a function is reached."""
+        known = self._kinds.get(function)
+        if known is None:
+            node = self._reached(function)
+            known = self._elsewhere(function) if node is None else self._kind[node]
+            self._kinds[function] = known
+        return known
 
     def at(self, function: FunctionNode, context: int, sequence: int) -> Exposure:
         """Return how a place of a function is reached: only by requests of the method it asks."""

@@ -9,6 +9,7 @@ from perfaudit.core.levels import Confidence, weakest
 from perfaudit.core.location import Location
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
+from perfaudit.program.called import library_calls
 from perfaudit.program.graph import GraphType
 from perfaudit.program.graph_fields import GraphField
 from perfaudit.program.loads import Load
@@ -114,14 +115,10 @@ def many_in(value: Type) -> list[ClassNode]:
 def eager_anywhere(program: "Program") -> frozenset[str]:
     """Return the names in the arguments of all calls that say what a query loads."""
     found: set[str] = set()
-    for function in program.functions:
-        for index, call in enumerate(function.facts.calls):
-            if not call.arguments:
-                continue
-            for target in program.types.call(function, index).targets:
-                if target.behaviour is not None and "query-option" in target.behaviour.flags:
-                    for given in call.given:
-                        found.update(_names(function, given))
+    for called in library_calls(program).with_flags("query-option"):
+        if called.call.arguments:
+            for given in called.call.given:
+                found.update(_names(called.function, given))
     return frozenset(found)
 
 

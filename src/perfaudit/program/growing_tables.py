@@ -43,7 +43,7 @@ def growing_tables(program: Program) -> frozenset[str]:
     for function in program.functions:
         if function.role in UNSERVED:
             continue
-        if program.exposure_of(function).kind not in SERVED:
+        if program.kind_of_exposure(function) not in SERVED:
             continue
         for call in function.facts.calls:
             at = (call.sequence, call.context)
@@ -53,7 +53,7 @@ def growing_tables(program: Program) -> frozenset[str]:
                     found.add(table.name)
     for site in program.once(statements):
         function = site.function
-        if function.role in UNSERVED or program.exposure_of(function).kind not in SERVED:
+        if function.role in UNSERVED or program.kind_of_exposure(function) not in SERVED:
             continue
         made = INSERT.match(site.sql or "")
         table = program.schema.find(made.group(1)) if made is not None else None

@@ -4,12 +4,12 @@ import re
 from typing import TYPE_CHECKING
 
 from perfaudit.core.report import Inventory
+from perfaudit.program.called import library_calls
 from perfaudit.program.sites import Site
 from perfaudit.program.sql_verbs import sql_effects
 from perfaudit.program.tables import Table
 
 if TYPE_CHECKING:
-    from perfaudit.program.nodes import FunctionNode
     from perfaudit.program.program import Program
 
 CACHE_EFFECTS = frozenset({"cache.read", "cache.write"})
@@ -18,24 +18,18 @@ _SELECT = re.compile(r"(?:\s|\(|--[^\n]*\n|/\*.*?\*/)*(?:select|with)\b", re.IGN
 
 def inventory_of(program: "Program") -> Inventory:
     """Return what there is of asynchronous code, queries, caches and endpoints outside tests."""
-    gathers = 0
-    pools = 0
-    for function in program.functions:
-        for gathered, pooled in _call_kinds(program, function):
-            gathers += gathered
-            pools += pooled
     tables = [
         table for table in program.schema.tables.values() if not (table.abstract or table.is_view)
     ]
     files = {function.file for function in program.functions}
     return Inventory(
         async_functions=sum(function.is_async for function in program.functions),
-        gather_sites=gathers,
+        gather_sites=_gathers(program),
         indexes=sum(_indexes(table) for table in tables),
         tables=len(tables),
         select_statements=sum(is_select(sql.text) for file in files for sql in file.facts.sql),
         cache_sites=sum(_uses_cache(site) for site in program.sites()) + len(program.memoised),
-        pools=pools,
+        pools=_pools(program),
         endpoints=sum(endpoint.kind == "route" for endpoint in program.endpoints),
     )
 
@@ -45,22 +39,32 @@ def is_select(text: str) -> bool:
     return _SELECT.match(text) is not None and sql_effects(text) == ("db.query",)
 
 
-def _call_kinds(program: "Program", function: "FunctionNode") -> list[tuple[bool, bool]]:
-    """Return for each call whether it gathers awaitables and whether it makes a pool."""
-    found = []
-    for index in range(len(function.facts.calls)):
-        targets = [
-            target
-            for target in program.types.call(function, index).targets
-            if target.function is None
-        ]
-        gathers = any(
-            target.behaviour is not None and "gathers" in target.behaviour.flags
-            for target in targets
+def _gathers(program: "Program") -> int:
+    """Return the number of calls that gather awaitables."""
+    return sum(
+        any(
+            target.function is None
+            and target.behaviour is not None
+            and "gathers" in target.behaviour.flags
+            for target in program.types.call(called.function, called.index).targets
         )
-        pools = any(program.libraries.pool(target.name) is not None for target in targets)
-        found.append((gathers, pools))
-    return found
+        for called in library_calls(program).with_flags("gathers")
+    )
+
+
+def _pools(program: "Program") -> int:
+    """Return the number of calls that make a pool."""
+
+    def is_pool(name: str) -> bool:
+        return program.libraries.pool(name) is not None
+
+    return sum(
+        any(
+            target.function is None and is_pool(target.name)
+            for target in program.types.call(called.function, called.index).targets
+        )
+        for called in library_calls(program).of_names(is_pool)
+    )
 
 
 def _indexes(table: Table) -> int:

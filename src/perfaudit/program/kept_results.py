@@ -61,6 +61,9 @@ def keeps_by_name(function: FunctionNode) -> bool:
 
 def keeps_in_global(function: FunctionNode) -> bool:
     """Return whether a function makes a module's object on first use and keeps giving it."""
+    if not function.facts.contexts:
+        # It neither tests whether it has the object, nor catches that it has not.
+        return False
     names = set(function.facts.outer_names) & function.binds.keys()
     noted = _noted_globals(function)
     names |= noted

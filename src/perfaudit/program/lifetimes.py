@@ -12,7 +12,7 @@ from perfaudit.program import expressions
 from perfaudit.program.exposure import BY_HAND, label_of
 from perfaudit.program.loops import Walk, walk_of
 from perfaudit.program.names import AT_END
-from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.nodes import FunctionNode, remembered
 from perfaudit.program.program import Program
 from perfaudit.program.reach import site_step
 from perfaudit.program.sites import Edge, Site
@@ -115,6 +115,7 @@ def is_memoised(program: Program, function: FunctionNode) -> bool:
     return function in program.memoised or _remembers(function)
 
 
+@remembered
 def _remembers(function: FunctionNode) -> bool:
     """Return whether a function leaves at once for what it has put into a collection outside."""
     facts = function.facts
@@ -169,19 +170,28 @@ def _is_followed(program: Program, edge: Edge) -> bool:
 def _walked(
     program: Program, origins: Mapping[FunctionNode, _Origin]
 ) -> Iterator[tuple[FunctionNode, _Origin]]:
-    """Yield the functions that loops over data call, in code that nobody starts by hand."""
+    """Yield the functions that loops over data call, in code that nobody starts by hand.
+
+    Each of them once, and none that has an origin.
+    """
+    found = set(origins)
     for function in program.functions:
         if function in origins or function.role is not Role.PRODUCTION:
             continue
         edges = [
             edge
             for edge in program.edges_from(function)
-            if (edge.each or function.loops(edge.context)) and _is_followed(program, edge)
+            if (edge.each or (edge.context >= 0 and function.loops(edge.context)))
+            and edge.callee not in found
+            and _is_followed(program, edge)
         ]
         if not edges or is_run_by_hand(program, function):
             continue
         for edge in edges:
+            if edge.callee in found:
+                continue
             if edge.each or is_per_item(program, function, edge.context):
+                found.add(edge.callee)
                 confidence = weakest(Confidence.MEDIUM, edge.confidence)
                 yield edge.callee, _Origin("item", "", edge, confidence)
 
@@ -246,7 +256,7 @@ def depends_on_parameters(function: FunctionNode, values: Iterable[t.Expr]) -> b
 def is_per_item(program: Program, function: FunctionNode, context: int) -> bool:
     """Return whether a place stands in a loop over data."""
     return any(
-        walk_of(program, function, loop) in WALKS_OVER_DATA for loop in function.loops(context)
+        program.once(walk_of, function, loop) in WALKS_OVER_DATA for loop in function.loops(context)
     )
 
 
@@ -260,7 +270,7 @@ def is_run_by_hand(program: Program, function: FunctionNode) -> bool:
     by_hand = False
     while waiting:
         node = waiting.pop()
-        if node.kind == "module" or program.exposure_of(node).kind in BY_HAND:
+        if node.kind == "module" or program.kind_of_exposure(node) in BY_HAND:
             by_hand = True
             continue
         callers = {edge.caller for edge in program.edges_to(node)}
@@ -278,7 +288,7 @@ def is_kept(program: Program, function: FunctionNode, made: t.Expr) -> bool:
 
 def stores_of(function: FunctionNode, made: t.Expr) -> list[t.Bind]:
     """Return the binds that hold the result of a call, directly or through a local name."""
-    found = [bind for bind in function.facts.binds if _holds(function, bind.value, made)]
+    found = [bind for bind, held in _held_by_binds(function) if made in held]
     names = {bind.target.id for bind in found if isinstance(bind.target, t.Name)}
     for bind in function.facts.binds:
         value = _unwrapped(bind.value)
@@ -296,7 +306,7 @@ def is_returned(function: FunctionNode, made: t.Expr) -> bool:
     """Return whether a function hands the result of a call to its caller."""
     names = names_of(function, made)
     return any(
-        _holds(function, result.value, made)
+        made in _held(function, result.value)
         or any(
             isinstance(part, t.Name) and part.id in names for part in _alternatives(result.value)
         )
@@ -304,19 +314,25 @@ def is_returned(function: FunctionNode, made: t.Expr) -> bool:
     )
 
 
-def _holds(function: FunctionNode, value: t.Expr | None, made: t.Expr) -> bool:
-    """Return whether an expression is the result of a call, or wraps it: ``y or Z(await x())``."""
-    if value is None or isinstance(value, t.Name | t.Attr | t.Const):
-        return value == made
+@remembered
+def _held_by_binds(function: FunctionNode) -> list[tuple[t.Bind, list[t.Expr]]]:
+    """Return the binds of a function, each with what it holds."""
+    return [(bind, _held(function, bind.value)) for bind in function.facts.binds]
+
+
+def _held(function: FunctionNode, value: t.Expr | None) -> list[t.Expr]:
+    """Return what an expression is, or may be, and what it wraps: ``y or Z(await x())``."""
+    if value is None:
+        return []
+    if isinstance(value, t.Name | t.Attr | t.Const):
+        return [value]
+    found = []
     for part in _alternatives(value):
-        if part == made:
-            return True
+        found.append(part)
         if isinstance(part, t.CallRef):
-            call = function.facts.calls[part.index]
-            given = call.given
-            if any(_holds(function, item, made) for item in given):
-                return True
-    return False
+            for item in function.facts.calls[part.index].given:
+                found += _held(function, item)
+    return found
 
 
 def _alternatives(value: t.Expr | None) -> Iterator[t.Expr]:

@@ -1,6 +1,7 @@
 """Relations that a function loads from what it is given: lazy reads that make N + 1 queries."""
 
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -79,7 +80,7 @@ class Load(Struct, frozen=True):
 
 
 Asked = Callable[["Program", FunctionNode, Site], tuple[t.Expr, Relation] | None]
-"""What a site asks for: the row, and the relation of it; None where it is nothing of the kind."""
+"""What a site asks for: the row, and the relation of it; None where it asks for no rows."""
 
 
 def may_be_loaded(
@@ -89,6 +90,11 @@ def may_be_loaded(
     if site.relation is None or is_assigned(function, site):
         return None
     return relation_base(function, site), site.relation
+
+
+def asks_for_rows(site: Site) -> bool:
+    """Return whether a site asks for rows: of a relation, or by a query."""
+    return site.relation is not None or "db.query" in site.effects
 
 
 class Loads:
@@ -106,17 +112,39 @@ class Loads:
         self._own_loads: dict[FunctionNode, list[Load]] = {}
         self._known: dict[tuple[FunctionNode, int], tuple[Load, ...]] = {}
 
+    def __iter__(self) -> Iterator[FunctionNode]:
+        """Yield the functions that may load something; all others load nothing."""
+        return iter(self._asking)
+
     def of(self, function: FunctionNode, calls: int = MAX_DISTANCE) -> tuple[Load, ...]:
         """Return what a function loads from its names, its own reads first.
 
         ``calls``: through how many calls its names are followed.
         """
+        if function not in self._asking:
+            return ()
         key = (function, calls)
         known = self._known.get(key)
         if known is None:
             found = [*self._own(function), *(self._called(function, calls - 1) if calls else ())]
             known = self._known[key] = tuple(found[:MAX_LOADS])
         return known
+
+    @cached_property
+    def _asking(self) -> set[FunctionNode]:
+        """Return the functions that ask for rows, and those that call one: no other loads any."""
+        found = {
+            function
+            for function in self._program.costly
+            if any(asks_for_rows(site) for site in self._program.sites_of(function))
+        }
+        waiting = list(found)
+        while waiting:
+            for edge in self._program.edges_to(waiting.pop()):
+                if edge.how == "call" and edge.caller not in found:
+                    found.add(edge.caller)
+                    waiting.append(edge.caller)
+        return found
 
     def _own(self, function: FunctionNode) -> list[Load]:
         """Return what a function reads itself."""

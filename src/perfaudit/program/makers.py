@@ -19,7 +19,7 @@ def is_made_aside(program: "Program", node: ClassNode) -> bool:
         if maker.owner is not each
     ]
     return bool(makers) and all(
-        maker.kind != "module" and program.exposure_of(maker).kind in NOT_SERVED for maker in makers
+        maker.kind != "module" and program.kind_of_exposure(maker) in NOT_SERVED for maker in makers
     )
 
 

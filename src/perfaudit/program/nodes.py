@@ -183,12 +183,6 @@ class FunctionNode:
             self._params = {param.name: param for param in self.facts.params} or _NOTHING
         return self._params
 
-    def answers(self) -> dict[tuple[object, ...], Any]:
-        """Return what has been answered about its places, for ``remembered``."""
-        if self._answers is None:
-            self._answers = {}
-        return self._answers
-
     def only_value(self, name: str) -> t.Expr | None:
         """Return the expression that a local name always stands for; None where it may not."""
         binds = self.binds.get(name, ())
@@ -239,8 +233,10 @@ def remembered(
 
     @wraps(question)
     def ask(function: FunctionNode, *place: P.args, **named: P.kwargs) -> V:
-        answers = function.answers()
-        key = (question, *place, *named.items())
+        answers = function._answers  # Asked too often for a call.
+        if answers is None:
+            answers = function._answers = {}
+        key = (question, *place, *named.items()) if named else (question, *place)
         try:
             found: V = answers[key]
         except KeyError:

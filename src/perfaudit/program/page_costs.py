@@ -14,7 +14,7 @@ from perfaudit.program.answer_costs import cost_of_rows
 from perfaudit.program.bounds import at_most, bounded_size
 from perfaudit.program.endpoints import Endpoint
 from perfaudit.program.lazy_costs import meaning_of
-from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.polynomial import ZERO, Cost, Lazy, dearest, once
 from perfaudit.program.renderings import Known, Rendering, renderings, view_of
 from perfaudit.program.row_costs import row_class
@@ -37,19 +37,28 @@ def cost_of_pages(
     program: "Program", endpoint: Endpoint, entered: Sequence[FunctionNode]
 ) -> Cost | None:
     """Return what the pages of an endpoint cost, or None where it shows none that is known."""
-    found = [
-        (number, each)
-        for number, each in enumerate(program.once(renderings))
-        if (each.view is not None and each.view is endpoint.view) or each.function in entered
-    ]
+    shown = program.once(_numbers_of_renderings)
+    found = sorted({number for by in (endpoint.view, *entered) for number in shown.get(by, ())})
     files = program.once(template_files)
     pages = [
         program.once(_cost_of_page, number, name)
-        for number, rendering in found
-        for name in rendering.templates
+        for number in found
+        for name in program.once(renderings)[number].templates
         if files.find(name) is not None
     ]
     return dearest(pages) if pages else None
+
+
+def _numbers_of_renderings(
+    program: "Program",
+) -> dict[FunctionNode | ClassNode | None, list[int]]:
+    """Return the numbers of the renderings of each function, and of each view class."""
+    found: dict[FunctionNode | ClassNode | None, list[int]] = {}
+    for number, rendering in enumerate(program.once(renderings)):
+        found.setdefault(rendering.function, []).append(number)
+        if rendering.view is not None:
+            found.setdefault(rendering.view, []).append(number)
+    return found
 
 
 def is_only_shown(program: "Program", endpoint: Endpoint) -> bool:

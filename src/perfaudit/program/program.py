@@ -148,9 +148,24 @@ class Program:
         """Return the functions that have a site, in file order."""
         return [function for function in self.functions if self._activities[function].sites]
 
+    def costly_or_calling(self, *groups: Iterable[FunctionNode]) -> list[FunctionNode]:
+        """Return the functions that have a site, or run one of some functions, in file order.
+
+        Of those that reach something: all others have no place for it, and none that leads to one.
+        """
+        found = set(self.costly)
+        for group in groups:
+            for callee in group:
+                found.update(edge.caller for edge in self.edges_to(callee))
+        return [function for function in self.functions if function in found]
+
     def exposure_of(self, function: FunctionNode) -> Exposure:
         """Return from where a function is reached."""
         return self._exposures.of(function)
+
+    def kind_of_exposure(self, function: FunctionNode) -> str:
+        """Return the kind of how a function is reached, which is known without the way there."""
+        return self._exposures.kind_of(function)
 
     def way_to(self, function: FunctionNode) -> list[Edge] | None:
         """Return the calls from the entry point to a function, or None where none leads there."""
@@ -298,24 +313,20 @@ class Program:
 
         At import, at start-up, by what keeps its result, or with an object that is.
         """
-        makers = {
-            node: self.types.callers.constructions(self.types, node)
-            for file in self.files
-            for node in file.classes
-        }
-        found = {
-            node
-            for node in makers
-            if "__new__" in node.methods and keeps_itself(node.methods["__new__"])
-        }
+        makers: dict[ClassNode, Sequence[FunctionNode]] = {}
+        found: set[ClassNode] = set()
+        for node in (node for file in self.files for node in file.classes):
+            places = self.types.callers.constructions(self.types, node)
+            if places:
+                makers[node] = places
+            if "__new__" in node.methods and keeps_itself(node.methods["__new__"]):
+                found.add(node)
         grew = True
         while grew:
             more = {
                 node
                 for node, places in makers.items()
-                if node not in found
-                and places
-                and all(self._is_made_once(maker, found) for maker in places)
+                if node not in found and all(self._is_made_once(maker, found) for maker in places)
             }
             found |= more
             grew = bool(more)
@@ -329,7 +340,7 @@ class Program:
             return True
         if maker.name == "__init__":
             return maker.owner in once
-        if self.exposure_of(maker).kind == "startup":
+        if self.kind_of_exposure(maker) == "startup":
             return True
         callers = self.edges_to(maker)
         return bool(depth and callers) and all(

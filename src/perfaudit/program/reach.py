@@ -1,7 +1,7 @@
 """Which effects a function can reach, by the shortest chain of calls."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from msgspec import Struct
 
@@ -50,6 +50,9 @@ class Reach:
 
     def __contains__(self, function: FunctionNode) -> bool:
         return function in self._steps
+
+    def __iter__(self) -> Iterator[FunctionNode]:
+        return iter(self._steps)
 
     def step(self, function: FunctionNode) -> Step | None:
         """Return the first step from the function, or None where it reaches nothing."""

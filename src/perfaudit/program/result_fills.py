@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from perfaudit.facts import types as t
-from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.nodes import FunctionNode, remembered
 from perfaudit.program.result_roots import Point
 
 ADDING_ONE = {"append": 0, "add": 0, "appendleft": 0, "insert": 1}
@@ -20,6 +20,7 @@ class Fill(NamedTuple):
     form: str
 
 
+@remembered
 def fills_of(scope: FunctionNode) -> dict[str, list[Fill]]:
     """Return what is put into each local name that is only ever an empty container at first."""
     names = {

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from perfaudit.facts import types as t
 from perfaudit.program.expressions import children
-from perfaudit.program.nodes import TESTED_BEFORE, FunctionNode
+from perfaudit.program.nodes import TESTED_BEFORE, FunctionNode, remembered
 from perfaudit.program.result_shapes import EAGER_OPTIONS
 
 Point = tuple[int, int]
@@ -50,8 +50,13 @@ def arguments_of(call: t.Call) -> Iterator[tuple[str, t.Expr]]:
     yield from call.keywords
 
 
-def roots_of(scope: FunctionNode) -> Iterator[Root]:
-    """Yield the expressions that stand by themselves, each with where its value goes."""
+@remembered
+def roots_of(scope: FunctionNode) -> tuple[Root, ...]:
+    """Return the expressions that stand by themselves, each with where its value goes."""
+    return tuple(_roots_of(scope))
+
+
+def _roots_of(scope: FunctionNode) -> Iterator[Root]:
     facts = scope.facts
     for bind in facts.binds:
         yield from _bind_roots(scope, bind)

@@ -1,6 +1,6 @@
 """What is read of a fetched result before it is out of sight."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,7 +10,7 @@ from perfaudit.facts import types as t
 from perfaudit.program.decorators import decorator_paths
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.program import Program
-from perfaudit.program.result_roots import arguments_of, last_name
+from perfaudit.program.result_roots import last_name
 from perfaudit.program.result_shapes import OF_ROWS, JsonPath, Shape
 from perfaudit.program.result_shown import answered
 from perfaudit.program.result_walk import MAX_DEPTH, Reading, SizedAt, Source, Walk
@@ -72,6 +72,8 @@ class Readers:
 
     def __init__(self, program: Program) -> None:
         self.program = program
+        self.begun: dict[Source, tuple[Reading, Shape | None]] = {}
+        """What is read of results in their own functions, where callers have not been asked."""
 
     @cached_property
     def loose(self) -> frozenset[str]:
@@ -102,33 +104,29 @@ def _loose_names(program: Program) -> set[str]:
     loose: set[str] = set()
     for function in program.functions:
         facts = function.facts
+        passed = [bind.value for bind in facts.binds]
+        passed += [item.value for item in facts.results]
         for index, call in enumerate(facts.calls):
+            passed += call.given
             name = last_name(call.callee)
-            if name is not None and not program.types.call(function, index).targets:
-                loose.add(name)
-            for _, given in arguments_of(call):
-                _mention(given, loose)
-        for bind in facts.binds:
-            if bind.value is not None:
-                _mention(bind.value, loose)
-        for item in facts.results:
-            if item.value is not None:
-                _mention(item.value, loose)
+            if name is not None and name not in loose:
+                if not program.types.call(function, index).targets:
+                    loose.add(name)
+        _mention(passed, loose)
         for read in facts.reads:
             if isinstance(read.value, t.Attr):
                 loose.add(read.value.name)
     return loose
 
 
-def _mention(value: t.Expr, loose: set[str]) -> None:
-    if isinstance(value, t.Name):
-        loose.add(value.id)
-    elif isinstance(value, t.Seq):
-        for item in value.items:
-            _mention(item, loose)
-    elif isinstance(value, t.Mapping):
-        for item in value.values:
-            _mention(item, loose)
+def _mention(values: Iterable[t.Expr | None], loose: set[str]) -> None:
+    for value in values:
+        if isinstance(value, t.Name):
+            loose.add(value.id)
+        elif isinstance(value, t.Seq):
+            _mention(value.items, loose)
+        elif isinstance(value, t.Mapping):
+            _mention(value.values, loose)
 
 
 def use_of(readers: Readers, source: Source, *, follow_returns: bool = True) -> Use:
@@ -136,17 +134,29 @@ def use_of(readers: Readers, source: Source, *, follow_returns: bool = True) -> 
 
     With ``follow_returns``, also in those it returns to.
     """
-    reading = Reading(readers.program, source)
-    returned: Shape | None = None
+    begun = readers.begun.pop(source, None)
+    reading, returned = _read_at_home(readers.program, source) if begun is None else begun
+    if follow_returns:
+        _return_to_callers(readers, reading, source.function, returned, depth=1)
+    else:
+        readers.begun[source] = reading, returned
+    return _use(reading, returned)
+
+
+def _read_at_home(program: Program, source: Source) -> tuple[Reading, Shape | None]:
+    """Return what is read of a result in its own function, and what that returns of it."""
+    reading = Reading(program, source)
     if source.function.kind not in ("function", "lambda"):
         reading.escape("at module level")
-    else:
-        walk = Walk(reading, source.function, {("call", source.index): source.shape}, depth=0)
-        walk.watch_cursor(source)
-        walk.run()
-        returned = walk.returned
-        if follow_returns:
-            _return_to_callers(readers, reading, source.function, returned, depth=1)
+        return reading, None
+    walk = Walk(reading, source.function, {("call", source.index): source.shape}, depth=0)
+    walk.watch_cursor(source)
+    walk.run()
+    return reading, walk.returned
+
+
+def _use(reading: Reading, returned: Shape | None) -> Use:
+    """Return what has been seen of a result so far."""
     whole = frozenset(reading.whole)
     return Use(
         frozenset(reading.columns),

@@ -9,7 +9,7 @@ from perfaudit.core.location import Location
 from perfaudit.facts import types as t
 from perfaudit.program.expressions import outcomes, parts, spelled
 from perfaudit.program.language_calls import SUPER
-from perfaudit.program.names import meanings
+from perfaudit.program.names import Meaning, meanings
 from perfaudit.program.nodes import ClassNode, FunctionNode, inner_functions, remembered
 from perfaudit.program.result_fills import ADDING_MANY, ADDING_ONE, Fill, fills_of
 from perfaudit.program.result_roots import (
@@ -96,7 +96,7 @@ class Source:
     columns: tuple[str, ...] = ()
     cursor: t.Expr | None = None
     entity: ClassNode | None = None
-    relations: Mapping[str, Relation] = field(default_factory=dict)
+    relations: Mapping[str, Relation] = field(default_factory=dict, hash=False)
     queried: bool = False
 
 
@@ -194,12 +194,17 @@ class Walk:
         self.depth = depth
         self.cursor: _Cursor | None = None
         self.returned: Shape | None = None
-        self.place = function.location
+        self._at = (function, function.facts.line, function.facts.column)
         self._provisional: dict[object, Shape | None] = {}
         self._shapes: dict[object, Shape | None] = {}
         self._seen: set[tuple[FunctionNode, t.Expr]] = set()
         self._lambdas: dict[FunctionNode, tuple[FunctionNode, int]] = {}
-        self._fills: dict[FunctionNode, dict[str, list[Fill]]] = {}
+
+    @property
+    def place(self) -> Location:
+        """Return where the expression stands that is looked at."""
+        scope, line, column = self._at
+        return scope.line(line, column)
 
     def watch_cursor(self, source: Source) -> None:
         """Take what is fetched from the cursor, until its next statement, for the result."""
@@ -224,7 +229,7 @@ class Walk:
         if self._gives_row_to_base():
             self.reading.escape("used by its base class")
         for scope in scopes:
-            self._find_lambdas(scope)
+            self._lambdas |= {inner: (scope, index) for inner, index in _lambdas_given(scope)}
         for scope in scopes:
             for root in roots_of(scope):
                 self._visit(scope, root)
@@ -244,14 +249,8 @@ class Walk:
     def _visit(self, scope: FunctionNode, root: Root) -> None:
         if self.reading.escapes:
             return
-        self.place = scope.line(root.line, root.column)
+        self._at = (scope, root.line, root.column)
         self._walk(scope, root.value, root.at, root.role)
-
-    def _find_lambdas(self, scope: FunctionNode) -> None:
-        for index, call in enumerate(scope.facts.calls):
-            for given in call.given:
-                if isinstance(given, t.Lambda):
-                    self._lambdas[scope.file.functions[given.function]] = (scope, index)
 
     def _walk(self, scope: FunctionNode, value: t.Expr, at: Point, role: Role) -> None:
         """Note the uses in an expression, whose own value goes where the role says."""
@@ -305,7 +304,8 @@ class Walk:
         """Return what an expression holds of the result, or None."""
         match value:
             case t.Name(id=name):
-                return self._of_cursor(scope, value, at) or self._of_name(scope, name, at)
+                fetched = self._of_cursor(scope, value, at) if self.cursor else None
+                return fetched or self._of_name(scope, name, at)
             case t.CallRef(index=index):
                 return self._of_call(scope, index)
             case t.Await(value=inner) | t.Entered(value=inner):
@@ -314,7 +314,8 @@ class Walk:
                 found = self.shape(scope, inner, at)
                 return None if found is None else element(found)
             case t.Attr(base=base, name=name):
-                found = self._of_cursor(scope, value, at) or self.shape(scope, base, at)
+                fetched = self._of_cursor(scope, value, at) if self.cursor else None
+                found = fetched or self.shape(scope, base, at)
                 if found is None:
                     return None
                 if self.cursor is not None and value == self.cursor.receiver:
@@ -355,7 +356,8 @@ class Walk:
 
     def _of_name(self, scope: FunctionNode, name: str, at: Point) -> Shape | None:
         found: list[Shape] = []
-        for home, definition in meanings(scope, name, at):
+        meant = _meanings(scope, name, at)
+        for home, definition in meant:
             shape: Shape | None = None
             if isinstance(definition, t.Param):
                 shape = self._of_param(home, definition.name)
@@ -364,17 +366,14 @@ class Walk:
             if shape is not None:
                 found.append(shape)
         if not found:
-            homes = dict.fromkeys(home for home, _ in meanings(scope, name, at))
+            homes = dict.fromkeys(home for home, _ in meant)
             filled = next((home for home in homes if name in self._filled(home)), None)
             if filled is not None:
                 return self._once(("fill", filled, name), lambda: self._of_fills(filled, name))
         return self._agreed(found)
 
     def _filled(self, scope: FunctionNode) -> dict[str, list[Fill]]:
-        if scope not in self._fills:
-            inside = scope.kind in ("function", "lambda")
-            self._fills[scope] = fills_of(scope) if inside else {}
-        return self._fills[scope]
+        return fills_of(scope) if scope.kind in ("function", "lambda") else {}
 
     def _of_fills(self, home: FunctionNode, name: str) -> Shape | None:
         """Return what a container holds that the function fills itself."""
@@ -1110,6 +1109,23 @@ def _param(callee: FunctionNode, spec: str, *, shift: int) -> str | None:
         return positional[position].name if position < len(positional) else None
     param = callee.params.get(spec)
     return spec if param is not None and param.kind in ("positional", "keyword") else None
+
+
+@remembered
+def _meanings(scope: FunctionNode, name: str, at: Point) -> list[Meaning]:
+    """Return what a name can mean at a point: each result of a function is asked for there."""
+    return meanings(scope, name, at)
+
+
+@remembered
+def _lambdas_given(scope: FunctionNode) -> list[tuple[FunctionNode, int]]:
+    """Return the lambdas that the calls of a function are given, each with the number of that."""
+    return [
+        (scope.file.functions[given.function], index)
+        for index, call in enumerate(scope.facts.calls)
+        for given in call.given
+        if isinstance(given, t.Lambda)
+    ]
 
 
 @remembered

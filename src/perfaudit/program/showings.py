@@ -14,6 +14,7 @@ from perfaudit.libraries.templates import ViewWords
 from perfaudit.program import expressions, members
 from perfaudit.program.answer_costs import is_one as is_one_object
 from perfaudit.program.bounds import is_short
+from perfaudit.program.called import calling_methods
 from perfaudit.program.class_values import class_value
 from perfaudit.program.expressions import argument
 from perfaudit.program.given_names import Given
@@ -113,7 +114,7 @@ def _by_answers(program: "Program") -> Iterator[Showing]:
 
 def _by_filling(program: "Program", words: Answers) -> Iterator[Showing]:
     """Yield the loops that fill an object of a class from each row."""
-    for function in program.functions:
+    for function in calling_methods(program, words.fills):
         for call in function.facts.calls:
             callee = call.callee
             if not isinstance(callee, t.Attr) or callee.name not in words.fills:
@@ -140,9 +141,9 @@ def _by_filling(program: "Program", words: Answers) -> Iterator[Showing]:
 def _by_pages(program: "Program", words: Answers) -> Iterator[Showing]:
     """Yield the calls that fill a list of objects in another one from rows."""
     for function in program.functions:
-        for call in function.facts.calls:
+        for index, call in enumerate(function.facts.calls):
             at = (call.sequence, call.context)
-            for value, shown in parts_of_call(program, function, call):
+            for value, shown in parts_of_call(program, function, index):
                 if program.types.classes.ancestors(shown).isdisjoint(words.filled):
                     continue
                 found = _filled(program, function, value, at, shown)
@@ -195,7 +196,7 @@ def _is_awaited(
 def _by_calls(program: "Program", words: Answers) -> Iterator[Showing]:
     for function in program.functions:
         for index, call in enumerate(function.facts.calls):
-            if not any(name == words.many for name, _ in call.keywords):
+            if not call.keywords or not any(name == words.many for name, _ in call.keywords):
                 continue
             given = argument(call, "0|instance")
             if given is None or _is_false(argument(call, words.many)):
@@ -208,9 +209,7 @@ def _by_calls(program: "Program", words: Answers) -> Iterator[Showing]:
 
 def _by_dumps(program: "Program", words: Answers) -> Iterator[Showing]:
     """Yield the calls of an object that shows many rows: ``BookSchema(many=True).dump(rows)``."""
-    if not words.dumps:
-        return
-    for function in program.functions:
+    for function in calling_methods(program, words.dumps):
         for call in function.facts.calls:
             callee = call.callee
             if not isinstance(callee, t.Attr) or callee.name not in words.dumps:

@@ -15,14 +15,14 @@ Part = tuple[t.Expr, ClassNode]
 """A value, and the class of which an object is filled from each of its items."""
 
 
-def parts_of_call(program: "Program", function: FunctionNode, call: t.Call) -> Iterator[Part]:
+def parts_of_call(program: "Program", function: FunctionNode, index: int) -> Iterator[Part]:
     """Yield what a call gives to the fields of a class of the project that hold lists."""
-    if not any(name != "**" for name, _ in call.keywords):
+    keywords = function.facts.calls[index].keywords
+    if not keywords:
         return
-    at = (call.sequence, call.context)
-    for option in options_of(program.types.evaluate(function, call.callee, at)):
+    for option in options_of(program.types.call(function, index).callee):
         if isinstance(option, ClassType):
-            for name, value in call.keywords:
+            for name, value in keywords:
                 yield from _part(program, option.node, name, value)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from perfaudit.facts import types as t
+from perfaudit.program.called import calling_methods
 from perfaudit.program.expressions import argument_for
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.sites import Site
@@ -25,7 +26,7 @@ def handed_to_methods(program: "Program", runners: Runners) -> Iterator[Handed]:
     methods = _all_running(program, runners)
     if not methods:
         return
-    for function in program.functions:
+    for function in calling_methods(program, methods):
         for index, call in enumerate(function.facts.calls):
             callee = call.callee
             if not isinstance(callee, t.Attr) or callee.name not in methods:

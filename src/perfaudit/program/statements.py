@@ -271,7 +271,7 @@ def _run_by(call: t.Call, runs: dict[str, Behaviour]) -> Behaviour | None:
     """Return what a call runs by the name of its method, or of one that it hands on."""
     if isinstance(call.callee, t.Attr) and call.callee.name in runs:
         return runs[call.callee.name]
-    for index, given in enumerate(call.arguments[:-1]):
+    for index, given in enumerate(call.arguments[:-1] if len(call.arguments) > 1 else ()):
         if isinstance(given, t.Attr) and given.name in runs:
             return structs.replace(runs[given.name], sql=str(index + 1))
     return None

@@ -60,6 +60,10 @@ IDENTITY = re.compile(r"""\bid\s*=\s*["']([^"']*)["']""")
 FIRST_TEXT = re.compile(r"""\s*["'`]([^"'`]*)["'`]""")
 
 
+_Bodies = dict[str, tuple[int, int]]
+"""Where the body of each function of a script begins and ends, by its name."""
+
+
 class Timer(NamedTuple):
     """One timer that asks a server: where it is set, how often it runs and what it asks.
 
@@ -100,8 +104,10 @@ def timers(text: str, *, is_template: bool) -> Iterator[Timer]:
         text = TEMPLATE_COMMENT.sub(_blank, text)
         found += _attributes(text)
     script = _script(_scripts_only(text) if is_template else text)
-    found += _intervals(script)
-    found += _repeated_timeouts(script)
+    if INTERVAL.search(script.code) or TIMEOUT.search(script.code):
+        bodies = _bodies(script)
+        found += _intervals(script, bodies)
+        found += _repeated_timeouts(script, bodies)
     for start, call, seconds, address in sorted(found):
         line = text.count("\n", 0, start) + 1
         column = start - text.rfind("\n", 0, start)
@@ -168,8 +174,7 @@ def _branch_of(marks: list[int], place: int) -> _Branch | None:
     return None if chosen is None else _Branch(marks[0], ranges, chosen)
 
 
-def _intervals(script: _Script) -> Iterator[tuple[int, str, float | None, str]]:
-    bodies = _bodies(script)
+def _intervals(script: _Script, bodies: _Bodies) -> Iterator[tuple[int, str, float | None, str]]:
     for found in INTERVAL.finditer(script.code):
         arguments = _arguments(script.code, found.end() - 1)
         if not arguments:
@@ -182,9 +187,10 @@ def _intervals(script: _Script) -> Iterator[tuple[int, str, float | None, str]]:
         yield found.start(), "setInterval", seconds, address
 
 
-def _repeated_timeouts(script: _Script) -> Iterator[tuple[int, str, float | None, str]]:
+def _repeated_timeouts(
+    script: _Script, bodies: _Bodies
+) -> Iterator[tuple[int, str, float | None, str]]:
     """Yield the timeouts with which a function calls itself again, whatever the answer was."""
-    bodies = _bodies(script)
     for found in TIMEOUT.finditer(script.code):
         arguments = _arguments(script.code, found.end() - 1)
         if not arguments:
@@ -266,7 +272,7 @@ def _arguments(code: str, opening: int) -> list[tuple[int, int]]:
     return found
 
 
-def _bodies(script: _Script) -> dict[str, tuple[int, int]]:
+def _bodies(script: _Script) -> _Bodies:
     """Return the ranges of the functions with a name; the last one of a name wins."""
     code = script.code
     found = {}
@@ -285,9 +291,7 @@ def _bodies(script: _Script) -> dict[str, tuple[int, int]]:
     return found
 
 
-def _callback(
-    script: _Script, bodies: dict[str, tuple[int, int]], given: tuple[int, int]
-) -> list[tuple[int, int]]:
+def _callback(script: _Script, bodies: _Bodies, given: tuple[int, int]) -> list[tuple[int, int]]:
     """Return the code that a callback runs: itself, or the body of the function it names."""
     code = script.code[slice(*given)]
     if "=>" in code or re.match(r"\s*(?:async\s+)?function\b", code):
@@ -300,7 +304,7 @@ def _callback(
 
 
 def _reached(
-    script: _Script, bodies: dict[str, tuple[int, int]], ranges: list[tuple[int, int]]
+    script: _Script, bodies: _Bodies, ranges: list[tuple[int, int]]
 ) -> list[tuple[int, int]]:
     """Return the ranges and those of the functions that they call, some calls deep."""
     reached = list(ranges)

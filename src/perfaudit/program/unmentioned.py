@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from perfaudit.core.levels import Role
 from perfaudit.facts import types as t
 from perfaudit.program import expressions
+from perfaudit.program.called import calling_methods
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.tables import Relation
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 OTHERS = frozenset({Role.TEST, Role.MIGRATION})
 """The roles of code whose queries give no rows to the rest."""
 _WORDS = re.compile(r"[^\W\d]\w*")
+_TEXTLESS = (t.Name, t.CallRef, type(None))
+"""Expressions that hold no text; those in a call come by themselves."""
 
 
 def is_never_loaded(program: "Program", relation: Relation) -> bool:
@@ -37,14 +40,13 @@ def _place(relation: Relation) -> tuple[str, int]:
 def _names_in_texts(program: "Program") -> bool:
     """Return whether all that loads relations names them: nothing reads what clients ask for."""
     packages = program.types.graph_words.optimisers
-    methods = program.types.libraries.loading_methods
-    for function in program.functions:
-        if any(item.module.partition(".")[0] in packages for item in function.facts.imports):
-            return False
-        for call in function.facts.calls:
-            if isinstance(call.callee, t.Attr) and call.callee.name in methods:
-                return False
-    return True
+    if calling_methods(program, program.types.libraries.loading_methods):
+        return False
+    return not any(
+        item.module.partition(".")[0] in packages
+        for function in program.functions
+        for item in function.facts.imports
+    )
 
 
 def _mentions(program: "Program") -> dict[str, set[tuple[str, int]]]:
@@ -64,26 +66,34 @@ def _mentions(program: "Program") -> dict[str, set[tuple[str, int]]]:
 def _written(function: FunctionNode) -> Iterator[tuple[str, int]]:
     """Yield the texts of a function with their lines, and what the body of a class binds."""
     facts = function.facts
+    if facts.kind == "class":
+        for bind in facts.binds:
+            if isinstance(bind.target, t.Name):
+                yield bind.target.id, bind.line
+    for value, line in _values(facts):
+        while isinstance(value, t.Attr):
+            value = value.base
+        if not isinstance(value, _TEXTLESS):
+            for text in _texts(function, value):
+                yield text, line
+
+
+def _values(facts: t.Function) -> Iterator[tuple[t.Expr | None, int]]:
+    """Yield the expressions of a function, each with its line."""
     for call in facts.calls:
-        for value in call.given:
-            yield from ((text, call.line) for text in _texts(function, value))
+        for given in call.given:
+            yield given, call.line
     for bind in facts.binds:
-        if facts.kind == "class" and isinstance(bind.target, t.Name):
-            yield bind.target.id, bind.line
-        for part in (bind.target, bind.value):
-            if part is not None:
-                yield from ((text, bind.line) for text in _texts(function, part))
+        yield bind.target, bind.line
+        yield bind.value, bind.line
     for read in facts.reads:
-        yield from ((text, read.line) for text in _texts(function, read.value))
+        yield read.value, read.line
     for result in facts.results:
-        if result.value is not None:
-            yield from ((text, result.line) for text in _texts(function, result.value))
+        yield result.value, result.line
     for param in facts.params:
-        if param.default is not None:
-            yield from ((text, facts.line) for text in _texts(function, param.default))
+        yield param.default, facts.line
     for context in facts.contexts:
-        if context.subject is not None:
-            yield from ((text, context.line) for text in _texts(function, context.subject))
+        yield context.subject, context.line
 
 
 def _texts(function: FunctionNode, value: t.Expr) -> Iterator[str]:
@@ -97,5 +107,5 @@ def _texts(function: FunctionNode, value: t.Expr) -> Iterator[str]:
         elif isinstance(part, t.Text):
             yield from (text for text in part.parts if isinstance(text, str))
             stack.extend(expressions.children(function, part))
-        elif not isinstance(part, t.Name | t.CallRef):
+        elif not isinstance(part, _TEXTLESS):
             stack.extend(expressions.children(function, part))

@@ -3,7 +3,7 @@
 Templates and what shows rows call as well: they set nothing but what they are seen to give.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from perfaudit.core.levels import Confidence, Role
@@ -93,35 +93,32 @@ def _called(program: "Program") -> dict[str, set[tuple[FunctionNode, int]]]:
 
 def _named(program: "Program") -> frozenset[str]:
     """Return the names of what the program gives on, keeps or asks for by a text."""
-    return frozenset(
-        name
-        for function in program.functions
-        if function.role is not Role.EXAMPLE
-        for value in _held(function)
-        for name in _names(function, value)
-    )
+    found: set[str] = set()
+    for function in program.functions:
+        if function.role is not Role.EXAMPLE:
+            _note_names(function, _held(function), found)
+    return frozenset(found)
 
 
-def _held(function: FunctionNode) -> Iterator[t.Expr]:
-    """Yield what a function does not call there: values, and what has the methods it calls."""
+def _held(function: FunctionNode) -> list[t.Expr]:
+    """Return what a function does not call there: values, and what has the methods it calls."""
     facts = function.facts
-    for call in facts.calls:
-        yield from call.given
-        if isinstance(call.callee, t.Attr):
-            yield call.callee.base
     held = [bind.value for bind in facts.binds] + [item.value for item in facts.results]
     held += [block.subject for block in facts.contexts] + [read.value for read in facts.reads]
     held += [param.default for param in facts.params]
-    yield from (value for value in held if value is not None)
+    for call in facts.calls:
+        held += call.given
+        if isinstance(call.callee, t.Attr):
+            held.append(call.callee.base)
+    return [value for value in held if value is not None]
 
 
-def _names(function: FunctionNode, value: t.Expr) -> Iterator[str]:
-    """Yield the names and texts in a value, but for its calls, which come by themselves."""
-    waiting = [value]
+def _note_names(function: FunctionNode, waiting: list[t.Expr], found: set[str]) -> None:
+    """Note the names and texts in values, but for their calls, which come by themselves."""
     while waiting:
         part = waiting.pop()
         if isinstance(part, t.Const):
-            yield str(part.value)
+            found.add(str(part.value))
         elif not isinstance(part, t.CallRef):
-            yield last_name(part)
+            found.add(last_name(part))
             waiting.extend(children(function, part))

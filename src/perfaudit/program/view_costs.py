@@ -61,19 +61,22 @@ def cost_before(program: "Program", costs: Costs, endpoint: Endpoint) -> Cost:
 def cost_of_shown_here(program: "Program", costs: Costs, function: FunctionNode) -> Cost:
     """Return what a function pays for rows that it hands to a class that shows them."""
     total = ZERO
+    made = [
+        (call, callee.node)
+        for index, call in enumerate(function.facts.calls)
+        if isinstance(callee := program.types.call(function, index).callee, ClassType)
+        and "data" not in dict(call.keywords)
+    ]
     for words in program.libraries.answers:
-        for index, call in enumerate(function.facts.calls):
-            callee = program.types.call(function, index).callee
-            if not isinstance(callee, ClassType) or "data" in dict(call.keywords):
-                continue
-            if not _shows(program, words, callee.node):
+        for call, node in made:
+            if not _shows(program, words, node):
                 continue
             given = argument(call, "0|instance")
             if given is None:
                 continue
             at = (call.sequence, call.context)
             many = argument(call, words.many) is not None
-            found = _shown(program, costs, words, callee.node, (function, given, at), many=many)
+            found = _shown(program, costs, words, node, (function, given, at), many=many)
             total = total + (found if call.context == -1 else found.at_least())
     return total
 
