@@ -100,8 +100,8 @@ def _from_call(found: Found, index: int, call: t.Call, property_names: frozenset
 
 def _from_read(found: Found, read: t.Read, property_names: frozenset[str]) -> None:
     value = read.value
-    while isinstance(value, t.Attr | t.Item):
-        if isinstance(value, t.Item) and not isinstance(value.key, t.Slice):
+    while type(value) is t.Attr or type(value) is t.Item:
+        if type(value) is t.Item and type(value.key) is not t.Slice:
             add_index(found, read, value)
         value = value.base
     if property_names:

@@ -37,6 +37,7 @@ from perfaudit.program.values import (
     Type,
     Unknown,
     bounded,
+    is_unread,
     mentions_variable,
     options_of,
     substitute,
@@ -125,7 +126,7 @@ def is_supposed(types: "Types", function: FunctionNode, value: t.Expr, at: tuple
     if not types.supposed:
         return False
     for _ in range(MAX_HOPS):
-        if isinstance(value, t.Attr):
+        if type(value) is t.Attr:
             lacking = types.supposed.get(value.name)
             if lacking and any(
                 isinstance(owner, Instance) and owner.node in lacking
@@ -133,15 +134,16 @@ def is_supposed(types: "Types", function: FunctionNode, value: t.Expr, at: tuple
             ):
                 return True
             value = value.base
-        elif isinstance(value, t.CallRef):
-            value = function.facts.calls[value.index].callee
-        elif isinstance(value, t.Await | t.Entered):
-            value = value.value
-        elif isinstance(value, t.Name) and len(function.binds.get(value.id, ())) == 1:
-            bind = function.binds[value.id][0]
-            if bind.value is None or bind.sequence >= at[0]:
+        elif type(value) is t.Name:
+            binds = function.binds.get(value.id, [])
+            bound = binds[0].value if len(binds) == 1 else None
+            if bound is None or binds[0].sequence >= at[0]:
                 return False
-            value, at = bind.value, (bind.sequence, bind.context)
+            value, at = bound, (binds[0].sequence, binds[0].context)
+        elif type(value) is t.CallRef:
+            value = function.facts.calls[value.index].callee
+        elif type(value) is t.Await or type(value) is t.Entered:
+            value = value.value
         else:
             return False
     return False
@@ -182,7 +184,7 @@ def _awaitable_only(
 
 def is_plain(value: Type) -> bool:
     """Return whether a result is known and nothing of it can be awaited."""
-    return not any(isinstance(part, Awaitable | Unknown) for part in options_of(value))
+    return not any(type(part) is Awaitable or type(part) is Unknown for part in options_of(value))
 
 
 def _surely_plain(target: Target) -> bool:
@@ -279,7 +281,7 @@ def _project_call(
         # A method that returns its own class keeps what is known of the receiver.
         if result.node in types.classes.project_order(receiver.node):
             result = receiver
-    if all(isinstance(option, External | Unknown) for option in options_of(result)):
+    if is_unread(result):
         result = class_through(types, node, call) or result
     result = made_of_given(types, function, call, node, result)
     if mentions_variable(result):
