@@ -35,11 +35,16 @@ class Callers:
         self._decorators: dict[str, list[Decoration]] | None = None
         self._meanings: dict[tuple[FileNode, t.Expr], Type] = {}
         """What is called in files, by how it is written there."""
+        self._meant: dict[FunctionNode, list[tuple[FunctionNode, int]]] = {}
+        """The calls that mean functions of modules."""
+        self._above: dict[ClassNode, list[tuple[FunctionNode, int]]] = {}
+        """The calls of constructors in the methods of classes."""
         self._nested = 0
 
     def forget(self) -> None:
         """Forget what calls mean, as more has come to be known."""
         self._meanings.clear()
+        self._meant.clear()
 
     def passed(self, types: "Types", function: FunctionNode, param: t.Param) -> Type | None:
         """Return what the known callers pass for a parameter.
@@ -157,19 +162,27 @@ class Callers:
         self, types: "Types", function: FunctionNode, sites: list[tuple[FunctionNode, int]]
     ) -> list[tuple[FunctionNode, int]]:
         """Return the calls that mean a function of a module, and not another of its name."""
-        return [
-            (caller, index)
-            for caller, index in sites
-            if self._means(types, caller, caller.facts.calls[index].callee, function)
-        ]
+        known = self._meant.get(function)
+        if known is not None:
+            return known
+        found, leans = types.leans(
+            lambda: [
+                (caller, index)
+                for caller, index in sites
+                if self._means(types, caller, caller.facts.calls[index].callee, function)
+            ]
+        )
+        if not leans:
+            self._meant[function] = found
+        return found
 
     def _means(
         self, types: "Types", caller: FunctionNode, callee: t.Expr, function: FunctionNode
     ) -> bool:
         first = callee
-        while isinstance(first, t.Attr):
+        while type(first) is t.Attr:
             first = first.base
-        if not isinstance(first, t.Name):
+        if type(first) is not t.Name:
             return False
         if first == callee and caller.file is function.file:
             return True
@@ -190,14 +203,17 @@ class Callers:
 
     def _inner_sites(self, node: ClassNode) -> list[tuple[FunctionNode, int]]:
         """Return the calls of ``super().__init__`` and ``cls`` in the methods of a class."""
-        return [
-            (function, index)
-            for functions in node.body.inner.values()
-            for function in functions
-            for index, call in enumerate(function.facts.calls)
-            if call.callee == CLS
-            or (isinstance(call.callee, t.Attr) and call.callee.name == "__init__")
-        ]
+        known = self._above.get(node)
+        if known is None:
+            known = self._above[node] = [
+                (function, index)
+                for functions in node.body.inner.values()
+                for function in functions
+                for index, call in enumerate(function.facts.calls)
+                if call.callee == CLS
+                or (type(call.callee) is t.Attr and call.callee.name == "__init__")
+            ]
+        return known
 
     def _all(self) -> dict[str, list[tuple[FunctionNode, int]]]:
         if self._sites is None:

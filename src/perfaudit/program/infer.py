@@ -143,6 +143,7 @@ class Types:
             return
         self.swapped.update(swapped)
         self.callers.forget()
+        self._stores.forget()
         self._leaning.clear()
         self._absent.clear()
         for memo in (
