@@ -1,9 +1,10 @@
 """The types that callers pass for a parameter without an annotation."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from perfaudit.facts import types as t
-from perfaudit.program.expressions import argument, last_name
+from perfaudit.program.expressions import argument
 from perfaudit.program.given_beside import Beside, given_with
 from perfaudit.program.implementers import MAX_IMPLEMENTERS
 from perfaudit.program.names import AT_END
@@ -162,19 +163,15 @@ class Callers:
         self, types: "Types", function: FunctionNode, sites: list[tuple[FunctionNode, int]]
     ) -> list[tuple[FunctionNode, int]]:
         """Return the calls that mean a function of a module, and not another of its name."""
-        known = self._meant.get(function)
-        if known is not None:
-            return known
-        found, leans = types.leans(
+        return types.kept(
+            self._meant,
+            function,
             lambda: [
                 (caller, index)
                 for caller, index in sites
                 if self._means(types, caller, caller.facts.calls[index].callee, function)
-            ]
+            ],
         )
-        if not leans:
-            self._meant[function] = found
-        return found
 
     def _means(
         self, types: "Types", caller: FunctionNode, callee: t.Expr, function: FunctionNode
@@ -193,13 +190,9 @@ class Callers:
         return _is_function(found, function)
 
     def _meaning_in(self, types: "Types", file: FileNode, callee: t.Expr) -> Type:
-        known = self._meanings.get((file, callee))
-        if known is not None:
-            return known
-        found, leans = types.leans(lambda: types.evaluate(file.body, callee, AT_END))
-        if not leans:
-            self._meanings[file, callee] = found
-        return found
+        return types.kept(
+            self._meanings, (file, callee), lambda: types.evaluate(file.body, callee, AT_END)
+        )
 
     def _inner_sites(self, node: ClassNode) -> list[tuple[FunctionNode, int]]:
         """Return the calls of ``super().__init__`` and ``cls`` in the methods of a class."""
@@ -282,9 +275,10 @@ def _makes(types: "Types", caller: FunctionNode, index: int, node: ClassNode) ->
 def _index(files: list[FileNode]) -> dict[str, list[tuple[FunctionNode, int]]]:
     found: dict[str, list[tuple[FunctionNode, int]]] = {}
     for file in files:
+        imports = file.body.imports
         for function in file.functions:
             for index, call in enumerate(function.facts.calls):
-                if name := _name_at_home(file, call.callee):
+                if name := _name_at_home(imports, call.callee):
                     found.setdefault(name, []).append((function, index))
     return found
 
@@ -295,12 +289,13 @@ def _handed_index(files: list[FileNode]) -> dict[str, list[tuple[FunctionNode, i
     names |= {item.name for file in files for item in file.classes}
     found: dict[str, list[tuple[FunctionNode, int, int]]] = {}
     for file in files:
+        imports = file.body.imports
         for function in file.functions:
             for index, call in enumerate(function.facts.calls):
                 if len(call.arguments) + len(call.keywords) < 2:
                     continue
                 for place, value in enumerate(call.arguments):
-                    name = _name_at_home(file, value)
+                    name = _name_at_home(imports, value)
                     if name in names:
                         found.setdefault(name, []).append((function, index, place))
     return found
@@ -310,6 +305,7 @@ def _decoration_index(files: list[FileNode]) -> dict[str, list[Decoration]]:
     """Return what is decorated, where and how, by the name of the decorator or of its maker."""
     found: dict[str, list[Decoration]] = {}
     for file in files:
+        imports = file.body.imports
         items: list[FunctionNode | ClassNode] = [*file.functions, *file.classes]
         for item in items:
             outer = item.parent
@@ -319,7 +315,7 @@ def _decoration_index(files: list[FileNode]) -> dict[str, list[Decoration]]:
                 callee = written
                 if isinstance(written, t.CallRef):
                     callee = outer.facts.calls[written.index].callee
-                if name := _name_at_home(file, callee):
+                if name := _name_at_home(imports, callee):
                     found.setdefault(name, []).append((item, outer, written))
     return found
 
@@ -330,13 +326,14 @@ def _is_function(value: Type, function: FunctionNode) -> bool:
     )
 
 
-def _name_at_home(file: FileNode, value: t.Expr) -> str:
-    """Return the last name of an expression, of a bare one that where it is defined."""
-    name = last_name(value)
-    return _first_name(file, name) if isinstance(value, t.Name) else name
+def _name_at_home(imports: Mapping[str, list[t.Import]], value: t.Expr) -> str:
+    """Return the last name of an expression, of a bare one that where it is defined.
 
-
-def _first_name(file: FileNode, name: str) -> str:
-    """Return the name of something where it is defined, which an import may have changed."""
-    imported = file.body.imports.get(name)
-    return imported[0].name or name if imported else name
+    ``imports`` are those of its module, which may have changed the name.
+    """
+    if type(value) is t.Attr:
+        return value.name
+    if type(value) is not t.Name:
+        return ""
+    imported = imports.get(value.id)
+    return imported[0].name or value.id if imported else value.id

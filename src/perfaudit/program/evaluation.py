@@ -386,13 +386,12 @@ def _run_operator(
 def run_special(found: Found, value: t.Expr, name: str, fact: Fact, at: t.Expr) -> None:
     """Add an edge to a special method of the class of a value, where it has one."""
     types = found.types
-    place = found.place(fact)
-    point = (place.sequence, place.context)
+    point = (fact.sequence, fact.parent if isinstance(fact, t.Context) else fact.context)
     for option in options_of(types.evaluate(found.function, value, point)):
         if isinstance(option, Instance):
             method = types.classes.method(option.node, name)
             if method is not None:
-                found.add_edge(method, "operator", at, place)
+                found.add_edge(method, "operator", at, found.place(fact))
 
 
 def add_items(found: Found, call: t.Call) -> None:

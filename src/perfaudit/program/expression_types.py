@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from perfaudit.facts import types as t
 from perfaudit.program import annotations, displays, members
-from perfaudit.program.expressions import outcomes
+from perfaudit.program.expressions import has_star, outcomes
 from perfaudit.program.language_calls import is_super
 from perfaudit.program.names import AT_END
 from perfaudit.program.narrowing import narrowed
@@ -93,14 +93,10 @@ def _of_entered(types: "Types", function: FunctionNode, value: t.Entered, at: Po
 
 def _of_sequence(types: "Types", function: FunctionNode, value: t.Seq, at: Point) -> Type:
     items = value.items
-    if value.kind == "tuple" and len(items) <= MAX_ITEMS and not _has_star(items):
+    if value.kind == "tuple" and len(items) <= MAX_ITEMS and not has_star(items):
         return TupleType(tuple([types.evaluate(function, item, at) for item in items]))
     element = union([_displayed(types, function, item, at) for item in items[:MAX_ITEMS]])
     return LibraryInstance(f"builtins.{value.kind}", (element,))
-
-
-def _has_star(items: tuple[t.Expr, ...]) -> bool:
-    return any(type(item) is t.Star for item in items)
 
 
 def _displayed(types: "Types", function: FunctionNode, item: t.Expr, at: Point) -> Type:
