@@ -54,15 +54,22 @@ class Hierarchy:
         self._ancestors: dict[ClassNode, frozenset[str]] = {}
         self._kinds: dict[ClassNode, _Kinds] = {}
         self._conforming: dict[ClassNode, list[ClassNode]] = {}
+        self._under_way = 0
         self._by_name: dict[str, list[ClassNode]] | None = None
         self._by_attribute: dict[str, list[ClassNode]] | None = None
         self._by_method: dict[str, list[ClassNode]] | None = None
+
+    @property
+    def is_under_way(self) -> bool:
+        """Return whether bases or an order are being worked out, so that not all are known."""
+        return self._under_way > 0
 
     def bases(self, node: ClassNode) -> tuple[Type, ...]:
         """Return the types of the bases, in the order they are written."""
         if node not in self._bases:
             # A class that is its own base through a ring has no bases while the ring is followed.
             self._bases[node] = ()
+            self._under_way += 1
             found: list[Type] = []
             for base in node.facts.bases:
                 option = options_of(self._evaluate(node.parent, base, AT_END))[0]
@@ -74,6 +81,7 @@ class Hierarchy:
                     # ``class Books(ListView[Book])``: the class with its parameters.
                     option = option.arguments[0]
                 found.append(option)
+            self._under_way -= 1
             self._bases[node] = tuple(found)
         return self._bases[node]
 
@@ -88,6 +96,7 @@ class Hierarchy:
         found: list[Type] = [ClassType(node)]
         # Of classes that are bases of each other, the one that is asked for again has none.
         self._orders[node] = tuple(found)
+        self._under_way += 1
         seen: set[object] = {node}
         for base in self.bases(node):
             for item in self._inherited(node, base):
@@ -97,6 +106,7 @@ class Hierarchy:
                     found.append(item)
         if any(self._is_unread(item) for item in found):
             found.extend(self._implied_base(node, found))
+        self._under_way -= 1
         order = self._orders[node] = tuple(found)
         self._kinds[node] = _by_kind(order)
         return order

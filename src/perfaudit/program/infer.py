@@ -111,6 +111,9 @@ class Types:
         self._given: dict[tuple[Type, str], Type] = {}
         self.supposed: dict[str, set[ClassNode]] = {}
         """Attributes that only subclasses have, each with the classes that lack it."""
+        self.members: dict[tuple[Type, str], Type] = {}
+        """What attributes of values are, where ``program.members`` has looked."""
+        self._imports: dict[tuple[FileNode, t.Import], Type] = {}
         self._attributes: dict[tuple[ClassNode, str], Type] = {}
         self._exports: dict[tuple[FileNode, str], Type] = {}
         self._decorators: dict[FunctionNode, tuple[str, ...]] = {}
@@ -151,6 +154,8 @@ class Types:
             self._binds,
             self._returns,
             self._given,
+            self.members,
+            self._imports,
             self._attributes,
             self._exports,
             self._params,
@@ -173,6 +178,16 @@ class Types:
             return question(), self._leans
         finally:
             self._leans |= outer
+
+    def kept(self, memo: "dict[K, V]", key: K, question: Callable[[], V]) -> "V":
+        """Return a remembered answer, or work it out; one that may be another later is not kept."""
+        known = memo.get(key)
+        if known is not None:
+            return known
+        found, leans = self.leans(question)
+        if not (leans or self.delegating or self.classes.is_under_way):
+            memo[key] = found
+        return found
 
     def evaluate(self, function: FunctionNode, value: t.Expr, at: tuple[int, int]) -> Type:
         """Return the type of an expression at a point (sequence, context) of the function."""
@@ -232,7 +247,11 @@ class Types:
         if type(definition) is t.Param:
             return self.param(scope, definition)
         if type(definition) is t.Import:
-            return self._imported(scope.file, definition)
+            return self.kept(
+                self._imports,
+                (scope.file, definition),
+                lambda: self._imported(scope.file, definition),
+            )
         if isinstance(definition, ClassNode):
             return ClassType(definition)
         assert isinstance(definition, FunctionNode)
@@ -444,21 +463,20 @@ class Types:
         if known is not None:
             return known
         busy = (id(memo), key)
+        leaning: V | None = self._leaning.get(busy) if self._leaning else None
+        if leaning is not None:
+            self._leans = True
+            return leaning
         position = self._busy.get(busy)
         if position is not None:
             self._reached = min(self._reached, position)
             self._leans = True
             return cast("V", RECURSION) if cut is None else cut
-        answer: V
         held = self._provisional.get(busy) if self._provisional else None
         if held is not None:
             self._reached = min(self._reached, held[1])
             self._leans = True
-            answer = held[0]
-            return answer
-        if busy in self._leaning:
-            self._leans = True
-            answer = self._leaning[busy]
+            answer: V = held[0]
             return answer
         position = self._busy[busy] = len(self._busy)
         outer, self._reached, mark = self._reached, NOWHERE, len(self._noted)

@@ -51,6 +51,13 @@ MAX_ITERATORS = 8
 
 def member(types: "Types", owner: Type, name: str) -> Type:
     """Return what ``owner.name`` gives."""
+    key = (owner, name)
+    return types.members.get(key) or types.kept(
+        types.members, key, lambda: _member(types, owner, name)
+    )
+
+
+def _member(types: "Types", owner: Type, name: str) -> Type:
     match owner:
         case UnionType(options=options):
             return union([member(types, option, name) for option in options])

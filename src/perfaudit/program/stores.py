@@ -57,14 +57,9 @@ class Stores:
     def _holder(self, types: "Types", function: FunctionNode, base: t.Expr, bind: t.Bind) -> Type:
         """Return whose attribute a place sets: an attribute of that name is asked of many."""
         at = (bind.sequence, bind.context)
-        place = (function, base, at)
-        known = self._holders.get(place)
-        if known is not None:
-            return known
-        found, leans = types.leans(lambda: types.evaluate(function, base, at))
-        if not leans:
-            self._holders[place] = found
-        return found
+        return types.kept(
+            self._holders, (function, base, at), lambda: types.evaluate(function, base, at)
+        )
 
     def put(self, types: "Types", owner: LibraryInstance, key: str) -> Type | None:
         """Return what is put under a key into an object of a library, or None."""
