@@ -34,6 +34,8 @@ from perfaudit.program.stepping import is_lazy
 if TYPE_CHECKING:
     from perfaudit.program.infer import Types
 
+NOTHING = Activity((), ())
+
 
 def activity(
     types: "Types",
@@ -57,6 +59,8 @@ def activity(
     add_operators(found)
     for bind in function.facts.binds:
         _from_bind(found, bind, property_names)
+    if not (found.sites or found.edges or found.chains):
+        return NOTHING
     move_bodies(found)
     found.edges = [one for edge in found.edges for one in placed(found, edge)]
     found.sites = [with_relation(found, schema, site) for site in found.sites]

@@ -34,8 +34,8 @@ class Callers:
         self._sites: dict[str, list[tuple[FunctionNode, int]]] | None = None
         self._handed: dict[str, list[tuple[FunctionNode, int, int]]] | None = None
         self._decorators: dict[str, list[Decoration]] | None = None
-        self._meanings: dict[tuple[FileNode, t.Expr], Type] = {}
-        """What is called in files, by how it is written there."""
+        self._meanings: dict[tuple[FunctionNode, t.Expr], Type] = {}
+        """What is called in scopes, by how it is written there."""
         self._meant: dict[FunctionNode, list[tuple[FunctionNode, int]]] = {}
         """The calls that mean functions of modules."""
         self._above: dict[ClassNode, list[tuple[FunctionNode, int]]] = {}
@@ -183,16 +183,13 @@ class Callers:
             return False
         if first == callee and caller.file is function.file:
             return True
-        if first.id in caller.params or first.id in caller.binds or first.id in caller.imports:
-            found = types.evaluate(caller, callee, AT_END)
-        else:
-            found = self._meaning_in(types, caller.file, callee)
-        return _is_function(found, function)
-
-    def _meaning_in(self, types: "Types", file: FileNode, callee: t.Expr) -> Type:
-        return types.kept(
-            self._meanings, (file, callee), lambda: types.evaluate(file.body, callee, AT_END)
+        name = first.id
+        is_own = name in caller.params or name in caller.binds or name in caller.imports
+        scope = caller if is_own else caller.file.body
+        found = types.kept(
+            self._meanings, (scope, callee), lambda: types.evaluate(scope, callee, AT_END)
         )
+        return _is_function(found, function)
 
     def _inner_sites(self, node: ClassNode) -> list[tuple[FunctionNode, int]]:
         """Return the calls of ``super().__init__`` and ``cls`` in the methods of a class."""

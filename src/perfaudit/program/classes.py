@@ -161,16 +161,13 @@ class Hierarchy:
 
     def project_order(self, node: ClassNode) -> tuple[ClassNode, ...]:
         """Return the project classes of the order."""
-        return self._kinds_of(node).own
+        return (self._kinds.get(node) or self._kinds_of(node)).own
 
     def library_bases(self, node: ClassNode) -> tuple[str, ...]:
         """Return the dotted paths of the library classes it inherits from, nearest first."""
-        return self._kinds_of(node).paths
+        return (self._kinds.get(node) or self._kinds_of(node)).paths
 
     def _kinds_of(self, node: ClassNode) -> _Kinds:
-        known = self._kinds.get(node)
-        if known is not None:
-            return known
         order = self.order(node)
         # While an order is being worked out, what is known of it is not all of it, and not kept.
         return self._kinds.get(node) or _by_kind(order)
@@ -193,7 +190,8 @@ class Hierarchy:
 
     def method(self, node: ClassNode, name: str) -> FunctionNode | None:
         """Return the method of the nearest project class that has it."""
-        for owner in self.project_order(node):
+        kinds = self._kinds.get(node) or self._kinds_of(node)
+        for owner in kinds.own:
             found = owner.methods.get(name)
             if found is not None:
                 return found

@@ -5,7 +5,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from perfaudit.facts import types as t
-from perfaudit.program.nodes import FunctionNode, remembered
+from perfaudit.program.nodes import FunctionNode, inner_functions, remembered
 from perfaudit.program.values import (
     NONE,
     Factory,
@@ -138,12 +138,10 @@ def homes(scope: FunctionNode, target: t.Expr) -> Iterator[tuple[FunctionNode, t
     if isinstance(target, t.Name):
         if scope.kind == "class":
             return
-        functions = scope.file.functions
-        for function in functions:
-            if function is scope or (
-                _is_within(function, scope)
-                and target.id not in function.params
-                and (target.id not in function.binds or target.id in function.facts.outer_names)
+        yield scope, target
+        for function in inner_functions(scope):
+            if target.id not in function.params and (
+                target.id not in function.binds or target.id in function.facts.outer_names
             ):
                 yield function, target
     elif isinstance(target, t.Attr) and scope.owner is not None:

@@ -392,7 +392,7 @@ class Types:
 
     def wrapping(self, function: FunctionNode) -> decorators.Wrapping:
         """Return what the decorators of the project put around a function."""
-        return self._once(
+        return self._wrappers.get(function) or self._once(
             self._wrappers,
             function,
             lambda: decorators.find_wrapping(self, function),
@@ -401,6 +401,9 @@ class Types:
 
     def hooks(self, node: ClassNode) -> list[FunctionNode]:
         """Return the methods that a library runs for each object of a class that is made."""
+        known = self._hooks.get(node)
+        if known is not None:
+            return known
         return self._once(self._hooks, node, lambda: construction.hooks(self, node), [])
 
     def attribute(self, node: ClassNode, name: str) -> Type:

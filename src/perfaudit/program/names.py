@@ -134,6 +134,9 @@ def _reaching(
 ) -> tuple[list[t.Bind], bool]:
     """Return the binds that can hold at a point, and whether one of them surely runs before it."""
     sequence, context = at
+    last = binds[-1]
+    if last.context < 0 and last.sequence < sequence:
+        return [last], True
     chain = scope.context_chain(context)
     found: list[t.Bind] = []
     for bind in reversed(binds):
