@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from perfaudit.facts import types as t
-from perfaudit.program.expressions import argument
+from perfaudit.program.expressions import argument_at
 from perfaudit.program.given_beside import Beside, given_with
 from perfaudit.program.implementers import MAX_IMPLEMENTERS
 from perfaudit.program.names import AT_END
@@ -115,7 +115,7 @@ class Callers:
         for caller, index in sites:
             if _makes(types, caller, index, node):
                 call = caller.facts.calls[index]
-                given = argument(call, f"{position}|{name}")
+                given = argument_at(call, position, name)
                 at = (call.sequence, call.context)
                 found.append(
                     Unknown("not given") if given is None else types.evaluate(caller, given, at)
@@ -226,17 +226,14 @@ class Callers:
                 shift = 1 if target.receiver is not None and function.owner is not None else 0
         if shift is None:
             return []
-        spec = name
         if position is not None:
-            if position < shift:
+            position -= shift
+            if position < 0:
                 return []
-            spec = f"{position - shift}|{name}"
-        value = argument(call, spec)
+        value = argument_at(call, position, name)
         if value is not None:
             return [types.evaluate(caller, value, (call.sequence, call.context))]
-        return self._forwarded(
-            types, caller, call, None if position is None else position - shift, name
-        )
+        return self._forwarded(types, caller, call, position, name)
 
     def _forwarded(
         self, types: "Types", caller: FunctionNode, call: t.Call, position: int | None, name: str

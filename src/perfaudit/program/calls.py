@@ -90,7 +90,7 @@ def resolve(types: "Types", function: FunctionNode, call: t.Call) -> Resolved:
     results = [result for _, result in runs]
     if call.awaited:
         groups, results = _awaitable_only(groups, results)
-    targets = [target for group in groups for target in group]
+    targets = groups[0] if len(groups) == 1 else [each for group in groups for each in group]
     if _are_several(groups) or is_supposed(types, function, call.callee, at):
         targets = [_doubted(target) for target in targets]
     elif len(groups) > 1 and any(map(_is_free, groups)):

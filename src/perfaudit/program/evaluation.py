@@ -289,6 +289,7 @@ OPERATIONS = {
 """The special methods that operators run, by the names of ast."""
 
 
+FORMAT = "format"
 _SIMPLE = frozenset({t.Name, t.Const, t.CallRef, t.Lambda})
 """Kinds of expressions with no parts of their own."""
 _PLAIN = frozenset({t.Name, t.CallRef, t.Const, t.Text, t.Lambda, t.Mapping, t.Comp, t.Element})
@@ -324,7 +325,7 @@ def add_operators(found: Found) -> None:
         if shows and type(value) is t.Comp and not isinstance(fact, t.Context):
             inside = msgspec.structs.replace(fact, context=value.context)
             _show_parts(found, inside, value.element)
-        elif shows and kind in _SHOWN:
+        elif shows and kind in _SHOWN and not (type(value) is t.Attr and value.name != FORMAT):
             _show_parts(found, fact, value)
         while type(value) is t.Attr:
             value = value.base
@@ -353,7 +354,7 @@ def _show_parts(found: Found, fact: Fact, value: t.Expr) -> None:
         if value.operator == "Mod" and (type(value.left) is t.Text or _is_text(value.left)):
             shown = value.right
             parts = shown.items if isinstance(shown, t.Seq) else (shown,)
-    elif type(value) is t.Attr and value.name == "format" and _is_text(value.base):
+    elif type(value) is t.Attr and value.name == FORMAT and _is_text(value.base):
         parts = fact.given if isinstance(fact, t.Call) else ()
     for part in parts:
         if not isinstance(part, str | t.Const):

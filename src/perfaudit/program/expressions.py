@@ -151,6 +151,17 @@ def argument(call: t.Call, spec: str | None) -> t.Expr | None:
     return None
 
 
+def argument_at(call: t.Call, position: int | None, name: str) -> t.Expr | None:
+    """Return the argument at a position, or by a name; None where the call does not give it."""
+    given = call.arguments
+    if position is not None and position < len(given) and not has_star(given[: position + 1]):
+        return given[position]
+    for keyword, value in call.keywords:
+        if keyword == name:
+            return value
+    return None
+
+
 def has_star(values: tuple[t.Expr, ...]) -> bool:
     """Return whether one of several arguments or items is a ``*`` and more than one."""
     return t.Star in map(type, values)

@@ -113,6 +113,8 @@ class Types:
         """Attributes that only subclasses have, each with the classes that lack it."""
         self.members: dict[tuple[Type, str], Type] = {}
         """What attributes of values are, where ``program.members`` has looked."""
+        self.annotations: dict[tuple[FunctionNode, t.Expr], Type] = {}
+        """What annotations mean in scopes, where ``program.annotations`` has looked."""
         self._imports: dict[tuple[FileNode, t.Import], Type] = {}
         self._attributes: dict[tuple[ClassNode, str], Type] = {}
         self._exports: dict[tuple[FileNode, str], Type] = {}
@@ -155,6 +157,7 @@ class Types:
             self._returns,
             self._given,
             self.members,
+            self.annotations,
             self._imports,
             self._attributes,
             self._exports,
@@ -501,14 +504,12 @@ class Types:
             self._leaning[busy] = known
         else:
             memo[key] = known
-        if reached >= position:
+        if reached >= position and len(self._noted) > mark:
             self._forget(mark)
         return known
 
     def _forget(self, mark: int) -> None:
         """Drop the provisional answers of a ring that is closed."""
-        if len(self._noted) == mark:
-            return
         for busy in self._noted[mark:]:
             self._provisional.pop(busy, None)
         del self._noted[mark:]

@@ -161,6 +161,9 @@ class Arguments(Struct, frozen=True):
 
 def union(options: "Iterable[Type]") -> Type:
     """Return the union of the options; None and unknown options yield to known ones."""
+    if type(options) is list and len(options) == 1:
+        only: Type = options[0]
+        return only
     flat: list[Type] = []
     unknown: Type | None = None
     for option in options:
