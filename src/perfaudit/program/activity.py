@@ -34,6 +34,8 @@ from perfaudit.program.stepping import is_lazy
 if TYPE_CHECKING:
     from perfaudit.program.infer import Types
 
+NOTHING = Activity((), ())
+
 
 def activity(
     types: "Types",
@@ -57,6 +59,8 @@ def activity(
     add_operators(found)
     for bind in function.facts.binds:
         _from_bind(found, bind, property_names)
+    if not (found.sites or found.edges or found.chains):
+        return NOTHING
     move_bodies(found)
     found.edges = [one for edge in found.edges for one in placed(found, edge)]
     found.sites = [with_relation(found, schema, site) for site in found.sites]
@@ -100,8 +104,8 @@ def _from_call(found: Found, index: int, call: t.Call, property_names: frozenset
 
 def _from_read(found: Found, read: t.Read, property_names: frozenset[str]) -> None:
     value = read.value
-    while isinstance(value, t.Attr | t.Item):
-        if isinstance(value, t.Item) and not isinstance(value.key, t.Slice):
+    while type(value) is t.Attr or type(value) is t.Item:
+        if type(value) is t.Item and type(value.key) is not t.Slice:
             add_index(found, read, value)
         value = value.base
     if property_names:

@@ -65,6 +65,12 @@ CONTAINERS = {
 
 def annotated(types: "Types", scope: FunctionNode, annotation: t.Expr) -> Type:
     """Return the type of a value with this annotation; ``scope`` is where the annotation stands."""
+    return types.kept(
+        types.annotations, (scope, annotation), lambda: _annotated(types, scope, annotation)
+    )
+
+
+def _annotated(types: "Types", scope: FunctionNode, annotation: t.Expr) -> Type:
     match annotation:
         case t.Const(kind="NoneType"):
             return NONE

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from perfaudit.facts import types as t
 from perfaudit.program.decorators import method_kind
-from perfaudit.program.expressions import argument, outcomes
+from perfaudit.program.expressions import argument_at, outcomes
 from perfaudit.program.names import AT_END, meanings
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.program import Program
@@ -216,9 +216,8 @@ def passed_to(program: Program, scope: FunctionNode, param: t.Param, call: t.Cal
     positional = [item.name for item in scope.facts.params if item.kind == "positional"]
     if scope.owner is not None and method_kind(program.types, scope) != "static":
         positional = positional[1:]
-    if param.name in positional:
-        return argument(call, f"{positional.index(param.name)}|{param.name}")
-    return argument(call, param.name)
+    position = positional.index(param.name) if param.name in positional else None
+    return argument_at(call, position, param.name)
 
 
 def _imported(program: Program, scope: FunctionNode, item: t.Import, steps: int) -> Given:

@@ -75,8 +75,8 @@ def add_properties(
     types, at = found.types, (fact.sequence, fact.context)
     if skip_last and isinstance(value, t.Attr):
         value = value.base
-    while isinstance(value, t.Attr | t.Item):
-        if isinstance(value, t.Attr) and value.name in property_names:
+    while type(value) is t.Attr or type(value) is t.Item:
+        if type(value) is t.Attr and value.name in property_names:
             for option in options_of(types.evaluate(found.function, value.base, at)):
                 if not isinstance(option, Instance):
                     continue

@@ -1,9 +1,10 @@
 """The types that callers pass for a parameter without an annotation."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from perfaudit.facts import types as t
-from perfaudit.program.expressions import argument, last_name
+from perfaudit.program.expressions import argument_at
 from perfaudit.program.given_beside import Beside, given_with
 from perfaudit.program.implementers import MAX_IMPLEMENTERS
 from perfaudit.program.names import AT_END
@@ -33,13 +34,18 @@ class Callers:
         self._sites: dict[str, list[tuple[FunctionNode, int]]] | None = None
         self._handed: dict[str, list[tuple[FunctionNode, int, int]]] | None = None
         self._decorators: dict[str, list[Decoration]] | None = None
-        self._meanings: dict[tuple[FileNode, t.Expr], Type] = {}
-        """What is called in files, by how it is written there."""
+        self._meanings: dict[tuple[FunctionNode, t.Expr], Type] = {}
+        """What is called in scopes, by how it is written there."""
+        self._meant: dict[FunctionNode, list[tuple[FunctionNode, int]]] = {}
+        """The calls that mean functions of modules."""
+        self._above: dict[ClassNode, list[tuple[FunctionNode, int]]] = {}
+        """The calls of constructors in the methods of classes."""
         self._nested = 0
 
     def forget(self) -> None:
         """Forget what calls mean, as more has come to be known."""
         self._meanings.clear()
+        self._meant.clear()
 
     def passed(self, types: "Types", function: FunctionNode, param: t.Param) -> Type | None:
         """Return what the known callers pass for a parameter.
@@ -109,7 +115,7 @@ class Callers:
         for caller, index in sites:
             if _makes(types, caller, index, node):
                 call = caller.facts.calls[index]
-                given = argument(call, f"{position}|{name}")
+                given = argument_at(call, position, name)
                 at = (call.sequence, call.context)
                 found.append(
                     Unknown("not given") if given is None else types.evaluate(caller, given, at)
@@ -157,47 +163,47 @@ class Callers:
         self, types: "Types", function: FunctionNode, sites: list[tuple[FunctionNode, int]]
     ) -> list[tuple[FunctionNode, int]]:
         """Return the calls that mean a function of a module, and not another of its name."""
-        return [
-            (caller, index)
-            for caller, index in sites
-            if self._means(types, caller, caller.facts.calls[index].callee, function)
-        ]
+        return types.kept(
+            self._meant,
+            function,
+            lambda: [
+                (caller, index)
+                for caller, index in sites
+                if self._means(types, caller, caller.facts.calls[index].callee, function)
+            ],
+        )
 
     def _means(
         self, types: "Types", caller: FunctionNode, callee: t.Expr, function: FunctionNode
     ) -> bool:
         first = callee
-        while isinstance(first, t.Attr):
+        while type(first) is t.Attr:
             first = first.base
-        if not isinstance(first, t.Name):
+        if type(first) is not t.Name:
             return False
         if first == callee and caller.file is function.file:
             return True
-        if first.id in caller.params or first.id in caller.binds or first.id in caller.imports:
-            found = types.evaluate(caller, callee, AT_END)
-        else:
-            found = self._meaning_in(types, caller.file, callee)
+        name = first.id
+        is_own = name in caller.params or name in caller.binds or name in caller.imports
+        scope = caller if is_own else caller.file.body
+        found = types.kept(
+            self._meanings, (scope, callee), lambda: types.evaluate(scope, callee, AT_END)
+        )
         return _is_function(found, function)
-
-    def _meaning_in(self, types: "Types", file: FileNode, callee: t.Expr) -> Type:
-        known = self._meanings.get((file, callee))
-        if known is not None:
-            return known
-        found, leans = types.leans(lambda: types.evaluate(file.body, callee, AT_END))
-        if not leans:
-            self._meanings[file, callee] = found
-        return found
 
     def _inner_sites(self, node: ClassNode) -> list[tuple[FunctionNode, int]]:
         """Return the calls of ``super().__init__`` and ``cls`` in the methods of a class."""
-        return [
-            (function, index)
-            for functions in node.body.inner.values()
-            for function in functions
-            for index, call in enumerate(function.facts.calls)
-            if call.callee == CLS
-            or (isinstance(call.callee, t.Attr) and call.callee.name == "__init__")
-        ]
+        known = self._above.get(node)
+        if known is None:
+            known = self._above[node] = [
+                (function, index)
+                for functions in node.body.inner.values()
+                for function in functions
+                for index, call in enumerate(function.facts.calls)
+                if call.callee == CLS
+                or (type(call.callee) is t.Attr and call.callee.name == "__init__")
+            ]
+        return known
 
     def _all(self) -> dict[str, list[tuple[FunctionNode, int]]]:
         if self._sites is None:
@@ -220,17 +226,14 @@ class Callers:
                 shift = 1 if target.receiver is not None and function.owner is not None else 0
         if shift is None:
             return []
-        spec = name
         if position is not None:
-            if position < shift:
+            position -= shift
+            if position < 0:
                 return []
-            spec = f"{position - shift}|{name}"
-        value = argument(call, spec)
+        value = argument_at(call, position, name)
         if value is not None:
             return [types.evaluate(caller, value, (call.sequence, call.context))]
-        return self._forwarded(
-            types, caller, call, None if position is None else position - shift, name
-        )
+        return self._forwarded(types, caller, call, position, name)
 
     def _forwarded(
         self, types: "Types", caller: FunctionNode, call: t.Call, position: int | None, name: str
@@ -266,9 +269,10 @@ def _makes(types: "Types", caller: FunctionNode, index: int, node: ClassNode) ->
 def _index(files: list[FileNode]) -> dict[str, list[tuple[FunctionNode, int]]]:
     found: dict[str, list[tuple[FunctionNode, int]]] = {}
     for file in files:
+        imports = file.body.imports
         for function in file.functions:
             for index, call in enumerate(function.facts.calls):
-                if name := _name_at_home(file, call.callee):
+                if name := _name_at_home(imports, call.callee):
                     found.setdefault(name, []).append((function, index))
     return found
 
@@ -279,12 +283,13 @@ def _handed_index(files: list[FileNode]) -> dict[str, list[tuple[FunctionNode, i
     names |= {item.name for file in files for item in file.classes}
     found: dict[str, list[tuple[FunctionNode, int, int]]] = {}
     for file in files:
+        imports = file.body.imports
         for function in file.functions:
             for index, call in enumerate(function.facts.calls):
                 if len(call.arguments) + len(call.keywords) < 2:
                     continue
                 for place, value in enumerate(call.arguments):
-                    name = _name_at_home(file, value)
+                    name = _name_at_home(imports, value)
                     if name in names:
                         found.setdefault(name, []).append((function, index, place))
     return found
@@ -294,6 +299,7 @@ def _decoration_index(files: list[FileNode]) -> dict[str, list[Decoration]]:
     """Return what is decorated, where and how, by the name of the decorator or of its maker."""
     found: dict[str, list[Decoration]] = {}
     for file in files:
+        imports = file.body.imports
         items: list[FunctionNode | ClassNode] = [*file.functions, *file.classes]
         for item in items:
             outer = item.parent
@@ -303,7 +309,7 @@ def _decoration_index(files: list[FileNode]) -> dict[str, list[Decoration]]:
                 callee = written
                 if isinstance(written, t.CallRef):
                     callee = outer.facts.calls[written.index].callee
-                if name := _name_at_home(file, callee):
+                if name := _name_at_home(imports, callee):
                     found.setdefault(name, []).append((item, outer, written))
     return found
 
@@ -314,13 +320,14 @@ def _is_function(value: Type, function: FunctionNode) -> bool:
     )
 
 
-def _name_at_home(file: FileNode, value: t.Expr) -> str:
-    """Return the last name of an expression, of a bare one that where it is defined."""
-    name = last_name(value)
-    return _first_name(file, name) if isinstance(value, t.Name) else name
+def _name_at_home(imports: Mapping[str, list[t.Import]], value: t.Expr) -> str:
+    """Return the last name of an expression, of a bare one that where it is defined.
 
-
-def _first_name(file: FileNode, name: str) -> str:
-    """Return the name of something where it is defined, which an import may have changed."""
-    imported = file.body.imports.get(name)
-    return imported[0].name or name if imported else name
+    ``imports`` are those of its module, which may have changed the name.
+    """
+    if type(value) is t.Attr:
+        return value.name
+    if type(value) is not t.Name:
+        return ""
+    imported = imports.get(value.id)
+    return imported[0].name or value.id if imported else value.id

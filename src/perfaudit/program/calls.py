@@ -1,7 +1,7 @@
 """What a call runs, and what it gives."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
@@ -37,6 +37,7 @@ from perfaudit.program.values import (
     Type,
     Unknown,
     bounded,
+    is_unread,
     mentions_variable,
     options_of,
     substitute,
@@ -84,15 +85,12 @@ def resolve(types: "Types", function: FunctionNode, call: t.Call) -> Resolved:
     """Return what the call may run and what it gives."""
     at = (call.sequence, call.context)
     callee = told_by(types, function, call, types.evaluate(function, call.callee, at))
-    groups: list[list[Target]] = []
-    results: list[Type] = []
-    for option in options_of(callee):
-        found, result = _apply(types, function, call, option)
-        groups.append(found)
-        results.append(result)
+    runs = [_apply(types, function, call, option) for option in options_of(callee)]
+    groups = [found for found, _ in runs]
+    results = [result for _, result in runs]
     if call.awaited:
         groups, results = _awaitable_only(groups, results)
-    targets = [target for group in groups for target in group]
+    targets = groups[0] if len(groups) == 1 else [each for group in groups for each in group]
     if _are_several(groups) or is_supposed(types, function, call.callee, at):
         targets = [_doubted(target) for target in targets]
     elif len(groups) > 1 and any(map(_is_free, groups)):
@@ -125,7 +123,7 @@ def is_supposed(types: "Types", function: FunctionNode, value: t.Expr, at: tuple
     if not types.supposed:
         return False
     for _ in range(MAX_HOPS):
-        if isinstance(value, t.Attr):
+        if type(value) is t.Attr:
             lacking = types.supposed.get(value.name)
             if lacking and any(
                 isinstance(owner, Instance) and owner.node in lacking
@@ -133,15 +131,16 @@ def is_supposed(types: "Types", function: FunctionNode, value: t.Expr, at: tuple
             ):
                 return True
             value = value.base
-        elif isinstance(value, t.CallRef):
-            value = function.facts.calls[value.index].callee
-        elif isinstance(value, t.Await | t.Entered):
-            value = value.value
-        elif isinstance(value, t.Name) and len(function.binds.get(value.id, ())) == 1:
-            bind = function.binds[value.id][0]
-            if bind.value is None or bind.sequence >= at[0]:
+        elif type(value) is t.Name:
+            binds = function.binds.get(value.id, [])
+            bound = binds[0].value if len(binds) == 1 else None
+            if bound is None or binds[0].sequence >= at[0]:
                 return False
-            value, at = bind.value, (bind.sequence, bind.context)
+            value, at = bound, (binds[0].sequence, binds[0].context)
+        elif type(value) is t.CallRef:
+            value = function.facts.calls[value.index].callee
+        elif type(value) is t.Await or type(value) is t.Entered:
+            value = value.value
         else:
             return False
     return False
@@ -182,7 +181,7 @@ def _awaitable_only(
 
 def is_plain(value: Type) -> bool:
     """Return whether a result is known and nothing of it can be awaited."""
-    return not any(isinstance(part, Awaitable | Unknown) for part in options_of(value))
+    return not any(type(part) is Awaitable or type(part) is Unknown for part in options_of(value))
 
 
 def _surely_plain(target: Target) -> bool:
@@ -201,60 +200,89 @@ def _doubted(target: Target) -> Target:
     )
 
 
-def _apply(
-    types: "Types", function: FunctionNode, call: t.Call, callee: Type
-) -> tuple[list[Target], Type]:
-    match callee:
-        case FunctionType(node=node, receiver=receiver):
-            return _project_call(types, function, call, node, receiver)
-        case ClassType():
-            return _construct(types, function, call, callee)
-        case Instance(node=node):
-            method = types.classes.method(node, "__call__")
-            if method is not None:
-                return _project_call(types, function, call, method, callee)
-            for path in types.classes.library_bases(node):
-                behaviour = types.libraries.method(path, "__call__")
-                if behaviour is not None:
-                    return _library_call(types, function, call, behaviour, callee)
-            return [], Unknown("object is not callable")
-        case LibraryMethod(receiver=receiver, behaviour=behaviour):
-            return _library_call(types, function, call, behaviour, receiver)
-        case External(origin=origin) if origin.endswith(".TypedDict.get") and call.arguments:
-            at = (call.sequence, call.context)
-            if isinstance(call.callee, t.Attr):
-                owner = types.evaluate(function, call.callee.base, at)
-                if isinstance(owner, Instance):
-                    field = members.field_of(types, owner, call.arguments[0])
-                    if field is not None:
-                        return [Target("builtin", origin)], field
-            return [Target("external", origin)], External(f"{origin}()")
-        case LibrarySymbol(path=path):
-            return _symbol_call(types, function, call, path)
-        case LibraryInstance(path="builtins.type", arguments=(LibraryInstance(path=path) as made,)):
-            targets, _ = _symbol_call(types, function, call, path)
-            return targets, made
-        case LibraryInstance(
-            path="builtins.type", arguments=(Instance(node=node, arguments=parts),)
-        ):
-            return _construct(types, function, call, ClassType(node, parts))
-        case LibraryInstance(path=path):
-            behaviour = types.libraries.method(path, "__call__")
-            if behaviour is not None:
-                return _library_call(types, function, call, behaviour, callee)
-            return [Target("external", path)], External(f"{path}()")
-        case Partial(target=target):
-            return _apply(types, function, call, target)
-        case Factory(result=result):
-            return [Target("external", "callable")], result
-        case External(origin=origin):
-            return [Target("external", origin)], External(f"{origin}()")
-    return [], callee if isinstance(callee, Unknown) else Unknown("not callable")
+_Run = tuple[list[Target], Type]
+"""What a call of one value may run, and what it gives."""
+
+
+def _apply(types: "Types", function: FunctionNode, call: t.Call, callee: Type) -> _Run:
+    of_kind = _RUNS.get(type(callee))
+    return (
+        ([], Unknown("not callable")) if of_kind is None else of_kind(types, function, call, callee)
+    )
+
+
+def _call_function(
+    types: "Types", function: FunctionNode, call: t.Call, callee: FunctionType
+) -> _Run:
+    return _project_call(types, function, call, callee.node, callee.receiver)
+
+
+def _call_instance(types: "Types", function: FunctionNode, call: t.Call, callee: Instance) -> _Run:
+    method = types.classes.method(callee.node, "__call__")
+    if method is not None:
+        return _project_call(types, function, call, method, callee)
+    for path in types.classes.library_bases(callee.node):
+        behaviour = types.libraries.method(path, "__call__")
+        if behaviour is not None:
+            return _library_call(types, function, call, behaviour, callee)
+    return [], Unknown("object is not callable")
+
+
+def _call_method(
+    types: "Types", function: FunctionNode, call: t.Call, callee: LibraryMethod
+) -> _Run:
+    return _library_call(types, function, call, callee.behaviour, callee.receiver)
+
+
+def _call_symbol(
+    types: "Types", function: FunctionNode, call: t.Call, callee: LibrarySymbol
+) -> _Run:
+    return _symbol_call(types, function, call, callee.path)
+
+
+def _call_external(types: "Types", function: FunctionNode, call: t.Call, callee: External) -> _Run:
+    origin = callee.origin
+    if origin.endswith(".TypedDict.get") and call.arguments and isinstance(call.callee, t.Attr):
+        owner = types.evaluate(function, call.callee.base, (call.sequence, call.context))
+        if isinstance(owner, Instance):
+            field = members.field_of(types, owner, call.arguments[0])
+            if field is not None:
+                return [Target("builtin", origin)], field
+    return [Target("external", origin)], External(f"{origin}()")
+
+
+def _call_object(
+    types: "Types", function: FunctionNode, call: t.Call, callee: LibraryInstance
+) -> _Run:
+    """Return what calling a library's object runs, or the class that ``type[Book]`` says."""
+    path = callee.path
+    made = callee.arguments[0] if len(callee.arguments) == 1 else None
+    if path == "builtins.type" and isinstance(made, LibraryInstance):
+        targets, _ = _symbol_call(types, function, call, made.path)
+        return targets, made
+    if path == "builtins.type" and isinstance(made, Instance):
+        return _construct(types, function, call, ClassType(made.node, made.arguments))
+    behaviour = types.libraries.method(path, "__call__")
+    if behaviour is not None:
+        return _library_call(types, function, call, behaviour, callee)
+    return [Target("external", path)], External(f"{path}()")
+
+
+def _call_partial(types: "Types", function: FunctionNode, call: t.Call, callee: Partial) -> _Run:
+    return _apply(types, function, call, callee.target)
+
+
+def _call_factory(types: "Types", function: FunctionNode, call: t.Call, callee: Factory) -> _Run:
+    return [Target("external", "callable")], callee.result
+
+
+def _call_unknown(types: "Types", function: FunctionNode, call: t.Call, callee: Unknown) -> _Run:
+    return [], callee
 
 
 def _project_call(
     types: "Types", function: FunctionNode, call: t.Call, node: FunctionNode, receiver: Type | None
-) -> tuple[list[Target], Type]:
+) -> _Run:
     if _dispatches(types, node):
         node = dispatch.implementation(types, function, call, node)
     standing = implementers(types, node, receiver)
@@ -279,7 +307,7 @@ def _project_call(
         # A method that returns its own class keeps what is known of the receiver.
         if result.node in types.classes.project_order(receiver.node):
             result = receiver
-    if all(isinstance(option, External | Unknown) for option in options_of(result)):
+    if is_unread(result):
         result = class_through(types, node, call) or result
     result = made_of_given(types, function, call, node, result)
     if mentions_variable(result):
@@ -311,9 +339,7 @@ def _dispatches(types: "Types", node: FunctionNode) -> bool:
     )
 
 
-def _construct(
-    types: "Types", function: FunctionNode, call: t.Call, callee: ClassType
-) -> tuple[list[Target], Type]:
+def _construct(types: "Types", function: FunctionNode, call: t.Call, callee: ClassType) -> _Run:
     node = callee.node
     made = Instance(node, callee.arguments or constructed(types, function, call, node))
     targets = []
@@ -358,9 +384,7 @@ def _around_items(
     return Instance(made.node, parts) if known else made
 
 
-def _symbol_call(
-    types: "Types", function: FunctionNode, call: t.Call, path: str
-) -> tuple[list[Target], Type]:
+def _symbol_call(types: "Types", function: FunctionNode, call: t.Call, path: str) -> _Run:
     if path.startswith("builtins."):
         special = language_call(types, function, call, path)
         if special is not None:
@@ -395,7 +419,7 @@ def _library_call(
     call: t.Call,
     behaviour: Behaviour,
     receiver: Type | None,
-) -> tuple[list[Target], Type]:
+) -> _Run:
     def find(name: str) -> Type | None:
         given = argument(call, name)
         if given is None:
@@ -438,3 +462,18 @@ def _given_result(
             return LibraryInstance("builtins.list", (union([*found, each]),))
         found.append(members.awaited(types, value, lenient=True))
     return TupleType(tuple(found))
+
+
+_RUNS: dict[type, Callable[["Types", FunctionNode, t.Call, Any], _Run]] = {
+    FunctionType: _call_function,
+    ClassType: _construct,
+    Instance: _call_instance,
+    LibraryMethod: _call_method,
+    LibrarySymbol: _call_symbol,
+    External: _call_external,
+    LibraryInstance: _call_object,
+    Partial: _call_partial,
+    Factory: _call_factory,
+    Unknown: _call_unknown,
+}
+"""What a call of a value of each kind runs; others cannot be called."""

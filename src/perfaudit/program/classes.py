@@ -26,10 +26,9 @@ MAX_BASES = 60
 PROTOCOLS = frozenset({"typing.Protocol", "typing_extensions.Protocol"})
 
 
-class _Order(NamedTuple):
-    """The order of a class, and the classes in it: of the project, and the paths of libraries'."""
+class _Kinds(NamedTuple):
+    """The classes in the order of a class: of the project, and the paths of libraries'."""
 
-    whole: tuple[Type, ...]
     own: tuple[ClassNode, ...]
     paths: tuple[str, ...]
 
@@ -53,17 +52,24 @@ class Hierarchy:
         self._orders: dict[ClassNode, tuple[Type, ...]] = {}
         self._subclasses: dict[ClassNode, list[ClassNode]] | None = None
         self._ancestors: dict[ClassNode, frozenset[str]] = {}
-        self._sorted: dict[ClassNode, _Order] = {}
+        self._kinds: dict[ClassNode, _Kinds] = {}
         self._conforming: dict[ClassNode, list[ClassNode]] = {}
+        self._under_way = 0
         self._by_name: dict[str, list[ClassNode]] | None = None
         self._by_attribute: dict[str, list[ClassNode]] | None = None
         self._by_method: dict[str, list[ClassNode]] | None = None
+
+    @property
+    def is_under_way(self) -> bool:
+        """Return whether bases or an order are being worked out, so that not all are known."""
+        return self._under_way > 0
 
     def bases(self, node: ClassNode) -> tuple[Type, ...]:
         """Return the types of the bases, in the order they are written."""
         if node not in self._bases:
             # A class that is its own base through a ring has no bases while the ring is followed.
             self._bases[node] = ()
+            self._under_way += 1
             found: list[Type] = []
             for base in node.facts.bases:
                 option = options_of(self._evaluate(node.parent, base, AT_END))[0]
@@ -75,6 +81,7 @@ class Hierarchy:
                     # ``class Books(ListView[Book])``: the class with its parameters.
                     option = option.arguments[0]
                 found.append(option)
+            self._under_way -= 1
             self._bases[node] = tuple(found)
         return self._bases[node]
 
@@ -89,6 +96,7 @@ class Hierarchy:
         found: list[Type] = [ClassType(node)]
         # Of classes that are bases of each other, the one that is asked for again has none.
         self._orders[node] = tuple(found)
+        self._under_way += 1
         seen: set[object] = {node}
         for base in self.bases(node):
             for item in self._inherited(node, base):
@@ -98,8 +106,10 @@ class Hierarchy:
                     found.append(item)
         if any(self._is_unread(item) for item in found):
             found.extend(self._implied_base(node, found))
-        self._orders[node] = tuple(found)
-        return self._orders[node]
+        self._under_way -= 1
+        order = self._orders[node] = tuple(found)
+        self._kinds[node] = _by_kind(order)
+        return order
 
     def _is_unread(self, base: Type) -> bool:
         """Return whether nothing is known of a base but its name."""
@@ -151,23 +161,16 @@ class Hierarchy:
 
     def project_order(self, node: ClassNode) -> tuple[ClassNode, ...]:
         """Return the project classes of the order."""
-        return self._by_kind(node).own
+        return (self._kinds.get(node) or self._kinds_of(node)).own
 
     def library_bases(self, node: ClassNode) -> tuple[str, ...]:
         """Return the dotted paths of the library classes it inherits from, nearest first."""
-        return self._by_kind(node).paths
+        return (self._kinds.get(node) or self._kinds_of(node)).paths
 
-    def _by_kind(self, node: ClassNode) -> _Order:
+    def _kinds_of(self, node: ClassNode) -> _Kinds:
         order = self.order(node)
-        known = self._sorted.get(node)
-        # While an order is being worked out, what is known of it is not all of it.
-        if known is None or known.whole is not order:
-            own = tuple(item.node for item in order if isinstance(item, ClassType))
-            paths = tuple(
-                item.path for item in order if isinstance(item, LibrarySymbol | LibraryInstance)
-            )
-            known = self._sorted[node] = _Order(order, own, paths)
-        return known
+        # While an order is being worked out, what is known of it is not all of it, and not kept.
+        return self._kinds.get(node) or _by_kind(order)
 
     def ancestors(self, node: ClassNode) -> frozenset[str]:
         """Return the canonical paths of all library classes above it, theirs included."""
@@ -187,7 +190,8 @@ class Hierarchy:
 
     def method(self, node: ClassNode, name: str) -> FunctionNode | None:
         """Return the method of the nearest project class that has it."""
-        for owner in self.project_order(node):
+        kinds = self._kinds.get(node) or self._kinds_of(node)
+        for owner in kinds.own:
             found = owner.methods.get(name)
             if found is not None:
                 return found
@@ -303,6 +307,13 @@ class Hierarchy:
         raises = any(exit_.kind == "raise" for exit_ in facts.exits)
         silent = not facts.calls and not facts.binds and not facts.reads and not facts.results
         return raises and not facts.results or silent
+
+
+def _by_kind(order: tuple[Type, ...]) -> _Kinds:
+    return _Kinds(
+        tuple([item.node for item in order if type(item) is ClassType]),
+        tuple([item.path for item in order if isinstance(item, LibrarySymbol | LibraryInstance)]),
+    )
 
 
 def _reads_further(method: FunctionNode) -> bool:

@@ -28,6 +28,9 @@ def _hooks(types: "Types", node: ClassNode) -> Iterator[FunctionNode]:
         for decorator in owner.facts.decorators:
             yield from _named(types, node, _decorator_flags(types, owner, decorator))
         for method in owner.methods.values():
+            # Most are neither decorated nor below a library's class, and can be no hook.
+            if not bases and not method.facts.decorators:
+                continue
             if types.classes.method(node, method.name) is method and (
                 _is_checker(types, method) or _stands_for_hook(types, bases, method.name)
             ):

@@ -1,8 +1,9 @@
 """What evaluating an object costs or runs: iterating, entering, testing, operators, items."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
-from typing import TYPE_CHECKING
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -288,10 +289,23 @@ OPERATIONS = {
 """The special methods that operators run, by the names of ast."""
 
 
+FORMAT = "format"
 _SIMPLE = frozenset({t.Name, t.Const, t.CallRef, t.Lambda})
 """Kinds of expressions with no parts of their own."""
 _PLAIN = frozenset({t.Name, t.CallRef, t.Const, t.Text, t.Lambda, t.Mapping, t.Comp, t.Element})
 """Kinds of expressions without operators of their own."""
+_INNER: dict[type, Callable[[Any], tuple[t.Expr, ...]]] = {
+    t.Binary: attrgetter("left", "right"),
+    t.Compare: attrgetter("left", "right"),
+    t.Either: attrgetter("options"),
+    t.Seq: attrgetter("items"),
+    t.Attr: lambda value: (value.base,),
+    t.Item: lambda value: (value.base,),
+    t.Not: lambda value: (value.value,),
+    t.Inverted: lambda value: (value.value,),
+    t.Await: lambda value: (value.value,),
+}
+"""The parts of expressions of other kinds, among which there may be operators."""
 _SHOWN = frozenset({t.Text, t.Binary, t.Attr})
 """Kinds of expressions that may be texts with something in them."""
 
@@ -308,17 +322,17 @@ def add_operators(found: Found) -> None:
         kind = type(value)
         if kind in _SIMPLE:
             continue
-        if shows and isinstance(value, t.Comp) and not isinstance(fact, t.Context):
+        if shows and type(value) is t.Comp and not isinstance(fact, t.Context):
             inside = msgspec.structs.replace(fact, context=value.context)
             _show_parts(found, inside, value.element)
-        elif shows and kind in _SHOWN:
+        elif shows and kind in _SHOWN and not (type(value) is t.Attr and value.name != FORMAT):
             _show_parts(found, fact, value)
-        while isinstance(value, t.Attr):
+        while type(value) is t.Attr:
             value = value.base
         if type(value) in _PLAIN:
             continue
         for part in _own_parts(value):
-            if isinstance(part, t.Binary | t.Compare) and part.operator in names:
+            if (type(part) is t.Binary or type(part) is t.Compare) and part.operator in names:
                 _run_operator(found, fact, part, names[part.operator], seen)
 
 
@@ -334,16 +348,21 @@ def _operators(defined: frozenset[str]) -> dict[str, str]:
 def _show_parts(found: Found, fact: Fact, value: t.Expr) -> None:
     """Add an edge for each object of the project that a text shows."""
     parts: tuple[str | t.Expr, ...] = ()
-    match value:
-        case t.Text(parts=parts):
-            pass
-        case t.Binary(operator="Mod", left=t.Const(kind="str") | t.Text(), right=shown):
+    if type(value) is t.Text:
+        parts = value.parts
+    elif type(value) is t.Binary:
+        if value.operator == "Mod" and (type(value.left) is t.Text or _is_text(value.left)):
+            shown = value.right
             parts = shown.items if isinstance(shown, t.Seq) else (shown,)
-        case t.Attr(base=t.Const(kind="str"), name="format") if isinstance(fact, t.Call):
-            parts = fact.given
+    elif type(value) is t.Attr and value.name == FORMAT and _is_text(value.base):
+        parts = fact.given if isinstance(fact, t.Call) else ()
     for part in parts:
         if not isinstance(part, str | t.Const):
             run_special(found, part, "__str__", fact, part)
+
+
+def _is_text(value: t.Expr) -> bool:
+    return type(value) is t.Const and value.kind == "str"
 
 
 def _run_operator(
@@ -368,20 +387,19 @@ def _run_operator(
 def run_special(found: Found, value: t.Expr, name: str, fact: Fact, at: t.Expr) -> None:
     """Add an edge to a special method of the class of a value, where it has one."""
     types = found.types
-    place = found.place(fact)
-    point = (place.sequence, place.context)
+    point = (fact.sequence, fact.parent if isinstance(fact, t.Context) else fact.context)
     for option in options_of(types.evaluate(found.function, value, point)):
         if isinstance(option, Instance):
             method = types.classes.method(option.node, name)
             if method is not None:
-                found.add_edge(method, "operator", at, place)
+                found.add_edge(method, "operator", at, found.place(fact))
 
 
 def add_items(found: Found, call: t.Call) -> None:
     """Add an edge for each item of a project object on the way to what is called."""
     value = call.callee
-    while isinstance(value, t.Attr | t.Item):
-        if isinstance(value, t.Item) and not isinstance(value.key, t.Slice):
+    while type(value) is t.Attr or type(value) is t.Item:
+        if type(value) is t.Item and type(value.key) is not t.Slice:
             run_special(found, value.base, "__getitem__", call, value)
         value = value.base
 
@@ -411,12 +429,6 @@ def _own_parts(value: t.Expr) -> Iterator[t.Expr]:
     while stack:
         part = stack.pop()
         yield part
-        match part:
-            case t.Binary(left=left, right=right) | t.Compare(left=left, right=right):
-                stack += (left, right)
-            case t.Either(options=options) | t.Seq(items=options):
-                stack += options
-            case t.Attr(base=inner) | t.Item(base=inner):
-                stack.append(inner)
-            case t.Not(value=inner) | t.Inverted(value=inner) | t.Await(value=inner):
-                stack.append(inner)
+        inner = _INNER.get(type(part))
+        if inner is not None:
+            stack += inner(part)

@@ -127,10 +127,9 @@ def is_dotted(value: t.Expr) -> bool:
 
 def last_name(value: t.Expr) -> str:
     """Return a name, or the last of a chain of attributes; an empty text for anything else."""
-    match value:
-        case t.Name(id=name) | t.Attr(name=name):
-            return name
-    return ""
+    if type(value) is t.Attr:
+        return value.name
+    return value.id if type(value) is t.Name else ""
 
 
 def argument(call: t.Call, spec: str | None) -> t.Expr | None:
@@ -140,24 +139,38 @@ def argument(call: t.Call, spec: str | None) -> t.Expr | None:
     """
     if spec is None:
         return None
-    keywords = dict(call.keywords)
     for choice in spec.split("|"):
         if choice.isdigit():
             index = int(choice)
-            if index < len(call.arguments) and not any(
-                isinstance(given, t.Star) for given in call.arguments[: index + 1]
-            ):
+            if index < len(call.arguments) and not has_star(call.arguments[: index + 1]):
                 return call.arguments[index]
-        elif choice in keywords:
-            return keywords[choice]
+        else:
+            for keyword, value in reversed(call.keywords):
+                if keyword == choice:
+                    return value
     return None
+
+
+def argument_at(call: t.Call, position: int | None, name: str) -> t.Expr | None:
+    """Return the argument at a position, or by a name; None where the call does not give it."""
+    given = call.arguments
+    if position is not None and position < len(given) and not has_star(given[: position + 1]):
+        return given[position]
+    for keyword, value in call.keywords:
+        if keyword == name:
+            return value
+    return None
+
+
+def has_star(values: tuple[t.Expr, ...]) -> bool:
+    """Return whether one of several arguments or items is a ``*`` and more than one."""
+    return t.Star in map(type, values)
 
 
 def has_splat(call: t.Call) -> bool:
     """Return whether ``*`` or ``**`` hides which arguments are given."""
-    for given in call.arguments:
-        if isinstance(given, t.Star):
-            return True
+    if has_star(call.arguments):
+        return True
     return bool(call.keywords) and "**" in [name for name, _ in call.keywords]
 
 
@@ -186,9 +199,7 @@ def argument_for(call: t.Call, callee: FunctionNode, name: str) -> t.Expr | None
         if index == 0:
             return call.callee.base if isinstance(call.callee, t.Attr) else None
         index -= 1
-    if index < len(call.arguments) and not any(
-        isinstance(given, t.Star) for given in call.arguments[: index + 1]
-    ):
+    if index < len(call.arguments) and not has_star(call.arguments[: index + 1]):
         return call.arguments[index]
     return None
 

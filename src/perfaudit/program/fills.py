@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from perfaudit.facts import types as t
-from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.nodes import FunctionNode, inner_functions, remembered
 from perfaudit.program.values import (
     NONE,
     Factory,
@@ -33,6 +33,15 @@ CONTAINERS = {
 }
 """Classes of containers, and the number of their type parameters."""
 MAX_FILLS = 12
+
+
+class _Fill(NamedTuple):
+    """What is put into a container with so many type parameters, 0 for any, and its key."""
+
+    number: int
+    key: t.Expr | None
+    value: t.Expr
+    at: tuple[int, int]
 
 
 def filled(types: "Types", scope: FunctionNode, bind: t.Bind, made: Type) -> Type:
@@ -129,12 +138,10 @@ def homes(scope: FunctionNode, target: t.Expr) -> Iterator[tuple[FunctionNode, t
     if isinstance(target, t.Name):
         if scope.kind == "class":
             return
-        functions = scope.file.functions
-        for function in functions:
-            if function is scope or (
-                _is_within(function, scope)
-                and target.id not in function.params
-                and (target.id not in function.binds or target.id in function.facts.outer_names)
+        yield scope, target
+        for function in inner_functions(scope):
+            if target.id not in function.params and (
+                target.id not in function.binds or target.id in function.facts.outer_names
             ):
                 yield function, target
     elif isinstance(target, t.Attr) and scope.owner is not None:
@@ -167,17 +174,29 @@ def _fills(
     function: FunctionNode, target: t.Expr, number: int
 ) -> Iterator[tuple[t.Expr | None, t.Expr, tuple[int, int]]]:
     """Yield each key, if any, and value that a function puts into a container, with the point."""
+    for fill in _all_fills(function).get(target, ()):
+        if fill.number in (0, number):
+            yield fill.key, fill.value, fill.at
+
+
+@remembered
+def _all_fills(function: FunctionNode) -> dict[t.Expr, list[_Fill]]:
+    """Return what a function puts into containers, by how it spells them: first by their keys."""
+    found: dict[t.Expr, list[_Fill]] = {}
     for bind in function.facts.binds:
         place = bind.target
-        if isinstance(place, t.Item) and place.base == target and bind.value is not None:
-            yield place.key, bind.value, (bind.sequence, bind.context)
+        if isinstance(place, t.Item) and bind.value is not None:
+            at = (bind.sequence, bind.context)
+            found.setdefault(place.base, []).append(_Fill(0, place.key, bind.value, at))
     for call in function.facts.calls:
         callee = call.callee
-        if not isinstance(callee, t.Attr) or callee.base != target:
+        if type(callee) is not t.Attr:
             continue
+        given = call.arguments
         at = (call.sequence, call.context)
         position = ADDERS.get(callee.name)
-        if number == 1 and position is not None and len(call.arguments) == position + 1:
-            yield None, call.arguments[position], at
-        elif number == 2 and callee.name == "setdefault" and len(call.arguments) == 2:
-            yield call.arguments[0], call.arguments[1], at
+        if position is not None and len(given) == position + 1:
+            found.setdefault(callee.base, []).append(_Fill(1, None, given[position], at))
+        elif callee.name == "setdefault" and len(given) == 2:
+            found.setdefault(callee.base, []).append(_Fill(2, given[0], given[1], at))
+    return found

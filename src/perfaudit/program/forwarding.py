@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 OFF_THREAD = frozenset({"thread", "process", "worker"})
 """Where code runs that does not keep the thread of the caller busy."""
+_CARRYING = frozenset({t.Name, t.Lambda, t.CallRef, t.Either})
+"""Kinds of expressions that may be, or run, what a parameter was given."""
 MAX_STEPS = 6
 """How many names or calls in a row are followed to where a callable comes from."""
 
@@ -127,6 +129,8 @@ class Forwards:
                         weakest(way.confidence, handed.confidence),
                     )
         for index, call in enumerate(function.facts.calls):
+            if type(call.callee) not in _CARRYING:
+                continue
             at = (call.sequence, call.context)
             for way in self._within(function, Given(call.callee), at, MAX_STEPS):
                 yield msgspec.structs.replace(
@@ -141,7 +145,7 @@ class Forwards:
     ) -> Iterator[Way]:
         """Yield the ways in which running a value runs what a parameter was given."""
         value = given.value
-        if steps == 0:
+        if steps == 0 or type(value) not in _CARRYING:
             return
         match value:
             case t.Name(id=name):
@@ -187,10 +191,10 @@ class Forwards:
     ) -> bool:
         if steps == 0:
             return False
-        if isinstance(value, t.CallRef):
+        if type(value) is t.CallRef:
             first = self._partial_of(function, value.index)
             return first is not None and self._is_passed(function, first.value, at, steps - 1)
-        if not isinstance(value, t.Name):
+        if type(value) is not t.Name:
             return False
         for scope, definition in meanings(function, value.id, at):
             if isinstance(definition, t.Param):
@@ -221,7 +225,7 @@ class Forwards:
         has_arguments = bool(call.arguments or call.keywords)
         for target in self._types.call(function, index).targets:
             if target.function is not None:
-                if has_arguments:
+                if has_arguments and self.of(target.function):
                     shift = _shift(self._types, target)
                     yield from self._handed_to(function, call, target.function, shift, target)
                 yield from self._closed_over(function, call, target)
@@ -427,9 +431,9 @@ def _passed(call: t.Call) -> Iterator[t.Expr]:
 
 def _may_carry(value: t.Expr) -> bool:
     """Return whether an argument may be, or run, what a parameter was given."""
-    if isinstance(value, t.Star):
+    if type(value) is t.Star:
         value = value.value
-    return isinstance(value, t.Name | t.Lambda | t.CallRef | t.Either)
+    return type(value) in _CARRYING
 
 
 def _slot(scope: FunctionNode, param: t.Param, given: Given) -> Slot | None:

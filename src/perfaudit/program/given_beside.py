@@ -7,7 +7,7 @@ import msgspec
 from perfaudit.facts import types as t
 from perfaudit.libraries.types import Behaviour
 from perfaudit.program import providers
-from perfaudit.program.expressions import argument
+from perfaudit.program.expressions import argument, argument_at
 from perfaudit.program.nodes import FunctionNode
 from perfaudit.program.values import ClassType, FunctionType, Type, options_of
 
@@ -51,7 +51,7 @@ def given_with(
     if shift is None or (position is not None and position < shift):
         return None
     behind = msgspec.structs.replace(call, arguments=call.arguments[place + 1 :])
-    given = argument(behind, name if position is None else f"{position - shift}|{name}")
+    given = argument_at(behind, None if position is None else position - shift, name)
     if given is None:
         return None
     value = types.evaluate(caller, given, at)

@@ -13,7 +13,6 @@ from perfaudit.program import (
     calls,
     construction,
     decorators,
-    displays,
     fills,
     graph_words,
     members,
@@ -22,20 +21,16 @@ from perfaudit.program import (
 )
 from perfaudit.program.callers import Callers
 from perfaudit.program.classes import Hierarchy
-from perfaudit.program.expressions import outcomes
+from perfaudit.program.expression_types import BY_KIND
 from perfaudit.program.lambda_items import item_given
-from perfaudit.program.language_calls import is_super
 from perfaudit.program.modules import Modules
 from perfaudit.program.names import AT_END, Meaning, meanings
-from perfaudit.program.narrowing import narrowed
 from perfaudit.program.nodes import ClassNode, FileNode, FunctionNode
 from perfaudit.program.second_opinion import CallPlace, Opinions, reconsidered
 from perfaudit.program.shown_rows import row_given, row_of_view
-from perfaudit.program.sql_text import text_of
 from perfaudit.program.stores import Stores
 from perfaudit.program.tables import Table
 from perfaudit.program.values import (
-    BOOL,
     NONE,
     STRING,
     Arguments,
@@ -52,7 +47,6 @@ from perfaudit.program.values import (
     Type,
     UnionType,
     Unknown,
-    list_of,
     refined,
     union,
 )
@@ -117,6 +111,11 @@ class Types:
         self._given: dict[tuple[Type, str], Type] = {}
         self.supposed: dict[str, set[ClassNode]] = {}
         """Attributes that only subclasses have, each with the classes that lack it."""
+        self.members: dict[tuple[Type, str], Type] = {}
+        """What attributes of values are, where ``program.members`` has looked."""
+        self.annotations: dict[tuple[FunctionNode, t.Expr], Type] = {}
+        """What annotations mean in scopes, where ``program.annotations`` has looked."""
+        self._imports: dict[tuple[FileNode, t.Import], Type] = {}
         self._attributes: dict[tuple[ClassNode, str], Type] = {}
         self._exports: dict[tuple[FileNode, str], Type] = {}
         self._decorators: dict[FunctionNode, tuple[str, ...]] = {}
@@ -149,6 +148,7 @@ class Types:
             return
         self.swapped.update(swapped)
         self.callers.forget()
+        self._stores.forget()
         self._leaning.clear()
         self._absent.clear()
         for memo in (
@@ -156,6 +156,9 @@ class Types:
             self._binds,
             self._returns,
             self._given,
+            self.members,
+            self.annotations,
+            self._imports,
             self._attributes,
             self._exports,
             self._params,
@@ -179,6 +182,16 @@ class Types:
         finally:
             self._leans |= outer
 
+    def kept(self, memo: "dict[K, V]", key: K, question: Callable[[], V]) -> "V":
+        """Return a remembered answer, or work it out; one that may be another later is not kept."""
+        known = memo.get(key)
+        if known is not None:
+            return known
+        found, leans = self.leans(question)
+        if not (leans or self.delegating or self.classes.is_under_way):
+            memo[key] = found
+        return found
+
     def evaluate(self, function: FunctionNode, value: t.Expr, at: tuple[int, int]) -> Type:
         """Return the type of an expression at a point (sequence, context) of the function."""
         self._depth += 1
@@ -186,110 +199,9 @@ class Types:
             if self._depth > MAX_DEPTH:
                 self.cut_short()
                 return TOO_DEEP
-            return self._evaluate(function, value, at)
+            return BY_KIND[type(value)](self, function, value, at)
         finally:
             self._depth -= 1
-
-    def _evaluate(self, function: FunctionNode, value: t.Expr, at: tuple[int, int]) -> Type:
-        match value:
-            case t.Name(id=name):
-                return narrowed(self, function, value, at, self.name(function, name, at))
-            case t.Attr(base=base, name=name):
-                if isinstance(base, t.CallRef) and is_super(function, base):
-                    return members.super_member(self, function, base, name)
-                found = members.member(self, self.evaluate(function, base, at), name)
-                return narrowed(self, function, value, at, found)
-            case t.CallRef(index=index):
-                return self.call(function, index).result
-            case t.Await(value=inner):
-                return members.awaited(self, self.evaluate(function, inner, at))
-            case t.Const(kind=kind):
-                return NONE if kind == "NoneType" else LibraryInstance(f"builtins.{kind}")
-            case t.Text():
-                return STRING
-            case t.Item(base=base, key=key):
-                written = displays.entry(function, value, at)
-                if written is not None:
-                    return union([self.evaluate(scope, part, AT_END) for scope, part in written])
-                found = self.evaluate(function, base, at)
-                aliased = annotations.alias(self, function, found, key)
-                return self._item_of(function, found, key, at) if aliased is None else aliased
-            case t.Element(iterable=iterable):
-                return members.element(self, self.evaluate(function, iterable, at))
-            case t.Entered(value=inner, is_async=is_async):
-                return members.entered(self, self.evaluate(function, inner, at), is_async=is_async)
-            case t.Seq(kind="tuple", items=items) if len(items) <= 8 and not _has_star(items):
-                return TupleType(tuple(self.evaluate(function, item, at) for item in items))
-            case t.Seq(kind=kind, items=items):
-                element = union([self._item(function, item, at) for item in items[:8]])
-                return LibraryInstance(f"builtins.{kind}", (element,))
-            case t.Mapping():
-                return self._mapping(function, value, at)
-            case t.Lambda(function=index):
-                return FunctionType(function.file.functions[index])
-            case t.Either():
-                chosen = outcomes(value)
-                return union([self.evaluate(function, option, at) for option in chosen])
-            case t.Compare() | t.Not():
-                return BOOL
-            case t.Binary(operator=operator, left=left, right=right):
-                return members.operation(
-                    self,
-                    operator,
-                    self.evaluate(function, left, at),
-                    self.evaluate(function, right, at),
-                )
-            case t.Comp(kind=kind, element=element, key=key_part, context=context):
-                inside = (AT_END[0], context)
-                element_type = self.evaluate(function, element, inside)
-                if key_part is not None:
-                    key_type = self.evaluate(function, key_part, inside)
-                    return LibraryInstance("builtins.dict", (key_type, element_type))
-                if kind == "list":
-                    return list_of(element_type)
-                path = "builtins.set" if kind == "set" else "builtins.iterator"
-                return LibraryInstance(path, (element_type,))
-            case t.Star(value=inner) | t.Inverted(value=inner):
-                return self.evaluate(function, inner, at)
-            case t.Opaque(reason=reason):
-                return Unknown(reason)
-        return Unknown("not described")
-
-    def _item_of(
-        self, function: FunctionNode, owner: Type, key: t.Expr, at: tuple[int, int]
-    ) -> Type:
-        """Return what an item is: as its container says, or what the project puts in its place."""
-        asked = Arguments(lambda name: self.evaluate(function, key, at))
-        found = members.item(self, owner, key, asked)
-        if isinstance(owner, LibraryInstance) and isinstance(found, Unknown | External):
-            text = None if owner.path.startswith("builtins.") else text_of(self, function, key, at)
-            if text is not None:
-                put = self._once(
-                    self._given,
-                    (owner, f"[{text}]"),
-                    lambda: self._stores.put(self, owner, text) or NOT_DEFINED,
-                    NOT_DEFINED,
-                )
-                return found if put == NOT_DEFINED else put
-        return found
-
-    def _item(self, function: FunctionNode, item: t.Expr, at: tuple[int, int]) -> Type:
-        """Return the type of one item of a display, of each one behind a ``*``."""
-        found = self.evaluate(function, item, at)
-        return members.element(self, found) if isinstance(item, t.Star) else found
-
-    def _mapping(self, function: FunctionNode, value: t.Mapping, at: tuple[int, int]) -> Type:
-        keys: list[Type] = []
-        values: list[Type] = []
-        for key, item in list(zip(value.keys, value.values, strict=True))[:8]:
-            found = self.evaluate(function, item, at)
-            if key is not None:
-                keys.append(self.evaluate(function, key, at))
-                values.append(found)
-            elif isinstance(found, LibraryInstance) and len(found.arguments) == 2:
-                keys.append(found.arguments[0])
-                values.append(found.arguments[1])
-        return LibraryInstance("builtins.dict", (union(keys), union(values)))
 
     def name(self, function: FunctionNode, name: str, at: tuple[int, int]) -> Type:
         """Return what a bare name is at a point of the function."""
@@ -333,21 +245,29 @@ class Types:
 
     def _meaning(self, meaning: Meaning) -> Type:
         scope, definition = meaning
-        match definition:
-            case FunctionNode():
-                return decorators.decorated(self, definition)
-            case ClassNode():
-                return ClassType(definition)
-            case t.Import():
-                return self._imported(scope.file, definition)
-            case t.Param():
-                return self.param(scope, definition)
-        return self.bound(scope, definition)
+        if type(definition) is t.Bind:
+            return self.bound(scope, definition)
+        if type(definition) is t.Param:
+            return self.param(scope, definition)
+        if type(definition) is t.Import:
+            return self.kept(
+                self._imports,
+                (scope.file, definition),
+                lambda: self._imported(scope.file, definition),
+            )
+        if isinstance(definition, ClassNode):
+            return ClassType(definition)
+        assert isinstance(definition, FunctionNode)
+        return decorators.decorated(self, definition)
 
     def bound(self, scope: FunctionNode, bind: t.Bind) -> Type:
         """Return the type that a bind gives to its target."""
-        known = self._binds.setdefault(scope, {})
-        return self._once(known, bind.sequence, lambda: self._bound(scope, bind))
+        known = self._binds.get(scope)
+        if known is None:
+            known = self._binds[scope] = {}
+        return known.get(bind.sequence) or self._once(
+            known, bind.sequence, lambda: self._bound(scope, bind)
+        )
 
     def _bound(self, scope: FunctionNode, bind: t.Bind) -> Type:
         result: Type = Unknown("no value")
@@ -368,7 +288,10 @@ class Types:
 
     def param(self, scope: FunctionNode, param: t.Param) -> Type:
         """Return the type of a parameter: its annotation, the receiver, or its default."""
-        return self._once(self._params, (scope, param.name), lambda: self._param(scope, param))
+        key = (scope, param.name)
+        return self._params.get(key) or self._once(
+            self._params, key, lambda: self._param(scope, param)
+        )
 
     def _param(self, scope: FunctionNode, param: t.Param) -> Type:
         outer = scope.parent or scope
@@ -457,7 +380,9 @@ class Types:
 
     def returned(self, function: FunctionNode) -> Type:
         """Return what calling the function gives, before awaiting."""
-        return self._once(self._returns, function, lambda: returns.returned(self, function))
+        return self._returns.get(function) or self._once(
+            self._returns, function, lambda: returns.returned(self, function)
+        )
 
     def decorator_paths(self, function: FunctionNode) -> tuple[str, ...]:
         """Return the dotted paths of the library decorators of a function, outermost first."""
@@ -470,7 +395,7 @@ class Types:
 
     def wrapping(self, function: FunctionNode) -> decorators.Wrapping:
         """Return what the decorators of the project put around a function."""
-        return self._once(
+        return self._wrappers.get(function) or self._once(
             self._wrappers,
             function,
             lambda: decorators.find_wrapping(self, function),
@@ -479,22 +404,37 @@ class Types:
 
     def hooks(self, node: ClassNode) -> list[FunctionNode]:
         """Return the methods that a library runs for each object of a class that is made."""
+        known = self._hooks.get(node)
+        if known is not None:
+            return known
         return self._once(self._hooks, node, lambda: construction.hooks(self, node), [])
 
     def attribute(self, node: ClassNode, name: str) -> Type:
         """Return the type of an attribute of the class's objects; ``members`` binds methods."""
-        return self._once(
-            self._attributes, (node, name), lambda: members.class_member(self, node, name)
+        key = (node, name)
+        return self._attributes.get(key) or self._once(
+            self._attributes, key, lambda: members.class_member(self, node, name)
         )
 
     def given(self, owner: Type, name: str) -> Type | None:
         """Return what is put into an attribute from outside its class or module, or None."""
         if not self._stores.may_give(name):
             return None
+        key = (owner, name)
+        found = self._given.get(key) or self._once(
+            self._given,
+            key,
+            lambda: self._stores.given(self, owner, name) or NOT_DEFINED,
+            NOT_DEFINED,
+        )
+        return None if found == NOT_DEFINED else found
+
+    def put(self, owner: LibraryInstance, key: str) -> Type | None:
+        """Return what is put under a key into an object of a library, or None."""
         found = self._once(
             self._given,
-            (owner, name),
-            lambda: self._stores.given(self, owner, name) or NOT_DEFINED,
+            (owner, f"[{key}]"),
+            lambda: self._stores.put(self, owner, key) or NOT_DEFINED,
             NOT_DEFINED,
         )
         return None if found == NOT_DEFINED else found
@@ -504,7 +444,9 @@ class Types:
         key = (file, name)
         if key in self._absent:
             return None
-        found = self._once(self._exports, key, lambda: self._export(file, name) or NOT_DEFINED)
+        found = self._exports.get(key) or self._once(
+            self._exports, key, lambda: self._export(file, name) or NOT_DEFINED
+        )
         if found == NOT_DEFINED:
             self._absent.add(key)
             return None
@@ -527,21 +469,20 @@ class Types:
         if known is not None:
             return known
         busy = (id(memo), key)
+        leaning: V | None = self._leaning.get(busy) if self._leaning else None
+        if leaning is not None:
+            self._leans = True
+            return leaning
         position = self._busy.get(busy)
         if position is not None:
             self._reached = min(self._reached, position)
             self._leans = True
             return cast("V", RECURSION) if cut is None else cut
-        answer: V
-        held = self._provisional.get(busy)
+        held = self._provisional.get(busy) if self._provisional else None
         if held is not None:
             self._reached = min(self._reached, held[1])
             self._leans = True
-            answer = held[0]
-            return answer
-        if busy in self._leaning:
-            self._leans = True
-            answer = self._leaning[busy]
+            answer: V = held[0]
             return answer
         position = self._busy[busy] = len(self._busy)
         outer, self._reached, mark = self._reached, NOWHERE, len(self._noted)
@@ -563,14 +504,12 @@ class Types:
             self._leaning[busy] = known
         else:
             memo[key] = known
-        if reached >= position:
+        if reached >= position and len(self._noted) > mark:
             self._forget(mark)
         return known
 
     def _forget(self, mark: int) -> None:
         """Drop the provisional answers of a ring that is closed."""
-        if len(self._noted) == mark:
-            return
         for busy in self._noted[mark:]:
             self._provisional.pop(busy, None)
         del self._noted[mark:]
@@ -660,10 +599,6 @@ class Types:
 def _is_annotated(meaning: Meaning) -> bool:
     definition = meaning.definition
     return isinstance(definition, t.Bind) and definition.annotation is not None
-
-
-def _has_star(items: tuple[t.Expr, ...]) -> bool:
-    return any(isinstance(item, t.Star) for item in items)
 
 
 def _is_settled(answer: object) -> bool:

@@ -1,6 +1,7 @@
 """What attributes, items, iteration, entering and awaiting give."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from perfaudit.core.levels import Role
 from perfaudit.facts import types as t
@@ -51,49 +52,68 @@ MAX_ITERATORS = 8
 
 def member(types: "Types", owner: Type, name: str) -> Type:
     """Return what ``owner.name`` gives."""
-    match owner:
-        case UnionType(options=options):
-            return union([member(types, option, name) for option in options])
-        case Instance() if name == "__class__":
-            return ClassType(owner.node, owner.arguments)
-        case Instance():
-            return _instance_member(types, owner, name)
-        case LibraryInstance(
-            path="builtins.type", arguments=(Instance() | TypeVariable() as made,)
-        ):
-            inner = made.bound if isinstance(made, TypeVariable) else made
-            if isinstance(inner, Instance):
-                return _class_attribute(types, ClassType(inner.node, inner.arguments), name)
-            return Unknown("type parameter not known")
-        case LibraryInstance():
-            return _of_library(types, owner, name)
-        case LibrarySymbol(path=path):
-            return _symbol_member(types, path, name)
-        case ClassType():
-            return _class_attribute(types, owner, name)
-        case ModuleType(node=node):
-            return _of_module(types, owner, types.export(node, name), name)
-        case Namespace(folder=folder):
-            submodule = types.modules.submodule(folder, name)
-            if isinstance(submodule, FileNode):
-                return ModuleType(submodule)
-            return Namespace(submodule) if submodule else Unknown("import not found")
-        case External(origin=origin):
-            return types.given(owner, name) or External(f"{origin}.{name}")
-        case TypeVariable(bound=bound):
-            if bound is None:
-                return Unknown("type parameter not known")
-            return member(types, bound, name)
-        case FunctionType() | Factory() | Partial():
-            return _function_member(types, owner, name)
-        case Awaitable():
-            return Unknown("attribute of an awaitable")
-        case TupleType():
-            return (
-                library_member(types, LibraryInstance("builtins.tuple"), "builtins.tuple", name)
-                or NO_ATTRIBUTE
-            )
-    return owner if isinstance(owner, Unknown) else NO_ATTRIBUTE
+    if type(owner) is Unknown:
+        return owner
+    key = (owner, name)
+    return types.members.get(key) or types.kept(
+        types.members, key, lambda: _member(types, owner, name)
+    )
+
+
+def _member(types: "Types", owner: Type, name: str) -> Type:
+    of_kind = _MEMBERS.get(type(owner))
+    return NO_ATTRIBUTE if of_kind is None else of_kind(types, owner, name)
+
+
+def _of_union(types: "Types", owner: UnionType, name: str) -> Type:
+    return union([member(types, option, name) for option in owner.options])
+
+
+def _of_instance(types: "Types", owner: Instance, name: str) -> Type:
+    if name == "__class__":
+        return ClassType(owner.node, owner.arguments)
+    return _instance_member(types, owner, name)
+
+
+def _of_object(types: "Types", owner: LibraryInstance, name: str) -> Type:
+    """Return an attribute of a library's object, or of the class that ``type[Book]`` says."""
+    made = owner.arguments[0] if len(owner.arguments) == 1 else None
+    if owner.path != "builtins.type" or not isinstance(made, Instance | TypeVariable):
+        return _of_library(types, owner, name)
+    inner = made.bound if isinstance(made, TypeVariable) else made
+    if isinstance(inner, Instance):
+        return _class_attribute(types, ClassType(inner.node, inner.arguments), name)
+    return Unknown("type parameter not known")
+
+
+def _of_symbol(types: "Types", owner: LibrarySymbol, name: str) -> Type:
+    return _symbol_member(types, owner.path, name)
+
+
+def _of_namespace(types: "Types", owner: Namespace, name: str) -> Type:
+    submodule = types.modules.submodule(owner.folder, name)
+    if isinstance(submodule, FileNode):
+        return ModuleType(submodule)
+    return Namespace(submodule) if submodule else Unknown("import not found")
+
+
+def _of_external(types: "Types", owner: External, name: str) -> Type:
+    return types.given(owner, name) or External(f"{owner.origin}.{name}")
+
+
+def _of_variable(types: "Types", owner: TypeVariable, name: str) -> Type:
+    if owner.bound is None:
+        return Unknown("type parameter not known")
+    return member(types, owner.bound, name)
+
+
+def _of_awaitable(types: "Types", owner: Awaitable, name: str) -> Type:
+    return Unknown("attribute of an awaitable")
+
+
+def _of_tuple(types: "Types", owner: TupleType, name: str) -> Type:
+    path = "builtins.tuple"
+    return library_member(types, LibraryInstance(path), path, name) or NO_ATTRIBUTE
 
 
 def _of_library(types: "Types", owner: LibraryInstance, name: str) -> Type:
@@ -107,7 +127,8 @@ def _of_library(types: "Types", owner: LibraryInstance, name: str) -> Type:
     return _missing(types, owner, name) if found is None else found
 
 
-def _of_module(types: "Types", owner: ModuleType, found: Type | None, name: str) -> Type:
+def _of_module(types: "Types", owner: ModuleType, name: str) -> Type:
+    found = types.export(owner.node, name)
     if found is None or found == NONE or isinstance(found, Unknown):
         given = types.given(owner, name)
         if given is not None:
@@ -160,13 +181,13 @@ def _instance_member(types: "Types", owner: Instance, name: str) -> Type:
     if relation is not None:
         return relation
     found = types.attribute(owner.node, name)
-    if isinstance(found, FunctionType) and found.receiver is None and found.node.owner is not None:
+    if type(found) is FunctionType and found.receiver is None and found.node.owner is not None:
         return _bound(types, owner, found)
-    if isinstance(found, TypeVariable) or mentions_variable(found):
+    if mentions_variable(found):
         return substitute(found, variables(types, owner, owner.node))
     if found == NONE:
         return _from_elsewhere(types, owner, name) or found
-    if not isinstance(found, Unknown):
+    if type(found) is not Unknown:
         return found
     for path in types.classes.library_bases(owner.node):
         inherited = library_member(types, owner, path, name)
@@ -244,7 +265,7 @@ def variables(types: "Types", owner: Type, node: ClassNode) -> dict[str, Type]:
 def returned_by(types: "Types", owner: Instance, method: FunctionNode) -> Type:
     """Return what a method gives that is called on an object."""
     found = types.returned(method)
-    if isinstance(found, TypeVariable) or mentions_variable(found):
+    if mentions_variable(found):
         return substitute(found, variables(types, owner, owner.node))
     return found
 
@@ -323,7 +344,7 @@ def accessor(
     """
     for owner in types.classes.project_order(node):
         for bind in owner.body.binds.get(name, ()):
-            if not isinstance(bind.value, t.CallRef):
+            if type(bind.value) is not t.CallRef:
                 continue
             call = owner.body.facts.calls[bind.value.index]
             if call.callee == PROPERTY:
@@ -348,11 +369,11 @@ def _property_part(
 def _open_member(types: "Types", node: ClassNode, name: str, found: Type) -> Type:
     """Return what a member that no project class defines may be: a library base's, or unknown."""
     for item in types.classes.order(node):
-        if isinstance(item, LibrarySymbol) and item.path != "builtins.object":
+        if type(item) is LibrarySymbol and item.path != "builtins.object":
             return External(f"{item.path}.{name}")
-        if isinstance(item, External):
+        if type(item) is External:
             return External(f"{item.origin}.{name}")
-        if isinstance(item, Unknown):
+        if type(item) is Unknown:
             return Unknown("unknown base class")
     return found
 
@@ -477,7 +498,7 @@ def own_member(types: "Types", owner: ClassNode, name: str) -> Type | None:
         return decorators.decorated(types, method)
     found: list[Type] = []
     binds = owner.body.binds.get(name, ())
-    if any(isinstance(bind.value, t.CallRef) for bind in binds):
+    if any(type(bind.value) is t.CallRef for bind in binds):
         getter = accessor(types, owner, name, "__get__")
         if getter is not None:
             return returned_by(types, getter[1], getter[0])
@@ -799,3 +820,22 @@ OPERATORS = {
     "LShift": "__lshift__",
     "MatMult": "__matmul__",
 }
+
+
+_MEMBERS: dict[type, Callable[["Types", Any, str], Type]] = {
+    UnionType: _of_union,
+    Instance: _of_instance,
+    LibraryInstance: _of_object,
+    LibrarySymbol: _of_symbol,
+    ClassType: _class_attribute,
+    ModuleType: _of_module,
+    Namespace: _of_namespace,
+    External: _of_external,
+    TypeVariable: _of_variable,
+    FunctionType: _function_member,
+    Factory: _function_member,
+    Partial: _function_member,
+    Awaitable: _of_awaitable,
+    TupleType: _of_tuple,
+}
+"""How an attribute of a value of each kind is found; others have none."""

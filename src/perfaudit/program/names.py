@@ -26,22 +26,33 @@ class Meaning(NamedTuple):
 def meanings(function: FunctionNode, name: str, at: tuple[int, int]) -> list[Meaning]:
     """Return what the name can mean at a point (sequence, context) of the function.
 
-    Empty where it is not defined.
+    Empty where it is not defined. The list is no one's to change.
     """
-    scope: FunctionNode | None = function
-    local = True
+    binds = function.binds.get(name)
+    if binds is None or name in function.facts.outer_names:
+        known = function.meanings.get(name)
+        if known is None:
+            known = function.meanings[name] = _unbound(function, name)
+        return known
+    return _in_scope(function, name, binds, at) or _around(function, name)
+
+
+def _unbound(function: FunctionNode, name: str) -> list[Meaning]:
+    """Return what a name can mean that the function does not bind: at each point the same."""
+    if name in function.facts.outer_names:
+        return _around(function, name)
+    return _in_scope(function, name, [], AT_END) or _around(function, name)
+
+
+def _around(function: FunctionNode, name: str) -> list[Meaning]:
+    """Return what a name can mean in a function that has it from a scope around it."""
+    scope = function.parent
     while scope is not None:
-        if local or scope.kind != "class":
-            if name in scope.facts.outer_names:
-                scope = scope.parent
-                local = False
-                continue
-            found = _in_scope(scope, name, at) if local else _from_inside(scope, name)
+        if scope.kind != "class" and name not in scope.facts.outer_names:
+            found = _from_inside(scope, name)
             if found:
                 return found
-        at = AT_END
         scope = scope.parent
-        local = False
     return []
 
 
@@ -84,9 +95,10 @@ def _from_inside(scope: FunctionNode, name: str) -> list[Meaning]:
     return found
 
 
-def _in_scope(scope: FunctionNode, name: str, at: tuple[int, int]) -> list[Meaning]:
+def _in_scope(
+    scope: FunctionNode, name: str, binds: list[t.Bind], at: tuple[int, int]
+) -> list[Meaning]:
     found = _definitions(scope, name)
-    binds = scope.binds.get(name)
     dominated = False
     if binds:
         reaching, dominated = _reaching(scope, binds, at)
@@ -110,12 +122,11 @@ def _definitions(scope: FunctionNode, name: str) -> list[Meaning]:
 
 def _lasting(scope: FunctionNode, binds: list[t.Bind]) -> list[t.Bind]:
     """Return the binds that outlive a comprehension."""
-    contexts = scope.facts.contexts
-    return [
-        bind
-        for bind in binds
-        if bind.context < 0 or contexts[bind.context].kind not in COMPREHENSIONS
-    ]
+    return [bind for bind in binds if not _is_in_comprehension(scope, bind)]
+
+
+def _is_in_comprehension(scope: FunctionNode, bind: t.Bind) -> bool:
+    return bind.context >= 0 and scope.facts.contexts[bind.context].kind in COMPREHENSIONS
 
 
 def _reaching(
@@ -123,18 +134,13 @@ def _reaching(
 ) -> tuple[list[t.Bind], bool]:
     """Return the binds that can hold at a point, and whether one of them surely runs before it."""
     sequence, context = at
-    contexts = scope.facts.contexts
-    chain = set(scope.context_chain(context))
-    visible = [
-        bind
-        for bind in binds
-        if bind.context < 0
-        or contexts[bind.context].kind not in COMPREHENSIONS
-        or bind.context in chain
-    ]
+    last = binds[-1]
+    if last.context < 0 and last.sequence < sequence:
+        return [last], True
+    chain = scope.context_chain(context)
     found: list[t.Bind] = []
-    for bind in reversed(visible):
-        if bind.sequence >= sequence:
+    for bind in reversed(binds):
+        if bind.sequence >= sequence or not _is_visible(scope, bind, chain):
             continue
         if _excluded(scope, bind.context, chain):
             continue
@@ -142,9 +148,12 @@ def _reaching(
         outer = _without_plain_blocks(scope, bind.context)
         if outer < 0 or outer in chain:
             return found, True
-    if not found:
-        found = visible
-    return found, False
+    return found or [bind for bind in binds if _is_visible(scope, bind, chain)], False
+
+
+def _is_visible(scope: FunctionNode, bind: t.Bind, chain: tuple[int, ...]) -> bool:
+    """Return whether a bind is seen from blocks: those of a comprehension are seen inside it."""
+    return bind.context in chain or not _is_in_comprehension(scope, bind)
 
 
 def _without_plain_blocks(scope: FunctionNode, context: int) -> int:
@@ -155,7 +164,7 @@ def _without_plain_blocks(scope: FunctionNode, context: int) -> int:
     return context
 
 
-def _excluded(scope: FunctionNode, context: int, chain: set[int]) -> bool:
+def _excluded(scope: FunctionNode, context: int, chain: tuple[int, ...]) -> bool:
     """Return whether a bind stands in the other arm of an ``if`` than the point."""
     contexts = scope.facts.contexts
     while context >= 0 and context not in chain:

@@ -38,7 +38,9 @@ def narrowed(
     types: "Types", function: FunctionNode, value: t.Name | t.Attr, at: tuple[int, int], found: Type
 ) -> Type:
     """Return what a value can be at a point where it passed the tests around and before it."""
-    known = tests_of(function)
+    known = function.tests
+    if known is None:
+        known = tests_of(function)
     if not known or value not in known:
         return found
     chain = list(function.context_chain(at[1]))

@@ -13,6 +13,7 @@ from perfaudit.facts import types as t
 from perfaudit.facts.later import LaterFacts
 
 if TYPE_CHECKING:
+    from perfaudit.program.names import Meaning
     from perfaudit.program.narrowing import Test
 
 V = TypeVar("V")
@@ -98,7 +99,7 @@ class FunctionNode:
 
     __slots__ = (
         "file", "index", "facts", "parent", "inner", "inner_classes", "owner", "outer_binds",
-        "tests", "_binds", "_imports", "_params", "_chains", "_answers",
+        "meanings", "tests", "_binds", "_imports", "_params", "_chains", "_answers",
     )  # fmt: skip
 
     def __init__(self, file: FileNode, index: int, facts: t.Function) -> None:
@@ -111,6 +112,8 @@ class FunctionNode:
         self.owner: ClassNode | None = None
         self.outer_binds: dict[str, list[tuple[FunctionNode, t.Bind]]] = _NOTHING
         """Binds of its names by functions inside that say ``global`` or ``nonlocal``."""
+        self.meanings: dict[str, list[Meaning]] = {}
+        """What names can mean in it that it does not bind, once ``program.names`` has looked."""
         self.tests: dict[t.Expr, list[Test]] | None = None
         """What its tests say of values, once ``program.narrowing`` has looked."""
         self._binds: dict[str, list[t.Bind]] | None = None

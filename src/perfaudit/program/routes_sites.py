@@ -235,18 +235,18 @@ def route_of(sites: Sites, function: FunctionNode, decorator: t.Expr) -> Route |
 def callee_names(types: Types, callee: Type, spelling: t.Expr) -> Iterator[str]:
     """Yield the dotted names, as library files may write them, of what is called or decorates."""
     for option in options_of(callee):
-        match option:
-            case LibrarySymbol(path=path):
-                yield path
-            case LibraryMethod(owner=owner, behaviour=behaviour):
-                name = behaviour.path.rpartition(".")[2]
-                yield f"{owner}.{spelling.name if isinstance(spelling, t.Attr) else name}"
-            case Partial(target=target):
-                yield from callee_names(types, target, spelling)
-            case External(origin=origin):
-                yield origin
-            case ClassType(node=node):
-                yield from types.classes.library_bases(node)
-            case FunctionType(node=node, receiver=Instance(node=owner)):
-                for path in types.classes.library_bases(owner):
-                    yield f"{path}.{node.name}"
+        if type(option) is FunctionType:
+            if type(option.receiver) is Instance:
+                for path in types.classes.library_bases(option.receiver.node):
+                    yield f"{path}.{option.node.name}"
+        elif type(option) is LibrarySymbol:
+            yield option.path
+        elif type(option) is LibraryMethod:
+            name = option.behaviour.path.rpartition(".")[2]
+            yield f"{option.owner}.{spelling.name if isinstance(spelling, t.Attr) else name}"
+        elif type(option) is ClassType:
+            yield from types.classes.library_bases(option.node)
+        elif type(option) is External:
+            yield option.origin
+        elif type(option) is Partial:
+            yield from callee_names(types, option.target, spelling)

@@ -377,6 +377,7 @@ def _tell(
             value = value_of(types, words, found)
             if value is not None:
                 types.relations[node, name] = value
+    types.members.clear()  # What was read before may be a relation.
 
 
 def _tell_objects(types: "Types", declared: _Declared, by_class: dict[ClassNode, Table]) -> None:

@@ -124,7 +124,7 @@ class Found:
 
     def place(self, fact: Fact) -> Place:
         """Return where a fact's expressions are worked out: a block's subject just outside it."""
-        if isinstance(fact, t.Call | t.Read):
+        if type(fact) is t.Call or type(fact) is t.Read:
             location = self.function.place(fact)
         else:
             location = self.function.line(fact.line)

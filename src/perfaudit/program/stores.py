@@ -33,6 +33,12 @@ class Stores:
         self._files = files
         self._places: dict[str, list[tuple[FunctionNode, t.Expr, t.Bind]]] | None = None
         self._items: dict[str, list[tuple[FunctionNode, t.Expr, t.Bind]]] | None = None
+        self._holders: dict[tuple[FunctionNode, t.Expr, tuple[int, int]], Type] = {}
+        """Whose attributes are set, by the places that do."""
+
+    def forget(self) -> None:
+        """Forget whose attributes are set, as more has come to be known."""
+        self._holders.clear()
 
     def may_give(self, name: str) -> bool:
         """Return whether an attribute of this name is set from outside, in few enough places."""
@@ -42,12 +48,18 @@ class Stores:
         """Return what is put into an attribute of a module, a class, or an object, or None."""
         found = []
         for function, base, bind in self._all().get(name, ()):
-            at = (bind.sequence, bind.context)
-            holders = options_of(types.evaluate(function, base, at))
+            holders = options_of(self._holder(types, function, base, bind))
             if any(_is_same(types, owner, holder) for holder in holders):
                 found.append(types.bound(function, bind))
         known = [item for item in found if not isinstance(item, Unknown) and item != NONE]
         return union(known) if known else None
+
+    def _holder(self, types: "Types", function: FunctionNode, base: t.Expr, bind: t.Bind) -> Type:
+        """Return whose attribute a place sets: an attribute of that name is asked of many."""
+        at = (bind.sequence, bind.context)
+        return types.kept(
+            self._holders, (function, base, at), lambda: types.evaluate(function, base, at)
+        )
 
     def put(self, types: "Types", owner: LibraryInstance, key: str) -> Type | None:
         """Return what is put under a key into an object of a library, or None."""

@@ -8,15 +8,7 @@ from typing import TYPE_CHECKING
 from perfaudit.facts import types as t
 from perfaudit.libraries.types import Behaviour
 from perfaudit.program.nodes import FunctionNode
-from perfaudit.program.values import (
-    ClassType,
-    External,
-    LibraryInstance,
-    LibraryMethod,
-    Type,
-    Unknown,
-    options_of,
-)
+from perfaudit.program.values import ClassType, LibraryInstance, LibraryMethod, Type, is_unread
 
 if TYPE_CHECKING:
     from perfaudit.program.infer import Types
@@ -27,10 +19,10 @@ def told_by(types: "Types", function: FunctionNode, call: t.Call, callee: Type) 
 
     What is found as the callee, where nothing tells more.
     """
-    if not isinstance(call.callee, t.Attr) or not call.arguments:
+    if type(call.callee) is not t.Attr or not call.arguments:
         return callee
     methods = types.libraries.telling.get(call.callee.name)
-    if not methods or not all(isinstance(one, Unknown | External) for one in options_of(callee)):
+    if not methods or not is_unread(callee):
         return callee
     if len(methods) > 1 and not call.awaited and _may_be_awaited(function, call):
         return callee

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from perfaudit.facts import types as t
 from perfaudit.program import annotations, members
 from perfaudit.program.classes import instance_of
-from perfaudit.program.expressions import argument
+from perfaudit.program.expressions import argument_at
 from perfaudit.program.nodes import ClassNode, FunctionNode
 from perfaudit.program.values import (
     NONE,
@@ -79,7 +79,7 @@ def _bind_arguments(
     positional = [param for param in node.facts.params if param.kind == "positional"][shift:]
     at = (call.sequence, call.context)
     for index, param in enumerate(positional):
-        given = argument(call, f"{index}|{param.name}")
+        given = argument_at(call, index, param.name)
         if given is None or param.annotation is None:
             continue
         declared = annotations.annotated(types, outer, param.annotation)

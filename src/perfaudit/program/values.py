@@ -1,8 +1,8 @@
 """What an expression can be, once linked. Types are values: two equal ones are the same type."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Union
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Union
 
 from msgspec import Struct
 
@@ -153,8 +153,7 @@ KEPT_LAYERS = 2
 """How many containers within each other are kept of one that has more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Arguments:
+class Arguments(Struct, frozen=True):
     """The arguments of one call, evaluated when asked."""
 
     find: Callable[[str], Type | None]
@@ -162,12 +161,15 @@ class Arguments:
 
 def union(options: "Iterable[Type]") -> Type:
     """Return the union of the options; None and unknown options yield to known ones."""
+    if type(options) is list and len(options) == 1:
+        only: Type = options[0]
+        return only
     flat: list[Type] = []
     unknown: Type | None = None
     for option in options:
-        parts = option.options if isinstance(option, UnionType) else (option,)
+        parts = option.options if type(option) is UnionType else (option,)
         for part in parts:
-            if isinstance(part, Unknown):
+            if type(part) is Unknown:
                 unknown = unknown or part
             elif part not in flat:
                 flat.append(part)
@@ -184,7 +186,15 @@ def union(options: "Iterable[Type]") -> Type:
 
 def options_of(value: Type) -> "tuple[Type, ...]":
     """Return the alternatives of a type: itself, or the parts of a union."""
-    return value.options if isinstance(value, UnionType) else (value,)
+    return value.options if type(value) is UnionType else (value,)
+
+
+_UNREAD = frozenset({Unknown, External})
+
+
+def is_unread(value: Type) -> bool:
+    """Return whether nothing is known of a value, or only which library it is out of."""
+    return _UNREAD.issuperset(map(type, options_of(value)))
 
 
 def list_of(element: Type) -> Type:
@@ -236,24 +246,27 @@ def _with_parts(value: Type, change: "Callable[[Type], Type]") -> Type:
     return value
 
 
+_PARTS: "dict[type, Callable[[Any], tuple[Type, ...]]]" = {
+    Instance: attrgetter("arguments"),
+    LibraryInstance: attrgetter("arguments"),
+    ClassType: attrgetter("arguments"),
+    TupleType: attrgetter("items"),
+    UnionType: attrgetter("options"),
+    Awaitable: lambda value: (value.result,),
+    Factory: lambda value: (value.result,),
+}
+"""What types are made of, by their kinds; others have no parts."""
+
+
 def _parts_of(value: Type) -> "tuple[Type, ...]":
-    match value:
-        case (
-            Instance(arguments=parts)
-            | LibraryInstance(arguments=parts)
-            | ClassType(arguments=parts)
-            | TupleType(items=parts)
-            | UnionType(options=parts)
-        ):
-            return parts
-        case Awaitable(result=inner) | Factory(result=inner):
-            return (inner,)
-    return ()
+    found = _PARTS.get(type(value))
+    return () if found is None else found(value)
 
 
 def mentions_variable(value: Type) -> bool:
     """Return whether a type leaves something to the place of use."""
-    return isinstance(value, TypeVariable) or any(map(mentions_variable, _parts_of(value)))
+    parts = _parts_of(value)
+    return any(map(mentions_variable, parts)) if parts else type(value) is TypeVariable
 
 
 def refined(declared: Type, found: Type) -> Type:
