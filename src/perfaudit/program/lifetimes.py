@@ -12,10 +12,11 @@ from perfaudit.program import expressions
 from perfaudit.program.exposure import BY_HAND, label_of
 from perfaudit.program.loops import Walk, walk_of
 from perfaudit.program.names import AT_END
-from perfaudit.program.nodes import FunctionNode, remembered
+from perfaudit.program.nodes import ClassNode, FunctionNode, remembered
 from perfaudit.program.program import Program
 from perfaudit.program.reach import site_step
 from perfaudit.program.sites import Edge, Site
+from perfaudit.program.switches import is_overridden, receiver_of
 from perfaudit.program.values import LibraryInstance, options_of
 
 ENTRY_KINDS = (
@@ -45,12 +46,18 @@ class Repetition(Struct, frozen=True):
 
 
 class _Origin(Struct, frozen=True):
-    """The first reason, and the edge that carried it here; no edge at an entry point."""
+    """The first reason, and the edge that carried it here; no edge at an entry point.
+
+    ``before``: the origin of the function that the edge leaves. ``receiver``: the class of the
+    object that the function is run of, where that is known.
+    """
 
     often: str
     endpoint: str
     edge: Edge | None
     confidence: Confidence
+    before: "_Origin | None" = None
+    receiver: ClassNode | None = None
 
 
 class Repetitions:
@@ -82,7 +89,7 @@ class Repetitions:
             edge = origin.edge
             callee, caller = edge.callee.facts.qualname, edge.caller.facts.qualname
             steps.append(TraceStep(edge.location, f"{caller} calls {callee}"))
-            above = self._origins.get(edge.caller)
+            above = origin.before or self._origins.get(edge.caller)
             if above is None or above.often != origin.often or edge.caller in seen:
                 return steps[::-1]
             seen.add(edge.caller)
@@ -143,20 +150,29 @@ def _spread(
     origins: dict[FunctionNode, _Origin],
     entered: Iterable[tuple[FunctionNode, _Origin]],
 ) -> None:
-    waiting: deque[FunctionNode] = deque()
+    waiting: deque[tuple[FunctionNode, _Origin]] = deque()
     for function, origin in entered:
         if origins.setdefault(function, origin) is origin:
-            waiting.append(function)
+            waiting.append((function, origin))
+    known = origins.keys() - {function for function, _ in waiting}
+    seen = {(function, origin.receiver) for function, origin in waiting}
     while waiting:
-        function = waiting.popleft()
-        here = origins[function]
+        function, here = waiting.popleft()
         for edge in program.edges_from(function):
-            if edge.callee in origins or not _is_followed(program, edge):
+            if edge.callee in known or not _is_followed(program, edge):
                 continue
+            if here.receiver is not None:
+                if is_overridden(program.types.classes, edge, here.receiver):
+                    continue
+            receiver = receiver_of(program, edge, here.receiver)
+            if (edge.callee, receiver) in seen:
+                continue
+            seen.add((edge.callee, receiver))
             often = "task" if edge.how == "worker" else here.often
             confidence = weakest(here.confidence, edge.confidence)
-            origins[edge.callee] = _Origin(often, here.endpoint, edge, confidence)
-            waiting.append(edge.callee)
+            found = _Origin(often, here.endpoint, edge, confidence, here, receiver)
+            origins.setdefault(edge.callee, found)
+            waiting.append((edge.callee, found))
 
 
 def _is_followed(program: Program, edge: Edge) -> bool:
@@ -193,7 +209,8 @@ def _walked(
             if edge.each or is_per_item(program, function, edge.context):
                 found.add(edge.callee)
                 confidence = weakest(Confidence.MEDIUM, edge.confidence)
-                yield edge.callee, _Origin("item", "", edge, confidence)
+                receiver = receiver_of(program, edge, None)
+                yield edge.callee, _Origin("item", "", edge, confidence, None, receiver)
 
 
 def rebuilt(program: Program, repeated: Repetitions, site: Site) -> Repetition | None:

@@ -114,7 +114,7 @@ def _followed(program: "Program", trail: _Trail, here: "Site | Edge") -> _Trail 
     is_own = _is_of_own(here)
     if trail.receiver is not None and is_overridden(program.types.classes, here, trail.receiver):
         return None
-    receiver = trail.receiver if is_own else _receiver(program, here)
+    receiver = receiver_of(program, here, trail.receiver)
     return _Trail([*trail.way, here], receiver, trail.known | needed if is_own else {})
 
 
@@ -137,6 +137,14 @@ def _own_state(function: FunctionNode, context: int, sequence: int) -> dict[str,
             if test.value.base == t.Name(params[0].name):
                 found[test.value.name] = test.wanted is holds
     return found
+
+
+def receiver_of(program: "Program", edge: "Edge", own: ClassNode | None) -> ClassNode | None:
+    """Return the class of the object that an edge runs a method of, where it is known.
+
+    ``own``: that of the object whose method the caller is run as.
+    """
+    return own if _is_of_own(edge) else _receiver(program, edge)
 
 
 def _receiver(program: "Program", edge: "Edge") -> ClassNode | None:
