@@ -168,8 +168,10 @@ class Exposures:
 
     def _origin_of(self, edge: Edge) -> Endpoint | None:
         """Return the entry point that an edge runs for, None where it gives its caller another."""
-        origin = self._origin[edge.caller]
-        if not self._is_of_other_given(edge, origin.view):
+        # A function inside another one is reached as that.
+        caller = self._reached(edge.caller)
+        origin = None if caller is None else self._origin[caller]
+        if origin is None or not self._is_of_other_given(edge, origin.view):
             return origin
         entering = self._entering.get(edge.caller, ())
         return next((it for it in entering if not self._is_of_other_given(edge, it.view)), None)
