@@ -201,8 +201,8 @@ def reading_of(content: bytes, payload: bytes) -> Reading | None:
 
 
 def _reading(content: bytes, outline: _Outline, pieces: _Pieces | None) -> Reading:
-    names = outline.glance.names if outline.glance is not None else None
-    rest = msgspec.msgpack.encode((outline.suppressions, outline.problem, names))
+    is_revision = outline.glance is not None and outline.glance.is_revision
+    rest = msgspec.msgpack.encode((outline.suppressions, outline.problem, is_revision))
     if pieces is None:
         return Reading(content, digest_of(rest), outline.glance.lines if outline.glance else 0)
     said = (pieces.functions, pieces.classes, pieces.sql, pieces.exported, rest)

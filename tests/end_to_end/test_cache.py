@@ -83,6 +83,7 @@ COUNTS = "from math import floor as waits\n"
 
 IN_TESTS = {
     "another call": (("time.sleep(1)", "time.sleep(2); open('x')"), False),
+    "a name more": (("import time", "import time\nmore = len(())"), False),
     "a function above": (("import time", "import time\n\ndef before(): ..."), False),
     "a comment": (("time.sleep(1)", "time.sleep(1)  # long"), False),
     "a fault": (("time.sleep(1)", "time.sleep(1"), True),

@@ -53,22 +53,26 @@ def test_a_fault_is_told_at_once(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "names"),
+    ("text", "is_revision"),
     [
-        ("one = 1\ntwo: int\nthree.four = five[6] = 7\n", {"one", "two"}),
-        ("if one:\n    two = 1\nelse:\n    three = 1\n", {"two", "three"}),
-        (
-            "try:\n    one = 1\nexcept OSError:\n    two = 1\nfinally:\n    three = 1\n",
-            {"one", "two", "three"},
-        ),
-        ("with one as two:\n    three = 1\n", {"three"}),
-        ("def one():\n    two = 1\nclass Three:\n    four = 1\n", set()),
+        ("down_revision = None\n", True),
+        ("down_revision: str | None = None\n", True),
+        ("one = down_revision = None\n", True),
+        ("if one:\n    pass\nelse:\n    down_revision = 1\n", True),
+        ("try:\n    pass\nexcept OSError:\n    down_revision = 1\n", True),
+        ("with one:\n    down_revision = 1\n", True),
+        ("def one():\n    down_revision = 1\n", False),
+        ("class One:\n    down_revision = 1\n", False),
+        ("one.down_revision = two[down_revision] = 1\n", False),
+        ("revision = 1\n", False),
     ],
 )
-def test_names_are_those_that_the_module_assigns(root: Path, text: str, names: set[str]) -> None:
+def test_a_module_that_names_a_revision_is_known_at_once(
+    root: Path, text: str, *, is_revision: bool
+) -> None:
     (root / "test_store.py").write_text(text)
 
-    assert read(root).names == names
+    assert read(root).is_revision is is_revision
 
 
 def test_a_damaged_result_has_no_reading() -> None:

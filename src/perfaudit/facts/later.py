@@ -8,25 +8,27 @@ import msgspec
 
 from perfaudit.facts.extract import extract_facts
 from perfaudit.facts.types import FileFacts
+from perfaudit.sources.roles import REVISION
 
 
 class Glance(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What is known of a file before its facts are asked for.
 
-    ``lines`` is their number, ``names`` are those that its module assigns, outside of functions and
-    classes.
+    ``lines`` is their number. ``is_revision``: its module names the revision of the schema that it
+    follows, so that it is a migration.
     """
 
     lines: int
-    names: tuple[str, ...]
+    is_revision: bool
 
 
 def glance_at(tree: ast.Module, lines: int) -> Glance:
     """Return what is known of a parsed file without its facts."""
-    return Glance(lines, tuple(sorted(set(_assigned(tree.body)))))
+    return Glance(lines, REVISION in _assigned(tree.body))
 
 
 def _assigned(body: Iterable[ast.AST]) -> Iterator[str]:
+    """Yield the names that statements assign, outside of functions and classes."""
     for node in body:
         if isinstance(node, ast.Assign | ast.AnnAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
@@ -46,7 +48,7 @@ class LaterFacts:
     ) -> None:
         self.path = path
         self.lines = glance.lines
-        self.names = frozenset(glance.names)
+        self.is_revision = glance.is_revision
         self.is_asked = False
         self.is_damaged = False
         self._extracted = extracted

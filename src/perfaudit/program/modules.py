@@ -7,10 +7,7 @@ from perfaudit.core.levels import Role
 from perfaudit.facts import types as t
 from perfaudit.facts.later import LaterFacts
 from perfaudit.program.nodes import FileNode
-from perfaudit.sources.roles import UNSEEN_ROLES
-
-REVISION = "down_revision"
-"""The name by which a module says which revision of the schema it follows."""
+from perfaudit.sources.roles import REVISION, UNSEEN_ROLES
 
 
 class Modules:
@@ -140,7 +137,7 @@ class Modules:
 def is_revision(given: t.FileFacts | LaterFacts) -> bool:
     """Return whether a module names the schema revision that it follows: a migration anywhere."""
     if isinstance(given, LaterFacts):
-        return REVISION in given.names
+        return given.is_revision
     return any(
         isinstance(bind.target, t.Name) and bind.target.id == REVISION
         for bind in given.functions[0].binds

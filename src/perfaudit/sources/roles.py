@@ -6,6 +6,8 @@ from perfaudit.core.levels import Role
 
 UNSEEN_ROLES = frozenset({Role.TEST})
 """Roles whose code is parsed but not linked: it runs nothing of what the audit is about."""
+REVISION = "down_revision"
+"""The name by which a module says which revision of the schema it follows: it is a migration."""
 TEST_FOLDERS = frozenset({"test", "tests", "testing", "testsuite", "e2e", "__tests__", "pytest"})
 TEST_FOLDER = re.compile(
     r"(acceptance|api|browser|component|contract|cypress|e2e|end[_-]to[_-]end|functional|integration"
