@@ -96,7 +96,8 @@ def test_the_number_of_related_rows_is_annotated() -> None:
     found = found_in("{% for follow in follows %}{{ follow.tags.count }}{% endfor %}")
 
     annotation = 'annotate(tags_count=Count("tags", distinct=True))'
-    assert found.fix == f"Add {annotation} to the query at shop/views.py:6."
+    apart = "(in a Subquery where the query filters by that relation)"
+    assert found.fix == f"Add {annotation} {apart} to the query at shop/views.py:6."
 
 
 def test_related_rows_that_are_counted_and_read_are_loaded() -> None:

@@ -546,6 +546,67 @@ class OneBook(ResourceDetail):
     ]
 
 
+def test_classes_answer_only_the_methods_that_they_limit_themselves_to() -> None:
+    assert sorted(
+        lines(
+            urls="""
+from django.urls import include, path
+from rest_framework.routers import DefaultRouter
+
+from views import JobViewSet, NewRun, OfPlan, Sums
+
+router = DefaultRouter()
+router.register("jobs", JobViewSet)
+urlpatterns = [
+    path("new/", NewRun.as_view()),
+    path("plans/<int:plan>/", OfPlan.as_view()),
+    path("sums/", Sums.as_view()),
+    path("", include(router.urls)),
+]
+""",
+            views="""
+from django.views.generic import View
+from rest_framework.decorators import action
+from rest_framework.viewsets import ModelViewSet
+
+METHODS = View.http_method_names
+
+
+class NewRun(View):
+    def get(self, request): ...
+    def post(self, request): ...
+
+
+class OfPlan(NewRun):
+    http_method_names = ["get"]
+
+
+class Sums(NewRun):
+    http_method_names = ["get", *METHODS]
+
+
+class JobViewSet(ModelViewSet):
+    http_method_names = ["get", "head"]
+
+    def list(self, request): ...
+    def create(self, request): ...
+
+    @action(detail=False, methods=["get", "post"])
+    def counts(self, request): ...
+""",
+        )
+    ) == [
+        "route GET /jobs/ list",
+        "route GET /jobs/counts/ counts",
+        "route GET /jobs/{pk}/ JobViewSet",
+        "route GET /new/ get",
+        "route GET /plans/<int:plan>/ get",
+        "route GET /sums/ get",
+        "route POST /new/ post",
+        "route POST /sums/ post",
+    ]
+
+
 def test_rest_framework_actions_of_view_sets_whose_bases_are_not_known() -> None:
     assert sorted(
         lines(

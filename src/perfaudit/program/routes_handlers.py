@@ -7,7 +7,7 @@ from typing import NamedTuple
 from perfaudit.core.levels import Role
 from perfaudit.facts import types as t
 from perfaudit.libraries.types import Framework, Route, ViewClass
-from perfaudit.program.class_values import class_texts
+from perfaudit.program.class_values import class_value, texts_of
 from perfaudit.program.decorators import decorators_of
 from perfaudit.program.expressions import argument
 from perfaudit.program.infer import Types
@@ -309,8 +309,7 @@ def view_methods(
     if actions:
         # The path of such a route is written out: nothing is added to it.
         entries = [(name, method, "") for method, name in actions]
-    limits = class_texts(types, node, view.limited) if view.limited else []
-    allowed = {method.upper() for method in limits}
+    allowed = _allowed(types, node, view)
     if allowed:
         entries = [entry for entry in entries if entry[1] in allowed]
     for name, method, suffix in entries:
@@ -338,9 +337,22 @@ def view_methods(
             Handled(method, verb, action.path, shared, framework, method.name)
             for method, action in _extra_actions(sites, node)
             for verb in action.methods
+            if not allowed or verb in allowed
         ]
         return [*found.values(), *extra]
     return list(found.values())
+
+
+def _allowed(types: Types, node: ClassNode, view: ViewClass) -> set[str]:
+    """Return the HTTP methods that a class limits itself to; none where it does not, or may not."""
+    given = class_value(types, node, view.limited) if view.limited else None
+    if given is None:
+        return set()
+    if isinstance(given.value, t.Seq) and not all(
+        isinstance(item, t.Const) for item in given.value.items
+    ):
+        return set()
+    return {text.upper() for text in texts_of(types, given.function, given.value, given.at)}
 
 
 def _run_for(
