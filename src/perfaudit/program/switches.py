@@ -361,15 +361,44 @@ def _lacks(written: "tuple[t.Expr | None, ...]", value: t.Const) -> bool:
 
 
 def _is_of(program: "Program", way: Way, condition: t.Expr, *, looks_on: bool) -> bool | None:
-    """Return whether ``isinstance`` holds of what the last call gives; None where not known."""
+    """Return whether a class test holds of what the last call gives; None where not known.
+
+    It is ``isinstance``, or compares ``type(given).__name__``.
+    """
     if isinstance(condition, t.Not):
         found = _is_of(program, way, condition.value, looks_on=looks_on)
         return None if found is None else not found
+    if isinstance(condition, t.Compare):
+        return _is_of_class_named(program, way, condition)
     asked = class_test(way.last.callee, condition)
     if asked is None or not isinstance(condition, t.CallRef):
         return None
     call = way.last.callee.facts.calls[condition.index]
     return _is_given_of(program, way, *asked, (call.sequence, call.context), looks_on=looks_on)
+
+
+def _is_of_class_named(program: "Program", way: Way, condition: t.Compare) -> bool | None:
+    """Return whether the class of what the last call gives has the name that it is asked for."""
+    edge = way.last
+    match condition:
+        case t.Compare(
+            operator="Eq" | "NotEq" as operator,
+            left=t.Attr(base=t.CallRef(index=index), name="__name__"),
+            right=t.Const(value=str(wanted)),
+        ):
+            call = edge.callee.facts.calls[index]
+        case _:
+            return None
+    given = passed_as(edge, call.arguments[0]) if call.arguments else None
+    if call.callee != t.Name("type") or given is None:
+        return None
+    values = options_of(program.types.evaluate(edge.caller, given, (edge.sequence, edge.context)))
+    nodes = [value.node for value in values if isinstance(value, Instance)]
+    below = [each for node in nodes for each in program.types.classes.subclasses(node)]
+    names = {node.name for node in (*nodes, *below)}
+    if len(nodes) < len(values) or (wanted in names and len(names) > 1):
+        return None
+    return (wanted in names) is (operator == "Eq")
 
 
 def _is_given_of(
