@@ -8,6 +8,7 @@ from perfaudit.facts import types as t
 from perfaudit.program import expressions
 from perfaudit.program.loops import target_names
 from perfaudit.program.nodes import FunctionNode
+from perfaudit.program.row_types import is_query
 from perfaudit.program.shared_connections import is_connection
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.values import LibraryInstance
@@ -28,7 +29,7 @@ def is_of_another_database(
     sink = way[-1]
     if not isinstance(sink, Site) or not isinstance(sink.receiver, LibraryInstance):
         return False
-    if not is_connection(program, sink.receiver.path):
+    if is_query(program.types, sink.receiver) or not is_connection(program, sink.receiver.path):
         return False
     items = target_names(function.facts.contexts[loop].target)
     calls = [step for step in way if isinstance(step, Edge)]
