@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from perfaudit.core.finding import Match, TraceStep
 from perfaudit.core.levels import Role
 from perfaudit.core.report import Opportunity
-from perfaudit.program.databases import database_servers
 from perfaudit.program.program import Program
 from perfaudit.program.tables import Index, Table
 
@@ -19,11 +18,7 @@ def detect(program: Program) -> Iterator[Match | Opportunity]:
     """
     migrations = {file.path for file in program.files if file.role == Role.MIGRATION}
     for table in program.schema.tables.values():
-        current = [
-            item
-            for item in table.indexes
-            if _is_plain(item, migrations) and not _is_made_by_server(program, table, item)
-        ]
+        current = [item for item in table.indexes if _is_plain(item, migrations)]
         for index in current:
             if index.unique:
                 continue
@@ -41,17 +36,6 @@ def _is_plain(index: Index, migrations: set[str]) -> bool:
         and not index.include
         and not index.operators
         and not any(part.startswith("(") for part in index.columns)
-    )
-
-
-def _is_made_by_server(program: Program, table: Table, index: Index) -> bool:
-    """Return whether the server makes the index of a key, and only where no other does its work."""
-    column = next((it for it in table.columns.values() if (it.name,) == index.columns), None)
-    return (
-        column is not None
-        and column.references != ""
-        and column.location == index.location
-        and any(server.indexes_keys for server in program.once(database_servers))
     )
 
 
