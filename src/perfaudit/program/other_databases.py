@@ -8,7 +8,6 @@ from perfaudit.facts import types as t
 from perfaudit.program import expressions
 from perfaudit.program.loops import target_names
 from perfaudit.program.nodes import FunctionNode
-from perfaudit.program.row_types import is_query
 from perfaudit.program.shared_connections import is_connection
 from perfaudit.program.sites import Edge, Site
 from perfaudit.program.values import LibraryInstance
@@ -29,7 +28,10 @@ def is_of_another_database(
     sink = way[-1]
     if not isinstance(sink, Site) or not isinstance(sink.receiver, LibraryInstance):
         return False
-    if is_query(program.types, sink.receiver) or not is_connection(program, sink.receiver.path):
+    # What runs without being given a statement is one itself, and no connection.
+    if sink.call is None or not sink.call.arguments:
+        return False
+    if not is_connection(program, sink.receiver.path):
         return False
     items = target_names(function.facts.contexts[loop].target)
     calls = [step for step in way if isinstance(step, Edge)]
@@ -47,7 +49,7 @@ def _origins(
     Of what a statement gives only its connection: the statement may well name the item.
     """
     scope = sink.function
-    value = sink.call.callee if sink.call is not None else None
+    value: t.Expr | None = sink.call.callee if sink.call is not None else None
     for _ in range(MAX_STEPS):
         match value:
             case t.Name(id=name) if name in scope.params and name not in scope.binds:
