@@ -5,6 +5,7 @@ the ratios of one run, since machines differ. Prints a page of Markdown.
 """
 
 import argparse
+import compileall
 import os
 import platform
 import shutil
@@ -18,6 +19,8 @@ from measuring import PARSE, Run, instructions, measured, quickest
 from packages import ALL, DJANGO_CODE, QUICK, cache_folder, grown_tree, lines_of, tree_of
 from page import Growth, Measured, Tree, page
 
+import perfaudit
+
 SIZES = (1, 2, 4, 8)
 COUNTED = "django-5.2.19/django/db/models/query.py"
 """The file whose extraction is counted in instructions."""
@@ -26,6 +29,8 @@ COUNTED = "django-5.2.19/django/db/models/query.py"
 def main() -> None:
     """Run everything once, and print the page, or write it."""
     arguments = _arguments()
+    # As an installation does: this one may be of sources whose bytecode nobody has written.
+    compileall.compile_dir(Path(perfaudit.__file__).parent, quiet=2)
     sets = {"quick": QUICK} if arguments.quick else {"all": ALL, "django": DJANGO_CODE}
     with tempfile.TemporaryDirectory() as scratch:
         trees = []
