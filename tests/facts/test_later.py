@@ -58,6 +58,8 @@ def test_a_fault_is_told_at_once(root: Path) -> None:
         ("down_revision = None\n", True),
         ("down_revision: str | None = None\n", True),
         ("one = down_revision = None\n", True),
+        ("revision, (down_revision, *more) = given\n", True),
+        ("for one in two:\n    down_revision = one\n", True),
         ("if one:\n    pass\nelse:\n    down_revision = 1\n", True),
         ("try:\n    pass\nexcept OSError:\n    down_revision = 1\n", True),
         ("with one:\n    down_revision = 1\n", True),

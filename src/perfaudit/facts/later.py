@@ -10,6 +10,12 @@ from perfaudit.facts.extract import extract_facts
 from perfaudit.facts.types import FileFacts
 from perfaudit.sources.roles import REVISION
 
+BLOCKS = (
+    *(ast.If, ast.Match, ast.match_case, ast.Try, ast.TryStar, ast.ExceptHandler),
+    *(ast.With, ast.AsyncWith, ast.For, ast.AsyncFor, ast.While),
+)
+"""Statements, and parts of them, that hold others of the same scope."""
+
 
 class Glance(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What is known of a file before its facts are asked for.
@@ -32,8 +38,10 @@ def _assigned(body: Iterable[ast.AST]) -> Iterator[str]:
     for node in body:
         if isinstance(node, ast.Assign | ast.AnnAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            yield from (target.id for target in targets if isinstance(target, ast.Name))
-        elif isinstance(node, ast.If | ast.Try | ast.With | ast.ExceptHandler):
+            for part in (part for target in targets for part in ast.walk(target)):
+                if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
+                    yield part.id
+        elif isinstance(node, BLOCKS):
             yield from _assigned(ast.iter_child_nodes(node))
 
 
