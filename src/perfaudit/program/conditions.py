@@ -6,7 +6,7 @@ from enum import IntEnum
 from perfaudit.facts import types as t
 from perfaudit.program.expressions import conjuncts
 from perfaudit.program.loops import fills_gap, fills_object
-from perfaudit.program.nodes import LOOP_KINDS, FunctionNode, remembered
+from perfaudit.program.nodes import LOOP_KINDS, FunctionNode, is_handler, remembered
 from perfaudit.program.questions import (
     HASATTR,
     asks_for_class,
@@ -134,6 +134,11 @@ def ends_in_error(function: FunctionNode, context: int, sequence: int) -> bool:
                 if exit_.kind != "raise":
                     break
     return False
+
+
+def is_on_way_to_error(function: FunctionNode, context: int, sequence: int) -> bool:
+    """Return whether a place runs after an exception only, and before the next one."""
+    return is_handler(function, context) and ends_in_error(function, context, sequence)
 
 
 def hangs_on_settings(function: FunctionNode, context: int, sequence: int) -> bool:

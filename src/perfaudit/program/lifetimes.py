@@ -210,7 +210,7 @@ def _walked(
                 found.add(edge.callee)
                 confidence = weakest(Confidence.MEDIUM, edge.confidence)
                 receiver = receiver_of(program, edge, None)
-                yield edge.callee, _Origin("item", "", edge, confidence, None, receiver)
+                yield edge.callee, _Origin("item", "", edge, confidence, receiver=receiver)
 
 
 def rebuilt(program: Program, repeated: Repetitions, site: Site) -> Repetition | None:

@@ -53,10 +53,10 @@ def _origins(
     for _ in range(MAX_STEPS):
         match value:
             case t.Name(id=name) if name in scope.params and name not in scope.binds:
-                if not calls or calls[-1].callee is not scope or calls[-1].call is None:
+                edge = calls.pop() if calls else None
+                if edge is None or edge.callee is not scope or edge.call is None:
                     return
-                edge = calls.pop()
-                value = expressions.argument_for(edge.call, scope, name) if edge.call else None
+                value = expressions.argument_for(edge.call, scope, name)
                 scope = edge.caller
             case t.Name(id=name):
                 binds = scope.binds.get(name, ())

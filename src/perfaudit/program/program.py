@@ -12,7 +12,7 @@ from perfaudit.libraries import Libraries
 from perfaudit.program.activity import activity
 from perfaudit.program.asked_parameters import AskedParameters
 from perfaudit.program.attributes import is_of_new_object, property_names_of
-from perfaudit.program.conditions import ends_in_error
+from perfaudit.program.conditions import is_on_way_to_error
 from perfaudit.program.decorators import CONTEXT_MANAGERS, decorator_paths
 from perfaudit.program.endpoints import Endpoint, find_endpoints
 from perfaudit.program.exposure import Exposure, Exposures
@@ -408,11 +408,6 @@ def is_usual(function: FunctionNode, context: int) -> bool:
         or is_periodic(function, -1, context)
         or is_rare(function, context)
     )
-
-
-def is_on_way_to_error(function: FunctionNode, context: int, sequence: int) -> bool:
-    """Return whether a place runs after an exception only, and before the next one."""
-    return is_handler(function, context) and ends_in_error(function, context, sequence)
 
 
 def keeps_itself(maker: FunctionNode) -> bool:
